@@ -1,0 +1,2 @@
+//! The `starkeep` executable.
+fn main() {}
