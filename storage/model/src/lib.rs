@@ -1,1 +1,40 @@
-//! storage-model
+//! The nouns of the house: plain values that every floor shares. No behaviour beyond what a noun knows of itself,
+//! no I/O, no clock, no randomness.
+//!
+//! ```text
+//! ids ── schema ── table ── partition ── rowset/file
+//!   │                                      │
+//!   ├── volume (storage volumes)           └── named by the catalog, written by compute nodes
+//!   ├── node   (frontends, compute nodes)
+//!   ├── snapshot (jobs, policy, manifest-independent facts)
+//!   ├── restore (the plan read from cluster_snapshot.yaml)
+//!   └── kind (the closed set of error kinds)
+//! ```
+
+pub mod file;
+pub mod ids;
+pub mod kind;
+pub mod node;
+pub mod partition;
+pub mod restore;
+pub mod schema;
+pub mod snapshot;
+pub mod table;
+pub mod time;
+pub mod value;
+pub mod volume;
+
+pub use file::{FileEntry, ObjectName, Rowset, WrittenFile};
+pub use ids::{
+    ClusterId, ColumnId, DatabaseId, Epoch, FileId, Incarnation, JobId, NodeId, PartitionId, Revision, ServiceId,
+    TableId, TxnId, VolumeId,
+};
+pub use kind::Kind;
+pub use node::{ComputeNode, Frontend, FrontendRole};
+pub use partition::{Bound, Partition, PartitionRange};
+pub use schema::{Column, DataType, DefaultValue, Schema};
+pub use snapshot::{JobState, SnapshotJob, SnapshotKind, SnapshotPolicy};
+pub use table::{Distribution, KeyModel, Partitioning, Table};
+pub use time::UnixMillis;
+pub use value::Value;
+pub use volume::{StorageVolume, VolumeType};

@@ -1,0 +1,169 @@
+//! Columns and their types, with StarRocks' names.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ColumnId;
+
+/// A column type. Variants are positional in stored bytes: append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DataType {
+    /// BOOLEAN.
+    Boolean,
+    /// TINYINT, 8 bits.
+    TinyInt,
+    /// SMALLINT, 16 bits.
+    SmallInt,
+    /// INT, 32 bits.
+    Int,
+    /// BIGINT, 64 bits.
+    BigInt,
+    /// LARGEINT, 128 bits.
+    LargeInt,
+    /// FLOAT, 32 bits.
+    Float,
+    /// DOUBLE, 64 bits.
+    Double,
+    /// DECIMAL(precision, scale), precision 1..=38.
+    Decimal {
+        /// Digits in all.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
+    /// DATE.
+    Date,
+    /// DATETIME, microseconds, no time zone.
+    DateTime,
+    /// CHAR(n), n bytes at most (1..=255).
+    Char(u32),
+    /// VARCHAR(n), n bytes at most (1..=1048576). STRING is VARCHAR(65533) that prints as it was declared: VARCHAR(65533).
+    Varchar(u32),
+}
+
+/// The length that `STRING` stands for.
+pub const STRING_LENGTH: u32 = 65_533;
+/// The longest VARCHAR.
+pub const MAX_VARCHAR_LENGTH: u32 = 1_048_576;
+
+impl DataType {
+    /// Whether values are text.
+    pub fn is_text(self) -> bool {
+        matches!(self, DataType::Char(_) | DataType::Varchar(_))
+    }
+
+    /// Whether values are whole numbers (BOOLEAN is not).
+    pub fn is_integer(self) -> bool {
+        matches!(self, DataType::TinyInt | DataType::SmallInt | DataType::Int | DataType::BigInt | DataType::LargeInt)
+    }
+
+    /// Whether a column of this type may be a RANGE partition column.
+    pub fn can_partition_by_range(self) -> bool {
+        self.is_integer() || matches!(self, DataType::Date | DataType::DateTime)
+    }
+
+    /// Whether a column of this type may be a key or distribution column.
+    pub fn can_be_key(self) -> bool {
+        !matches!(self, DataType::Float | DataType::Double)
+    }
+
+    /// The type as DESC and SHOW CREATE TABLE print it: `varchar(32)`, `decimal(10, 2)`, `datetime`.
+    pub fn to_sql(self) -> String {
+        self.to_string()
+    }
+
+    /// The type without length or precision, as `information_schema.columns.DATA_TYPE` prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DataType::Boolean => "boolean",
+            DataType::TinyInt => "tinyint",
+            DataType::SmallInt => "smallint",
+            DataType::Int => "int",
+            DataType::BigInt => "bigint",
+            DataType::LargeInt => "largeint",
+            DataType::Float => "float",
+            DataType::Double => "double",
+            DataType::Decimal { .. } => "decimal",
+            DataType::Date => "date",
+            DataType::DateTime => "datetime",
+            DataType::Char(_) => "char",
+            DataType::Varchar(_) => "varchar",
+        }
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DataType::TinyInt => f.write_str("tinyint(4)"),
+            DataType::SmallInt => f.write_str("smallint(6)"),
+            DataType::Int => f.write_str("int(11)"),
+            DataType::BigInt => f.write_str("bigint(20)"),
+            DataType::LargeInt => f.write_str("largeint(40)"),
+            DataType::Decimal { precision, scale } => write!(f, "decimal({precision}, {scale})"),
+            DataType::Char(n) => write!(f, "char({n})"),
+            DataType::Varchar(n) => write!(f, "varchar({n})"),
+            plain => f.write_str(plain.name()),
+        }
+    }
+}
+
+/// What a column holds when an INSERT does not say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DefaultValue {
+    /// DEFAULT NULL.
+    Null,
+    /// DEFAULT 'text': cast to the column's type, checked when the table is created.
+    Literal(String),
+    /// DEFAULT CURRENT_TIMESTAMP.
+    CurrentTimestamp,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Stable over renames; what Parquet fields are matched by.
+    pub id: ColumnId,
+    /// As the user wrote it; compared without case.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// Whether NULL is allowed.
+    pub nullable: bool,
+    /// Whether it is a key column (a leading prefix of the table's columns).
+    pub key: bool,
+    /// None: no default; an INSERT that leaves the column out stores NULL, or fails when it is NOT NULL.
+    pub default: Option<DefaultValue>,
+    /// COMMENT 'text', empty when none.
+    pub comment: String,
+}
+
+/// The columns of a table, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    /// In the order of CREATE TABLE.
+    pub columns: Vec<Column>,
+}
+
+impl Schema {
+    /// The position of a column, by name without case.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name))
+    }
+
+    /// A column by name without case.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.position(name).map(|at| &self.columns[at])
+    }
+
+    /// The position of a column by id.
+    pub fn position_of(&self, id: ColumnId) -> Option<usize> {
+        self.columns.iter().position(|c| c.id == id)
+    }
+
+    /// The positions of the key columns: what rows are sorted by.
+    pub fn key_positions(&self) -> Vec<usize> {
+        self.columns.iter().enumerate().filter(|(_, c)| c.key).map(|(at, _)| at).collect()
+    }
+}

@@ -1,0 +1,233 @@
+//! Cluster snapshots: the policy, the jobs and their state machine.
+//!
+//! | from | event | to |
+//! |---|---|---|
+//! | – | `Begin` | INITIALIZING |
+//! | INITIALIZING | `Cut` | SNAPSHOTING |
+//! | SNAPSHOTING | `Recut` | SNAPSHOTING |
+//! | SNAPSHOTING | `Uploaded` | FINISHED |
+//! | FINISHED | `Retire` | EXPIRED |
+//! | EXPIRED | `Deleted` | DELETED |
+//! | INITIALIZING, SNAPSHOTING | `Failed` | ERROR |
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::ids::{JobId, Revision, VolumeId};
+use crate::time::UnixMillis;
+
+/// Automated snapshots have this before their time in milliseconds; manual ones may not.
+pub const AUTOMATED_PREFIX: &str = "automated_cluster_snapshot_";
+
+/// Automated snapshots are on, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotPolicy {
+    /// Where snapshots go.
+    pub volume: VolumeId,
+    /// Start to start. None: `automated_cluster_snapshot_interval_seconds`.
+    pub interval_seconds: Option<u64>,
+    /// When it was turned on.
+    pub enabled_at: UnixMillis,
+}
+
+/// Who asked for a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SnapshotKind {
+    /// The interval.
+    Automated,
+    /// CREATE CLUSTER SNAPSHOT.
+    Manual,
+}
+
+impl fmt::Display for SnapshotKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SnapshotKind::Automated => "AUTOMATED",
+            SnapshotKind::Manual => "MANUAL",
+        })
+    }
+}
+
+/// The states of a snapshot job, spelled as StarRocks spells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum JobState {
+    /// The job exists; the volume is being reached.
+    Initializing,
+    /// The cut is made and pinned; sections are uploaded.
+    Snapshoting,
+    /// The manifest is in the store: restorable.
+    Finished,
+    /// No longer offered; its objects are being deleted.
+    Expired,
+    /// Gone from the store; unpinned.
+    Deleted,
+    /// Failed or cancelled; unpinned.
+    Error,
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            JobState::Initializing => "INITIALIZING",
+            JobState::Snapshoting => "SNAPSHOTING",
+            JobState::Finished => "FINISHED",
+            JobState::Expired => "EXPIRED",
+            JobState::Deleted => "DELETED",
+            JobState::Error => "ERROR",
+        })
+    }
+}
+
+/// What happens to a job once it has begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JobEvent {
+    /// This log entry's own revision is the cut.
+    Cut,
+    /// The frozen view of the last cut is lost: cut again.
+    Recut,
+    /// The manifest of `cut` is in the store.
+    Uploaded {
+        /// A cut of this job.
+        cut: Revision,
+        /// Of the manifest, hex.
+        sha256: String,
+        /// Of manifest and sections.
+        bytes: u64,
+    },
+    /// Beyond retention, or automation was turned off.
+    Retire,
+    /// Void marker written, manifest and sections gone.
+    Deleted,
+    /// It cannot go on. Void markers of its cuts are written, or the volume cannot be reached.
+    Failed {
+        /// The whole cause chain.
+        cause: String,
+    },
+}
+
+impl JobEvent {
+    /// Its name, for messages and logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            JobEvent::Cut => "Cut",
+            JobEvent::Recut => "Recut",
+            JobEvent::Uploaded { .. } => "Uploaded",
+            JobEvent::Retire => "Retire",
+            JobEvent::Deleted => "Deleted",
+            JobEvent::Failed { .. } => "Failed",
+        }
+    }
+}
+
+/// An event that the state does not allow.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[error("a snapshot job in state {state} cannot take the event {event}")]
+pub struct IllegalTransition {
+    /// The state it is in.
+    pub state: JobState,
+    /// The event that came.
+    pub event: String,
+}
+
+impl JobState {
+    /// The state after `event`.
+    pub fn next(self, event: &JobEvent) -> Result<JobState, IllegalTransition> {
+        match (self, event) {
+            (JobState::Initializing, JobEvent::Cut) => Ok(JobState::Snapshoting),
+            (JobState::Snapshoting, JobEvent::Recut) => Ok(JobState::Snapshoting),
+            (JobState::Snapshoting, JobEvent::Uploaded { .. }) => Ok(JobState::Finished),
+            (JobState::Finished, JobEvent::Retire) => Ok(JobState::Expired),
+            (JobState::Expired, JobEvent::Deleted) => Ok(JobState::Deleted),
+            (JobState::Initializing | JobState::Snapshoting, JobEvent::Failed { .. }) => Ok(JobState::Error),
+            (state, event) => Err(IllegalTransition { state, event: event.name().to_owned() }),
+        }
+    }
+
+    /// Whether the job still has to become FINISHED or ERROR.
+    pub fn is_unfinished(self) -> bool {
+        matches!(self, JobState::Initializing | JobState::Snapshoting)
+    }
+
+    /// Whether the job's row may be trimmed from the history.
+    pub fn is_final(self) -> bool {
+        matches!(self, JobState::Deleted | JobState::Error)
+    }
+}
+
+/// A snapshot job, from `Begin` until its row is trimmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotJob {
+    /// Its id.
+    pub id: JobId,
+    /// `automated_cluster_snapshot_{epoch ms}` or the manual name.
+    pub name: String,
+    /// Who asked.
+    pub kind: SnapshotKind,
+    /// Where it goes.
+    pub volume: VolumeId,
+    /// Its directory in the store, as users see it.
+    pub path: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// When it began.
+    pub created_at: UnixMillis,
+    /// When it became FINISHED or ERROR.
+    pub finished_at: Option<UnixMillis>,
+    /// Its cuts, oldest first; each is pinned until the job ends or chooses one.
+    pub cuts: Vec<Revision>,
+    /// The cut of the manifest, once FINISHED.
+    pub cut: Option<Revision>,
+    /// Tablet and worker commands applied up to the cut.
+    pub starmgr_id: u64,
+    /// SHA-256 of the manifest, hex.
+    pub sha256: String,
+    /// Bytes of manifest and sections.
+    pub bytes: u64,
+    /// What SHOW says beside the state once it is over.
+    pub detail: String,
+    /// Why it is ERROR.
+    pub error: String,
+    /// COMMENT of a manual snapshot.
+    pub comment: String,
+}
+
+impl SnapshotJob {
+    /// The revisions whose files this job keeps.
+    pub fn pins(&self) -> &[Revision] {
+        match self.state {
+            JobState::Snapshoting => &self.cuts,
+            JobState::Finished | JobState::Expired => self.cut.as_slice(),
+            JobState::Initializing | JobState::Deleted | JobState::Error => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_pairs_of_state_and_event() {
+        use JobState::*;
+        let states = [Initializing, Snapshoting, Finished, Expired, Deleted, Error];
+        let uploaded = JobEvent::Uploaded { cut: Revision(1), sha256: String::new(), bytes: 0 };
+        let failed = JobEvent::Failed { cause: String::new() };
+        let events = [JobEvent::Cut, JobEvent::Recut, uploaded, JobEvent::Retire, JobEvent::Deleted, failed];
+        // Rows: states; columns: events; the state after, or None where the pair is illegal.
+        let table = [
+            [Some(Snapshoting), None, None, None, None, Some(Error)],
+            [None, Some(Snapshoting), Some(Finished), None, None, Some(Error)],
+            [None, None, None, Some(Expired), None, None],
+            [None, None, None, None, Some(Deleted), None],
+            [None; 6],
+            [None; 6],
+        ];
+        for (state, row) in states.iter().zip(table) {
+            for (event, after) in events.iter().zip(row) {
+                assert_eq!(state.next(event).ok(), after, "{state} + {}", event.name());
+            }
+        }
+    }
+}

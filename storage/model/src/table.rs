@@ -1,0 +1,89 @@
+//! Tables: schema, key model, partitioning, distribution.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ColumnId, DatabaseId, PartitionId, TableId, VolumeId};
+use crate::schema::Schema;
+use crate::time::UnixMillis;
+
+/// What rows with equal keys mean. Variants are positional in stored bytes: append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum KeyModel {
+    /// DUPLICATE KEY: all of them are kept.
+    Duplicate,
+}
+
+/// How rows go to partitions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Partitioning {
+    /// One partition, named like the table.
+    Unpartitioned,
+    /// PARTITION BY RANGE(columns).
+    Range {
+        /// The partition columns.
+        columns: Vec<ColumnId>,
+    },
+}
+
+/// How the rows of a partition go to buckets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Distribution {
+    /// DISTRIBUTED BY HASH(columns).
+    Hash {
+        /// The distribution columns.
+        columns: Vec<ColumnId>,
+    },
+    /// DISTRIBUTED BY RANDOM.
+    Random,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Its id.
+    pub id: TableId,
+    /// The database it is in.
+    pub database: DatabaseId,
+    /// Unique in the database; StarRocks' table names mind case.
+    pub name: String,
+    /// Its columns.
+    pub schema: Schema,
+    /// What equal keys mean.
+    pub model: KeyModel,
+    /// How rows go to partitions.
+    pub partitioning: Partitioning,
+    /// How rows go to buckets.
+    pub distribution: Distribution,
+    /// Whether the statement named a bucket number (SHOW CREATE TABLE prints it then).
+    pub buckets_given: Option<u32>,
+    /// Where its files are written.
+    pub volume: VolumeId,
+    /// COMMENT 'text', empty when none.
+    pub comment: String,
+    /// PROPERTIES as the user gave them, after their check.
+    pub properties: BTreeMap<String, String>,
+    /// Its partitions in order of their ranges.
+    pub partitions: Vec<PartitionId>,
+    /// When it was created.
+    pub created_at: UnixMillis,
+}
+
+impl Table {
+    /// The positions of the partition columns in the schema, empty when unpartitioned.
+    pub fn partition_positions(&self) -> Vec<usize> {
+        match &self.partitioning {
+            Partitioning::Unpartitioned => Vec::new(),
+            Partitioning::Range { columns } => columns.iter().filter_map(|c| self.schema.position_of(*c)).collect(),
+        }
+    }
+
+    /// The positions of the distribution columns in the schema, empty when random.
+    pub fn distribution_positions(&self) -> Vec<usize> {
+        match &self.distribution {
+            Distribution::Random => Vec::new(),
+            Distribution::Hash { columns } => columns.iter().filter_map(|c| self.schema.position_of(*c)).collect(),
+        }
+    }
+}

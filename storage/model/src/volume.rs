@@ -1,0 +1,115 @@
+//! Storage volumes: where objects live and how to get there.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::VolumeId;
+
+/// The name of the volume that fe.conf describes.
+pub const BUILTIN_STORAGE_VOLUME: &str = "builtin_storage_volume";
+
+/// What kind of store. Variants are positional in stored bytes: append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum VolumeType {
+    /// Amazon S3 and what speaks like it.
+    S3,
+    /// A directory of this host (or mounted on every host).
+    Local,
+}
+
+impl VolumeType {
+    /// Reads `TYPE = x`, without case.
+    pub fn parse(text: &str) -> Option<VolumeType> {
+        match text.to_ascii_uppercase().as_str() {
+            "S3" => Some(VolumeType::S3),
+            "LOCAL" => Some(VolumeType::Local),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for VolumeType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            VolumeType::S3 => "S3",
+            VolumeType::Local => "LOCAL",
+        })
+    }
+}
+
+/// A storage volume.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageVolume {
+    /// Its id.
+    pub id: VolumeId,
+    /// Unique.
+    pub name: String,
+    /// What kind of store.
+    pub volume_type: VolumeType,
+    /// `s3://bucket/prefix` or `file:///directory`; one location.
+    pub location: String,
+    /// COMMENT 'text', empty when none.
+    pub comment: String,
+    /// Whether new data may go there.
+    pub enabled: bool,
+    /// `aws.s3.*` properties, secrets among them. Never print this: see [`StorageVolume::masked_properties`].
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Whether the value of a property is a secret.
+pub fn is_secret(property: &str) -> bool {
+    let property = property.to_ascii_lowercase();
+    ["secret", "access_key", "token", "password", "private_key", "shared_key", "credential"]
+        .iter()
+        .any(|word| property.contains(word))
+}
+
+impl StorageVolume {
+    /// The properties with every secret as `******`.
+    pub fn masked_properties(&self) -> BTreeMap<String, String> {
+        let mask = |(k, v): (&String, &String)| (k.clone(), if is_secret(k) { "******".to_owned() } else { v.clone() });
+        self.properties.iter().map(mask).collect()
+    }
+
+    /// The properties without secrets.
+    pub fn public_properties(&self) -> BTreeMap<String, String> {
+        self.properties.iter().filter(|(k, _)| !is_secret(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+}
+
+impl fmt::Debug for StorageVolume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorageVolume")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("type", &self.volume_type)
+            .field("location", &self.location)
+            .field("properties", &self.masked_properties())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_never_print() {
+        let volume = StorageVolume {
+            id: VolumeId(1),
+            name: "v".into(),
+            volume_type: VolumeType::S3,
+            location: "s3://b/p".into(),
+            comment: String::new(),
+            enabled: true,
+            properties: [("aws.s3.access_key", "AKIA1"), ("aws.s3.secret_key", "hush"), ("aws.s3.region", "r")]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
+        };
+        let printed = format!("{volume:?} {:?}", volume.masked_properties());
+        assert!(!printed.contains("hush") && !printed.contains("AKIA1") && printed.contains("aws.s3.region"));
+        assert_eq!(volume.public_properties().len(), 1);
+    }
+}
