@@ -1,0 +1,140 @@
+//! Applying a command: the only way a catalog changes. A command that is rejected changes nothing but the revision and
+//! the clock.
+
+mod collect;
+mod databases;
+mod loads;
+mod nodes;
+mod partitions;
+mod snapshots;
+mod tables;
+mod volumes;
+
+use std::sync::Arc;
+
+use storage_model::{FileId, PartitionId, UnixMillis};
+
+use crate::catalog::Catalog;
+use crate::command::{Command, Envelope, Outcome, Rejection, Reply};
+
+/// How long a label cannot be used again (`label_keep_max_second`, three days).
+const LABEL_KEEP_MILLIS: u64 = 259_200_000;
+
+impl Catalog {
+    /// Applies a command: revision + 1, whatever the reply.
+    pub fn apply(&mut self, envelope: &Envelope) -> Reply {
+        self.header.revision = self.header.revision.next();
+        self.header.clock = self.header.clock.max(envelope.proposed_at);
+        let mut next = self.clone();
+        let reply = next.take(&envelope.command);
+        if reply.is_ok() {
+            *self = next;
+        }
+        reply
+    }
+
+    fn take(&mut self, command: &Command) -> Reply {
+        match command {
+            Command::CreateDatabase { name, volume, if_not_exists } => {
+                self.create_database(name, volume.as_deref(), *if_not_exists)
+            }
+            Command::DropDatabase { name, if_exists, force } => self.drop_database(name, *if_exists, *force),
+            Command::CreateTable { database, draft, if_not_exists } => {
+                self.create_table(database, draft, *if_not_exists)
+            }
+            Command::DropTable { database, table, if_exists, force } => {
+                self.drop_table(database, table, *if_exists, *force)
+            }
+            Command::TruncateTable { database, table, partitions } => self.truncate_table(database, table, partitions),
+            Command::AddPartition { database, table, draft, if_not_exists } => {
+                self.add_partition(database, table, draft, *if_not_exists)
+            }
+            Command::DropPartition { database, table, partition, if_exists, force } => {
+                self.drop_partition(database, table, partition, *if_exists, *force)
+            }
+            Command::LeaseTxns { count } => self.lease_txns(*count),
+            Command::CommitLoad { txn, table, label, files } => self.commit_load(*txn, *table, label.as_deref(), files),
+            Command::CreateVolume { draft, if_not_exists } => self.create_volume(draft, *if_not_exists),
+            Command::AlterVolume { name, comment, enabled, properties } => {
+                self.alter_volume(name, comment.as_deref(), *enabled, properties)
+            }
+            Command::DropVolume { name, if_exists } => self.drop_volume(name, *if_exists),
+            Command::SetDefaultVolume { name } => self.set_default_volume(name),
+            Command::EnsureBuiltinVolume { draft } => self.ensure_builtin_volume(draft),
+            Command::RegisterFrontend { frontend } => self.register_frontend(frontend),
+            Command::AddComputeNode { host, heartbeat_port } => self.add_compute_node(host, *heartbeat_port),
+            Command::DropComputeNode { host, heartbeat_port } => self.drop_compute_node(host, *heartbeat_port),
+            Command::EnableSnapshots { volume, interval_seconds } => {
+                self.enable_snapshots(volume.as_deref(), *interval_seconds)
+            }
+            Command::DisableSnapshots => self.disable_snapshots(),
+            Command::AlterSnapshots { volume, interval_seconds } => {
+                self.alter_snapshots(volume.as_deref(), *interval_seconds)
+            }
+            Command::BeginSnapshot { kind, name, volume, comment, max_history } => {
+                self.begin_snapshot(*kind, name, *volume, comment, *max_history)
+            }
+            Command::SnapshotEvent { job, event, detail } => self.snapshot_event(*job, event, detail),
+            Command::Condemn { files, oldest_read, grace_millis } => self.condemn(files, *oldest_read, *grace_millis),
+            Command::Forget { files } => self.forget(files),
+            Command::EraseTrash { older_than_millis } => self.erase_trash(*older_than_millis),
+            Command::SetConfig { key, value } => {
+                self.config.insert(key.clone(), value.clone());
+                Ok(Outcome::Done)
+            }
+            Command::FinishRestore => self.finish_restore(),
+        }
+    }
+
+    fn draw_id(&mut self) -> u64 {
+        let id = self.header.next_id;
+        self.header.next_id += 1;
+        id
+    }
+
+    fn finish_restore(&mut self) -> Reply {
+        match self.header.restored.as_mut() {
+            Some(restored) if restored.careful_until.is_some() => {
+                restored.careful_until = None;
+                Ok(Outcome::Done)
+            }
+            _ => Err(Rejection::NotRestored),
+        }
+    }
+
+    /// Takes partitions away for good: each rowset's reference to its file is dropped, and a file whose last reference
+    /// goes ends its life at this revision.
+    fn erase_partitions(&mut self, partitions: impl IntoIterator<Item = PartitionId>) {
+        for id in partitions {
+            let Some(partition) = self.partitions.remove(&id) else { continue };
+            for rowset in &partition.rowsets {
+                self.drop_reference(rowset.file);
+            }
+        }
+    }
+
+    fn drop_reference(&mut self, id: FileId) {
+        let (revision, clock) = (self.header.revision, self.header.clock);
+        let Some(file) = self.files.get_mut(&id) else { return };
+        let file = Arc::make_mut(file);
+        file.references = file.references.saturating_sub(1);
+        if file.references == 0 && file.removed_at.is_none() {
+            file.removed_at = Some((revision, clock));
+            self.removed.insert((revision, id));
+        }
+    }
+
+    /// Drops expired labels, oldest first.
+    fn trim_labels(&mut self, now: UnixMillis) {
+        while let Some(oldest) = self.label_times.get_min().cloned() {
+            if now.since(oldest.0) < LABEL_KEEP_MILLIS {
+                return;
+            }
+            self.label_times.remove(&oldest);
+            self.labels.remove(&(oldest.1, oldest.2));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

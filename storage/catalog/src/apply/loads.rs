@@ -1,0 +1,92 @@
+//! Loads: transaction ids and the commit, the one moment at which written files become rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use storage_model::{FileEntry, FileId, PartitionId, Rowset, TableId, TxnId, WrittenFile};
+
+use crate::catalog::{Catalog, UsedLabel};
+use crate::command::{Outcome, Rejection, Reply};
+
+impl Catalog {
+    pub(super) fn lease_txns(&mut self, count: u64) -> Reply {
+        let first = TxnId(self.header.next_txn);
+        self.header.next_txn += count;
+        Ok(Outcome::Txns { first, count })
+    }
+
+    pub(super) fn commit_load(
+        &mut self,
+        txn: TxnId,
+        table: TableId,
+        label: Option<&str>,
+        files: &[WrittenFile],
+    ) -> Reply {
+        let found = self.tables.get(&table).cloned();
+        let table = found.ok_or_else(|| Rejection::Stale("the table was dropped while the load ran".to_owned()))?;
+        if let Some(label) = label {
+            self.use_label(&table, label, txn)?;
+        }
+        let mut rows = 0;
+        let mut fresh: BTreeMap<PartitionId, Vec<Rowset>> = BTreeMap::new();
+        for written in files {
+            if !table.partitions.contains(&written.partition) {
+                let text = format!("a partition of table {} was dropped or truncated while the load ran", table.name);
+                return Err(Rejection::Stale(text));
+            }
+            rows += written.rows();
+            let file = self.insert_file(written);
+            let runs = written.runs.iter().map(|run| Rowset {
+                file,
+                bucket: run.bucket,
+                first_row_group: run.first_row_group,
+                row_groups: run.row_groups,
+                start: run.start,
+                end: run.end,
+                rows: run.rows,
+                version: 0,
+            });
+            fresh.entry(written.partition).or_default().extend(runs);
+        }
+        for (id, rowsets) in fresh {
+            let Some(partition) = self.partitions.get_mut(&id) else { continue };
+            let partition = Arc::make_mut(partition);
+            partition.visible_version += 1;
+            partition.visible_at = self.header.clock;
+            let version = partition.visible_version;
+            partition.rowsets.extend(rowsets.into_iter().map(|rowset| Rowset { version, ..rowset }));
+        }
+        self.header.starmgr_id += 1;
+        Ok(Outcome::Committed { rows })
+    }
+
+    fn insert_file(&mut self, written: &WrittenFile) -> FileId {
+        let id = FileId(self.draw_id());
+        let entry = FileEntry {
+            id,
+            volume: written.volume,
+            object: written.object.clone(),
+            size: written.size,
+            sha256: written.sha256.clone(),
+            rows: written.rows(),
+            created_at: self.header.revision,
+            references: written.runs.len() as u32,
+            removed_at: None,
+            condemned_at: None,
+        };
+        self.files.insert(id, Arc::new(entry));
+        id
+    }
+
+    fn use_label(&mut self, table: &storage_model::Table, label: &str, txn: TxnId) -> Result<(), Rejection> {
+        let now = self.header.clock;
+        self.trim_labels(now);
+        let key = (table.database, label.to_owned());
+        if let Some(used) = self.labels.get(&key) {
+            return Err(Rejection::LabelUsed { label: label.to_owned(), txn: used.txn });
+        }
+        self.label_times.insert((now, table.database, label.to_owned()));
+        self.labels.insert(key, UsedLabel { txn, at: now });
+        Ok(())
+    }
+}

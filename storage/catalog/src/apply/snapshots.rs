@@ -1,0 +1,139 @@
+//! Automated snapshots on and off, and the events of snapshot jobs.
+
+use std::sync::Arc;
+
+use storage_model::snapshot::JobEvent;
+use storage_model::{JobId, JobState, SnapshotJob, SnapshotKind, SnapshotPolicy, VolumeId};
+
+use crate::catalog::Catalog;
+use crate::command::{Outcome, Rejection, Reply};
+
+impl Catalog {
+    pub(super) fn enable_snapshots(&mut self, volume: Option<&str>, interval_seconds: Option<u64>) -> Reply {
+        if self.header.snapshot_policy.is_some() {
+            return Err(Rejection::SnapshotsAreOn);
+        }
+        let volume = match volume {
+            Some(name) => self.usable_volume(name)?,
+            None => self.header.default_volume.ok_or(Rejection::NoDefaultVolume)?,
+        };
+        let enabled_at = self.header.clock;
+        self.header.snapshot_policy = Some(SnapshotPolicy { volume, interval_seconds, enabled_at });
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn disable_snapshots(&mut self) -> Reply {
+        self.header.snapshot_policy.take().map(|_| Outcome::Done).ok_or(Rejection::SnapshotsAreOff)
+    }
+
+    pub(super) fn alter_snapshots(&mut self, volume: Option<&str>, interval_seconds: Option<u64>) -> Reply {
+        let mut policy = self.header.snapshot_policy.clone().ok_or(Rejection::SnapshotsAreOff)?;
+        if let Some(name) = volume {
+            policy.volume = self.usable_volume(name)?;
+        }
+        policy.interval_seconds = interval_seconds.or(policy.interval_seconds);
+        self.header.snapshot_policy = Some(policy);
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn begin_snapshot(
+        &mut self,
+        kind: SnapshotKind,
+        name: &str,
+        volume: VolumeId,
+        comment: &str,
+        max_history: u32,
+    ) -> Reply {
+        if let Some(running) = self.unfinished_job() {
+            return Err(Rejection::SnapshotRunning(running.name.clone()));
+        }
+        if kind == SnapshotKind::Automated && self.header.snapshot_policy.is_none() {
+            return Err(Rejection::SnapshotsAreOff);
+        }
+        if self.jobs.values().any(|j| j.name == name) {
+            return Err(Rejection::SnapshotExists(name.to_owned()));
+        }
+        let target = self.volumes.get(&volume).ok_or_else(|| Rejection::UnknownVolume(volume.to_string()))?;
+        let root = target.location.trim_end_matches('/');
+        let path = format!("{root}/{}/meta/image/{name}", self.header.identity.service_id);
+        self.trim_jobs(max_history);
+        let id = JobId(self.draw_id());
+        let job = SnapshotJob {
+            id,
+            name: name.to_owned(),
+            kind,
+            volume,
+            path,
+            state: JobState::Initializing,
+            created_at: self.header.clock,
+            finished_at: None,
+            cuts: Vec::new(),
+            cut: None,
+            starmgr_id: 0,
+            sha256: String::new(),
+            bytes: 0,
+            detail: String::new(),
+            error: String::new(),
+            comment: comment.to_owned(),
+        };
+        self.jobs.insert(id, Arc::new(job));
+        Ok(Outcome::Job(id))
+    }
+
+    pub(super) fn snapshot_event(&mut self, id: JobId, event: &JobEvent, detail: &str) -> Reply {
+        let mut job = self.jobs.get(&id).ok_or(Rejection::UnknownJob(id))?.as_ref().clone();
+        if matches!(event, JobEvent::Retire | JobEvent::Deleted) && self.is_careful() {
+            return Err(Rejection::Careful);
+        }
+        job.state = job.state.next(event)?;
+        job.detail = detail.to_owned();
+        match event {
+            JobEvent::Cut | JobEvent::Recut => {
+                job.cuts.push(self.header.revision);
+                job.starmgr_id = self.header.starmgr_id;
+            }
+            JobEvent::Uploaded { cut, sha256, bytes } => {
+                if !job.cuts.contains(cut) {
+                    return Err(Rejection::NotACut { job: id, cut: *cut });
+                }
+                job.cut = Some(*cut);
+                job.sha256 = sha256.clone();
+                job.bytes = *bytes;
+                job.finished_at = Some(self.header.clock);
+            }
+            JobEvent::Failed { cause } => {
+                job.error = cause.clone();
+                job.finished_at = Some(self.header.clock);
+            }
+            JobEvent::Retire | JobEvent::Deleted => {}
+        }
+        let finished = matches!(event, JobEvent::Uploaded { .. }) && job.kind == SnapshotKind::Automated;
+        self.jobs.insert(id, Arc::new(job));
+        if finished && !self.is_careful() {
+            self.expire_predecessors(id);
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// The newest automated snapshot is restorable: its predecessors are beyond retention.
+    fn expire_predecessors(&mut self, newest: JobId) {
+        let is_older = |job: &&Arc<SnapshotJob>| {
+            job.id < newest && job.kind == SnapshotKind::Automated && job.state == JobState::Finished
+        };
+        let older: Vec<_> = self.jobs.values().filter(is_older).cloned().collect();
+        for job in older {
+            let expired = SnapshotJob { state: JobState::Expired, ..job.as_ref().clone() };
+            self.jobs.insert(expired.id, Arc::new(expired));
+        }
+    }
+
+    /// Keeps at most `max_history` rows, the one that is about to begin among them; only DELETED and ERROR go.
+    fn trim_jobs(&mut self, max_history: u32) {
+        let keep = (max_history.max(2) as usize).saturating_sub(1);
+        let excess = self.jobs.len().saturating_sub(keep);
+        let gone: Vec<_> = self.jobs.values().filter(|j| j.state.is_final()).map(|j| j.id).take(excess).collect();
+        for id in gone {
+            self.jobs.remove(&id);
+        }
+    }
+}

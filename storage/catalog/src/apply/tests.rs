@@ -1,0 +1,1 @@
+//! Pairs of command and catalog.

@@ -1,0 +1,482 @@
+//! What can be asked of the catalog, and what it answers. Variants are positional in stored bytes: append only.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use storage_model::snapshot::{IllegalTransition, JobEvent};
+use storage_model::{
+    Column, DatabaseId, Distribution, FileId, Frontend, JobId, KeyModel, Kind, NodeId, PartitionRange, Partitioning,
+    SnapshotKind, TableId, TxnId, UnixMillis, VolumeId, VolumeType, WrittenFile,
+};
+use thiserror::Error;
+
+/// A command on its way through the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The proposer's clock; the catalog's own clock takes it only when it is later.
+    pub proposed_at: UnixMillis,
+    /// What to do.
+    pub command: Command,
+}
+
+/// A table before it has ids.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableDraft {
+    /// Its name.
+    pub name: String,
+    /// Its columns; their ids are 1, 2, … in this order.
+    pub columns: Vec<Column>,
+    /// What equal keys mean.
+    pub model: KeyModel,
+    /// By column ids of `columns`.
+    pub partitioning: Partitioning,
+    /// By column ids of `columns`.
+    pub distribution: Distribution,
+    /// Whether the statement named a bucket number.
+    pub buckets_given: Option<u32>,
+    /// The volume's name; None: the database's, or the default.
+    pub volume: Option<String>,
+    /// COMMENT 'text'.
+    pub comment: String,
+    /// Checked PROPERTIES.
+    pub properties: BTreeMap<String, String>,
+    /// Its first partitions.
+    pub partitions: Vec<PartitionDraft>,
+}
+
+/// A partition before it has an id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartitionDraft {
+    /// Its name.
+    pub name: String,
+    /// Which rows.
+    pub range: PartitionRange,
+    /// Buckets.
+    pub buckets: u32,
+}
+
+/// A storage volume before it has an id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeDraft {
+    /// Its name.
+    pub name: String,
+    /// What kind of store.
+    pub volume_type: VolumeType,
+    /// Where.
+    pub location: String,
+    /// COMMENT 'text'.
+    pub comment: String,
+    /// Whether new data may go there.
+    pub enabled: bool,
+    /// Checked PROPERTIES, secrets among them.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "commands are boxed by the log, never kept in bulk")]
+pub enum Command {
+    /// CREATE DATABASE.
+    CreateDatabase {
+        /// Its name.
+        name: String,
+        /// PROPERTIES("storage_volume"=…).
+        volume: Option<String>,
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+    },
+    /// DROP DATABASE, with all tables.
+    DropDatabase {
+        /// Its name.
+        name: String,
+        /// IF EXISTS.
+        if_exists: bool,
+        /// Not through the recycle bin.
+        force: bool,
+    },
+    /// CREATE TABLE.
+    CreateTable {
+        /// The database.
+        database: String,
+        /// The table.
+        draft: TableDraft,
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+    },
+    /// DROP TABLE.
+    DropTable {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// IF EXISTS.
+        if_exists: bool,
+        /// Not through the recycle bin.
+        force: bool,
+    },
+    /// TRUNCATE TABLE: new, empty partitions take the place of the old.
+    TruncateTable {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// Which; empty: all.
+        partitions: Vec<String>,
+    },
+    /// ALTER TABLE … ADD PARTITION.
+    AddPartition {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// The partition.
+        draft: PartitionDraft,
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+    },
+    /// ALTER TABLE … DROP PARTITION.
+    DropPartition {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// The partition.
+        partition: String,
+        /// IF EXISTS.
+        if_exists: bool,
+        /// Not through the recycle bin.
+        force: bool,
+    },
+    /// Reserves transaction ids, so that a load needs one log entry and not two.
+    LeaseTxns {
+        /// How many.
+        count: u64,
+    },
+    /// The moment at which a load is true.
+    CommitLoad {
+        /// The load.
+        txn: TxnId,
+        /// The table.
+        table: TableId,
+        /// The user's own label; None for a generated one, which nobody can use again.
+        label: Option<String>,
+        /// What was written.
+        files: Vec<WrittenFile>,
+    },
+    /// CREATE STORAGE VOLUME.
+    CreateVolume {
+        /// The volume.
+        draft: VolumeDraft,
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+    },
+    /// ALTER STORAGE VOLUME: properties given are merged into the old.
+    AlterVolume {
+        /// Its name.
+        name: String,
+        /// A new comment.
+        comment: Option<String>,
+        /// Whether new data may go there.
+        enabled: Option<bool>,
+        /// Properties to set.
+        properties: BTreeMap<String, String>,
+    },
+    /// DROP STORAGE VOLUME.
+    DropVolume {
+        /// Its name.
+        name: String,
+        /// IF EXISTS.
+        if_exists: bool,
+    },
+    /// SET … AS DEFAULT STORAGE VOLUME.
+    SetDefaultVolume {
+        /// Its name.
+        name: String,
+    },
+    /// What fe.conf says of `builtin_storage_volume`, at every start of a leader.
+    EnsureBuiltinVolume {
+        /// The volume; its location and type are fixed by the first start.
+        draft: VolumeDraft,
+    },
+    /// A frontend says where it is.
+    RegisterFrontend {
+        /// The frontend.
+        frontend: Frontend,
+    },
+    /// ALTER SYSTEM ADD COMPUTE NODE.
+    AddComputeNode {
+        /// Host name or address.
+        host: String,
+        /// Its heartbeat_service_port.
+        heartbeat_port: u16,
+    },
+    /// ALTER SYSTEM DROP COMPUTE NODE.
+    DropComputeNode {
+        /// Host name or address.
+        host: String,
+        /// Its heartbeat_service_port.
+        heartbeat_port: u16,
+    },
+    /// ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON.
+    EnableSnapshots {
+        /// The volume's name; None: the default volume.
+        volume: Option<String>,
+        /// INTERVAL.
+        interval_seconds: Option<u64>,
+    },
+    /// ADMIN SET AUTOMATED CLUSTER SNAPSHOT OFF: an automated job that runs is cancelled by the supervisor.
+    DisableSnapshots,
+    /// ADMIN ALTER AUTOMATED CLUSTER SNAPSHOT SET.
+    AlterSnapshots {
+        /// A new volume.
+        volume: Option<String>,
+        /// A new interval.
+        interval_seconds: Option<u64>,
+    },
+    /// A snapshot job begins.
+    BeginSnapshot {
+        /// Who asked.
+        kind: SnapshotKind,
+        /// Its name.
+        name: String,
+        /// Where it goes.
+        volume: VolumeId,
+        /// COMMENT 'text'.
+        comment: String,
+        /// `max_historical_automated_cluster_snapshot_jobs`.
+        max_history: u32,
+    },
+    /// Something happened to a snapshot job.
+    SnapshotEvent {
+        /// The job.
+        job: JobId,
+        /// What.
+        event: JobEvent,
+        /// What SHOW says of it.
+        detail: String,
+    },
+    /// GC, first step: these files may not be named again and their objects may be deleted.
+    Condemn {
+        /// Candidates; those that are still referenced, pinned, read or too young are left out.
+        files: Vec<FileId>,
+        /// The oldest revision that a running query reads.
+        oldest_read: storage_model::Revision,
+        /// `lake_autovacuum_grace_period_minutes`, in milliseconds.
+        grace_millis: u64,
+    },
+    /// GC, second step: the objects are gone.
+    Forget {
+        /// Condemned files.
+        files: Vec<FileId>,
+    },
+    /// What has been in the recycle bin for longer than this is dropped for good.
+    EraseTrash {
+        /// `catalog_trash_expire_second`, in milliseconds.
+        older_than_millis: u64,
+    },
+    /// ADMIN SET FRONTEND CONFIG … WITH PERSISTENT.
+    SetConfig {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// ADMIN FINISH RESTORE: the careful time is over.
+    FinishRestore,
+}
+
+impl Command {
+    /// Its name, for logs and traces.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::CreateDatabase { .. } => "CreateDatabase",
+            Command::DropDatabase { .. } => "DropDatabase",
+            Command::CreateTable { .. } => "CreateTable",
+            Command::DropTable { .. } => "DropTable",
+            Command::TruncateTable { .. } => "TruncateTable",
+            Command::AddPartition { .. } => "AddPartition",
+            Command::DropPartition { .. } => "DropPartition",
+            Command::LeaseTxns { .. } => "LeaseTxns",
+            Command::CommitLoad { .. } => "CommitLoad",
+            Command::CreateVolume { .. } => "CreateVolume",
+            Command::AlterVolume { .. } => "AlterVolume",
+            Command::DropVolume { .. } => "DropVolume",
+            Command::SetDefaultVolume { .. } => "SetDefaultVolume",
+            Command::EnsureBuiltinVolume { .. } => "EnsureBuiltinVolume",
+            Command::RegisterFrontend { .. } => "RegisterFrontend",
+            Command::AddComputeNode { .. } => "AddComputeNode",
+            Command::DropComputeNode { .. } => "DropComputeNode",
+            Command::EnableSnapshots { .. } => "EnableSnapshots",
+            Command::DisableSnapshots => "DisableSnapshots",
+            Command::AlterSnapshots { .. } => "AlterSnapshots",
+            Command::BeginSnapshot { .. } => "BeginSnapshot",
+            Command::SnapshotEvent { .. } => "SnapshotEvent",
+            Command::Condemn { .. } => "Condemn",
+            Command::Forget { .. } => "Forget",
+            Command::EraseTrash { .. } => "EraseTrash",
+            Command::SetConfig { .. } => "SetConfig",
+            Command::FinishRestore => "FinishRestore",
+        }
+    }
+}
+
+/// What a command that was taken has done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// IF [NOT] EXISTS: there was nothing to do.
+    Nothing,
+    /// A database was created.
+    Database(DatabaseId),
+    /// A table was created.
+    Table(TableId),
+    /// Transaction ids `first .. first + count` are the proposer's.
+    Txns {
+        /// The first.
+        first: TxnId,
+        /// How many.
+        count: u64,
+    },
+    /// A load is true.
+    Committed {
+        /// Rows in it.
+        rows: u64,
+    },
+    /// A volume was created.
+    Volume(VolumeId),
+    /// A node was added.
+    Node(NodeId),
+    /// A snapshot job began.
+    Job(JobId),
+    /// These files were condemned.
+    Condemned(Vec<FileId>),
+    /// How many things were erased.
+    Erased(u64),
+}
+
+/// Why a command was not taken. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum Rejection {
+    /// CREATE DATABASE.
+    #[error("Can't create database '{0}'; database exists")]
+    DatabaseExists(String),
+    /// DROP DATABASE.
+    #[error("Can't drop database '{0}'; database doesn't exist")]
+    NoDatabaseToDrop(String),
+    /// Any statement in a database.
+    #[error("Unknown database '{0}'")]
+    UnknownDatabase(String),
+    /// CREATE TABLE.
+    #[error("Table '{0}' already exists")]
+    TableExists(String),
+    /// Any statement on a table.
+    #[error("Unknown table '{0}'")]
+    UnknownTable(String),
+    /// Any statement on a partition.
+    #[error("Partition '{partition}' doesn't exist in table '{table}'")]
+    UnknownPartition {
+        /// The table.
+        table: String,
+        /// The partition.
+        partition: String,
+    },
+    /// ADD PARTITION.
+    #[error("Duplicate partition name {0}")]
+    PartitionExists(String),
+    /// CREATE TABLE, ADD PARTITION.
+    #[error("{0}")]
+    BadPartition(String),
+    /// CREATE STORAGE VOLUME.
+    #[error("Storage volume '{0}' already exists")]
+    VolumeExists(String),
+    /// Any statement on a volume.
+    #[error("Storage volume '{0}' does not exist")]
+    NoSuchVolume(String),
+    /// Snapshot statements.
+    #[error("Unknown storage volume: {0}")]
+    UnknownVolume(String),
+    /// CREATE DATABASE or TABLE, snapshots, without one.
+    #[error(
+        "The default storage volume does not exist. A default storage volume can be created by following these steps: 1. Create a storage volume. 2. Set the storage volume as default"
+    )]
+    NoDefaultVolume,
+    /// Naming a disabled volume.
+    #[error("Storage volume '{0}' is disabled")]
+    VolumeDisabled(String),
+    /// Other statements on volumes.
+    #[error("{0}")]
+    VolumeRule(String),
+    /// ALTER SYSTEM ADD COMPUTE NODE.
+    #[error("Same compute node already exists! {0}")]
+    ComputeNodeExists(String),
+    /// ALTER SYSTEM DROP COMPUTE NODE.
+    #[error("compute node does not exists [{0}]")]
+    UnknownComputeNode(String),
+    /// SNAPSHOT ON while on.
+    #[error("Automated snapshot has been turn on")]
+    SnapshotsAreOn,
+    /// SNAPSHOT OFF or ALTER while off.
+    #[error("Automated snapshot has not been turn on")]
+    SnapshotsAreOff,
+    /// A snapshot job is running.
+    #[error("snapshot job {0} is still running")]
+    SnapshotRunning(String),
+    /// A snapshot of this name exists.
+    #[error("a cluster snapshot named {0} already exists")]
+    SnapshotExists(String),
+    /// No such job.
+    #[error("there is no snapshot job {0}")]
+    UnknownJob(JobId),
+    /// The job's state does not allow the event.
+    #[error(transparent)]
+    IllegalTransition(#[from] IllegalTransition),
+    /// The manifest named is of no cut of the job.
+    #[error("revision {cut} is no cut of snapshot job {job}")]
+    NotACut {
+        /// The job.
+        job: JobId,
+        /// The revision.
+        cut: storage_model::Revision,
+    },
+    /// The label was used before.
+    #[error("Label [{label}] has already been used, relate to txn [{txn}]")]
+    LabelUsed {
+        /// The label.
+        label: String,
+        /// The load that used it.
+        txn: TxnId,
+    },
+    /// The table changed under a load; nothing of it is visible.
+    #[error("{0}")]
+    Stale(String),
+    /// A restored cluster deletes and retires nothing yet.
+    #[error(
+        "the cluster has been restored and is careful until an admin says ADMIN FINISH RESTORE or a day has passed"
+    )]
+    Careful,
+    /// FINISH RESTORE in a cluster that is not careful.
+    #[error("no restore is in progress")]
+    NotRestored,
+}
+
+impl Rejection {
+    /// What the caller can do.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Rejection::UnknownDatabase(_)
+            | Rejection::NoDatabaseToDrop(_)
+            | Rejection::UnknownTable(_)
+            | Rejection::UnknownPartition { .. }
+            | Rejection::NoSuchVolume(_)
+            | Rejection::UnknownVolume(_)
+            | Rejection::UnknownComputeNode(_)
+            | Rejection::UnknownJob(_) => Kind::NotFound,
+            Rejection::BadPartition(_) | Rejection::NotACut { .. } => Kind::Invalid,
+            _ => Kind::Conflict,
+        }
+    }
+}
+
+/// What a proposer gets back.
+pub type Reply = Result<Outcome, Rejection>;

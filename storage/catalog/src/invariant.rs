@@ -1,0 +1,169 @@
+//! What must be true of every catalog, each rule by its name. Checked by the simulation after every command, and by a
+//! restore before the catalog lives.
+
+use std::collections::HashMap;
+
+use storage_model::FileId;
+use thiserror::Error;
+
+use crate::catalog::Catalog;
+
+/// A rule that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("invariant {name} is broken: {detail}")]
+pub struct Violation {
+    /// The rule.
+    pub name: &'static str,
+    /// What was found.
+    pub detail: String,
+}
+
+/// A rule.
+pub type Rule = fn(&Catalog) -> Result<(), String>;
+
+/// Every rule, by name.
+pub const RULES: &[(&str, Rule)] = &[
+    ("references_are_counted", references_are_counted),
+    ("removed_means_unreferenced", removed_means_unreferenced),
+    ("named_files_are_not_condemned", named_files_are_not_condemned),
+    ("pinned_files_are_not_condemned", pinned_files_are_not_condemned),
+    ("partitions_have_one_owner", partitions_have_one_owner),
+    ("partitions_are_disjoint_and_in_order", partitions_are_disjoint_and_in_order),
+    ("names_find_what_they_name", names_find_what_they_name),
+    ("one_snapshot_job_at_a_time", one_snapshot_job_at_a_time),
+    ("volumes_of_files_exist", volumes_of_files_exist),
+    ("objects_have_one_file", objects_have_one_file),
+];
+
+/// The first rule that does not hold.
+pub fn check(catalog: &Catalog) -> Result<(), Violation> {
+    for (name, rule) in RULES {
+        rule(catalog).map_err(|detail| Violation { name, detail })?;
+    }
+    Ok(())
+}
+
+fn counted(catalog: &Catalog) -> HashMap<FileId, u32> {
+    let mut counts = HashMap::new();
+    for rowset in catalog.partitions.values().flat_map(|p| &p.rowsets) {
+        *counts.entry(rowset.file).or_default() += 1;
+    }
+    counts
+}
+
+fn references_are_counted(catalog: &Catalog) -> Result<(), String> {
+    let mut counts = counted(catalog);
+    for file in catalog.files.values() {
+        let found = counts.remove(&file.id).unwrap_or(0);
+        if found != file.references {
+            return Err(format!("file {} counts {} references and has {found}", file.id, file.references));
+        }
+    }
+    match counts.keys().next() {
+        Some(unknown) => Err(format!("a rowset names the unknown file {unknown}")),
+        None => Ok(()),
+    }
+}
+
+fn removed_means_unreferenced(catalog: &Catalog) -> Result<(), String> {
+    for file in catalog.files.values() {
+        if file.removed_at.is_some() != (file.references == 0) {
+            return Err(format!("file {} has {} references, removed {:?}", file.id, file.references, file.removed_at));
+        }
+        let indexed = file.removed_at.is_some_and(|(at, _)| catalog.removed.contains(&(at, file.id)));
+        if indexed != file.removed_at.is_some() {
+            return Err(format!("file {} is missing among the removed", file.id));
+        }
+    }
+    let removed = catalog.files.values().filter(|f| f.removed_at.is_some()).count();
+    if removed == catalog.removed.len() { Ok(()) } else { Err("the removed index holds unknown files".to_owned()) }
+}
+
+fn named_files_are_not_condemned(catalog: &Catalog) -> Result<(), String> {
+    match catalog.files.values().find(|f| f.condemned_at.is_some() && f.references > 0) {
+        Some(file) => Err(format!("file {} is condemned and has {} references", file.id, file.references)),
+        None => Ok(()),
+    }
+}
+
+fn pinned_files_are_not_condemned(catalog: &Catalog) -> Result<(), String> {
+    let pins = catalog.pins();
+    for file in catalog.files.values().filter(|f| f.condemned_at.is_some()) {
+        let Some((removed, _)) = file.removed_at else { continue };
+        if let Some(pin) = pins.range(file.created_at..removed).next() {
+            return Err(format!("file {} is condemned and pinned at revision {pin}", file.id));
+        }
+    }
+    Ok(())
+}
+
+fn partitions_have_one_owner(catalog: &Catalog) -> Result<(), String> {
+    let mut owners: HashMap<_, u32> = HashMap::new();
+    let live = catalog.tables.values().flat_map(|t| t.partitions.iter().copied());
+    let trash = catalog.trash.values().flat_map(|t| t.all_partitions().collect::<Vec<_>>());
+    for id in live.chain(trash) {
+        *owners.entry(id).or_default() += 1;
+    }
+    for id in catalog.partitions.keys() {
+        match owners.remove(id) {
+            Some(1) => {}
+            found => return Err(format!("partition {id} has {} owners", found.unwrap_or(0))),
+        }
+    }
+    match owners.keys().next() {
+        Some(id) => Err(format!("a table names the unknown partition {id}")),
+        None => Ok(()),
+    }
+}
+
+fn partitions_are_disjoint_and_in_order(catalog: &Catalog) -> Result<(), String> {
+    for table in catalog.tables.values() {
+        let partitions: Vec<_> = catalog.partitions_of(table).collect();
+        for pair in partitions.windows(2) {
+            if pair[0].range.upper > pair[1].range.lower {
+                return Err(format!("table {}: {} and {} overlap", table.name, pair[0].name, pair[1].name));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn names_find_what_they_name(catalog: &Catalog) -> Result<(), String> {
+    let databases = catalog.databases.values().all(|d| catalog.database_names.get(&d.name) == Some(&d.id));
+    let tables = catalog.tables.values().all(|t| catalog.table_names.get(&(t.database, t.name.clone())) == Some(&t.id));
+    let orphans = catalog.tables.values().find(|t| !catalog.databases.contains_key(&t.database));
+    match orphans {
+        Some(table) => Err(format!("table {} is in no database", table.name)),
+        None if !databases || catalog.database_names.len() != catalog.databases.len() => {
+            Err("the index of database names is wrong".to_owned())
+        }
+        None if !tables || catalog.table_names.len() != catalog.tables.len() => {
+            Err("the index of table names is wrong".to_owned())
+        }
+        None => Ok(()),
+    }
+}
+
+fn one_snapshot_job_at_a_time(catalog: &Catalog) -> Result<(), String> {
+    match catalog.jobs.values().filter(|j| j.state.is_unfinished()).count() {
+        0 | 1 => Ok(()),
+        n => Err(format!("{n} snapshot jobs run")),
+    }
+}
+
+fn volumes_of_files_exist(catalog: &Catalog) -> Result<(), String> {
+    match catalog.files.values().find(|f| !catalog.volumes.contains_key(&f.volume)) {
+        Some(file) => Err(format!("file {} is in the unknown volume {}", file.id, file.volume)),
+        None => Ok(()),
+    }
+}
+
+fn objects_have_one_file(catalog: &Catalog) -> Result<(), String> {
+    let mut seen = HashMap::new();
+    for file in catalog.files.values() {
+        if let Some(other) = seen.insert((file.volume, file.object.as_str()), file.id) {
+            return Err(format!("files {other} and {} share the object {}", file.id, file.object));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! A restored catalog becomes the catalog of a new cluster: another incarnation of the same service.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use storage_model::{
+    ComputeNode, Epoch, Frontend, Incarnation, JobState, NodeId, Revision, SnapshotJob, StorageVolume, UnixMillis,
+};
+use thiserror::Error;
+
+use crate::catalog::{Catalog, RestoreFacts};
+
+/// What StarRocks says of the job that a restored cluster comes from.
+const RESET: &str = "Finished time was reset after cluster restored";
+/// What StarRocks says of a job that a restart interrupted.
+const INTERRUPTED: &str = "Snapshot job has been failed because of FE restart or leader change";
+/// The careful time after a restore: 24 hours.
+const CAREFUL_MILLIS: u64 = 86_400_000;
+
+/// What a restore decides before the catalog can live again.
+#[derive(Clone, Debug)]
+pub struct Rebase {
+    /// Drawn anew.
+    pub incarnation: Incarnation,
+    /// Greater than that of the image and of every claim seen.
+    pub epoch: Epoch,
+    /// The time of the restore.
+    pub now: UnixMillis,
+    /// The one frontend that starts.
+    pub frontend: Frontend,
+    /// The cut whose manifest was restored.
+    pub cut: Revision,
+    /// The manifest's own name of the snapshot.
+    pub snapshot_name: String,
+    /// SHA-256 of the manifest, hex, and bytes of manifest and sections.
+    pub manifest: (String, u64),
+    /// The names of the snapshots whose manifest is in the store now.
+    pub present: BTreeSet<String>,
+    /// Compute nodes of the new cluster, `(host, heartbeat port)`; None: those of the image.
+    pub compute_nodes: Option<Vec<(String, u16)>>,
+    /// Volumes replaced by name; those not named stay as they are. New names are added.
+    pub volumes: BTreeMap<String, StorageVolume>,
+}
+
+/// Why a catalog cannot be rebased.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RebaseError {
+    /// The image is not of this snapshot.
+    #[error("the image at revision {0} holds no job for the snapshot {1}")]
+    NoJob(Revision, String),
+    /// An epoch that would not win.
+    #[error("the epoch {found} does not exceed the epoch {image} of the image")]
+    OldEpoch {
+        /// As asked.
+        found: Epoch,
+        /// As in the image.
+        image: Epoch,
+    },
+}
+
+/// The catalog of the new cluster. Its revision is that of the image plus one: the restore itself.
+pub fn rebase(image: &Catalog, plan: &Rebase) -> Result<Catalog, RebaseError> {
+    let mut next = image.clone();
+    let header = &mut next.header;
+    if plan.epoch <= header.identity.epoch {
+        return Err(RebaseError::OldEpoch { found: plan.epoch, image: header.identity.epoch });
+    }
+    header.identity.incarnation = plan.incarnation.clone();
+    header.identity.epoch = plan.epoch;
+    header.revision = header.revision.next();
+    header.clock = header.clock.max(plan.now);
+    header.restored = Some(RestoreFacts {
+        snapshot_name: plan.snapshot_name.clone(),
+        cut: plan.cut,
+        restored_at: plan.now,
+        careful_until: Some(header.clock.plus(CAREFUL_MILLIS)),
+    });
+    next.frontends = std::iter::once((plan.frontend.id, Arc::new(plan.frontend.clone()))).collect();
+    replace_volumes(&mut next, plan);
+    replace_compute_nodes(&mut next, plan);
+    settle_jobs(&mut next, plan)?;
+    Ok(next)
+}
+
+fn replace_volumes(catalog: &mut Catalog, plan: &Rebase) {
+    for (name, new) in &plan.volumes {
+        let known = catalog.volume_by_name(name).map(|v| v.id);
+        let id = known.unwrap_or_else(|| {
+            let id = storage_model::VolumeId(catalog.header.next_id);
+            catalog.header.next_id += 1;
+            id
+        });
+        let volume = StorageVolume { id, name: name.clone(), ..new.clone() };
+        catalog.volumes.insert(id, Arc::new(volume));
+    }
+}
+
+fn replace_compute_nodes(catalog: &mut Catalog, plan: &Rebase) {
+    let Some(nodes) = &plan.compute_nodes else { return };
+    catalog.compute_nodes.clear();
+    for (host, heartbeat_port) in nodes {
+        let id = NodeId(catalog.header.next_id);
+        catalog.header.next_id += 1;
+        let (host, added_at) = (host.clone(), plan.now);
+        let node = ComputeNode { id, host, heartbeat_port: *heartbeat_port, added_at };
+        catalog.compute_nodes.insert(id, Arc::new(node));
+    }
+}
+
+fn settle_jobs(catalog: &mut Catalog, plan: &Rebase) -> Result<(), RebaseError> {
+    let jobs: Vec<Arc<SnapshotJob>> = catalog.jobs.values().cloned().collect();
+    let mut found = false;
+    for job in jobs {
+        let mut job = job.as_ref().clone();
+        if job.name == plan.snapshot_name && job.state == JobState::Snapshoting {
+            found = true;
+            job.state = JobState::Finished;
+            job.cut = Some(plan.cut);
+            job.finished_at = Some(plan.now);
+            job.detail = RESET.to_owned();
+            (job.sha256, job.bytes) = plan.manifest.clone();
+            if let Some(volume) = catalog.volumes.get(&job.volume) {
+                let root = volume.location.trim_end_matches('/');
+                let service = &catalog.header.identity.service_id;
+                job.path = format!("{root}/{service}/meta/image/{}", job.name);
+            }
+        } else if job.state.is_unfinished() {
+            job.state = JobState::Error;
+            job.error = INTERRUPTED.to_owned();
+            job.finished_at = Some(plan.now);
+        } else if matches!(job.state, JobState::Finished | JobState::Expired) && !plan.present.contains(&job.name) {
+            job.state = JobState::Deleted;
+        }
+        catalog.jobs.insert(job.id, Arc::new(job));
+    }
+    if found { Ok(()) } else { Err(RebaseError::NoJob(catalog.header.revision, plan.snapshot_name.clone())) }
+}
