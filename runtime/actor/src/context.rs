@@ -1,0 +1,235 @@
+//! What a handler may do besides answering: timers, effects, fail, stop.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::actor::{Actor, Handle, Message};
+use crate::address::Address;
+use crate::clock::SharedClock;
+use crate::host::panic_text;
+use crate::mailbox::{Control, Life, Mailbox, ReplyTo, Settle};
+use crate::trace;
+use crate::view::Outcome;
+
+/// What a handler decided about the life of its actor.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Stop,
+    Fail(String),
+}
+
+/// The surroundings of one incarnation of an actor. Everything started through it ends with the incarnation.
+pub struct Context<A: Actor> {
+    mailbox: Arc<Mailbox<A>>,
+    incarnation: u64,
+    life: Life,
+    pub(crate) verdict: Option<Verdict>,
+    /// The message being handled, in the numbering of the gauge.
+    pub(crate) seq: u64,
+}
+
+/// A running timer. Dropping it changes nothing; [`Timer::cancel`] ends it.
+#[derive(Debug, Clone)]
+pub struct Timer(CancellationToken);
+
+impl Timer {
+    /// No further tick is sent. One that already waits in the mailbox still comes.
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+impl<A: Actor> Context<A> {
+    pub(crate) fn new(mailbox: Arc<Mailbox<A>>, incarnation: u64, life: Life) -> Self {
+        Self { mailbox, incarnation, life, verdict: None, seq: 0 }
+    }
+
+    /// The actor's own address.
+    pub fn address(&self) -> Address<A> {
+        Address { mailbox: self.mailbox.clone() }
+    }
+
+    /// How often the actor was built; 1 is the first life.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// The tree's clock.
+    pub fn clock(&self) -> &SharedClock {
+        &self.mailbox.clock
+    }
+
+    /// Milliseconds since 1970 on the tree's clock.
+    pub fn now_unix_ms(&self) -> u64 {
+        self.mailbox.clock.now_unix_ms()
+    }
+
+    /// Sends a message to itself, behind those that wait. Never refused for lack of room; dies with this incarnation.
+    pub fn notify<M>(&self, message: M)
+    where
+        M: Message,
+        A: Handle<M>,
+    {
+        // Refused only when this incarnation is already over; then nobody misses it.
+        let _ = self.mailbox.post_own(message, self.incarnation, None);
+    }
+
+    /// Sends a message to itself after a while.
+    pub fn after<M>(&self, delay: Duration, message: M) -> Timer
+    where
+        M: Message,
+        A: Handle<M>,
+    {
+        let token = self.life.effects.child_token();
+        let (mailbox, own) = (self.mailbox.clone(), self.incarnation);
+        self.task(token.clone(), async move {
+            tokio::time::sleep(delay).await;
+            let _ = mailbox.post_own(message, own, None);
+        });
+        Timer(token)
+    }
+
+    /// Sends a message to itself again and again, first after one period. A tick is skipped while the last one still
+    /// waits, so a slow actor does not drown in them. Each tick starts a new trace.
+    pub fn every<M, F>(&self, period: Duration, message: F) -> Timer
+    where
+        M: Message,
+        A: Handle<M>,
+        F: Fn() -> M + Send + 'static,
+    {
+        let token = self.life.effects.child_token();
+        let (mailbox, own) = (self.mailbox.clone(), self.incarnation);
+        let waiting = Arc::new(AtomicBool::new(false));
+        self.task(token.clone(), async move {
+            let period = period.max(Duration::from_millis(1));
+            let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                if waiting.swap(true, Ordering::Relaxed) {
+                    continue;
+                }
+                let sent = trace::sync_scope(trace::TraceId::new(), || {
+                    mailbox.post_own(message(), own, Some(waiting.clone()))
+                });
+                if sent.is_err() {
+                    return;
+                }
+            }
+        });
+        Timer(token)
+    }
+
+    /// Runs a future beside the actor on the tokio runtime, until this incarnation ends. If it panics, the actor is rebuilt.
+    pub fn spawn<F>(&self, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.task(self.life.effects.clone(), future);
+    }
+
+    /// Runs a future beside the actor and sends what it gives to the actor as a message: state first, effect second,
+    /// event third. The event never reaches a later incarnation.
+    pub fn effect<M, F>(&self, future: F)
+    where
+        M: Message,
+        A: Handle<M>,
+        F: Future<Output = M> + Send + 'static,
+    {
+        let (mailbox, own) = (self.mailbox.clone(), self.incarnation);
+        self.spawn(async move {
+            let message = future.await;
+            let _ = mailbox.post_own(message, own, None);
+        });
+    }
+
+    /// The actor cannot go on: after this handler its supervisor rebuilds it.
+    pub fn fail(&mut self, error: impl Display) {
+        if !matches!(self.verdict, Some(Verdict::Fail(_))) {
+            self.verdict = Some(Verdict::Fail(error.to_string()));
+        }
+    }
+
+    /// The actor is done: after this handler it stops in order and leaves the tree.
+    pub fn stop(&mut self) {
+        if self.verdict.is_none() {
+            self.verdict = Some(Verdict::Stop);
+        }
+    }
+
+    /// Says that a long handler is alive; the stall limit counts from here.
+    pub fn progress(&self) {
+        self.mailbox.gauge.busy();
+    }
+
+    fn task<F>(&self, token: CancellationToken, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (mailbox, own) = (self.mailbox.clone(), self.incarnation);
+        let trace = trace::current();
+        self.life.runtime.spawn(trace::scope(trace, async move {
+            let result = tokio::select! {
+                biased;
+                () = token.cancelled() => return,
+                result = AssertUnwindSafe(future).catch_unwind() => result,
+            };
+            if let Err(panic) = result {
+                mailbox.control(Control::Crash(own, format!("an effect panicked: {}", panic_text(&*panic))));
+            }
+        }));
+    }
+
+    pub(crate) fn answer_later<T>(
+        &self,
+        future: BoxFuture<'static, T>,
+        reply: Option<ReplyTo<T>>,
+        while_wanted: bool,
+    ) where
+        T: Send + 'static,
+    {
+        let mut settle = Settle { mailbox: self.mailbox.clone(), seq: self.seq, outcome: Outcome::Lost };
+        let kill = self.life.kill.clone();
+        let trace = trace::current();
+        let task = trace::scope(trace, async move {
+            let mut reply = reply;
+            let result = {
+                let given_up = async {
+                    match reply.as_mut() {
+                        Some(reply) if while_wanted => reply.closed().await,
+                        _ => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    () = kill.cancelled() => return,
+                    () = given_up => return,
+                    result = AssertUnwindSafe(future).catch_unwind() => result,
+                }
+            };
+            match result {
+                Ok(value) => {
+                    settle.outcome = Outcome::Done;
+                    // Settled before it is answered: whoever has the answer sees it in the list.
+                    drop(settle);
+                    if let Some(reply) = reply {
+                        let _ = reply.send(Ok(value));
+                    }
+                }
+                Err(panic) => {
+                    settle.outcome = Outcome::Panicked;
+                    tracing::error!(actor = %settle.mailbox.path, %trace, reason = panic_text(&*panic), "an answer panicked");
+                }
+            }
+        });
+        self.life.answers.spawn_on(task, &self.life.runtime);
+    }
+}

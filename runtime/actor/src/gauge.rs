@@ -1,0 +1,272 @@
+//! The numbers of one actor: counters, times, the last messages, the last told state. Written on every message, so cheap.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::trace::TraceId;
+use crate::view::{MailboxView, MessageView, Outcome, TIMING_BOUNDS_US, TimingView};
+
+/// How many messages are remembered per actor.
+const REMEMBERED: usize = 64;
+
+/// Locks, also after a panic elsewhere: what these locks guard is consistent between any two statements.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A duration in whole microseconds.
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[derive(Default)]
+pub(crate) struct Timing {
+    sum_us: AtomicU64,
+    max_us: AtomicU64,
+    buckets: [AtomicU64; TIMING_BOUNDS_US.len() + 1],
+}
+
+impl Timing {
+    fn add(&self, us: u64) {
+        self.sum_us.fetch_add(us, Relaxed);
+        self.max_us.fetch_max(us, Relaxed);
+        let bucket = TIMING_BOUNDS_US.iter().position(|bound| us <= *bound).unwrap_or(TIMING_BOUNDS_US.len());
+        self.buckets[bucket].fetch_add(1, Relaxed);
+    }
+
+    fn view(&self) -> TimingView {
+        let mut count = 0;
+        let at_most = self
+            .buckets
+            .iter()
+            .map(|bucket| {
+                count += bucket.load(Relaxed);
+                count
+            })
+            .collect();
+        TimingView { count, sum_us: self.sum_us.load(Relaxed), max_us: self.max_us.load(Relaxed), at_most }
+    }
+}
+
+struct Remembered {
+    seq: u64,
+    name: &'static str,
+    trace: TraceId,
+    at_unix_ms: u64,
+    wait_us: u64,
+    handle_us: u64,
+    outcome: Outcome,
+}
+
+/// What is known about the message that is being taken up.
+pub(crate) struct Taken {
+    pub(crate) name: &'static str,
+    pub(crate) trace: TraceId,
+    pub(crate) at_unix_ms: u64,
+    pub(crate) waited: Duration,
+}
+
+pub(crate) struct Gauge {
+    base: Instant,
+    pub(crate) depth: AtomicUsize,
+    peak: AtomicUsize,
+    enqueued: AtomicU64,
+    handled: AtomicU64,
+    failed: AtomicU64,
+    refused: AtomicU64,
+    expired: AtomicU64,
+    wait: Timing,
+    handle: Timing,
+    seq: AtomicU64,
+    /// Microseconds since `base` when the running handler began (or last said it is alive), plus one; 0 = idle.
+    busy_since: AtomicU64,
+    last: Mutex<VecDeque<Remembered>>,
+    state: Mutex<(Value, u64)>,
+}
+
+impl Gauge {
+    pub(crate) fn new() -> Self {
+        Self {
+            base: Instant::now(),
+            depth: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            enqueued: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+            wait: Timing::default(),
+            handle: Timing::default(),
+            seq: AtomicU64::new(0),
+            busy_since: AtomicU64::new(0),
+            last: Mutex::new(VecDeque::with_capacity(REMEMBERED)),
+            state: Mutex::new((Value::Null, 0)),
+        }
+    }
+
+    pub(crate) fn enqueued(&self, depth: usize) {
+        self.enqueued.fetch_add(1, Relaxed);
+        self.depth.store(depth, Relaxed);
+        self.peak.fetch_max(depth, Relaxed);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn expired(&self, taken: &Taken) {
+        self.expired.fetch_add(1, Relaxed);
+        self.remember(taken, Outcome::Expired);
+    }
+
+    /// The handler begins; gives the number under which its end is told.
+    pub(crate) fn begin(&self, taken: &Taken) -> u64 {
+        self.busy();
+        self.wait.add(micros(taken.waited));
+        self.remember(taken, Outcome::Running)
+    }
+
+    /// The handler ended.
+    pub(crate) fn end(&self, seq: u64, took: Duration, outcome: Outcome) {
+        self.idle();
+        let us = micros(took);
+        self.handle.add(us);
+        let counter = if matches!(outcome, Outcome::Done | Outcome::Running) { &self.handled } else { &self.failed };
+        counter.fetch_add(1, Relaxed);
+        self.update(seq, |message| {
+            message.handle_us = us;
+            if message.outcome == Outcome::Running {
+                message.outcome = outcome;
+            }
+        });
+    }
+
+    /// The future of an answer ended.
+    pub(crate) fn settle(&self, seq: u64, outcome: Outcome) {
+        if outcome != Outcome::Done {
+            self.failed.fetch_add(1, Relaxed);
+        }
+        self.update(seq, |message| message.outcome = outcome);
+    }
+
+    fn remember(&self, taken: &Taken, outcome: Outcome) -> u64 {
+        let seq = self.seq.fetch_add(1, Relaxed);
+        let mut last = lock(&self.last);
+        if last.len() == REMEMBERED {
+            last.pop_front();
+        }
+        last.push_back(Remembered {
+            seq,
+            name: taken.name,
+            trace: taken.trace,
+            at_unix_ms: taken.at_unix_ms,
+            wait_us: micros(taken.waited),
+            handle_us: 0,
+            outcome,
+        });
+        seq
+    }
+
+    fn update(&self, seq: u64, f: impl FnOnce(&mut Remembered)) {
+        if let Some(message) = lock(&self.last).iter_mut().rev().find(|message| message.seq == seq) {
+            f(message);
+        }
+    }
+
+    pub(crate) fn busy(&self) {
+        self.busy_since.store(micros(self.base.elapsed()) + 1, Relaxed);
+    }
+
+    pub(crate) fn idle(&self) {
+        self.busy_since.store(0, Relaxed);
+    }
+
+    /// How long the handler has been running without a sign of life.
+    pub(crate) fn busy_for(&self) -> Duration {
+        match self.busy_since.load(Relaxed) {
+            0 => Duration::ZERO,
+            since => self.base.elapsed().saturating_sub(Duration::from_micros(since - 1)),
+        }
+    }
+
+    pub(crate) fn tell_state(&self, state: Value, at_unix_ms: u64) {
+        *lock(&self.state) = (state, at_unix_ms);
+    }
+
+    pub(crate) fn state(&self) -> (Value, u64) {
+        lock(&self.state).clone()
+    }
+
+    pub(crate) fn mailbox(&self, capacity: usize) -> MailboxView {
+        MailboxView {
+            depth: self.depth.load(Relaxed),
+            peak: self.peak.load(Relaxed),
+            capacity,
+            enqueued: self.enqueued.load(Relaxed),
+            handled: self.handled.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            expired: self.expired.load(Relaxed),
+            wait: self.wait.view(),
+            handle: self.handle.view(),
+        }
+    }
+
+    pub(crate) fn messages(&self) -> Vec<MessageView> {
+        lock(&self.last)
+            .iter()
+            .map(|message| MessageView {
+                name: message.name.to_owned(),
+                trace: message.trace,
+                at_unix_ms: message.at_unix_ms,
+                wait_us: message.wait_us,
+                handle_us: message.handle_us,
+                outcome: message.outcome,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(name: &'static str) -> Taken {
+        Taken { name, trace: TraceId::from_u128(1), at_unix_ms: 5, waited: Duration::from_micros(50) }
+    }
+
+    #[test]
+    fn counts_times_and_the_last_messages() {
+        let gauge = Gauge::new();
+        for _ in 0..70 {
+            let seq = gauge.begin(&taken("a"));
+            gauge.end(seq, Duration::from_micros(5), Outcome::Done);
+        }
+        let seq = gauge.begin(&taken("b"));
+        gauge.end(seq, Duration::from_secs(20), Outcome::Running);
+        gauge.settle(seq, Outcome::Lost);
+        let view = gauge.mailbox(8);
+        assert_eq!((view.handled, view.failed), (71, 1));
+        assert_eq!(view.handle.at_most, [70, 70, 70, 70, 70, 70, 70, 71]);
+        assert_eq!(view.wait.at_most[..2], [0, 71]);
+        assert_eq!(view.handle.max_us, 20_000_000);
+        let messages = gauge.messages();
+        assert_eq!(messages.len(), REMEMBERED);
+        assert_eq!(messages.last().map(|m| (m.name.as_str(), m.outcome)), Some(("b", Outcome::Lost)));
+    }
+
+    #[test]
+    fn busy_time_counts_from_the_last_sign_of_life() {
+        let gauge = Gauge::new();
+        assert_eq!(gauge.busy_for(), Duration::ZERO);
+        gauge.busy();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(gauge.busy_for() >= Duration::from_millis(5));
+        gauge.idle();
+        assert_eq!(gauge.busy_for(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,349 @@
+//! The bounded queue of one actor. It outlives crashes: the next incarnation goes on where the last one broke.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use futures::Stream;
+use tokio::runtime::Handle as Runtime;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::actor::{Actor, Answer, Handle, Kind, Message};
+use crate::address::{AskError, TellError};
+use crate::clock::SharedClock;
+use crate::context::Context;
+use crate::gauge::{Gauge, Taken, lock};
+use crate::trace::{self, TraceId};
+use crate::view::Outcome;
+
+/// Where the answer to an ask goes.
+pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, AskError>>;
+
+/// A message with its type erased.
+pub(crate) trait Deliver<A: Actor>: Send {
+    /// Hands the message to the actor; true when the answer comes later.
+    fn deliver(self: Box<Self>, actor: &mut A, cx: &mut Context<A>) -> bool;
+    /// The sender does not wait any more.
+    fn abandoned(&self) -> bool;
+    /// The message will not be handled.
+    fn refuse(self: Box<Self>, error: AskError);
+}
+
+/// A message with the place its answer goes to.
+pub(crate) struct Letter<M: Message> {
+    pub(crate) message: M,
+    pub(crate) reply: Option<ReplyTo<M::Reply>>,
+}
+
+impl<A: Handle<M>, M: Message> Deliver<A> for Letter<M> {
+    fn deliver(self: Box<Self>, actor: &mut A, cx: &mut Context<A>) -> bool {
+        let Self { message, reply } = *self;
+        tracing::trace!(message = ?message, "handle");
+        let Answer(kind) = actor.handle(message, cx);
+        match kind {
+            Kind::Now(value) => {
+                if let Some(reply) = reply {
+                    // A sender that gave up in the meantime is not an error.
+                    let _ = reply.send(Ok(value));
+                }
+                false
+            }
+            Kind::Later { future, while_wanted } => {
+                cx.answer_later(future, reply, while_wanted);
+                true
+            }
+        }
+    }
+
+    fn abandoned(&self) -> bool {
+        self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
+    }
+
+    fn refuse(self: Box<Self>, error: AskError) {
+        if let Some(reply) = self.reply {
+            let _ = reply.send(Err(error));
+        }
+    }
+}
+
+/// A letter on its way.
+pub(crate) struct Envelope<A: Actor> {
+    pub(crate) letter: Box<dyn Deliver<A>>,
+    pub(crate) name: &'static str,
+    pub(crate) trace: TraceId,
+    enqueued: Instant,
+    /// The incarnation that sent it to itself; such letters die with it and do not count against the capacity.
+    own: Option<u64>,
+    /// Set while a tick of a repeating timer waits.
+    waiting: Option<Arc<AtomicBool>>,
+}
+
+/// What the supervisor and the effects tell an incarnation, ahead of all letters.
+pub(crate) enum Control {
+    /// Stop in order.
+    Stop,
+    /// Tell the observable state, then signal.
+    Observe(oneshot::Sender<()>),
+    /// An effect of this incarnation panicked.
+    Crash(u64, String),
+}
+
+/// What an incarnation takes from its mailbox.
+pub(crate) enum Item<A: Actor> {
+    Control(Control),
+    Letter(Envelope<A>),
+}
+
+/// The tasks of one incarnation.
+#[derive(Clone)]
+pub(crate) struct Life {
+    pub(crate) runtime: Runtime,
+    /// Ends everything, answers too.
+    pub(crate) kill: CancellationToken,
+    /// Ends effects and timers.
+    pub(crate) effects: CancellationToken,
+    /// The answers that are being worked out.
+    pub(crate) answers: TaskTracker,
+}
+
+impl Life {
+    fn new(runtime: Runtime) -> Self {
+        let kill = CancellationToken::new();
+        let effects = kill.child_token();
+        Self { runtime, kill, effects, answers: TaskTracker::new() }
+    }
+}
+
+struct Queue<A: Actor> {
+    closed: bool,
+    incarnation: u64,
+    /// Incarnations up to this one are dead, whether they know it or not.
+    dead_up_to: u64,
+    life: Option<Life>,
+    control: VecDeque<Control>,
+    letters: VecDeque<Envelope<A>>,
+    /// How many letters came from outside.
+    external: usize,
+    waker: Option<Waker>,
+}
+
+pub(crate) struct Mailbox<A: Actor> {
+    pub(crate) path: String,
+    pub(crate) gauge: Gauge,
+    pub(crate) clock: SharedClock,
+    pub(crate) runtime: Runtime,
+    pub(crate) capacity: usize,
+    queue: Mutex<Queue<A>>,
+}
+
+/// More waiting observers than this are answered with the last known state.
+const MOST_OBSERVERS: usize = 16;
+
+impl<A: Actor> Mailbox<A> {
+    pub(crate) fn new(path: String, capacity: usize, clock: SharedClock, runtime: Runtime) -> Self {
+        let queue = Queue {
+            closed: false,
+            incarnation: 0,
+            dead_up_to: 0,
+            life: None,
+            control: VecDeque::new(),
+            letters: VecDeque::new(),
+            external: 0,
+            waker: None,
+        };
+        Self { path, gauge: Gauge::new(), clock, runtime, capacity: capacity.max(1), queue: Mutex::new(queue) }
+    }
+
+    /// Takes in a letter from outside.
+    pub(crate) fn post<M>(&self, message: M, reply: Option<ReplyTo<M::Reply>>) -> Result<(), TellError>
+    where
+        M: Message,
+        A: Handle<M>,
+    {
+        self.push(Box::new(Letter { message, reply }), M::NAME, None, None)
+    }
+
+    /// Takes in a letter that incarnation `own` sends to itself.
+    pub(crate) fn post_own<M>(&self, message: M, own: u64, waiting: Option<Arc<AtomicBool>>) -> Result<(), TellError>
+    where
+        M: Message,
+        A: Handle<M>,
+    {
+        self.push(Box::new(Letter { message, reply: None }), M::NAME, Some(own), waiting)
+    }
+
+    fn push(
+        &self,
+        letter: Box<dyn Deliver<A>>,
+        name: &'static str,
+        own: Option<u64>,
+        waiting: Option<Arc<AtomicBool>>,
+    ) -> Result<(), TellError> {
+        let envelope =
+            Envelope { letter, name, trace: trace::current(), enqueued: self.clock.monotonic(), own, waiting };
+        let waker = {
+            let mut queue = lock(&self.queue);
+            let stale = own.is_some_and(|own| own != queue.incarnation || own <= queue.dead_up_to);
+            if queue.closed || stale {
+                drop(queue);
+                self.gauge.refused();
+                return Err(TellError::Stopped);
+            }
+            if own.is_none() {
+                if queue.external >= self.capacity {
+                    drop(queue);
+                    self.gauge.refused();
+                    return Err(TellError::Full);
+                }
+                queue.external += 1;
+            }
+            queue.letters.push_back(envelope);
+            self.gauge.enqueued(queue.letters.len());
+            queue.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Tells the incarnation something out of turn. False when nobody will read it.
+    pub(crate) fn control(&self, control: Control) -> bool {
+        let waker = {
+            let mut queue = lock(&self.queue);
+            let full = matches!(control, Control::Observe(_)) && queue.control.len() >= MOST_OBSERVERS;
+            if full || queue.incarnation <= queue.dead_up_to {
+                return false;
+            }
+            queue.control.push_back(control);
+            queue.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// A new incarnation takes over. What the last one sent to itself is thrown away.
+    pub(crate) fn open(&self, incarnation: u64) -> Life {
+        let life = Life::new(self.runtime.clone());
+        let mut queue = lock(&self.queue);
+        if incarnation <= queue.dead_up_to {
+            life.kill.cancel();
+            return life;
+        }
+        queue.incarnation = incarnation;
+        queue.life = Some(life.clone());
+        queue.control.retain(|control| matches!(control, Control::Stop));
+        let before = queue.letters.len();
+        queue.letters.retain(|letter| letter.own.is_none());
+        if before != queue.letters.len() {
+            self.gauge.depth.store(queue.letters.len(), Ordering::Relaxed);
+        }
+        life
+    }
+
+    /// Incarnations up to this one are dead: they take no more letters, and their tasks end.
+    pub(crate) fn supersede(&self, incarnation: u64) {
+        let (life, waker, control) = {
+            let mut queue = lock(&self.queue);
+            queue.dead_up_to = queue.dead_up_to.max(incarnation);
+            if queue.incarnation > incarnation {
+                return;
+            }
+            (queue.life.take(), queue.waker.take(), std::mem::take(&mut queue.control))
+        };
+        drop(control);
+        if let Some(life) = life {
+            life.kill.cancel();
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Nothing is taken in any more; what waits is refused.
+    pub(crate) fn close(&self) {
+        let letters = {
+            let mut queue = lock(&self.queue);
+            queue.closed = true;
+            queue.external = 0;
+            std::mem::take(&mut queue.letters)
+        };
+        self.gauge.depth.store(0, Ordering::Relaxed);
+        for envelope in letters {
+            envelope.letter.refuse(AskError::Stopped);
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.queue).closed
+    }
+
+    fn take(&self, incarnation: u64, waker: &Waker) -> Poll<Option<Item<A>>> {
+        let mut queue = lock(&self.queue);
+        if queue.incarnation != incarnation || incarnation <= queue.dead_up_to {
+            return Poll::Ready(None);
+        }
+        if let Some(control) = queue.control.pop_front() {
+            return Poll::Ready(Some(Item::Control(control)));
+        }
+        let Some(envelope) = queue.letters.pop_front() else {
+            queue.waker = Some(waker.clone());
+            return Poll::Pending;
+        };
+        if envelope.own.is_none() {
+            queue.external = queue.external.saturating_sub(1);
+        }
+        self.gauge.depth.store(queue.letters.len(), Ordering::Relaxed);
+        if let Some(waiting) = &envelope.waiting {
+            waiting.store(false, Ordering::Relaxed);
+        }
+        Poll::Ready(Some(Item::Letter(envelope)))
+    }
+
+    /// What the gauge wants to know about a letter.
+    pub(crate) fn taken(&self, envelope: &Envelope<A>) -> Taken {
+        let waited: Duration = self.clock.monotonic().saturating_duration_since(envelope.enqueued);
+        Taken { name: envelope.name, trace: envelope.trace, at_unix_ms: self.clock.now_unix_ms(), waited }
+    }
+}
+
+/// One incarnation's view of the mailbox; ends when the incarnation is dead.
+pub(crate) struct Feed<A: Actor> {
+    pub(crate) mailbox: Arc<Mailbox<A>>,
+    pub(crate) incarnation: u64,
+}
+
+impl<A: Actor> Stream for Feed<A> {
+    type Item = Item<A>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Item<A>>> {
+        loop {
+            match self.mailbox.take(self.incarnation, cx.waker()) {
+                Poll::Ready(Some(Item::Letter(envelope))) if envelope.letter.abandoned() => {
+                    self.mailbox.gauge.expired(&self.mailbox.taken(&envelope));
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+/// The outcome that stands in the list of last messages when a later answer is dropped half-way.
+pub(crate) struct Settle<A: Actor> {
+    pub(crate) mailbox: Arc<Mailbox<A>>,
+    pub(crate) seq: u64,
+    pub(crate) outcome: Outcome,
+}
+
+impl<A: Actor> Drop for Settle<A> {
+    fn drop(&mut self) {
+        self.mailbox.gauge.settle(self.seq, self.outcome);
+    }
+}

@@ -1,0 +1,155 @@
+//! What happens when something broke: rebuild with back-off, within a budget, or escalate.
+
+use tokio::time::Instant;
+
+use super::{Act, Arena, Body, Node, NodeId, REMEMBERED};
+use crate::hosts::HostId;
+use crate::tree::{Backoff, Strategy};
+use crate::view::{RestartView, Status};
+
+impl Arena {
+    /// A child broke. Its supervisor rebuilds it, or gives up.
+    pub(crate) fn broken(&mut self, id: NodeId, reason: &str, at_unix_ms: u64) -> Vec<Act> {
+        let Some(node) = self.nodes.get(&id) else { return Vec::new() };
+        let (parent, path) = (node.parent, self.path(id));
+        if parent == NodeId::NONE {
+            // The root itself.
+            let mut acts = self.halt(Self::ROOT, Status::Failed, true);
+            acts.push(Act::Fail { reason: reason.to_owned() });
+            return acts;
+        }
+        let now = Instant::now();
+        let Some(Node { status, body: Body::Supervisor { strategy, budget, recent, children }, .. }) =
+            self.nodes.get_mut(&parent)
+        else {
+            return Vec::new();
+        };
+        if *status != Status::Running {
+            // The supervisor itself is on its way down or up again, and will decide for all its children.
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.status = Status::Restarting;
+            }
+            return Vec::new();
+        }
+        let (strategy, budget) = (*strategy, *budget);
+        recent.retain(|at| now.duration_since(*at) < budget.within);
+        if recent.len() >= usize::try_from(budget.restarts).unwrap_or(usize::MAX) {
+            let reason = format!(
+                "{} is over its budget of {} restarts in {} s; last: {path}: {reason}",
+                self.path(parent),
+                budget.restarts,
+                budget.within.as_secs_f64(),
+            );
+            tracing::error!(supervisor = self.path(parent), reason, "escalates");
+            let mut acts = self.halt(id, Status::Restarting, false);
+            acts.extend(self.broken(parent, &reason, at_unix_ms));
+            return acts;
+        }
+        recent.push_back(now);
+        let siblings: Vec<NodeId> = match strategy {
+            Strategy::OneForOne => Vec::new(),
+            Strategy::OneForAll => children.iter().copied().filter(|child| *child != id).collect(),
+            Strategy::RestForOne => children.iter().copied().skip_while(|child| *child != id).skip(1).collect(),
+        };
+        let mut acts = self.halt(id, Status::Restarting, false);
+        for sibling in &siblings {
+            acts.extend(self.halt(*sibling, Status::Restarting, false));
+        }
+        let Some(node) = self.nodes.get_mut(&id) else { return acts };
+        if now.duration_since(node.launched) > budget.within {
+            node.failures = 0;
+        }
+        node.failures += 1;
+        let backoff = match &node.body {
+            Body::Actor(living) => living.actor.spec().backoff,
+            Body::Supervisor { .. } => Backoff::default(),
+        };
+        let after = backoff.delay(node.failures);
+        node.launched = now;
+        note(node, reason, u64::try_from(after.as_millis()).unwrap_or(u64::MAX), at_unix_ms);
+        tracing::warn!(node = path, reason, backoff_ms = after.as_millis(), failures = node.failures, "rebuilds");
+        for (id, reason) in
+            std::iter::once((id, None)).chain(siblings.into_iter().map(|sibling| (sibling, Some(&path))))
+        {
+            let Some(node) = self.nodes.get_mut(&id) else { continue };
+            if let Some(broken) = reason {
+                note(node, &format!("rebuilt together with {broken}"), 0, at_unix_ms);
+            }
+            acts.push(Act::Remind { node: id, ticket: node.ticket, after });
+        }
+        acts
+    }
+
+    /// Live incarnations whose handler runs over its limit: node, incarnation, thread, reason.
+    pub(crate) fn stalled(&self) -> Vec<(NodeId, u64, HostId, String)> {
+        let mut found = Vec::new();
+        for (id, node) in &self.nodes {
+            let Body::Actor(living) = &node.body else { continue };
+            let busy = living.actor.busy_for();
+            if living.alive && busy > living.actor.spec().stall {
+                let reason = format!("stalled: a handler runs for {} ms", busy.as_millis());
+                found.push((*id, living.incarnation, living.host, reason));
+            }
+        }
+        found
+    }
+
+    /// Gives up an incarnation that is stuck on its thread, and moves the others that live on that thread: they are
+    /// rebuilt at once, and no budget is charged for what was not their fault.
+    pub(crate) fn abandon(
+        &mut self,
+        stuck: NodeId,
+        incarnation: u64,
+        host: HostId,
+        reason: &str,
+        at_unix_ms: u64,
+    ) -> Vec<Act> {
+        let mut acts = Vec::new();
+        match self.living(stuck) {
+            Some(living) if living.alive && living.incarnation == incarnation && living.host == host => {}
+            _ => return acts,
+        }
+        let stuck_path = self.path(stuck);
+        let mut moved = Vec::new();
+        for (id, node) in &mut self.nodes {
+            let Body::Actor(living) = &mut node.body else { continue };
+            if !living.alive || living.host != host {
+                continue;
+            }
+            living.alive = false;
+            living.wanted = false;
+            living.actor.gauge().idle();
+            acts.push(Act::Supersede { incarnation: living.incarnation, actor: living.actor.clone() });
+            acts.extend(living.waiting.drain(..).map(|told| Act::Told { told }));
+            match node.status {
+                Status::Stopping => {
+                    node.status = Status::Stopped;
+                    acts.push(Act::Close { actor: living.actor.clone() });
+                }
+                Status::Running if *id != stuck => {
+                    node.status = Status::Restarting;
+                    note(node, &format!("its thread was blocked by {stuck_path}"), 0, at_unix_ms);
+                    moved.push(*id);
+                }
+                // Between two lives: the one that was to follow needs not wait any more.
+                Status::Restarting => moved.push(*id),
+                _ => {}
+            }
+        }
+        for id in moved {
+            acts.extend(self.launch(id));
+        }
+        if self.nodes.get(&stuck).is_some_and(|node| node.status == Status::Running) {
+            acts.extend(self.broken(stuck, reason, at_unix_ms));
+        }
+        acts
+    }
+}
+
+fn note(node: &mut Node, reason: &str, backoff_ms: u64, at_unix_ms: u64) {
+    node.restarts += 1;
+    if node.restart_log.len() == REMEMBERED {
+        node.restart_log.pop_front();
+    }
+    node.restart_log.push_back(RestartView { at_unix_ms, reason: reason.to_owned(), backoff_ms });
+}
