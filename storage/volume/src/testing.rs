@@ -1,0 +1,8 @@
+//! For tests: faults on request at a location, and an S3 server in this process. Not part of a release.
+
+mod faults;
+mod server;
+
+pub(crate) use faults::wrap;
+pub use faults::{Effect, Faults, Operation, Rule};
+pub use server::{Mode, S3Server};

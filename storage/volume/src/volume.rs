@@ -1,0 +1,253 @@
+//! A volume, open: objects by path below its location.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use storage_model::{Kind, StorageVolume, VolumeId};
+
+use crate::error::{VolumeError, cause_text, kind_of};
+use crate::open::open_store;
+
+/// Bodies larger than this go up in parts of this size, bytes.
+const PART: usize = 8 << 20;
+/// Parts in flight.
+const PARTS_AT_ONCE: usize = 4;
+/// S3 takes 10,000 parts at most.
+const MOST_PARTS: usize = 9_000;
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Below the volume's location.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Milliseconds since the epoch, by the store's clock.
+    pub last_modified_ms: u64,
+}
+
+impl From<ObjectMeta> for ObjectInfo {
+    fn from(meta: ObjectMeta) -> ObjectInfo {
+        let last_modified_ms = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0);
+        ObjectInfo { path: meta.location.to_string(), size: meta.size, last_modified_ms }
+    }
+}
+
+/// An open storage volume. Cheap to clone. Paths are relative to its location, parts joined by `/`.
+#[derive(Clone)]
+pub struct Volume {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: VolumeId,
+    name: String,
+    location: String,
+    store: Arc<dyn ObjectStore>,
+    secrets: Vec<String>,
+}
+
+impl fmt::Debug for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Volume({} '{}' {})", self.inner.id, self.inner.name, self.inner.location)
+    }
+}
+
+impl Volume {
+    /// Opens a volume. A LOCAL directory is made when absent; for S3 nothing is asked yet (see [`Volume::probe`]).
+    pub fn open(volume: &StorageVolume) -> Result<Volume, VolumeError> {
+        let (store, secrets) = open_store(volume)?;
+        #[cfg(any(test, feature = "testing"))]
+        let store = crate::testing::wrap(&volume.location, store);
+        let (id, name, location) = (volume.id, volume.name.clone(), volume.location.clone());
+        Ok(Volume { inner: Arc::new(Inner { id, name, location, store, secrets }) })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> VolumeId {
+        self.inner.id
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Its location, as it was defined.
+    pub fn location(&self) -> &str {
+        &self.inner.location
+    }
+
+    /// The store, rooted at the location: paths are the same as here.
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.inner.store)
+    }
+
+    /// Writes an object whole, over what may be there. Durable when it returns. After an error it may be there or not.
+    pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), VolumeError> {
+        let at = self.path("write", path)?;
+        let written = if bytes.len() <= PART {
+            self.inner.store.put(&at, bytes.into()).await.map(|_| ())
+        } else {
+            self.put_parts(&at, bytes).await
+        };
+        written.map_err(|e| self.wrong_kind_if_missing("write", path, &e))
+    }
+
+    async fn put_parts(&self, at: &Path, bytes: Bytes) -> object_store::Result<()> {
+        let mut upload = self.inner.store.put_multipart(at).await?;
+        match send_parts(upload.as_mut(), bytes).await {
+            Ok(()) => upload.complete().await.map(|_| ()),
+            Err(e) => {
+                if let Err(e) = upload.abort().await {
+                    tracing::warn!(volume = self.name(), path = %at, error = %e, "an upload was left half");
+                }
+                Err(e)
+            }
+        }
+    }
+
+    /// Writes an object only where none is. Some stores ignore the condition: nothing may hang on it (see
+    /// [`Volume::probe`]). An object that is there is a Conflict.
+    pub async fn put_new(&self, path: &str, bytes: Bytes) -> Result<(), VolumeError> {
+        let at = self.path("create", path)?;
+        let options = PutOptions::from(PutMode::Create);
+        let written = self.inner.store.put_opts(&at, PutPayload::from(bytes), options).await;
+        written.map(|_| ()).map_err(|e| self.wrong_kind_if_missing("create", path, &e))
+    }
+
+    /// Reads an object whole. `Kind::NotFound` when there is none.
+    pub async fn get(&self, path: &str) -> Result<Bytes, VolumeError> {
+        let at = self.path("read", path)?;
+        let read = async { self.inner.store.get(&at).await?.bytes().await };
+        read.await.map_err(|e| self.error("read", path, &e))
+    }
+
+    /// Reads bytes `range` of an object; fewer when it ends before.
+    pub async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, VolumeError> {
+        let at = self.path("read", path)?;
+        self.inner.store.get_range(&at, range).await.map_err(|e| self.error("read", path, &e))
+    }
+
+    /// Size and time of an object. None when the store said twice that there is none: the answer to HEAD is the same
+    /// for a bucket that is gone, and what is not known must not look like what is not there.
+    pub async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, VolumeError> {
+        let at = self.path("look up", path)?;
+        match self.inner.store.head(&at).await {
+            Ok(meta) => Ok(Some(meta.into())),
+            Err(e) if kind_of(&e) == Kind::NotFound => {
+                let asked = self.inner.store.list(Some(&at)).try_next().await;
+                asked.map(|_| None).map_err(|e| self.wrong_kind_if_missing("look up", path, &e))
+            }
+            Err(e) => Err(self.error("look up", path, &e)),
+        }
+    }
+
+    /// All objects below the directory `prefix` (empty: all of the volume), however deep, in order of path.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, VolumeError> {
+        let at = self.path("list", prefix)?;
+        let listed = self.inner.store.list(Some(&at)).map_ok(ObjectInfo::from).try_collect::<Vec<_>>().await;
+        let mut objects = listed.map_err(|e| self.wrong_kind_if_missing("list", prefix, &e))?;
+        objects.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(objects)
+    }
+
+    /// The directories right below the directory `prefix`, as paths from the volume's location, in order.
+    pub async fn list_dirs(&self, prefix: &str) -> Result<Vec<String>, VolumeError> {
+        let at = self.path("list", prefix)?;
+        let listed = self.inner.store.list_with_delimiter(Some(&at)).await;
+        let listed = listed.map_err(|e| self.wrong_kind_if_missing("list", prefix, &e))?;
+        let mut directories: Vec<String> = listed.common_prefixes.iter().map(Path::to_string).collect();
+        directories.sort();
+        Ok(directories)
+    }
+
+    /// Deletes an object. One that is not there is Ok.
+    pub async fn delete(&self, path: &str) -> Result<(), VolumeError> {
+        let at = self.path("delete", path)?;
+        self.deleted(path, self.inner.store.delete(&at).await.map(|()| at))
+    }
+
+    /// Deletes many objects, a thousand a request where the store can. One result for each path, in order.
+    pub async fn delete_many(&self, paths: &[String]) -> Vec<Result<(), VolumeError>> {
+        let mut results = Vec::with_capacity(paths.len());
+        for chunk in paths.chunks(1000) {
+            results.extend(self.delete_chunk(chunk).await);
+        }
+        results
+    }
+
+    async fn delete_chunk(&self, paths: &[String]) -> Vec<Result<(), VolumeError>> {
+        let parsed: Result<Vec<Path>, VolumeError> = paths.iter().map(|path| self.path("delete", path)).collect();
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(e) => return vec![Err(e); paths.len()],
+        };
+        let stream = futures::stream::iter(parsed.into_iter().map(Ok)).boxed();
+        let answers: Vec<object_store::Result<Path>> = self.inner.store.delete_stream(stream).collect().await;
+        if answers.len() == paths.len() {
+            return paths.iter().zip(answers).map(|(path, answer)| self.deleted(path, answer)).collect();
+        }
+        // The request as a whole failed: nobody knows what is gone, so nothing is said to be.
+        let error = match answers.into_iter().find_map(Result::err) {
+            Some(e) => self.wrong_kind_if_missing("delete", &paths[0], &e),
+            None => {
+                self.operation(Kind::Internal, "delete", &paths[0], "the store did not answer for every object".into())
+            }
+        };
+        vec![Err(error); paths.len()]
+    }
+
+    fn deleted(&self, path: &str, answer: object_store::Result<Path>) -> Result<(), VolumeError> {
+        match answer {
+            Ok(_) => Ok(()),
+            Err(e) => {
+                let error = self.error("delete", path, &e);
+                if error.is_not_found() { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    fn path(&self, operation: &str, path: &str) -> Result<Path, VolumeError> {
+        Path::parse(path).map_err(|e| self.error(operation, path, &e.into()))
+    }
+
+    pub(crate) fn error(&self, operation: &str, path: &str, error: &object_store::Error) -> VolumeError {
+        let cause = cause_text(error, &self.inner.secrets);
+        let kind = match kind_of(error) {
+            Kind::NotFound if cause.contains("NoSuchBucket") => Kind::Unavailable,
+            kind => kind,
+        };
+        self.operation(kind, operation, path, cause)
+    }
+
+    /// For what cannot miss an object: there "not found" is said of the bucket or the directory.
+    fn wrong_kind_if_missing(&self, operation: &str, path: &str, error: &object_store::Error) -> VolumeError {
+        match self.error(operation, path, error) {
+            VolumeError::Operation { kind: Kind::NotFound, operation, volume, path, cause } => {
+                VolumeError::Operation { kind: Kind::Unavailable, operation, volume, path, cause }
+            }
+            other => other,
+        }
+    }
+
+    pub(crate) fn operation(&self, kind: Kind, operation: &str, path: &str, cause: String) -> VolumeError {
+        let (operation, volume, path) = (operation.to_owned(), self.inner.name.clone(), path.to_owned());
+        VolumeError::Operation { kind, operation, volume, path, cause }
+    }
+}
+
+async fn send_parts(upload: &mut dyn MultipartUpload, bytes: Bytes) -> object_store::Result<()> {
+    let size = PART.max(bytes.len().div_ceil(MOST_PARTS));
+    // The order of the calls numbers the parts; the requests themselves run side by side.
+    let parts: Vec<_> = (0..bytes.len())
+        .step_by(size)
+        .map(|start| upload.put_part(bytes.slice(start..bytes.len().min(start + size)).into()))
+        .collect();
+    futures::stream::iter(parts).buffer_unordered(PARTS_AT_ONCE).try_collect::<Vec<()>>().await.map(|_| ())
+}
