@@ -297,7 +297,7 @@ fn fill(c: &mut Catalog, head: &SectionHead, raw: &[u8]) -> Result<(), ImageErro
         JOBS => unpack(head, raw, |v: storage_model::SnapshotJob| drop(c.jobs.insert(v.id, Arc::new(v)))),
         TRASH => unpack(head, raw, |v: PersistedTrash| drop(c.trash.insert(v.id, Arc::new(v.into())))),
         LABELS => unpack(head, raw, |(key, used): ((storage_model::DatabaseId, String), UsedLabel)| {
-            drop(c.labels.insert(key, used));
+            c.labels.insert(key, used);
         }),
         CONFIG => unpack(head, raw, |(key, value): (String, String)| drop(c.config.insert(key, value))),
         unknown => Err(ImageError::UnknownKind(unknown)),

@@ -1,0 +1,170 @@
+//! To a compute node: its own mailbox `compute_node`, its snapshot agent `snapshot_agent`, and the payloads that go over
+//! the data plane (Arrow Flight), which are not messages.
+
+use runtime_actor::Message;
+use serde::{Deserialize, Serialize};
+use storage_model::{NodeId, ObjectName, ServiceId, StorageVolume, WrittenFile};
+
+/// The mailbox of a compute node.
+pub const COMPUTE_NODE: &str = "compute_node";
+/// The mailbox of its snapshot agent.
+pub const SNAPSHOT_AGENT: &str = "snapshot_agent";
+
+/// The leader looks whether a node is there, and says who it is. Identity was checked by the connection's handshake.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// What the cluster calls this node.
+    pub node: NodeId,
+    /// The frontend that asks, as host:port.
+    pub leader: String,
+}
+
+impl Message for Heartbeat {
+    type Reply = NodeReport;
+    const NAME: &'static str = "Heartbeat";
+}
+
+/// What a compute node says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// Thrift port, shown only.
+    pub be_port: u16,
+    /// HTTP.
+    pub http_port: u16,
+    /// Arrow Flight: the data plane.
+    pub brpc_port: u16,
+    /// Shown only.
+    pub starlet_port: u16,
+    /// When the process started, Unix milliseconds.
+    pub started_at_ms: u64,
+    /// Product version.
+    pub version: String,
+    /// Cores.
+    pub cpu_cores: u32,
+    /// Fragments that run now.
+    pub running_fragments: u32,
+    /// Memory of the process, bytes.
+    pub memory_bytes: u64,
+    /// Its limit, bytes.
+    pub memory_limit_bytes: u64,
+    /// CPU of the process since the last heartbeat, percent of all cores.
+    pub cpu_percent: f32,
+    /// Whether it has a cache directory.
+    pub has_storage_path: bool,
+}
+
+/// GC: delete these objects. Missing ones count as deleted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeleteObjects {
+    /// Where.
+    pub volume: StorageVolume,
+    /// The service root.
+    pub service: ServiceId,
+    /// Below the service root.
+    pub objects: Vec<ObjectName>,
+}
+
+impl Message for DeleteObjects {
+    type Reply = DeletedObjects;
+    const NAME: &'static str = "DeleteObjects";
+}
+
+/// What became of them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct DeletedObjects {
+    /// Gone now.
+    pub deleted: Vec<ObjectName>,
+    /// Still there, with the reason.
+    pub failed: Vec<(ObjectName, String)>,
+}
+
+/// To the snapshot agent: look at these files before the snapshot that names them may be FINISHED.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttestFiles {
+    /// Where.
+    pub volume: StorageVolume,
+    /// The service root.
+    pub service: ServiceId,
+    /// Below the service root, with the size that the catalog knows.
+    pub files: Vec<(ObjectName, u64)>,
+}
+
+impl Message for AttestFiles {
+    type Reply = Result<Attestation, String>;
+    const NAME: &'static str = "AttestFiles";
+}
+
+/// What the agent saw. Err of the whole message: the store could not be asked.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Attestation {
+    /// There, with the right size.
+    pub seen: u64,
+    /// Missing, or of another size: one text per file.
+    pub problems: Vec<String>,
+}
+
+/// Payload of a Flight ticket: run a plan, stream its rows. bincode.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ReadFragment {
+    /// For KILL, logs and the node's list of running fragments.
+    pub query: String,
+    /// The trace it belongs to.
+    pub trace: u128,
+    /// A physical plan, as `runtime_query` encodes it.
+    pub plan: Vec<u8>,
+    /// The volumes that the plan reads.
+    pub volumes: Vec<StorageVolume>,
+}
+
+/// Payload of the Flight action `load`: run a plan, write its rows. `S` is the write specification of `storage_tablet`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LoadFragment<S> {
+    /// The plan and the volumes it reads.
+    pub read: ReadFragment,
+    /// Where rows go.
+    pub spec: S,
+    /// The volume they go to.
+    pub target: StorageVolume,
+}
+
+/// The name of the Flight action that runs a [`LoadFragment`].
+pub const LOAD_ACTION: &str = "load";
+
+/// The one result of the action `load`: what was written, not yet committed. bincode.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct LoadDone {
+    /// The files.
+    pub files: Vec<WrittenFile>,
+    /// Rows in them.
+    pub rows: u64,
+}
+
+/// A fragment begins on this node: told by the data plane to the node's actor, never over the wire.
+#[derive(Debug)]
+pub struct FragmentStarted {
+    /// The query.
+    pub query: String,
+    /// `read` or `load`.
+    pub what: &'static str,
+}
+
+impl Message for FragmentStarted {
+    type Reply = u64;
+    const NAME: &'static str = "FragmentStarted";
+}
+
+/// A fragment is over.
+#[derive(Debug)]
+pub struct FragmentEnded {
+    /// As [`FragmentStarted`] was answered.
+    pub fragment: u64,
+    /// Rows that went through.
+    pub rows: u64,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+impl Message for FragmentEnded {
+    type Reply = ();
+    const NAME: &'static str = "FragmentEnded";
+}

@@ -1,0 +1,50 @@
+//! To the snapshot job supervisor.
+
+use runtime_actor::Message;
+use storage_model::{StorageVolume, VolumeId};
+
+/// Look at the state now: a policy changed, a job was asked for.
+#[derive(Clone, Debug)]
+pub struct Reconcile;
+
+impl Message for Reconcile {
+    type Reply = ();
+    const NAME: &'static str = "Reconcile";
+}
+
+/// Before ON or a new volume: write, read, list and delete a probe with the real client.
+#[derive(Clone, Debug)]
+pub struct Preflight {
+    /// The volume.
+    pub volume: StorageVolume,
+}
+
+impl Message for Preflight {
+    type Reply = Result<(), String>;
+    const NAME: &'static str = "Preflight";
+}
+
+/// CREATE CLUSTER SNAPSHOT: taken when no other job runs, before the next automated one.
+#[derive(Clone, Debug)]
+pub struct TakeSnapshot {
+    /// Its name.
+    pub name: String,
+    /// COMMENT 'text'.
+    pub comment: String,
+    /// Where it goes.
+    pub volume: VolumeId,
+}
+
+impl Message for TakeSnapshot {
+    type Reply = Result<(), String>;
+    const NAME: &'static str = "TakeSnapshot";
+}
+
+/// DETAIL_INFO of the running job: `uploading 3/12 sections, 14 of 40 MiB`. Empty when none runs.
+#[derive(Clone, Debug)]
+pub struct RunningDetail;
+
+impl Message for RunningDetail {
+    type Reply = Option<(storage_model::JobId, String)>;
+    const NAME: &'static str = "RunningDetail";
+}
