@@ -139,7 +139,8 @@ impl Volume {
     pub async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, VolumeError> {
         let at = self.path("look up", path)?;
         match self.inner.store.head(&at).await {
-            Ok(meta) => Ok(Some(meta.into())),
+            // The prefix store leaves its prefix in the answer to HEAD: the path is the one that was asked for.
+            Ok(meta) => Ok(Some(ObjectInfo { path: at.to_string(), ..meta.into() })),
             Err(e) if kind_of(&e) == Kind::NotFound => {
                 let asked = self.inner.store.list(Some(&at)).try_next().await;
                 asked.map(|_| None).map_err(|e| self.wrong_kind_if_missing("look up", path, &e))
@@ -251,3 +252,6 @@ async fn send_parts(upload: &mut dyn MultipartUpload, bytes: Bytes) -> object_st
         .collect();
     futures::stream::iter(parts).buffer_unordered(PARTS_AT_ONCE).try_collect::<Vec<()>>().await.map(|_| ())
 }
+
+#[cfg(test)]
+mod tests;
