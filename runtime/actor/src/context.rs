@@ -188,12 +188,8 @@ impl<A: Actor> Context<A> {
         }));
     }
 
-    pub(crate) fn answer_later<T>(
-        &self,
-        future: BoxFuture<'static, T>,
-        reply: Option<ReplyTo<T>>,
-        while_wanted: bool,
-    ) where
+    pub(crate) fn answer_later<T>(&self, future: BoxFuture<'static, T>, reply: Option<ReplyTo<T>>, while_wanted: bool)
+    where
         T: Send + 'static,
     {
         let mut settle = Settle { mailbox: self.mailbox.clone(), seq: self.seq, outcome: Outcome::Lost };

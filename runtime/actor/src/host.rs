@@ -80,11 +80,8 @@ pub(crate) fn live<A: Actor>(mailbox: Arc<Mailbox<A>>, factory: &Factory<A>, gra
     }
     mailbox.gauge.busy();
     let built = match factory.try_lock() {
-        Ok(factory) => catch_unwind(AssertUnwindSafe(|| factory())),
-        Err(TryLockError::Poisoned(factory)) => {
-            let factory = factory.into_inner();
-            catch_unwind(AssertUnwindSafe(|| factory()))
-        }
+        Ok(factory) => catch_unwind(AssertUnwindSafe(&**factory)),
+        Err(TryLockError::Poisoned(factory)) => catch_unwind(AssertUnwindSafe(&**factory.into_inner())),
         Err(TryLockError::WouldBlock) => Err(Box::new("its factory still runs for an earlier life") as Box<_>),
     };
     mailbox.gauge.idle();
@@ -154,9 +151,7 @@ impl<A: Actor> Host<A> {
         let cx = &mut self.cx;
         cx.seq = seq;
         let letter = envelope.letter;
-        let result = trace::sync_scope(taken.trace, || {
-            catch_unwind(AssertUnwindSafe(|| letter.deliver(actor, cx)))
-        });
+        let result = trace::sync_scope(taken.trace, || catch_unwind(AssertUnwindSafe(|| letter.deliver(actor, cx))));
         let took = self.mailbox.clock.monotonic().saturating_duration_since(began);
         let outcome = match (&result, &self.cx.verdict) {
             (Err(_), _) => Outcome::Panicked,

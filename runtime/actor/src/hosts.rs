@@ -1,5 +1,6 @@
 //! Where incarnations run: a few actix arbiters on threads of their own, or the current thread for tests and simulations.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::time::Duration;
@@ -34,7 +35,8 @@ pub(crate) struct Threads {
 #[derive(Default)]
 struct Pool {
     arbiters: Vec<(HostId, ArbiterHandle)>,
-    growing: usize,
+    /// Those that are being made, with the jobs that wait for them.
+    growing: BTreeMap<HostId, Vec<Job>>,
     ids: HostId,
 }
 
@@ -55,12 +57,9 @@ impl Hosts {
             return Self::Broken;
         }
         match rx.recv_timeout(Duration::from_secs(10)) {
-            Ok(system) => Self::Threads(Threads {
-                system,
-                size: size.max(1),
-                pool: Arc::default(),
-                next: AtomicU64::new(0),
-            }),
+            Ok(system) => {
+                Self::Threads(Threads { system, size: size.max(1), pool: Arc::default(), next: AtomicU64::new(0) })
+            }
             Err(error) => {
                 tracing::error!(%error, "the actors' system did not start");
                 Self::Broken
@@ -114,40 +113,44 @@ impl Hosts {
 impl Threads {
     fn place(&self, job: Job) -> HostId {
         let mut pool = lock(&self.pool);
-        if pool.arbiters.is_empty() || pool.arbiters.len() + pool.growing < self.size {
+        pool.arbiters.retain(|(_, arbiter)| arbiter.alive());
+        if pool.arbiters.len() + pool.growing.len() < self.size {
             return self.grow(&mut pool, job);
+        }
+        if pool.arbiters.is_empty()
+            && let Some((id, jobs)) = pool.growing.iter_mut().next()
+        {
+            jobs.push(job);
+            return *id;
         }
         let at = usize::try_from(self.next.fetch_add(1, Ordering::Relaxed)).unwrap_or(0) % pool.arbiters.len();
         let (id, arbiter) = &pool.arbiters[at];
-        let id = *id;
-        if !arbiter.alive() {
-            pool.arbiters.swap_remove(at);
-            return self.grow(&mut pool, job);
-        }
         // Should it die just now, the job is dropped, and its supervisor tries again.
         arbiter.spawn_fn(job);
-        id
+        *id
     }
 
     /// Makes one more arbiter, on the system's own thread (which hosts no actor and so is never stuck).
     fn grow(&self, pool: &mut Pool, job: Job) -> HostId {
         pool.ids += 1;
-        pool.growing += 1;
         let (id, shared) = (pool.ids, self.pool.clone());
+        pool.growing.insert(id, vec![job]);
         self.system.arbiter().spawn_fn(move || {
             let made = Arbiter::try_new();
             let mut pool = lock(&shared);
-            pool.growing = pool.growing.saturating_sub(1);
+            let jobs = pool.growing.remove(&id).unwrap_or_default();
             match made {
                 Ok(arbiter) => {
                     pool.arbiters.push((id, arbiter.handle()));
                     drop(pool);
-                    arbiter.spawn_fn(job);
+                    for job in jobs {
+                        arbiter.spawn_fn(job);
+                    }
                 }
                 Err(error) => {
                     drop(pool);
                     tracing::error!(%error, "cannot start a thread for actors");
-                    drop(job);
+                    drop(jobs);
                 }
             }
         });

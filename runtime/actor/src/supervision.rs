@@ -17,8 +17,8 @@ use crate::hosts::Hosts;
 use crate::tree::{Budget, Failure, Strategy, TreeSpec};
 use crate::view::TreeView;
 
-use arena::{Act, Arena};
 pub(crate) use arena::NodeId;
+use arena::{Act, Arena};
 pub(crate) use kept::{Hosted, Kept};
 
 /// How often handlers are checked for stalls.

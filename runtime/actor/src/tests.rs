@@ -1,1 +1,6 @@
-//! The kit, tried out.
+//! The kit, tried out: crashes, budgets, deadlines, timers, stops, observation.
+
+mod breaking;
+mod kit;
+mod living;
+mod threads;

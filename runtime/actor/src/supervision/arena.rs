@@ -155,10 +155,15 @@ impl Arena {
     /// Starts the next incarnation of an actor, or of all actors below a supervisor.
     pub(crate) fn launch(&mut self, id: NodeId) -> Vec<Act> {
         let mut acts = Vec::new();
-        for id in self.subtree(id) {
+        let top = id;
+        for id in self.subtree(top) {
             let Some(node) = self.nodes.get_mut(&id) else { continue };
             if !matches!(node.status, Status::Starting | Status::Restarting) {
                 continue;
+            }
+            if id != top {
+                // Rebuilt with its group: the group's back-off counts on, its own begins anew.
+                node.failures = 0;
             }
             match &mut node.body {
                 Body::Supervisor { recent, .. } => {

@@ -1,11 +1,23 @@
 //! What happens when something broke: rebuild with back-off, within a budget, or escalate.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{Act, Arena, Body, Node, NodeId, REMEMBERED};
 use crate::hosts::HostId;
 use crate::tree::{Backoff, Strategy};
 use crate::view::{RestartView, Status};
+
+/// What the supervisor of a broken child may do.
+enum Verdict {
+    /// Rebuild it, and these siblings with it.
+    Rebuild(Vec<NodeId>),
+    /// Nothing now: the supervisor itself is on its way down or up again, and will decide for all its children.
+    Wait,
+    /// Give up; why.
+    OverBudget(String),
+}
 
 impl Arena {
     /// A child broke. Its supervisor rebuilds it, or gives up.
@@ -18,45 +30,30 @@ impl Arena {
             acts.push(Act::Fail { reason: reason.to_owned() });
             return acts;
         }
-        let now = Instant::now();
-        let Some(Node { status, body: Body::Supervisor { strategy, budget, recent, children }, .. }) =
-            self.nodes.get_mut(&parent)
-        else {
-            return Vec::new();
-        };
-        if *status != Status::Running {
-            // The supervisor itself is on its way down or up again, and will decide for all its children.
-            if let Some(node) = self.nodes.get_mut(&id) {
-                node.status = Status::Restarting;
+        let siblings = match self.charge(parent, id) {
+            Verdict::Rebuild(siblings) => siblings,
+            Verdict::Wait => {
+                if let Some(node) = self.nodes.get_mut(&id) {
+                    node.status = Status::Restarting;
+                }
+                return Vec::new();
             }
-            return Vec::new();
-        }
-        let (strategy, budget) = (*strategy, *budget);
-        recent.retain(|at| now.duration_since(*at) < budget.within);
-        if recent.len() >= usize::try_from(budget.restarts).unwrap_or(usize::MAX) {
-            let reason = format!(
-                "{} is over its budget of {} restarts in {} s; last: {path}: {reason}",
-                self.path(parent),
-                budget.restarts,
-                budget.within.as_secs_f64(),
-            );
-            tracing::error!(supervisor = self.path(parent), reason, "escalates");
-            let mut acts = self.halt(id, Status::Restarting, false);
-            acts.extend(self.broken(parent, &reason, at_unix_ms));
-            return acts;
-        }
-        recent.push_back(now);
-        let siblings: Vec<NodeId> = match strategy {
-            Strategy::OneForOne => Vec::new(),
-            Strategy::OneForAll => children.iter().copied().filter(|child| *child != id).collect(),
-            Strategy::RestForOne => children.iter().copied().skip_while(|child| *child != id).skip(1).collect(),
+            Verdict::OverBudget(over) => {
+                let reason = format!("{over}; last: {path}: {reason}");
+                tracing::error!(supervisor = self.path(parent), reason, "escalates");
+                let mut acts = self.halt(id, Status::Restarting, false);
+                acts.extend(self.broken(parent, &reason, at_unix_ms));
+                return acts;
+            }
         };
+        let now = Instant::now();
+        let within = self.budget_time(parent);
         let mut acts = self.halt(id, Status::Restarting, false);
         for sibling in &siblings {
             acts.extend(self.halt(*sibling, Status::Restarting, false));
         }
         let Some(node) = self.nodes.get_mut(&id) else { return acts };
-        if now.duration_since(node.launched) > budget.within {
+        if now.duration_since(node.launched) > within {
             node.failures = 0;
         }
         node.failures += 1;
@@ -78,6 +75,38 @@ impl Arena {
             acts.push(Act::Remind { node: id, ticket: node.ticket, after });
         }
         acts
+    }
+
+    /// Charges the supervisor's budget for one more rebuild of the child.
+    fn charge(&mut self, supervisor: NodeId, child: NodeId) -> Verdict {
+        let path = self.path(supervisor);
+        let Some(Node { status, body: Body::Supervisor { strategy, budget, recent, children }, .. }) =
+            self.nodes.get_mut(&supervisor)
+        else {
+            return Verdict::Wait;
+        };
+        if *status != Status::Running {
+            return Verdict::Wait;
+        }
+        let now = Instant::now();
+        recent.retain(|at| now.duration_since(*at) < budget.within);
+        if recent.len() >= usize::try_from(budget.restarts).unwrap_or(usize::MAX) {
+            let (restarts, seconds) = (budget.restarts, budget.within.as_secs_f64());
+            return Verdict::OverBudget(format!("{path} is over its budget of {restarts} restarts in {seconds} s"));
+        }
+        recent.push_back(now);
+        Verdict::Rebuild(match strategy {
+            Strategy::OneForOne => Vec::new(),
+            Strategy::OneForAll => children.iter().copied().filter(|id| *id != child).collect(),
+            Strategy::RestForOne => children.iter().copied().skip_while(|id| *id != child).skip(1).collect(),
+        })
+    }
+
+    fn budget_time(&self, supervisor: NodeId) -> Duration {
+        match self.nodes.get(&supervisor) {
+            Some(Node { body: Body::Supervisor { budget, .. }, .. }) => budget.within,
+            _ => Duration::ZERO,
+        }
     }
 
     /// Live incarnations whose handler runs over its limit: node, incarnation, thread, reason.
