@@ -1,1 +1,32 @@
-//! storage-tablet
+//! Rows at rest: record batches become sorted runs in Parquet objects, one run a tablet. What the runs are called, and
+//! since when they are true, is the catalog's; which of them a query reads is the query engine's.
+//!
+//! ```text
+//!   RecordBatch ── check (NOT NULL, lengths, ranges) ── partition (by range) ── bucket (by hash)
+//!        │                                                                          │
+//!      types (StarRocks ⇄ Arrow)                     buffer (up to a budget, then a round of files)
+//!                                                                                   │
+//!                       encode (sort, row groups, footer checksums) ── write (upload, clean up)
+//! ```
+
+pub mod bucket;
+mod buffer;
+mod check;
+pub mod checksum;
+pub mod compression;
+mod encode;
+pub mod error;
+pub mod partition;
+mod row;
+mod spec;
+pub mod types;
+mod write;
+
+pub use bucket::bucket_of;
+pub use checksum::verify_file;
+pub use compression::parse_compression;
+pub use error::{TabletError, WriteError};
+pub use partition::partition_of;
+pub use spec::{TargetPartition, WriteSpec, Written};
+pub use types::{arrow_schema, arrow_type};
+pub use write::{DEFAULT_BUFFER_BYTES, write, write_within};

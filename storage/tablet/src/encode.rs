@@ -1,0 +1,138 @@
+//! A Parquet file from the rows of one partition: buckets one after the other, each in row groups of its own, sorted by
+//! the key columns (ascending, NULL first, rows with equal keys as they came).
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::interleave_record_batch;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use arrow::row::{RowConverter, Rows, SortField};
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::Compression;
+use parquet::file::metadata::{KeyValue, RowGroupMetaData, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use sha2::{Digest, Sha256};
+use storage_model::file::WrittenRun;
+
+use crate::buffer::Place;
+use crate::checksum::{CRC32C_KEY, sums};
+use crate::error::TabletError;
+
+/// Most rows of a row group.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Most bytes of a row group, encoded, about.
+const ROW_GROUP_BYTES: usize = 128 << 20;
+/// Rows that are gathered at once.
+const GATHER_ROWS: usize = 8192;
+
+/// Batches and the sort keys of all their rows; shared by the files of a round.
+pub(crate) struct Sortable {
+    batches: Vec<RecordBatch>,
+    /// One a batch; None when the table has no key.
+    keys: Option<Vec<Rows>>,
+}
+
+impl Sortable {
+    pub fn new(batches: Vec<RecordBatch>, key_positions: &[usize]) -> Result<Sortable, TabletError> {
+        let Some(first) = batches.first().filter(|_| !key_positions.is_empty()) else {
+            return Ok(Sortable { batches, keys: None });
+        };
+        let fields = key_positions.iter().map(|at| SortField::new(first.column(*at).data_type().clone())).collect();
+        let converter = RowConverter::new(fields)?;
+        let keys_of = |batch: &RecordBatch| {
+            let columns: Vec<ArrayRef> = key_positions.iter().map(|at| Arc::clone(batch.column(*at))).collect();
+            converter.convert_columns(&columns)
+        };
+        let keys = batches.iter().map(keys_of).collect::<Result<_, _>>()?;
+        Ok(Sortable { batches, keys: Some(keys) })
+    }
+
+    fn sort(&self, places: &mut [Place]) {
+        match &self.keys {
+            None => places.sort_by_key(|place| place.bucket),
+            Some(keys) => {
+                let key = |place: &Place| keys[place.batch as usize].row(place.row as usize);
+                places.sort_by(|a, b| a.bucket.cmp(&b.bucket).then_with(|| key(a).cmp(&key(b))));
+            }
+        }
+    }
+
+    fn gather(&self, places: &[Place]) -> Result<RecordBatch, TabletError> {
+        let indices: Vec<(usize, usize)> = places.iter().map(|p| (p.batch as usize, p.row as usize)).collect();
+        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
+        Ok(interleave_record_batch(&batches, &indices)?)
+    }
+}
+
+/// A file, ready to be uploaded.
+pub(crate) struct Encoded {
+    pub bytes: Bytes,
+    pub sha256: String,
+    pub runs: Vec<WrittenRun>,
+}
+
+/// Encodes the rows `places` as one file.
+pub(crate) fn encode(
+    schema: &SchemaRef,
+    key_positions: &[usize],
+    compression: Compression,
+    rows: &Sortable,
+    mut places: Vec<Place>,
+) -> Result<Encoded, TabletError> {
+    rows.sort(&mut places);
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(key_positions, compression))
+        // Readers know the schema from the catalog.
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(schema), options)?;
+    let mut runs = Vec::new();
+    for bucket in places.chunk_by(|a, b| a.bucket == b.bucket) {
+        let first = writer.flushed_row_groups().len();
+        for some in bucket.chunks(GATHER_ROWS) {
+            writer.write(&rows.gather(some)?)?;
+        }
+        writer.flush()?;
+        runs.push(run(bucket, first, &writer.flushed_row_groups()[first..])?);
+    }
+    writer.sync().map_err(parquet::errors::ParquetError::from)?;
+    let sums = sums(writer.inner(), writer.flushed_row_groups())?;
+    writer.append_key_value_metadata(KeyValue::new(CRC32C_KEY.to_owned(), sums));
+    writer.finish()?;
+    writer.sync().map_err(parquet::errors::ParquetError::from)?;
+    let bytes = Bytes::from(std::mem::take(writer.inner_mut()));
+    Ok(Encoded { sha256: hex::encode(Sha256::digest(&bytes)), bytes, runs })
+}
+
+fn properties(key_positions: &[usize], compression: Compression) -> WriterProperties {
+    let sorting = key_positions.iter().map(|at| SortingColumn {
+        column_idx: i32::try_from(*at).unwrap_or(i32::MAX),
+        descending: false,
+        nulls_first: true,
+    });
+    WriterProperties::builder()
+        .set_created_by(concat!("starkeep ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(compression)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_sorting_columns((!key_positions.is_empty()).then(|| sorting.collect()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .build()
+}
+
+fn run(rows: &[Place], first: usize, groups: &[RowGroupMetaData]) -> Result<WrittenRun, TabletError> {
+    let number = |n: usize| u32::try_from(n).map_err(|_| TabletError::invalid("too many row groups in a file"));
+    let ranges = || groups.iter().flat_map(|group| group.columns().iter().map(|column| column.byte_range()));
+    let bounds = ranges().map(|(start, _)| start).min().zip(ranges().map(|(start, size)| start + size).max());
+    let (start, end) = bounds.ok_or_else(|| TabletError::invalid("a run without row groups or columns"))?;
+    Ok(WrittenRun {
+        bucket: rows.first().map_or(0, |place| place.bucket),
+        first_row_group: number(first)?,
+        row_groups: number(groups.len())?,
+        start,
+        end,
+        rows: rows.len() as u64,
+    })
+}
