@@ -1,1 +1,35 @@
-//! runtime-raft
+//! openraft fitted to `storage-catalog`: the catalog as a replicated, durable value. The only crate that names openraft.
+//!
+//! ```text
+//!  propose ─▶ proposer ─(one batch in flight)─▶ openraft ─▶ log store (raft-log, fsync) ─▶ commit
+//!                                                                                           │
+//!  view, watch, frozen ◀── shared ◀── state machine: Catalog::apply ◀───────────────────────┘
+//!                                          │ frozen clone
+//!                                          └─▶ image store: image/image.<revision> (tmp, fsync, rename)
+//! ```
+//!
+//! - [`MetaDir`]: the directory of a node's metadata; creates it for a first start and for a restore alike.
+//! - [`Meta`]: the running handle: propose, view, watch, images.
+//!
+//! One voter so far. The network answers "unreachable" until frontends can join each other.
+
+mod durable;
+mod error;
+mod image_store;
+mod log_store;
+mod meta;
+mod meta_dir;
+mod network;
+mod shared;
+mod state_machine;
+mod stored;
+#[cfg(test)]
+mod suite;
+#[cfg(test)]
+mod testing;
+mod types;
+
+pub use error::{ProposeError, RaftError};
+pub use meta::{Clock, Meta, Options, Role, Status};
+pub use meta_dir::{Identity, MetaDir};
+pub use types::Node;

@@ -1,0 +1,256 @@
+//! The durable log under openraft: raft-log, with an fsync before anything is acknowledged.
+
+use std::collections::Bound;
+use std::fmt::{Debug, Display};
+use std::fs;
+use std::io;
+use std::ops::RangeBounds;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use openraft::storage::{LogFlushed, LogState, RaftLogReader, RaftLogStorage};
+use openraft::{AnyError, OptionalSend, StorageIOError};
+use raft_log::api::raft_log_writer::RaftLogWriter;
+use raft_log::{Config, RaftLog};
+use tokio::sync::oneshot;
+
+use crate::error::RaftError;
+use crate::image_store::ImageStore;
+use crate::meta_dir::DirLock;
+use crate::stored::{Ballot, Frame, Owner, Point};
+use crate::types::{Entry, LogId, StorageError, Types, Vote};
+
+/// A file of the log is closed at this size; only closed files can be removed behind an image.
+const CHUNK_BYTES: usize = 16 << 20;
+const CHUNK_RECORDS: usize = 1 << 18;
+const READ_BUFFER_BYTES: usize = 1 << 20;
+/// Entries of closed files are kept in memory up to this.
+const CACHE_BYTES: usize = 32 << 20;
+/// At most this many entries are read at once for a follower.
+const READ_ENTRIES: u64 = 256;
+
+/// The types of raft-log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogTypes;
+
+impl raft_log::Types for LogTypes {
+    type LogId = Point;
+    type LogPayload = Frame;
+    type Vote = Ballot;
+    type Callback = Synced;
+    type UserData = Owner;
+
+    fn log_index(id: &Point) -> u64 {
+        id.0.index
+    }
+
+    fn payload_size(payload: &Frame) -> u64 {
+        payload.bytes()
+    }
+}
+
+/// Who hears that a write is on disk.
+pub(crate) enum Synced {
+    Raft(LogFlushed<Types>),
+    Waiter(oneshot::Sender<io::Result<()>>),
+}
+
+impl raft_log::Callback for Synced {
+    fn send(self, result: io::Result<()>) {
+        match self {
+            Synced::Raft(flushed) => flushed.log_io_completed(result),
+            // A waiter that has gone away needs no answer.
+            Synced::Waiter(waiter) => drop(waiter.send(result)),
+        }
+    }
+}
+
+struct Inner {
+    log: Mutex<RaftLog<LogTypes>>,
+    images: Arc<ImageStore>,
+    // Dropped last: the directory is free only when the log is closed.
+    _lock: Arc<DirLock>,
+}
+
+/// The log of one node.
+#[derive(Clone)]
+pub(crate) struct LogStore(Arc<Inner>);
+
+/// Opens the log files of a directory. A torn tail is cut off with a warning; damage in the middle is an error. Blocking.
+pub(crate) fn open_log(dir: &Path) -> Result<RaftLog<LogTypes>, RaftError> {
+    let mut config = Config::new(dir.display());
+    config.wal.chunk_max_size = Some(CHUNK_BYTES);
+    config.wal.chunk_max_records = Some(CHUNK_RECORDS);
+    config.wal.read_buffer_size = Some(READ_BUFFER_BYTES);
+    // openraft waits for each append, so there is nothing to gather by waiting here.
+    config.wal.flush_batch_wait = Some(Duration::ZERO);
+    config.wal.truncate_incomplete_record = Some(true);
+    config.log_cache_capacity = Some(CACHE_BYTES);
+    RaftLog::open(Arc::new(config)).map_err(|source| match source.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
+            RaftError::Damaged { path: dir.to_owned(), cause: source.to_string() }
+        }
+        io::ErrorKind::Other => RaftError::Damaged { path: dir.to_owned(), cause: source.to_string() },
+        _ => RaftError::Io { what: "open log", path: dir.to_owned(), source },
+    })
+}
+
+/// Makes the empty log of a cluster that begins at `purged`. Blocking.
+pub(crate) fn create_log(dir: &Path, owner: &str, purged: LogId) -> Result<(), RaftError> {
+    fs::create_dir(dir).map_err(RaftError::io("create", dir))?;
+    let mut log = open_log(dir)?;
+    let write = |log: &mut RaftLog<LogTypes>| -> io::Result<()> {
+        log.save_user_data(Some(Owner(owner.to_owned())))?;
+        log.purge(Point(purged))?;
+        log.flush(true, None)?;
+        log.wait_worker_idle()
+    };
+    write(&mut log).map_err(RaftError::io("write log", dir))
+}
+
+fn write_failed(cause: impl Display) -> StorageError {
+    StorageIOError::write_logs(AnyError::error(cause)).into()
+}
+
+fn read_failed(cause: impl Display) -> StorageError {
+    StorageIOError::read_logs(AnyError::error(cause)).into()
+}
+
+fn vote_failed(cause: impl Display) -> StorageError {
+    StorageIOError::write_vote(AnyError::error(cause)).into()
+}
+
+impl LogStore {
+    pub(crate) fn new(log: RaftLog<LogTypes>, images: Arc<ImageStore>, lock: Arc<DirLock>) -> LogStore {
+        LogStore(Arc::new(Inner { log: Mutex::new(log), images, _lock: lock }))
+    }
+
+    fn log(&self) -> MutexGuard<'_, RaftLog<LogTypes>> {
+        self.0.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes under the lock, then waits for the disk without it.
+    async fn durably(&self, write: impl FnOnce(&mut RaftLog<LogTypes>) -> io::Result<()>) -> io::Result<()> {
+        let (waiter, answer) = oneshot::channel();
+        {
+            let mut log = self.log();
+            write(&mut log)?;
+            log.flush(true, Some(Synced::Waiter(waiter)))?;
+        }
+        answer.await.unwrap_or_else(|_| Err(io::Error::other("the log writer has stopped")))
+    }
+
+    /// Makes everything written so far durable.
+    pub(crate) async fn sync(&self) -> io::Result<()> {
+        self.durably(|_| Ok(())).await
+    }
+
+    /// How far the log may be purged: an image on disk may still need what comes after. Where the log ends before
+    /// `upto`, all of it is covered by an image that was received, and none of it is needed.
+    fn purge_target(&self, log: &RaftLog<LogTypes>, upto: LogId) -> LogId {
+        if Some(&Point(upto)) > log.log_state().last() {
+            return upto;
+        }
+        self.0.images.floor().map_or(upto, |floor| floor.min(upto))
+    }
+}
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let from = match range.start_bound() {
+            Bound::Included(index) => *index,
+            Bound::Excluded(index) => index.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let to = match range.end_bound() {
+            Bound::Included(index) => index.saturating_add(1),
+            Bound::Excluded(index) => *index,
+            Bound::Unbounded => u64::MAX,
+        };
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let frames = self.log().read(from, to).collect::<Result<Vec<_>, _>>().map_err(read_failed)?;
+        let entry = |(Point(log_id), frame): (Point, Frame)| match frame.payload() {
+            Ok(payload) => Ok(Entry { log_id, payload }),
+            Err(error) => Err(StorageIOError::read_log_entry(log_id, AnyError::error(error)).into()),
+        };
+        frames.into_iter().map(entry).collect()
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
+        self.try_get_log_entries(start..end.min(start.saturating_add(READ_ENTRIES))).await
+    }
+}
+
+impl RaftLogStorage<Types> for LogStore {
+    type LogReader = LogStore;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Types>, StorageError> {
+        let log = self.log();
+        let state = log.log_state();
+        let id = |point: Option<&Point>| point.map(|point| point.0);
+        Ok(LogState { last_purged_log_id: id(state.purged()), last_log_id: id(state.last()) })
+    }
+
+    async fn get_log_reader(&mut self) -> LogStore {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        let vote = Ballot(*vote);
+        self.durably(|log| log.save_vote(vote).map(drop)).await.map_err(vote_failed)
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        Ok(self.log().log_state().vote().map(|ballot| ballot.0))
+    }
+
+    /// Rides along with the next append: it only saves work at the next start.
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        let Some(committed) = committed.map(Point) else { return Ok(()) };
+        let mut log = self.log();
+        let state = log.log_state();
+        let is_news = Some(&committed) > state.committed() && Some(&committed) <= state.last();
+        if is_news {
+            log.commit(committed).map_err(write_failed)?;
+        }
+        Ok(())
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        Ok(self.log().log_state().committed().map(|point| point.0))
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let stored = entries.into_iter().map(|e| Frame::new(&e.payload).map(|frame| (Point(e.log_id), frame)));
+        let stored = stored.collect::<Result<Vec<_>, _>>().map_err(write_failed)?;
+        let mut log = self.log();
+        log.append(stored).map_err(write_failed)?;
+        log.flush(true, Some(Synced::Raft(callback))).map_err(write_failed)
+    }
+
+    async fn truncate(&mut self, from: LogId) -> Result<(), StorageError> {
+        self.durably(|log| log.truncate(from.index).map(drop)).await.map_err(write_failed)
+    }
+
+    async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
+        self.durably(|log| {
+            let target = self.purge_target(log, upto);
+            log.purge(Point(target)).map(drop)
+        })
+        .await
+        .map_err(write_failed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! The running metadata of a frontend: one handle, cheap to clone, for everybody who reads or changes the catalog.
+
+mod opening;
+mod proposer;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use openraft::ServerState;
+use openraft::error::Fatal;
+use storage_catalog::{Catalog, Command, Envelope, Outcome};
+use storage_model::{NodeId, Revision, UnixMillis};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tracing::{error, info};
+
+use crate::error::{ProposeError, RaftError};
+use crate::image_store::ImageStore;
+use crate::log_store::LogStore;
+use crate::meta_dir::{DirLock, MetaDir};
+use crate::shared::Shared;
+use crate::types::{Node, Types};
+
+use proposer::Proposal;
+
+/// Where the time of a proposal comes from.
+pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+
+/// An image that is being built is asked for again after this: a request that comes while Raft tidies up is dropped.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// After a failed automatic image.
+const IMAGE_BACK_OFF: Duration = Duration::from_secs(60);
+/// How long a shutdown waits for the disk.
+const CLOSE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How the metadata is kept.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `edit_log_roll_num`: an image is built every so many commands.
+    pub image_every: u64,
+    /// How long `open` may take from the end of the replay until this node leads.
+    pub lead_within: Duration,
+    /// Between a leader's signs of life; also the time limit of one append to a follower.
+    pub heartbeat: Duration,
+    /// A follower that hears nothing for a random time in this range wants to lead. A single voter does not wait.
+    pub election: std::ops::Range<Duration>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            image_every: 50_000,
+            lead_within: Duration::from_secs(30),
+            heartbeat: Duration::from_millis(250),
+            election: Duration::from_millis(1000)..Duration::from_millis(2000),
+        }
+    }
+}
+
+/// What this node is in the group right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Takes proposals.
+    Leader,
+    /// Votes; a candidate is a follower too.
+    Follower,
+    /// Replicates and does not vote (an observer).
+    Learner,
+    /// Shut down, or stopped on an error.
+    Stopped,
+}
+
+impl From<ServerState> for Role {
+    fn from(state: ServerState) -> Role {
+        match state {
+            ServerState::Leader => Role::Leader,
+            ServerState::Follower | ServerState::Candidate => Role::Follower,
+            ServerState::Learner => Role::Learner,
+            ServerState::Shutdown => Role::Stopped,
+        }
+    }
+}
+
+/// Where the metadata stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What this node is.
+    pub role: Role,
+    /// Who leads, when known.
+    pub leader: Option<NodeId>,
+    /// Raft's term.
+    pub term: u64,
+    /// Index of the last log entry. Raft's index: a restored cluster begins again.
+    pub last_log: Option<u64>,
+    /// Index of the last applied entry.
+    pub applied: Option<u64>,
+    /// The log is purged up to here.
+    pub purged: Option<u64>,
+    /// Of the catalog that `view` returns.
+    pub revision: Revision,
+    /// Of the newest image.
+    pub image_revision: Option<Revision>,
+    /// Commands applied since then.
+    pub commands_since_image: u64,
+    /// Why the last image was not written.
+    pub image_failure: Option<String>,
+    /// Why Raft has stopped.
+    pub failure: Option<String>,
+}
+
+struct Inner {
+    raft: openraft::Raft<Types>,
+    shared: Arc<Shared>,
+    images: Arc<ImageStore>,
+    clock: Clock,
+    proposals: mpsc::Sender<Proposal>,
+    stop: watch::Sender<bool>,
+    role: watch::Receiver<Role>,
+    /// One image is asked for at a time.
+    imaging: tokio::sync::Mutex<()>,
+    open: Mutex<Option<Open>>,
+}
+
+/// What a shutdown closes.
+struct Open {
+    log: LogStore,
+    lock: Arc<DirLock>,
+    proposer: JoinHandle<()>,
+    roller: JoinHandle<()>,
+}
+
+/// The metadata of this node.
+#[derive(Clone)]
+pub struct Meta(Arc<Inner>);
+
+impl std::fmt::Debug for Meta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Meta").field(&self.status()).finish()
+    }
+}
+
+impl Meta {
+    /// Opens a directory: reads the newest whole image, replays the log, elects itself. Returns when every command ever
+    /// acknowledged is applied and this node takes proposals.
+    pub async fn open(dir: &MetaDir, me: &Node, clock: Clock, options: Options) -> Result<Meta, RaftError> {
+        opening::open(dir, me, clock, options).await
+    }
+
+    /// Puts a command into the log and applies it. Durable before it returns; concurrent proposals share the fsync.
+    /// Dropping the future does not take the proposal back.
+    pub async fn propose(&self, command: Command) -> Result<Outcome, ProposeError> {
+        let (answer, reply) = oneshot::channel();
+        let envelope = Envelope { proposed_at: (self.0.clock)(), command };
+        self.0.proposals.send(Proposal { envelope, answer }).await.map_err(|_| self.no_proposer())?;
+        reply.await.unwrap_or_else(|_| Err(self.no_proposer()))
+    }
+
+    fn no_proposer(&self) -> ProposeError {
+        self.failure().map_or(ProposeError::Stopped, ProposeError::Unavailable)
+    }
+
+    /// The catalog as last applied. Lock-free.
+    pub fn view(&self) -> Arc<Catalog> {
+        self.0.shared.view()
+    }
+
+    /// Changes with every applied command. `view` is at least as new as what the receiver shows.
+    pub fn watch(&self) -> watch::Receiver<Revision> {
+        self.0.shared.watch()
+    }
+
+    /// The catalog as it was right after the entry that made this cut; None when this node did not apply it since its
+    /// last start (then the job cuts again), or when the job is over.
+    pub fn frozen(&self, cut: Revision) -> Option<Arc<Catalog>> {
+        self.0.shared.frozen(cut)
+    }
+
+    /// Where things stand.
+    pub fn status(&self) -> Status {
+        let metrics = self.0.raft.metrics();
+        let metrics = metrics.borrow();
+        let failure = failure_of(&metrics.running_state);
+        let image_revision = self.0.images.latest().map(|image| image.revision);
+        let revision = self.0.shared.view().revision();
+        let since = revision.0.saturating_sub(image_revision.unwrap_or_default().0);
+        Status {
+            role: if metrics.running_state.is_ok() { metrics.state.into() } else { Role::Stopped },
+            leader: metrics.current_leader.map(NodeId),
+            term: metrics.current_term,
+            last_log: metrics.last_log_index,
+            applied: metrics.last_applied.map(|id| id.index),
+            purged: metrics.purged.map(|id| id.index),
+            revision,
+            image_revision,
+            commands_since_image: since,
+            image_failure: self.0.images.failure(),
+            failure,
+        }
+    }
+
+    fn failure(&self) -> Option<String> {
+        failure_of(&self.0.raft.metrics().borrow().running_state)
+    }
+
+    /// Changes when this node becomes something else.
+    pub fn role_watch(&self) -> watch::Receiver<Role> {
+        self.0.role.clone()
+    }
+
+    /// ALTER SYSTEM CREATE IMAGE: an image of at least what is applied now. Returns its revision when it is durable and
+    /// the log behind it is given up (the log goes back to the older of two images). Does not delay proposals.
+    pub async fn create_image(&self) -> Result<Revision, RaftError> {
+        let _one_at_a_time = self.0.imaging.lock().await;
+        let target = self.0.shared.applied();
+        let mut attempts = self.0.images.attempts();
+        loop {
+            if let Some(image) = self.0.images.latest()
+                && image.meta.last_log_id >= target
+            {
+                let noticed = self.0.raft.wait(Some(ASK_AGAIN));
+                // Raft learns a moment later that the image exists. Nothing depends on its knowing.
+                let _ = noticed.metrics(|m| m.snapshot >= target, "image noticed").await;
+                return Ok(image.revision);
+            }
+            attempts.mark_unchanged();
+            self.0.raft.trigger().snapshot().await.map_err(stopped)?;
+            if let Ok(Ok(())) = timeout(ASK_AGAIN, attempts.changed()).await
+                && let Some(cause) = self.0.images.failure()
+            {
+                return Err(RaftError::Image(cause));
+            }
+        }
+    }
+
+    /// Stops taking proposals, answers those that are under way, writes everything down and lets go of the directory.
+    /// Calling it again does nothing.
+    pub async fn shutdown(&self) -> Result<(), RaftError> {
+        let Some(open) = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let Open { log, lock, proposer, roller } = open;
+        self.0.stop.send_replace(true);
+        roller.abort();
+        // Neither can fail but by a panic, which was reported where it happened.
+        let _ = proposer.await;
+        let synced = log.sync().await;
+        let _ = self.0.raft.shutdown().await;
+        drop(log);
+        let closed = timeout(CLOSE_LIMIT, async {
+            // Raft's own tasks and an image that is being written let go of the log and the lock when they are done.
+            while Arc::strong_count(&lock) > 1 {
+                sleep(Duration::from_millis(2)).await;
+            }
+        });
+        closed.await.map_err(|_| RaftError::Timeout { what: "closing the metadata", limit: CLOSE_LIMIT })?;
+        synced.map_err(|e| RaftError::Failed(format!("the log could not be synced at shutdown: {e}")))?;
+        info!(revision = %self.view().revision(), "metadata closed");
+        Ok(())
+    }
+}
+
+fn failure_of(state: &Result<(), Fatal<u64>>) -> Option<String> {
+    match state {
+        Ok(()) | Err(Fatal::Stopped) => None,
+        Err(fatal) => Some(fatal.to_string()),
+    }
+}
+
+fn stopped(fatal: Fatal<u64>) -> RaftError {
+    match fatal {
+        Fatal::Stopped => RaftError::Stopped,
+        other => RaftError::Failed(other.to_string()),
+    }
+}
+
+/// Builds an image whenever `every` commands have come since the last one. Ends with the last handle.
+async fn roll(meta: Weak<Inner>, mut revisions: watch::Receiver<Revision>, every: u64) {
+    while revisions.changed().await.is_ok() {
+        let Some(inner) = meta.upgrade() else { return };
+        let meta = Meta(inner);
+        if meta.status().commands_since_image < every {
+            continue;
+        }
+        let built = meta.create_image().await;
+        drop(meta);
+        match built {
+            Ok(revision) => info!(%revision, "automatic image"),
+            Err(RaftError::Stopped) => return,
+            Err(error) => {
+                error!(%error, "the automatic image failed; trying again in a minute");
+                sleep(IMAGE_BACK_OFF).await;
+            }
+        }
+    }
+}

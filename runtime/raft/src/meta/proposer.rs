@@ -1,0 +1,81 @@
+//! Group commit. openraft 0.9 appends and syncs entry by entry, so the commands that arrive while an entry is on its
+//! way go together into the next one: one fsync for all of them, and nobody waits for a timer.
+
+use std::fmt::Display;
+
+use openraft::error::{ClientWriteError, Fatal, RaftError};
+use storage_catalog::{Envelope, Outcome};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::error;
+
+use crate::error::ProposeError;
+use crate::types::{Batch, Node, Types};
+
+/// Commands in one entry.
+const BATCH: usize = 512;
+/// Proposals waiting for the next entry; more wait in `propose`.
+pub(super) const QUEUE: usize = 4096;
+
+type WriteError = RaftError<u64, ClientWriteError<u64, Node>>;
+
+/// A command and who waits for it.
+pub(super) struct Proposal {
+    pub(super) envelope: Envelope,
+    pub(super) answer: oneshot::Sender<Result<Outcome, ProposeError>>,
+}
+
+/// Runs until told to stop, or until nobody can propose any more.
+pub(super) async fn run(
+    raft: openraft::Raft<Types>,
+    mut queue: mpsc::Receiver<Proposal>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut waiting = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            taken = queue.recv_many(&mut waiting, BATCH) => if taken == 0 { break },
+        }
+        commit(&raft, waiting.drain(..)).await;
+    }
+    queue.close();
+    while let Some(proposal) = queue.recv().await {
+        // Who has gone away needs no answer.
+        let _ = proposal.answer.send(Err(ProposeError::Stopped));
+    }
+}
+
+async fn commit(raft: &openraft::Raft<Types>, proposals: impl Iterator<Item = Proposal>) {
+    let (envelopes, answers): (Vec<_>, Vec<_>) = proposals.map(|p| (p.envelope, p.answer)).unzip();
+    match raft.client_write(Batch::new(envelopes)).await {
+        Ok(written) => {
+            for (answer, reply) in answers.into_iter().zip(written.data.0) {
+                let _ = answer.send(reply.map_err(ProposeError::Rejected));
+            }
+        }
+        Err(error) => {
+            let error = explain(error);
+            for answer in answers {
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// What the error means to a proposer.
+pub(super) fn explain(error: WriteError) -> ProposeError {
+    match error {
+        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
+            ProposeError::NotLeader { leader: forward.leader_node }
+        }
+        RaftError::APIError(other) => unavailable(other),
+        RaftError::Fatal(Fatal::Stopped) => ProposeError::Stopped,
+        RaftError::Fatal(fatal) => unavailable(fatal),
+    }
+}
+
+fn unavailable(cause: impl Display) -> ProposeError {
+    error!(error = %cause, "a proposal failed");
+    ProposeError::Unavailable(cause.to_string())
+}

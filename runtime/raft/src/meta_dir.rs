@@ -1,0 +1,355 @@
+//! The meta directory of a frontend.
+//!
+//! ```text
+//! meta/
+//!   LOCK               held by the process that has it open
+//!   image/             the cluster exists when this does
+//!     VERSION          clusterId, token          (key=value, as StarRocks' scripts read them)
+//!     ROLE             role, name, hostType; and nodeId, address: who this node is in the group
+//!     image.<revision> see image_store
+//!   log/               raft-log; carries the incarnation that it belongs to
+//!   .creating/         a creation that is under way or was interrupted
+//! ```
+//!
+//! Creation is one rename: everything is built and synced in `.creating`, then `log` is moved out, then `image`. It works
+//! where the directory is a mount point and cannot be renamed itself.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Write as _};
+use std::path::{Path, PathBuf};
+
+use storage_catalog::{Catalog, ClusterIdentity};
+use storage_model::NodeId;
+use tracing::{info, warn};
+
+use openraft::CommittedLeaderId;
+
+use crate::durable;
+use crate::error::RaftError;
+use crate::image_store::ImageStore;
+use crate::log_store;
+use crate::types::{LogId, Membership, Node, SnapshotMeta, StoredMembership};
+
+const LOCK: &str = "LOCK";
+const IMAGE: &str = "image";
+const LOG: &str = "log";
+const CREATING: &str = ".creating";
+
+/// Where a frontend keeps its metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetaDir(PathBuf);
+
+/// Who this node is, as its meta directory remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its id and address in the group.
+    pub node: Node,
+    /// `host_port_ts`, as SHOW FRONTENDS prints it.
+    pub name: String,
+    /// `FOLLOWER` or `OBSERVER`.
+    pub role: String,
+}
+
+/// Held while a process has the directory open. Dropping it lets the next one in.
+#[derive(Debug)]
+pub(crate) struct DirLock(#[allow(dead_code, reason = "held, never read")] File);
+
+impl MetaDir {
+    /// The directory `meta_dir` of fe.conf. Nothing is read or made yet.
+    pub fn new(path: impl Into<PathBuf>) -> MetaDir {
+        MetaDir(path.into())
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn image_dir(&self) -> PathBuf {
+        self.0.join(IMAGE)
+    }
+
+    pub(crate) fn log_dir(&self) -> PathBuf {
+        self.0.join(LOG)
+    }
+
+    /// Whether a cluster lives here. An interrupted creation does not count; a log that has lost its image does, so that
+    /// nobody founds a new cluster over it.
+    pub fn exists(&self) -> bool {
+        self.image_dir().exists() || (self.log_dir().exists() && !self.0.join(CREATING).exists())
+    }
+
+    /// Makes this the meta directory of a group whose only voter is `me`, with `catalog` as its first image: the first
+    /// start of a cluster and a restore are the same. Raft's index begins at 0; the revision goes on from the catalog.
+    /// All or nothing, and durable. Blocking.
+    pub fn create(&self, catalog: &Catalog, me: &Node, name: &str) -> Result<(), RaftError> {
+        let lock = self.lock()?;
+        if self.exists() {
+            return Err(RaftError::Exists { dir: self.0.clone() });
+        }
+        let building = self.0.join(CREATING);
+        for leftover in [self.log_dir(), building.clone()] {
+            if leftover.exists() {
+                warn!(path = %leftover.display(), "removing what an interrupted creation has left");
+                fs::remove_dir_all(&leftover).map_err(RaftError::io("remove", &leftover))?;
+            }
+        }
+        self.build(&building, catalog, me, name)?;
+        self.publish(&building)?;
+        info!(dir = %self.0.display(), revision = %catalog.revision(), node = %me, "meta directory created");
+        drop(lock);
+        Ok(())
+    }
+
+    fn build(&self, building: &Path, catalog: &Catalog, me: &Node, name: &str) -> Result<(), RaftError> {
+        let make = |dir: &Path| fs::create_dir(dir).map_err(RaftError::io("create", dir));
+        let sync = |dir: &Path| durable::sync_dir(dir).map_err(RaftError::io("sync", dir));
+        let (image_dir, log_dir) = (building.join(IMAGE), building.join(LOG));
+        make(building)?;
+        make(&image_dir)?;
+
+        let first = LogId::new(CommittedLeaderId::new(0, 0), 0);
+        let voters = [me.id.0].into();
+        let group = Membership::new(vec![voters], [(me.id.0, me.clone())].into_iter().collect::<BTreeMap<_, _>>());
+        let meta = SnapshotMeta {
+            last_log_id: Some(first),
+            last_membership: StoredMembership::new(Some(first), group),
+            snapshot_id: format!("{}-0-0", catalog.revision()),
+        };
+        log_store::create_log(&log_dir, &catalog.identity().incarnation.0, first)?;
+        ImageStore::new(&image_dir).write(catalog, &meta)?;
+        let role = properties(&[
+            ("role", "FOLLOWER"),
+            ("name", name),
+            ("hostType", "IP"),
+            ("nodeId", &me.id.to_string()),
+            ("address", &me.address),
+        ]);
+        write_text(&image_dir.join("ROLE"), &role)?;
+        write_text(&image_dir.join("VERSION"), &version(catalog.identity()))?;
+        for dir in [&log_dir, &image_dir, building] {
+            sync(dir)?;
+        }
+        sync(&self.0)
+    }
+
+    /// The last rename is the moment at which the cluster exists.
+    fn publish(&self, building: &Path) -> Result<(), RaftError> {
+        for (from, to) in [(building.join(LOG), self.log_dir()), (building.join(IMAGE), self.image_dir())] {
+            fs::rename(&from, &to).map_err(RaftError::io("move into place", &to))?;
+            durable::sync_dir(&self.0).map_err(RaftError::io("sync", &self.0))?;
+        }
+        fs::remove_dir(building).map_err(RaftError::io("remove", building))
+    }
+
+    /// Moves what is here out of the way, to `<path>.<suffix>`; where the directory itself cannot be moved (a mount
+    /// point), its contents go to `<path>/<suffix>`. Returns where they are. Blocking.
+    pub fn set_aside(&self, suffix: &str) -> Result<PathBuf, RaftError> {
+        if !self.0.exists() {
+            return Err(RaftError::Missing { dir: self.0.clone() });
+        }
+        let lock = self.lock()?;
+        let mut beside = self.0.clone().into_os_string();
+        beside.push(format!(".{suffix}"));
+        let beside = PathBuf::from(beside);
+        let inside = self.0.join(suffix);
+        if beside.exists() || inside.exists() {
+            let taken = if beside.exists() { beside } else { inside };
+            return Err(RaftError::Exists { dir: taken });
+        }
+        if fs::rename(&self.0, &beside).is_ok() {
+            durable::sync_parent(&self.0).map_err(RaftError::io("sync parent of", &self.0))?;
+            drop(lock);
+            return Ok(beside);
+        }
+        fs::create_dir(&inside).map_err(RaftError::io("create", &inside))?;
+        for part in [IMAGE, LOG, CREATING] {
+            let from = self.0.join(part);
+            if from.exists() {
+                fs::rename(&from, inside.join(part)).map_err(RaftError::io("set aside", &from))?;
+            }
+        }
+        durable::sync_dir(&self.0).map_err(RaftError::io("sync", &self.0))?;
+        Ok(inside)
+    }
+
+    /// Who this node is.
+    pub fn identity(&self) -> Result<Identity, RaftError> {
+        let path = self.image_dir().join("ROLE");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(RaftError::Missing { dir: self.0.clone() });
+            }
+            Err(error) => return Err(RaftError::io("read", &path)(error)),
+        };
+        let found = parse(&text);
+        let get = |key: &str| {
+            let cause = format!("it has no property {key}");
+            found.get(key).cloned().ok_or_else(|| RaftError::Damaged { path: path.clone(), cause })
+        };
+        let id = get("nodeId")?;
+        let id = id.parse().map(NodeId).map_err(|_| RaftError::Damaged {
+            path: path.clone(),
+            cause: format!("nodeId is {id:?}, not a number"),
+        })?;
+        Ok(Identity { node: Node { id, address: get("address")? }, name: get("name")?, role: get("role")? })
+    }
+
+    /// Checks VERSION against the image; writes it again when it is lost.
+    pub(crate) fn check_version(&self, identity: &ClusterIdentity) -> Result<(), RaftError> {
+        let path = self.image_dir().join("VERSION");
+        let expected = version(identity);
+        match fs::read_to_string(&path) {
+            Ok(text) if parse(&text) == parse(&expected) => Ok(()),
+            Ok(_) => {
+                let cause = format!("it does not name cluster {} with its token", identity.cluster_id);
+                Err(RaftError::Foreign { path, cause })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                warn!(path = %path.display(), "VERSION is lost; writing it again from the image");
+                write_text(&path, &expected)
+            }
+            Err(error) => Err(RaftError::io("read", &path)(error)),
+        }
+    }
+
+    /// Keeps every other process out.
+    pub(crate) fn lock(&self) -> Result<DirLock, RaftError> {
+        fs::create_dir_all(&self.0).map_err(RaftError::io("create", &self.0))?;
+        let path = self.0.join(LOCK);
+        let mut options = File::options();
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(RaftError::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                // Only for the message.
+                let _ = file.read_to_string(&mut pid);
+                let pid = pid.trim();
+                let holder = if pid.is_empty() { String::new() } else { format!(" (pid {pid})") };
+                return Err(RaftError::Locked { dir: self.0.clone(), holder });
+            }
+            Err(TryLockError::Error(source)) => return Err(RaftError::io("lock", &path)(source)),
+        }
+        let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        noted.map_err(RaftError::io("write", &path))?;
+        Ok(DirLock(file))
+    }
+}
+
+fn version(identity: &ClusterIdentity) -> String {
+    properties(&[("clusterId", &identity.cluster_id.to_string()), ("token", &identity.token)])
+}
+
+fn properties(pairs: &[(&str, &str)]) -> String {
+    pairs.iter().fold(String::new(), |mut text, (key, value)| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{key}={value}");
+        text
+    })
+}
+
+fn parse(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.filter_map(|l| l.split_once('=')).map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned())).collect()
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), RaftError> {
+    durable::write(path, &[text.as_bytes()]).map_err(RaftError::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_created_directory_remembers_who_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let meta = MetaDir::new(dir.path().join("deep/meta"));
+        assert!(!meta.exists());
+        assert!(matches!(meta.identity(), Err(RaftError::Missing { .. })));
+        meta.create(&testing::catalog_at(7), &testing::me(), "fe_9010_1").unwrap();
+        assert!(meta.exists());
+        let expected = Identity { node: testing::me(), name: "fe_9010_1".to_owned(), role: "FOLLOWER".to_owned() };
+        assert_eq!(meta.identity().unwrap(), expected);
+        let version = fs::read_to_string(meta.image_dir().join("VERSION")).unwrap();
+        assert_eq!(version, "clusterId=42\ntoken=the-token\n");
+        assert!(meta.image_dir().join("image.7").exists());
+        assert!(!meta.path().join(CREATING).exists());
+    }
+
+    #[test]
+    fn a_cluster_is_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let meta = MetaDir::new(dir.path());
+        meta.create(&testing::catalog_at(0), &testing::me(), "fe").unwrap();
+        let again = meta.create(&testing::catalog_at(0), &testing::me(), "fe");
+        assert!(matches!(again, Err(RaftError::Exists { .. })));
+        // Not even when only its log is left.
+        fs::remove_dir_all(meta.image_dir()).unwrap();
+        let again = meta.create(&testing::catalog_at(0), &testing::me(), "fe");
+        assert!(matches!(again, Err(RaftError::Exists { .. })));
+    }
+
+    #[test]
+    fn an_interrupted_creation_leaves_no_cluster_and_can_be_repeated() {
+        // As it is when the process dies after each of its steps.
+        for step in 0..4 {
+            let dir = tempfile::tempdir().unwrap();
+            let meta = MetaDir::new(dir.path());
+            let building = dir.path().join(CREATING);
+            if step == 0 {
+                fs::create_dir_all(building.join(IMAGE)).unwrap();
+                fs::write(building.join(IMAGE).join("image.7.tmp"), b"half").unwrap();
+            } else {
+                meta.build(&building, &testing::catalog_at(3), &testing::me(), "old").unwrap();
+            }
+            if step >= 2 {
+                fs::rename(building.join(LOG), meta.log_dir()).unwrap();
+            }
+            if step == 3 {
+                fs::rename(building.join(IMAGE), meta.image_dir()).unwrap();
+                assert!(meta.exists(), "the last rename is the moment");
+                assert_eq!(meta.identity().unwrap().name, "old");
+                continue;
+            }
+            assert!(!meta.exists(), "step {step}");
+            meta.create(&testing::catalog_at(7), &testing::me(), "new").unwrap();
+            assert_eq!(meta.identity().unwrap().name, "new");
+            assert!(!meta.image_dir().join("image.3").exists());
+        }
+    }
+
+    #[test]
+    fn one_process_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let meta = MetaDir::new(dir.path());
+        let held = meta.lock().unwrap();
+        let refused = meta.lock().unwrap_err();
+        assert!(matches!(refused, RaftError::Locked { .. }));
+        assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
+        drop(held);
+        meta.lock().unwrap();
+    }
+
+    #[test]
+    fn the_old_directory_is_kept_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let meta = MetaDir::new(dir.path().join("meta"));
+        meta.create(&testing::catalog_at(1), &testing::me(), "fe").unwrap();
+        let aside = meta.set_aside("before-restore").unwrap();
+        assert!(!meta.exists() && MetaDir::new(aside).exists());
+        meta.create(&testing::catalog_at(2), &testing::me(), "fe").unwrap();
+        assert!(matches!(meta.set_aside("before-restore"), Err(RaftError::Exists { .. })));
+    }
+}
