@@ -67,10 +67,6 @@ impl Buffer {
         })
     }
 
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
     /// Bytes of the rows that wait, about.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use sha2::{Digest, Sha256};
@@ -22,7 +23,7 @@ use crate::checksum::{CRC32C_KEY, sums};
 use crate::error::TabletError;
 
 /// Most rows of a row group.
-const ROW_GROUP_ROWS: usize = 1 << 20;
+pub(crate) const ROW_GROUP_ROWS: usize = 1 << 20;
 /// Most bytes of a row group, encoded, about.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 /// Rows that are gathered at once.
@@ -74,52 +75,59 @@ pub(crate) struct Encoded {
     pub runs: Vec<WrittenRun>,
 }
 
-/// Encodes the rows `places` as one file.
-pub(crate) fn encode(
-    schema: &SchemaRef,
-    key_positions: &[usize],
-    compression: Compression,
-    rows: &Sortable,
-    mut places: Vec<Place>,
-) -> Result<Encoded, TabletError> {
-    rows.sort(&mut places);
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(key_positions, compression))
-        // Readers know the schema from the catalog.
-        .with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(schema), options)?;
-    let mut runs = Vec::new();
-    for bucket in places.chunk_by(|a, b| a.bucket == b.bucket) {
-        let first = writer.flushed_row_groups().len();
-        for some in bucket.chunks(GATHER_ROWS) {
-            writer.write(&rows.gather(some)?)?;
-        }
-        writer.flush()?;
-        runs.push(run(bucket, first, &writer.flushed_row_groups()[first..])?);
-    }
-    writer.sync().map_err(parquet::errors::ParquetError::from)?;
-    let sums = sums(writer.inner(), writer.flushed_row_groups())?;
-    writer.append_key_value_metadata(KeyValue::new(CRC32C_KEY.to_owned(), sums));
-    writer.finish()?;
-    writer.sync().map_err(parquet::errors::ParquetError::from)?;
-    let bytes = Bytes::from(std::mem::take(writer.inner_mut()));
-    Ok(Encoded { sha256: hex::encode(Sha256::digest(&bytes)), bytes, runs })
+/// How the files of a write are encoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoding {
+    pub schema: SchemaRef,
+    /// What rows are sorted by.
+    pub keys: Vec<usize>,
+    pub compression: Compression,
+    /// Most rows of a row group.
+    pub row_group_rows: usize,
 }
 
-fn properties(key_positions: &[usize], compression: Compression) -> WriterProperties {
-    let sorting = key_positions.iter().map(|at| SortingColumn {
-        column_idx: i32::try_from(*at).unwrap_or(i32::MAX),
-        descending: false,
-        nulls_first: true,
-    });
-    WriterProperties::builder()
-        .set_created_by(concat!("starkeep ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(compression)
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .set_sorting_columns((!key_positions.is_empty()).then(|| sorting.collect()))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .build()
+impl Encoding {
+    /// Encodes the rows `places` as one file.
+    pub fn encode(&self, rows: &Sortable, mut places: Vec<Place>) -> Result<Encoded, TabletError> {
+        rows.sort(&mut places);
+        let options = ArrowWriterOptions::new()
+            .with_properties(self.properties())
+            // Readers know the schema from the catalog.
+            .with_skip_arrow_metadata(true);
+        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.schema), options)?;
+        let mut runs = Vec::new();
+        for bucket in places.chunk_by(|a, b| a.bucket == b.bucket) {
+            let first = writer.flushed_row_groups().len();
+            for some in bucket.chunks(GATHER_ROWS) {
+                writer.write(&rows.gather(some)?)?;
+            }
+            writer.flush()?;
+            runs.push(run(bucket, first, &writer.flushed_row_groups()[first..])?);
+        }
+        writer.sync().map_err(ParquetError::from)?;
+        let sums = sums(writer.inner(), writer.flushed_row_groups())?;
+        writer.append_key_value_metadata(KeyValue::new(CRC32C_KEY.to_owned(), sums));
+        writer.finish()?;
+        writer.sync().map_err(ParquetError::from)?;
+        let bytes = Bytes::from(std::mem::take(writer.inner_mut()));
+        Ok(Encoded { sha256: hex::encode(Sha256::digest(&bytes)), bytes, runs })
+    }
+
+    fn properties(&self) -> WriterProperties {
+        let sorting = self.keys.iter().map(|at| SortingColumn {
+            column_idx: i32::try_from(*at).unwrap_or(i32::MAX),
+            descending: false,
+            nulls_first: true,
+        });
+        WriterProperties::builder()
+            .set_created_by(concat!("starkeep ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_compression(self.compression)
+            .set_statistics_enabled(EnabledStatistics::Page)
+            .set_sorting_columns((!self.keys.is_empty()).then(|| sorting.collect()))
+            .set_max_row_group_row_count(Some(self.row_group_rows))
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .build()
+    }
 }
 
 fn run(rows: &[Place], first: usize, groups: &[RowGroupMetaData]) -> Result<WrittenRun, TabletError> {
@@ -136,3 +144,6 @@ fn run(rows: &[Place], first: usize, groups: &[RowGroupMetaData]) -> Result<Writ
         rows: rows.len() as u64,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use arrow::record_batch::RecordBatch;
 use futures::{Stream, StreamExt};
-use parquet::basic::Compression;
 use storage_model::WrittenFile;
 use storage_volume::{Layout, Volume};
 
 use crate::buffer::{Buffer, Place, Round};
 use crate::compression::compression_of;
-use crate::encode::{Sortable, encode};
+use crate::encode::{Encoding, ROW_GROUP_ROWS, Sortable};
 use crate::error::{TabletError, WriteError};
 use crate::spec::{WriteSpec, Written};
+use crate::types::arrow_schema;
 
 /// Rows are flushed when so many bytes of them wait. Sorting and encoding need about as much again.
 pub const DEFAULT_BUFFER_BYTES: usize = 256 << 20;
@@ -57,7 +57,7 @@ struct Writer {
     spec: Arc<WriteSpec>,
     volume: Volume,
     layout: Layout,
-    compression: Compression,
+    encoding: Encoding,
     /// Objects begun, so that a failed write knows what to delete.
     begun: std::sync::Mutex<Vec<String>>,
     next: AtomicU32,
@@ -71,7 +71,12 @@ impl Writer {
             return Err(TabletError::Invalid { message }.into());
         }
         Ok(Writer {
-            compression: compression_of(&spec.table)?,
+            encoding: Encoding {
+                schema: arrow_schema(&spec.table.schema),
+                keys: spec.table.schema.key_positions(),
+                compression: compression_of(&spec.table)?,
+                row_group_rows: ROW_GROUP_ROWS,
+            },
             layout: Layout(spec.service_id.clone()),
             spec: Arc::new(spec.clone()),
             volume: volume.clone(),
@@ -109,11 +114,10 @@ impl Writer {
         if partitions.is_empty() {
             return Ok(());
         }
-        let schema = Arc::clone(buffer.schema());
-        let keys = self.spec.schema().key_positions();
+        let keys = self.encoding.keys.clone();
         let rows = Arc::new(blocking(move || Sortable::new(batches, &keys)).await??);
         let files = futures::stream::iter(partitions)
-            .map(|(partition, places)| self.write_file(partition, places, Arc::clone(&rows), Arc::clone(&schema)))
+            .map(|(partition, places)| self.write_file(partition, places, Arc::clone(&rows)))
             .buffered(FILES_AT_ONCE);
         // All of them are awaited, failed or not: an upload that is dropped half could land after the clean-up.
         for file in files.collect::<Vec<_>>().await {
@@ -131,12 +135,11 @@ impl Writer {
         partition: usize,
         places: Vec<Place>,
         rows: Arc<Sortable>,
-        schema: arrow::datatypes::SchemaRef,
     ) -> Result<Option<WrittenFile>, WriteError> {
         if self.failed.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let file = self.encode_and_upload(partition, places, rows, schema).await;
+        let file = self.encode_and_upload(partition, places, rows).await;
         if file.is_err() {
             self.failed.store(true, Ordering::Relaxed);
         }
@@ -148,10 +151,9 @@ impl Writer {
         partition: usize,
         places: Vec<Place>,
         rows: Arc<Sortable>,
-        schema: arrow::datatypes::SchemaRef,
     ) -> Result<WrittenFile, WriteError> {
-        let (keys, compression) = (self.spec.schema().key_positions(), self.compression);
-        let encoded = blocking(move || encode(&schema, &keys, compression, &rows, places)).await??;
+        let encoding = self.encoding.clone();
+        let encoded = blocking(move || encoding.encode(&rows, places)).await??;
         let partition = self.spec.partitions[partition].id;
         let object = self.spec.object(partition, self.next.fetch_add(1, Ordering::Relaxed));
         let path = self.layout.in_root(&object);
@@ -179,3 +181,6 @@ impl Writer {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, WriteError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| WriteError::Lost(e.to_string()))
 }
+
+#[cfg(test)]
+mod tests;
