@@ -1,7 +1,7 @@
 //! To the snapshot job supervisor.
 
 use runtime_actor::Message;
-use storage_model::{StorageVolume, VolumeId};
+use storage_model::StorageVolume;
 
 /// Look at the state now: a policy changed, a job was asked for.
 #[derive(Clone, Debug)]
@@ -22,22 +22,6 @@ pub struct Preflight {
 impl Message for Preflight {
     type Reply = Result<(), String>;
     const NAME: &'static str = "Preflight";
-}
-
-/// CREATE CLUSTER SNAPSHOT: taken when no other job runs, before the next automated one.
-#[derive(Clone, Debug)]
-pub struct TakeSnapshot {
-    /// Its name.
-    pub name: String,
-    /// COMMENT 'text'.
-    pub comment: String,
-    /// Where it goes.
-    pub volume: VolumeId,
-}
-
-impl Message for TakeSnapshot {
-    type Reply = Result<(), String>;
-    const NAME: &'static str = "TakeSnapshot";
 }
 
 /// DETAIL_INFO of the running job: `uploading 3/12 sections, 14 of 40 MiB`. Empty when none runs.

@@ -53,9 +53,9 @@ impl Catalog {
     }
 
     /// Removed files that nothing keeps and that are not condemned yet, oldest removal first, at most `limit`.
-    pub fn condemnable(&self, oldest_read: Revision, grace_millis: u64, limit: usize) -> Vec<FileId> {
+    pub fn condemnable(&self, oldest_read: Revision, now: UnixMillis, grace_millis: u64, limit: usize) -> Vec<FileId> {
         let pins = self.pins();
-        let now = self.header.clock;
+        let now = self.header.clock.max(now);
         self.removed
             .iter()
             .filter_map(|(_, id)| self.files.get(id))

@@ -93,7 +93,7 @@ impl Catalog {
     }
 
     pub(super) fn find_partition(&self, table: &Table, name: &str) -> Result<Arc<Partition>, Rejection> {
-        let found = self.partitions_of(table).cloned().find(|p| p.name.eq_ignore_ascii_case(name));
+        let found = self.partitions_of(table).find(|p| p.name.eq_ignore_ascii_case(name)).cloned();
         found.ok_or_else(|| Rejection::UnknownPartition { table: table.name.clone(), partition: name.to_owned() })
     }
 }
