@@ -1,0 +1,70 @@
+//! Claims and holds.
+
+use storage_model::{Epoch, Incarnation, UnixMillis};
+
+use super::Kit;
+use crate::owner::{OwnerFacts, claim, claims, greatest, hold, let_go, owner_names, owners, release};
+
+fn incarnation(digit: char) -> Incarnation {
+    Incarnation(digit.to_string().repeat(32))
+}
+
+fn facts(host: &str) -> OwnerFacts {
+    OwnerFacts::new(host, UnixMillis(1_739_857_978_000), "0.1.0")
+}
+
+#[tokio::test]
+async fn the_greatest_claim_owns_the_root() {
+    let kit = Kit::new().await;
+    let (volume, layout) = (&kit.volume, &kit.layout);
+    assert_eq!(greatest(volume, layout).await.unwrap(), None);
+    assert!(!owners(volume, layout).await.unwrap().is_owned_by(Epoch(1), &incarnation('a')));
+    // 10 is greater than 9, and within an epoch the incarnation decides, the same for everybody who looks.
+    for (epoch, digit) in [(9, 'f'), (10, 'a'), (10, 'b'), (2, 'c')] {
+        claim(volume, layout, Epoch(epoch), &incarnation(digit), &facts("h1")).await.unwrap();
+    }
+    let all = owners(volume, layout).await.unwrap();
+    let order: Vec<_> = all.claims.iter().map(|c| (c.epoch.0, c.incarnation.clone())).collect();
+    assert_eq!(order, [(2, incarnation('c')), (9, incarnation('f')), (10, incarnation('a')), (10, incarnation('b'))]);
+    assert!(all.is_owned_by(Epoch(10), &incarnation('b')) && !all.is_owned_by(Epoch(10), &incarnation('a')));
+    assert_eq!(all.greatest().unwrap().facts, Some(facts("h1")));
+    assert!(all.greatest().unwrap().written_at > UnixMillis(0));
+
+    release(volume, layout, Epoch(10), &incarnation('b')).await.unwrap();
+    release(volume, layout, Epoch(10), &incarnation('b')).await.unwrap();
+    assert_eq!(greatest(volume, layout).await.unwrap().unwrap().incarnation, incarnation('a'));
+    assert_eq!(claims(volume, layout).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn the_name_counts_even_when_the_rest_cannot_be_read() {
+    let kit = Kit::new().await;
+    let (volume, layout) = (&kit.volume, &kit.layout);
+    volume.put(&layout.claim(Epoch(3), &incarnation('d')), vec![0xff].into()).await.unwrap();
+    volume.put(&format!("{}/README", layout.owner_dir()), vec![1].into()).await.unwrap();
+    let all = owners(volume, layout).await.unwrap();
+    assert_eq!(all.claims.len(), 1);
+    assert!(all.is_owned_by(Epoch(3), &incarnation('d')) && all.claims[0].facts.is_none());
+}
+
+#[tokio::test]
+async fn a_hold_is_seen_renewed_and_let_go() {
+    let kit = Kit::new().await;
+    let (volume, layout) = (&kit.volume, &kit.layout);
+    claim(volume, layout, Epoch(1), &incarnation('a'), &facts("owner")).await.unwrap();
+    hold(volume, layout, &incarnation('e'), &facts("restorer")).await.unwrap();
+    let seen = owners(volume, layout).await.unwrap();
+    assert_eq!(seen.holds.len(), 1);
+    assert_eq!(seen.holds[0].facts, Some(facts("restorer")));
+    assert!(seen.is_owned_by(Epoch(1), &incarnation('a')));
+    let written = seen.holds[0].written_at;
+    assert!(seen.is_held_since(UnixMillis(written.0 - 1)) && !seen.is_held_since(written));
+
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    hold(volume, layout, &incarnation('e'), &facts("restorer")).await.unwrap();
+    let renewed = owner_names(volume, layout).await.unwrap();
+    assert!(renewed.is_held_since(written) && renewed.holds.len() == 1);
+    let_go(volume, layout, &incarnation('e')).await.unwrap();
+    let_go(volume, layout, &incarnation('e')).await.unwrap();
+    assert!(owner_names(volume, layout).await.unwrap().holds.is_empty());
+}
