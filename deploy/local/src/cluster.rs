@@ -1,0 +1,182 @@
+//! One frontend and some compute nodes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::process::{Node, NodeError, free_ports};
+
+/// The ports of a frontend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// HTTP.
+    pub http: u16,
+    /// Node to node.
+    pub rpc: u16,
+    /// MySQL protocol.
+    pub query: u16,
+    /// Raft.
+    pub edit_log: u16,
+}
+
+impl Ports {
+    /// StarRocks' ports.
+    pub const STANDARD: Ports = Ports { http: 8030, rpc: 9020, query: 9030, edit_log: 9010 };
+}
+
+/// The ports of a compute node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ComputePorts {
+    be: u16,
+    http: u16,
+    heartbeat: u16,
+    brpc: u16,
+}
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub struct ClusterSpec {
+    /// The executable.
+    pub binary: PathBuf,
+    /// Everything goes below this directory.
+    pub root: PathBuf,
+    /// How many compute nodes.
+    pub compute_nodes: usize,
+    /// StarRocks' ports (compute nodes count up from theirs), or free ones.
+    pub standard_ports: bool,
+    /// More lines for fe.conf: the builtin storage volume, intervals.
+    pub frontend_conf: Vec<(String, String)>,
+    /// More lines for each cn.conf.
+    pub compute_conf: Vec<(String, String)>,
+}
+
+impl ClusterSpec {
+    /// Lines for fe.conf that put the builtin storage volume into a directory.
+    pub fn local_storage(directory: &Path) -> Vec<(String, String)> {
+        [
+            ("enable_load_volume_from_conf", "true".to_owned()),
+            ("cloud_native_storage_type", "LOCAL".to_owned()),
+            ("cloud_native_local_path", directory.display().to_string()),
+        ]
+        .map(|(k, v)| (k.to_owned(), v))
+        .into()
+    }
+}
+
+/// The nodes.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The frontend.
+    pub frontend: Node,
+    /// Its ports.
+    pub ports: Ports,
+    /// The compute nodes.
+    pub compute: Vec<Node>,
+    /// `127.0.0.1:heartbeat_service_port` of each.
+    pub compute_addresses: Vec<String>,
+}
+
+impl Cluster {
+    /// Draws ports and writes configurations; starts nothing.
+    pub fn new(spec: &ClusterSpec) -> Result<Cluster, NodeError> {
+        let ports = if spec.standard_ports {
+            Ports::STANDARD
+        } else {
+            let [http, rpc, query, edit_log] = free_ports().map_err(NodeError::io("draw ports"))?;
+            Ports { http, rpc, query, edit_log }
+        };
+        let pair = |key: &str, value: String| (key.to_owned(), value);
+        let dir = spec.root.join("fe");
+        let mut conf = vec![
+            pair("run_mode", "shared_data".to_owned()),
+            pair("meta_dir", dir.join("meta").display().to_string()),
+            pair("priority_networks", "127.0.0.1/32".to_owned()),
+            pair("http_port", ports.http.to_string()),
+            pair("rpc_port", ports.rpc.to_string()),
+            pair("query_port", ports.query.to_string()),
+            pair("edit_log_port", ports.edit_log.to_string()),
+        ];
+        conf.extend(spec.frontend_conf.iter().cloned());
+        let frontend = Node::new(&spec.binary, "fe", "fe", dir, ports.http, &conf)?;
+        let mut cluster = Cluster { frontend, ports, compute: Vec::new(), compute_addresses: Vec::new() };
+        for n in 0..spec.compute_nodes {
+            cluster.add_compute(spec, n)?;
+        }
+        Ok(cluster)
+    }
+
+    fn add_compute(&mut self, spec: &ClusterSpec, n: usize) -> Result<(), NodeError> {
+        let step = n as u16 * 100;
+        let ports = if spec.standard_ports {
+            ComputePorts { be: 9060 + step, http: 8040 + step, heartbeat: 9050 + step, brpc: 8060 + step }
+        } else {
+            let [be, http, heartbeat, brpc] = free_ports().map_err(NodeError::io("draw ports"))?;
+            ComputePorts { be, http, heartbeat, brpc }
+        };
+        let name = format!("cn{}", n + 1);
+        let dir = spec.root.join(&name);
+        let pair = |key: &str, value: String| (key.to_owned(), value);
+        let mut conf = vec![
+            pair("storage_root_path", dir.join("storage").display().to_string()),
+            pair("priority_networks", "127.0.0.1/32".to_owned()),
+            pair("be_port", ports.be.to_string()),
+            pair("be_http_port", ports.http.to_string()),
+            pair("heartbeat_service_port", ports.heartbeat.to_string()),
+            pair("brpc_port", ports.brpc.to_string()),
+        ];
+        conf.extend(spec.compute_conf.iter().cloned());
+        self.compute.push(Node::new(&spec.binary, "cn", &name, dir, ports.http, &conf)?);
+        self.compute_addresses.push(format!("127.0.0.1:{}", ports.heartbeat));
+        Ok(())
+    }
+
+    /// Starts every process and waits until the frontend is ready.
+    pub async fn start(&mut self, frontend_arguments: &[&str], limit: Duration) -> Result<(), NodeError> {
+        for node in &mut self.compute {
+            node.start(&[])?;
+        }
+        self.frontend.start(frontend_arguments)?;
+        self.frontend.ready(limit).await?;
+        for node in &mut self.compute {
+            node.ready(limit).await?;
+        }
+        Ok(())
+    }
+
+    /// SIGKILL for every process.
+    pub async fn kill(&mut self) -> Result<(), NodeError> {
+        self.frontend.kill().await?;
+        for node in &mut self.compute {
+            node.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// SIGTERM for every process, the compute nodes last.
+    pub async fn stop(&mut self, limit: Duration) -> Result<(), NodeError> {
+        self.frontend.stop(limit).await?;
+        for node in &mut self.compute {
+            node.stop(limit).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes everything that the nodes keep on this host: metadata and caches. Not the storage volume.
+    pub fn delete_local_state(&self) -> Result<(), NodeError> {
+        let marker = self.frontend.dir.join("meta.restored");
+        let _ = std::fs::remove_file(marker);
+        let metas = std::iter::once(self.frontend.dir.join("meta"));
+        for directory in metas.chain(self.compute.iter().map(|n| n.dir.join("storage"))) {
+            if directory.exists() {
+                let what = format!("delete {}", directory.display());
+                std::fs::remove_dir_all(&directory).map_err(NodeError::io(what))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes cluster_snapshot.yaml beside fe.conf.
+    pub fn write_restore_plan(&self, yaml: &str) -> Result<(), NodeError> {
+        let path = self.frontend.dir.join("conf").join("cluster_snapshot.yaml");
+        std::fs::write(&path, yaml).map_err(NodeError::io(format!("write {}", path.display())))
+    }
+}
