@@ -19,8 +19,18 @@ const RETRY_TOTAL: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The store, rooted at the volume's location, and the texts that must not be printed.
-pub(crate) fn open_store(volume: &StorageVolume) -> Result<(Arc<dyn ObjectStore>, Vec<String>), VolumeError> {
+/// A store that was opened.
+pub(crate) struct Opened {
+    /// Rooted at the volume's location.
+    pub store: Arc<dyn ObjectStore>,
+    /// Texts that must not be printed.
+    pub secrets: Vec<String>,
+    /// Whether large bodies go up in parts; a directory takes them whole, and so shows nothing before it is on disk.
+    pub parts: bool,
+}
+
+/// Opens the store of a volume.
+pub(crate) fn open_store(volume: &StorageVolume) -> Result<Opened, VolumeError> {
     let failed = |error: object_store::Error, secrets: &[String]| VolumeError::Operation {
         kind: kind_of(&error),
         operation: "open".to_owned(),
@@ -31,14 +41,14 @@ pub(crate) fn open_store(volume: &StorageVolume) -> Result<(Arc<dyn ObjectStore>
     match Location::parse(volume.volume_type, &volume.location)? {
         Location::Local(directory) => {
             let store = LocalStore::open(&directory).map_err(|e| failed(e, &[]))?;
-            Ok((Arc::new(store), Vec::new()))
+            Ok(Opened { store: Arc::new(store), secrets: Vec::new(), parts: false })
         }
         Location::S3 { bucket, prefix } => {
             let options = S3Options::read(&bucket, &volume.properties)?;
             let secrets = options.secrets();
             let store = builder(&bucket, &options).build().map_err(|e| failed(e, &secrets))?;
             let prefix = Path::parse(&prefix).map_err(|e| failed(e.into(), &secrets))?;
-            Ok((Arc::new(PrefixStore::new(store, prefix)), secrets))
+            Ok(Opened { store: Arc::new(PrefixStore::new(store, prefix)), secrets, parts: true })
         }
     }
 }

@@ -11,7 +11,7 @@ use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, Put
 use storage_model::{Kind, StorageVolume, VolumeId};
 
 use crate::error::{VolumeError, cause_text, kind_of};
-use crate::open::open_store;
+use crate::open::{Opened, open_store};
 
 /// Bodies larger than this go up in parts of this size, bytes.
 const PART: usize = 8 << 20;
@@ -50,6 +50,7 @@ struct Inner {
     location: String,
     store: Arc<dyn ObjectStore>,
     secrets: Vec<String>,
+    parts: bool,
 }
 
 impl fmt::Debug for Volume {
@@ -61,11 +62,11 @@ impl fmt::Debug for Volume {
 impl Volume {
     /// Opens a volume. A LOCAL directory is made when absent; for S3 nothing is asked yet (see [`Volume::probe`]).
     pub fn open(volume: &StorageVolume) -> Result<Volume, VolumeError> {
-        let (store, secrets) = open_store(volume)?;
+        let Opened { store, secrets, parts } = open_store(volume)?;
         #[cfg(any(test, feature = "testing"))]
         let store = crate::testing::wrap(&volume.location, store);
         let (id, name, location) = (volume.id, volume.name.clone(), volume.location.clone());
-        Ok(Volume { inner: Arc::new(Inner { id, name, location, store, secrets }) })
+        Ok(Volume { inner: Arc::new(Inner { id, name, location, store, secrets, parts }) })
     }
 
     /// Its id.
@@ -91,7 +92,7 @@ impl Volume {
     /// Writes an object whole, over what may be there. Durable when it returns. After an error it may be there or not.
     pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), VolumeError> {
         let at = self.path("write", path)?;
-        let written = if bytes.len() <= PART {
+        let written = if bytes.len() <= PART || !self.inner.parts {
             self.inner.store.put(&at, bytes.into()).await.map(|_| ())
         } else {
             self.put_parts(&at, bytes).await
@@ -125,27 +126,44 @@ impl Volume {
     pub async fn get(&self, path: &str) -> Result<Bytes, VolumeError> {
         let at = self.path("read", path)?;
         let read = async { self.inner.store.get(&at).await?.bytes().await };
-        read.await.map_err(|e| self.error("read", path, &e))
+        match read.await {
+            Ok(bytes) => Ok(bytes),
+            Err(e) => Err(self.failed_read("read", path, &at, &e).await),
+        }
     }
 
     /// Reads bytes `range` of an object; fewer when it ends before.
     pub async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, VolumeError> {
         let at = self.path("read", path)?;
-        self.inner.store.get_range(&at, range).await.map_err(|e| self.error("read", path, &e))
+        match self.inner.store.get_range(&at, range).await {
+            Ok(bytes) => Ok(bytes),
+            Err(e) => Err(self.failed_read("read", path, &at, &e).await),
+        }
     }
 
-    /// Size and time of an object. None when the store said twice that there is none: the answer to HEAD is the same
-    /// for a bucket that is gone, and what is not known must not look like what is not there.
+    /// Size and time of an object; None when there is none.
     pub async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, VolumeError> {
         let at = self.path("look up", path)?;
         match self.inner.store.head(&at).await {
             // The prefix store leaves its prefix in the answer to HEAD: the path is the one that was asked for.
             Ok(meta) => Ok(Some(ObjectInfo { path: at.to_string(), ..meta.into() })),
-            Err(e) if kind_of(&e) == Kind::NotFound => {
-                let asked = self.inner.store.list(Some(&at)).try_next().await;
-                asked.map(|_| None).map_err(|e| self.wrong_kind_if_missing("look up", path, &e))
-            }
-            Err(e) => Err(self.error("look up", path, &e)),
+            Err(e) => match self.failed_read("look up", path, &at, &e).await {
+                error if error.is_not_found() => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Not found only when the store says so twice: stores answer the same for a bucket that is gone (HEAD has no
+    /// body to tell), and what is not known must not look like what is not there. A listing tells them apart.
+    async fn failed_read(&self, operation: &str, path: &str, at: &Path, error: &object_store::Error) -> VolumeError {
+        let error = self.error(operation, path, error);
+        if !error.is_not_found() {
+            return error;
+        }
+        match self.inner.store.list(Some(at)).try_next().await {
+            Ok(_) => error,
+            Err(e) => self.wrong_kind_if_missing(operation, path, &e),
         }
     }
 

@@ -82,6 +82,27 @@ async fn a_directory_does_what_a_store_does() {
 }
 
 #[tokio::test]
+async fn the_bare_store_takes_parts_and_copies_too() {
+    let directory = TempDir::new().unwrap();
+    let server_directory = TempDir::new().unwrap();
+    let (on_s3, _server) = s3(&server_directory).await;
+    for volume in [local(&directory), on_s3] {
+        let store = volume.store();
+        let at = Path::from("deep/er/parts");
+        let mut upload = store.put_multipart(&at).await.unwrap();
+        // Of S3's least size for a part that is not the last.
+        upload.put_part(Bytes::from(vec![b'1'; 5 << 20]).into()).await.unwrap();
+        upload.put_part(bytes("two").into()).await.unwrap();
+        assert_eq!(volume.head("deep/er/parts").await.unwrap(), None, "nothing shows before it is complete");
+        assert_eq!(volume.list("").await.unwrap(), []);
+        upload.complete().await.unwrap();
+        store.copy(&at, &Path::from("copy")).await.unwrap();
+        let copied = volume.get("copy").await.unwrap();
+        assert!(copied.len() == (5 << 20) + 3 && copied.ends_with(b"11two"));
+    }
+}
+
+#[tokio::test]
 async fn an_s3_server_does_what_a_store_does() {
     let directory = TempDir::new().unwrap();
     let (volume, server) = s3(&directory).await;
