@@ -72,7 +72,8 @@ pub async fn check_files(
     finish(&looked.good, looked.problems)
 }
 
-/// [`check_files`], and then every byte is read and hashed (WITH DATA).
+/// [`check_files`], and then every byte is read and hashed (WITH DATA). Progress counts files where an upload counts
+/// sections.
 pub async fn verify_data(
     catalog: &Catalog,
     overrides: &BTreeMap<String, StorageVolume>,

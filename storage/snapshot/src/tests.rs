@@ -203,3 +203,29 @@ impl Kit {
 pub(crate) fn open(definition: &StorageVolume) -> Result<Volume, VolumeError> {
     Volume::open(definition)
 }
+
+/// Actors run these on whatever thread is free.
+#[test]
+fn every_operation_can_move_between_threads() {
+    fn send<T: Send>(_: impl FnOnce() -> T) {}
+    fn kit() -> (Kit, Facts, Manifest, crate::place::Source) {
+        unreachable!("never called: only the types count")
+    }
+    send(|| async {
+        let (kit, facts, manifest, source) = kit();
+        let (volume, layout, catalog) = (&kit.volume, &kit.layout, &kit.catalog);
+        let (none, now) = (BTreeMap::new(), UnixMillis(0));
+        drop(upload(volume, layout, catalog, &facts, |_| (), pending()).await);
+        drop(crate::published(volume, layout, "s", &[]).await);
+        drop(newest(volume, layout, None).await);
+        drop(crate::load(volume, layout, &manifest).await);
+        drop(crate::check_files(catalog, &none, open).await);
+        drop(crate::verify_data(catalog, &none, open, |_| ()).await);
+        drop(crate::retire::delete(volume, layout, "s", &[], "", now).await);
+        drop(crate::retire::sweep_voids(volume, layout, &manifest).await);
+        drop(crate::owner::owners(volume, layout).await);
+        drop(crate::report::list(&source).await);
+        drop(crate::report::show(&source).await);
+        drop(crate::report::verify(&source, true, |_| ()).await);
+    });
+}

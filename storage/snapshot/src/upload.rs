@@ -68,31 +68,25 @@ pub async fn upload(
 ) -> Result<Uploaded, SnapshotError> {
     check_service(layout, catalog, facts)?;
     let mut cancel = pin!(cancel);
-    let sections = async {
+    let upload = async {
         let present = Present::look(volume, layout, &facts.name).await?;
         if let Some(done) = present.already(volume, layout, catalog, facts).await? {
             return Ok(Err(done));
         }
         let sections = encode(catalog.clone(), &facts.name).await?;
-        upload_sections(volume, layout, &facts.name, &sections, &present.sizes, &progress).await?;
-        Ok(Ok(sections))
+        let entries = sections.iter().map(|section| entry(&facts.name, section)).collect();
+        upload_sections(volume, layout, sections, &present.sizes, &facts.name, &progress).await?;
+        Ok(Ok(entries))
     };
     let sections = tokio::select! {
         biased;
         () = cancel.as_mut() => return Err(cancelled(&facts.name)),
-        done = sections => match done? {
+        done = upload => match done? {
             Ok(sections) => sections,
             Err(already) => return Ok(already),
         },
     };
-    let entry = |s: &Section| SectionEntry {
-        path: Layout::section_in_root(&facts.name, &s.sha256),
-        kind: s.kind,
-        size: s.bytes.len() as u64,
-        sha256: s.sha256.clone(),
-    };
-    let manifest = Manifest::describe(catalog, facts, sections.iter().map(entry).collect());
-    drop(sections);
+    let manifest = Manifest::describe(catalog, facts, sections);
     tokio::select! {
         biased;
         () = cancel.as_mut() => return Err(cancelled(&facts.name)),
@@ -210,20 +204,29 @@ async fn encode(catalog: Catalog, name: &str) -> Result<Vec<Section>, SnapshotEr
     encoded.map_err(|e| internal(e.to_string()))?.map_err(|e| internal(e.to_string()))
 }
 
+fn entry(name: &str, section: &Section) -> SectionEntry {
+    SectionEntry {
+        path: Layout::section_in_root(name, &section.sha256),
+        kind: section.kind,
+        size: section.bytes.len() as u64,
+        sha256: section.sha256.clone(),
+    }
+}
+
 async fn upload_sections(
     volume: &Volume,
     layout: &Layout,
-    name: &str,
-    sections: &[Section],
+    sections: Vec<Section>,
     present: &BTreeMap<String, u64>,
+    name: &str,
     progress: &impl Fn(Progress),
 ) -> Result<(), SnapshotError> {
     let bytes = sections.iter().map(|s| s.bytes.len() as u64).sum();
     let all = Progress { sections: sections.len() as u64, bytes, ..Progress::default() };
     progress(all);
     let state = Mutex::new(all);
-    let put = |section: &Section| {
-        let (path, bytes) = (layout.section(name, &section.sha256), Bytes::copy_from_slice(&section.bytes));
+    let put = |section: Section| {
+        let (path, bytes) = (layout.section(name, &section.sha256), Bytes::from(section.bytes));
         let (size, state) = (bytes.len() as u64, &state);
         async move {
             if present.get(&path) != Some(&size) {
@@ -236,7 +239,7 @@ async fn upload_sections(
             Ok::<(), SnapshotError>(())
         }
     };
-    let puts: Vec<_> = sections.iter().map(put).collect();
+    let puts: Vec<_> = sections.into_iter().map(put).collect();
     futures::stream::iter(puts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await.map(|_| ())
 }
 
