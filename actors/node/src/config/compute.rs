@@ -1,0 +1,75 @@
+//! cn.conf.
+
+use std::path::{Path, PathBuf};
+
+use super::Variables;
+use super::error::{ConfigError, Warning};
+use super::frontend::FrontendConfig;
+use super::layers::Layers;
+use super::network::PriorityNetworks;
+use super::settings::{Vocabulary, settings};
+use super::value::{LogLevel, MemLimit, StorageRoots, first_clash};
+
+settings! {
+    /// What a compute node is told by cn.conf and the environment.
+    pub struct ComputeConfig {
+        /// StarRocks' Thrift port; shown, and kept so that it is not given to something else.
+        be_port: u16 = 9060 => .also(&["thrift_port"]);
+        /// HTTP: health and metrics.
+        be_http_port: u16 = 8040 => .also(&["webserver_port"]);
+        /// Messages from frontends; what ALTER SYSTEM ADD COMPUTE NODE names.
+        heartbeat_service_port: u16 = 9050;
+        /// Record batches between nodes.
+        brpc_port: u16 = 8060;
+        /// StarRocks' port of the shared-data worker; shown, and kept so that it is not given to something else.
+        starlet_port: u16 = 9070;
+        /// Local directories for caches and spilled data, `;` between them, each perhaps with `,medium:SSD`.
+        storage_root_path: StorageRoots = StorageRoots::default();
+        /// CIDR list that chooses the address of this node; empty: the first that is not loopback.
+        priority_networks: PriorityNetworks = PriorityNetworks::default();
+        /// TRACE, DEBUG, INFO, WARNING, ERROR or FATAL.
+        sys_log_level: LogLevel = LogLevel::Info;
+        /// Directory of the log.
+        sys_log_dir: PathBuf = PathBuf::from("log");
+        /// Memory of the process: a share of the host's (90%) or a size (8G).
+        mem_limit: MemLimit = MemLimit::Percent(90);
+    }
+}
+
+impl ComputeConfig {
+    /// [`ComputeConfig::load`] with an environment of the caller's.
+    pub fn load_with(path: Option<&Path>, variables: &Variables) -> Result<(ComputeConfig, Vec<Warning>), ConfigError> {
+        let mut warnings = Vec::new();
+        let (own, other) = (Vocabulary::of(ComputeConfig::KEYS), Vocabulary::of(FrontendConfig::KEYS));
+        let layers = Layers::read(path, variables, &own, &other, &mut warnings)?;
+        let mut config = ComputeConfig { file: path.map(Path::to_owned), ..ComputeConfig::default() };
+        for key in ComputeConfig::KEYS {
+            layers.apply(key, &mut config)?;
+        }
+        config.settle(&layers.home);
+        match first_clash(&config.ports()) {
+            Some((one, other, port)) => Err(layers.inconsistent(format!("{one} and {other} are both {port}"))),
+            None => Ok((config, warnings)),
+        }
+    }
+
+    /// Relative directories start from the home directory.
+    fn settle(&mut self, home: &Path) {
+        self.home = home.to_owned();
+        self.sys_log_dir = home.join(&self.sys_log_dir);
+        for root in &mut self.storage_root_path.0 {
+            root.path = home.join(&root.path);
+        }
+    }
+
+    /// Every port of the role, by key: for the text of a bind error.
+    pub fn ports(&self) -> [(&'static str, u16); 5] {
+        [
+            ("be_port", self.be_port),
+            ("be_http_port", self.be_http_port),
+            ("heartbeat_service_port", self.heartbeat_service_port),
+            ("brpc_port", self.brpc_port),
+            ("starlet_port", self.starlet_port),
+        ]
+    }
+}

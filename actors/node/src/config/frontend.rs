@@ -1,0 +1,201 @@
+//! fe.conf.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use storage_catalog::VolumeDraft;
+use storage_model::VolumeType;
+use storage_model::volume::BUILTIN_STORAGE_VOLUME;
+use storage_volume::check_definition;
+use url::Url;
+
+use super::Variables;
+use super::compute::ComputeConfig;
+use super::error::{ConfigError, Warning};
+use super::layers::Layers;
+use super::network::PriorityNetworks;
+use super::settings::{Vocabulary, settings};
+use super::value::{LogLevel, RunMode, first_clash};
+
+settings! {
+    /// What a frontend is told by fe.conf and the environment. Plain values; secrets are among them, so `Debug` masks.
+    pub struct FrontendConfig {
+        /// HTTP: pages, health, metrics, REST.
+        http_port: u16 = 8030;
+        /// Messages between nodes.
+        rpc_port: u16 = 9020;
+        /// MySQL protocol.
+        query_port: u16 = 9030;
+        /// Replication of metadata between frontends.
+        edit_log_port: u16 = 9010;
+        /// StarRocks' port of the shared-data manager; kept so that it is not given to something else.
+        cloud_native_meta_port: u16 = 6090;
+        /// Directory of the metadata.
+        meta_dir: PathBuf = PathBuf::from("meta");
+        /// CIDR list that chooses the address of this node; empty: the first that is not loopback.
+        priority_networks: PriorityNetworks = PriorityNetworks::default();
+        /// TRACE, DEBUG, INFO, WARN, ERROR or FATAL.
+        sys_log_level: LogLevel = LogLevel::Info;
+        /// Directory of the log.
+        sys_log_dir: PathBuf = PathBuf::from("log");
+        /// Directory of the audit log.
+        audit_log_dir: PathBuf = PathBuf::from("log");
+        /// Always shared_data.
+        run_mode: RunMode = RunMode::SharedData;
+        /// Whether builtin_storage_volume is made of the keys below.
+        enable_load_volume_from_conf: bool = false;
+        /// Type of builtin_storage_volume: S3 or LOCAL.
+        cloud_native_storage_type: VolumeType = VolumeType::S3;
+        /// Directory of builtin_storage_volume when its type is LOCAL.
+        cloud_native_local_path: Option<PathBuf> = None;
+        /// Where builtin_storage_volume is when its type is S3: bucket/prefix or s3://bucket/prefix.
+        aws_s3_path: Option<String> = None;
+        /// Region of the bucket.
+        aws_s3_region: Option<String> = None;
+        /// Endpoint of an S3-compatible store.
+        aws_s3_endpoint: Option<String> = None;
+        /// Access key.
+        aws_s3_access_key: Option<String> = None;
+        /// Secret key.
+        aws_s3_secret_key: Option<String> = None;
+        /// Whether credentials come from the environment of the process, as the AWS SDK finds them.
+        aws_s3_use_aws_sdk_default_behavior: bool = false;
+        /// Whether credentials come from the instance profile.
+        aws_s3_use_instance_profile: bool = false;
+        /// Role to assume.
+        aws_s3_iam_role_arn: Option<String> = None;
+        /// External id of the role.
+        aws_s3_external_id: Option<String> = None;
+        /// Whether the bucket goes into the path of a request; not set: only for endpoints that are not Amazon's.
+        aws_s3_enable_path_style_access: Option<bool> = None;
+        /// Seconds from the start of one automated cluster snapshot to the next.
+        automated_cluster_snapshot_interval_seconds: u64 = 600 => .mutable().at_least(1);
+        /// Rows that are kept in information_schema.cluster_snapshot_jobs.
+        max_historical_automated_cluster_snapshot_jobs: u32 = 100 => .mutable().at_least(1);
+        /// Seconds after which a snapshot job is given up.
+        automated_cluster_snapshot_timeout_seconds: u64 = 3600 => .mutable().at_least(1);
+        /// Minutes for which a file that nothing names is kept.
+        lake_autovacuum_grace_period_minutes: u64 = 30 => .mutable();
+        /// Seconds in the recycle bin.
+        catalog_trash_expire_second: u64 = 86400 => .mutable();
+        /// Log entries between two images of the metadata.
+        edit_log_roll_num: u64 = 50000 => .mutable().at_least(1);
+        /// Connections that are served at once.
+        qe_max_connection: u32 = 4096 => .at_least(1);
+    }
+}
+
+impl FrontendConfig {
+    /// [`FrontendConfig::load`] with an environment of the caller's.
+    pub fn load_with(
+        path: Option<&Path>,
+        variables: &Variables,
+    ) -> Result<(FrontendConfig, Vec<Warning>), ConfigError> {
+        let mut warnings = Vec::new();
+        let (own, other) = (Vocabulary::of(FrontendConfig::KEYS), Vocabulary::of(ComputeConfig::KEYS));
+        let layers = Layers::read(path, variables, &own, &other, &mut warnings)?;
+        let mut config = FrontendConfig { file: path.map(Path::to_owned), ..FrontendConfig::default() };
+        for key in FrontendConfig::KEYS {
+            layers.apply(key, &mut config)?;
+        }
+        config.settle(&layers.home);
+        config.check().map_err(|why| layers.inconsistent(why))?;
+        Ok((config, warnings))
+    }
+
+    /// Relative directories start from the home directory.
+    fn settle(&mut self, home: &Path) {
+        self.home = home.to_owned();
+        for path in [&mut self.meta_dir, &mut self.sys_log_dir, &mut self.audit_log_dir] {
+            *path = home.join(&*path);
+        }
+        if let Some(path) = &mut self.cloud_native_local_path {
+            *path = home.join(&*path);
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some((one, other, port)) = first_clash(&self.ports()) {
+            return Err(format!("{one} and {other} are both {port}"));
+        }
+        if !self.enable_load_volume_from_conf {
+            return Ok(());
+        }
+        let needed = match self.cloud_native_storage_type {
+            VolumeType::S3 if self.aws_s3_path.is_none() => Some("aws_s3_path"),
+            VolumeType::Local if self.cloud_native_local_path.is_none() => Some("cloud_native_local_path"),
+            _ => None,
+        };
+        if let Some(key) = needed {
+            let kind = self.cloud_native_storage_type;
+            return Err(format!(
+                "{key} is missing: enable_load_volume_from_conf = true and cloud_native_storage_type = {kind} need it"
+            ));
+        }
+        let Some(draft) = builtin_volume(self) else { return Ok(()) };
+        check_definition(draft.volume_type, &draft.location, &draft.properties)
+            .map_err(|error| format!("{BUILTIN_STORAGE_VOLUME}: {error}"))
+    }
+
+    /// Every port that is listened on, by key: for the text of a bind error.
+    pub fn ports(&self) -> [(&'static str, u16); 5] {
+        [
+            ("http_port", self.http_port),
+            ("rpc_port", self.rpc_port),
+            ("query_port", self.query_port),
+            ("edit_log_port", self.edit_log_port),
+            ("cloud_native_meta_port", self.cloud_native_meta_port),
+        ]
+    }
+
+    /// Where cluster_snapshot.yaml is looked for: beside fe.conf.
+    pub fn snapshot_plan(&self) -> PathBuf {
+        let directory =
+            self.file.as_deref().and_then(Path::parent).map_or_else(|| self.home.join("conf"), Path::to_owned);
+        directory.join("cluster_snapshot.yaml")
+    }
+}
+
+/// The volume that fe.conf describes; None without `enable_load_volume_from_conf`.
+pub fn builtin_volume(config: &FrontendConfig) -> Option<VolumeDraft> {
+    if !config.enable_load_volume_from_conf {
+        return None;
+    }
+    let (location, properties) = match config.cloud_native_storage_type {
+        VolumeType::S3 => (s3_location(config.aws_s3_path.as_deref()?), s3_properties(config)),
+        VolumeType::Local => (local_location(config.cloud_native_local_path.as_deref()?), BTreeMap::new()),
+    };
+    Some(VolumeDraft {
+        name: BUILTIN_STORAGE_VOLUME.to_owned(),
+        volume_type: config.cloud_native_storage_type,
+        location,
+        comment: String::new(),
+        enabled: true,
+        properties,
+    })
+}
+
+fn s3_location(path: &str) -> String {
+    let path = ["s3://", "s3a://", "s3n://"].iter().find_map(|scheme| path.strip_prefix(scheme)).unwrap_or(path);
+    format!("s3://{}", path.trim_matches('/'))
+}
+
+/// Percent-encoded where it must be; a relative path cannot become a URL and stays as it is, to be refused by its check.
+fn local_location(path: &Path) -> String {
+    Url::from_file_path(path).map_or_else(|()| format!("file:{}", path.display()), String::from)
+}
+
+fn s3_properties(config: &FrontendConfig) -> BTreeMap<String, String> {
+    let given = [
+        ("aws.s3.region", config.aws_s3_region.clone()),
+        ("aws.s3.endpoint", config.aws_s3_endpoint.clone()),
+        ("aws.s3.access_key", config.aws_s3_access_key.clone()),
+        ("aws.s3.secret_key", config.aws_s3_secret_key.clone()),
+        ("aws.s3.use_aws_sdk_default_behavior", Some(config.aws_s3_use_aws_sdk_default_behavior.to_string())),
+        ("aws.s3.use_instance_profile", Some(config.aws_s3_use_instance_profile.to_string())),
+        ("aws.s3.iam_role_arn", config.aws_s3_iam_role_arn.clone()),
+        ("aws.s3.external_id", config.aws_s3_external_id.clone()),
+        ("aws.s3.enable_path_style_access", config.aws_s3_enable_path_style_access.map(|flag| flag.to_string())),
+    ];
+    given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
