@@ -1,1 +1,43 @@
-//! runtime-query
+//! Queries: from a syntax tree to rows. The only room that names DataFusion. A frontend plans against one revision of
+//! the catalog; one compute node runs the whole plan and streams the rows back; the frontend writes them as text.
+//!
+//! ```text
+//!   ast::Query ── rewrite (names, session, MySQL's forms) ── provider (names → tables, pruned) ── plan
+//!                                                                                         │
+//!                       ┌── Placement::Local ── run::execute_local ──┐                    │
+//!   cells (text) <──────┤                                            ├── Rows <───────────┘
+//!                       └── Placement::Compute ── run::encode ~~> run::Engine
+//!
+//!   INSERT: insert (columns, defaults, strict casts) ── the same plan, in the table's own columns
+//!   both sides share session: functions, operators, types
+//! ```
+
+mod cells;
+mod context;
+mod error;
+mod explain;
+mod functions;
+mod information_schema;
+mod insert;
+mod operators;
+mod plan;
+mod provider;
+mod rewrite;
+mod run;
+mod session;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use cells::{Cells, write_cell};
+pub use context::{
+    Constant, DEFAULT_CATALOG, MYSQL_VERSION, NoVariables, NoVirtualTables, PlanContext, SessionFacts, Variables,
+    VirtualTables,
+};
+pub use error::QueryError;
+pub use explain::{explain, explain_planned};
+pub use information_schema::tables as information_schema_tables;
+pub use insert::{conform, plan_insert};
+pub use plan::{Placement, Planned, ResultColumn, ResultType, plan_query, result_type};
+pub use run::{Engine, EngineOptions, Opener, Rows, encode, execute_local, volume_opener};

@@ -1,0 +1,173 @@
+//! What planning a statement needs to know about the cluster and about the session that asks.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::array::timezone::Tz;
+use arrow::datatypes::SchemaRef;
+use chrono::{Offset, TimeZone};
+use storage_catalog::Catalog;
+use storage_model::ServiceId;
+
+use crate::error::QueryError;
+
+/// The only catalog there is.
+pub const DEFAULT_CATALOG: &str = "default_catalog";
+/// The server version that MySQL clients are told.
+pub const MYSQL_VERSION: &str = "8.0.33";
+
+/// A constant that a session variable stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Constant {
+    /// NULL.
+    Null,
+    /// A whole number.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+/// The variables of a session.
+pub trait Variables: Send + Sync {
+    /// `@@name`, `@@session.name` or (`global`) `@@global.name`; the name is in lower case. None: there is no such
+    /// variable, which fails the statement with error 1193.
+    fn system(&self, name: &str, global: bool) -> Option<Constant>;
+
+    /// `@name`, in lower case; what was never set is NULL.
+    fn user(&self, name: &str) -> Constant;
+}
+
+/// A session without variables: every `@@x` is unknown, every `@x` is NULL.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoVariables;
+
+impl Variables for NoVariables {
+    fn system(&self, _name: &str, _global: bool) -> Option<Constant> {
+        None
+    }
+
+    fn user(&self, _name: &str) -> Constant {
+        Constant::Null
+    }
+}
+
+/// What a statement can ask about its own session.
+#[derive(Clone)]
+pub struct SessionFacts {
+    /// The user, without host: `root`.
+    pub user: String,
+    /// Where the client is: `127.0.0.1`.
+    pub host: String,
+    /// As `connection_id()` tells it.
+    pub connection_id: u64,
+    /// `SYSTEM`, `UTC`, `+08:00` or a name such as `Asia/Shanghai`.
+    pub time_zone: String,
+    /// When the statement began, in milliseconds since the epoch: what `now()` is.
+    pub now_ms: u64,
+    /// `3.5.0 <commit>`: what `current_version()` tells.
+    pub version: String,
+    /// `@@x` and `@x`.
+    pub variables: Arc<dyn Variables>,
+}
+
+impl SessionFacts {
+    /// Facts for statements that no client sent.
+    pub fn internal(now_ms: u64) -> SessionFacts {
+        SessionFacts {
+            user: "root".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            connection_id: 0,
+            time_zone: "UTC".to_owned(),
+            now_ms,
+            version: MYSQL_VERSION.to_owned(),
+            variables: Arc::new(NoVariables),
+        }
+    }
+
+    /// Microseconds since the epoch on a clock of the session's time zone.
+    pub fn local_micros(&self) -> i64 {
+        let utc = self.now_ms as i64 * 1000;
+        utc + i64::from(self.offset_seconds(utc)) * 1_000_000
+    }
+
+    /// How far the session's clock is ahead of UTC at this time.
+    pub fn offset_seconds(&self, utc_micros: i64) -> i32 {
+        let name = match self.time_zone.as_str() {
+            "SYSTEM" | "UTC" | "" => return 0,
+            other => other,
+        };
+        let at = chrono::DateTime::from_timestamp_micros(utc_micros).unwrap_or_default().naive_utc();
+        match name.parse::<Tz>() {
+            Ok(zone) => zone.offset_from_utc_datetime(&at).fix().local_minus_utc(),
+            Err(_) => 0,
+        }
+    }
+}
+
+impl fmt::Debug for SessionFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionFacts").field("user", &self.user).field("connection", &self.connection_id).finish()
+    }
+}
+
+/// Tables that are computed where the statement is planned: `information_schema` and whatever else the frontend knows.
+/// Database and table names come in lower case and are answered in the case that users shall see.
+pub trait VirtualTables: Send + Sync {
+    /// The databases, each with its tables.
+    fn names(&self) -> Vec<(String, Vec<String>)>;
+
+    /// The columns of a table; None when there is no such table here.
+    fn schema(&self, database: &str, table: &str) -> Option<SchemaRef>;
+
+    /// All rows of a table, in the columns of its schema.
+    ///
+    /// # Errors
+    /// When the rows cannot be known now.
+    fn rows(&self, database: &str, table: &str) -> Result<RecordBatch, QueryError>;
+}
+
+/// No virtual tables but the ones this room knows itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoVirtualTables;
+
+impl VirtualTables for NoVirtualTables {
+    fn names(&self) -> Vec<(String, Vec<String>)> {
+        Vec::new()
+    }
+
+    fn schema(&self, _database: &str, _table: &str) -> Option<SchemaRef> {
+        None
+    }
+
+    fn rows(&self, database: &str, table: &str) -> Result<RecordBatch, QueryError> {
+        Err(QueryError::unknown_table(database, table))
+    }
+}
+
+/// All that planning needs.
+#[derive(Clone)]
+pub struct PlanContext {
+    /// One revision of the catalog; the whole statement sees this one.
+    pub catalog: Arc<Catalog>,
+    /// The root of every object path.
+    pub service_id: ServiceId,
+    /// The database of USE.
+    pub database: Option<String>,
+    /// Who asks.
+    pub session: SessionFacts,
+    /// Tables that are computed here.
+    pub virtual_tables: Arc<dyn VirtualTables>,
+    /// How many partitions a plan is cut into: the cores of the compute node that will run it (at least 1).
+    pub parallelism: usize,
+}
+
+impl fmt::Debug for PlanContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlanContext")
+            .field("database", &self.database)
+            .field("session", &self.session)
+            .field("parallelism", &self.parallelism)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,41 @@
+//! EXPLAIN: the physical plan as lines, and what each scan leaves out.
+
+use std::sync::PoisonError;
+
+use datafusion::physical_plan::displayable;
+use datafusion::sql::sqlparser::ast::Query;
+
+use crate::context::PlanContext;
+use crate::error::QueryError;
+use crate::plan::{Placement, Planned, plan_query};
+
+/// The lines of `EXPLAIN query`.
+///
+/// # Errors
+/// When the query cannot be planned.
+pub async fn explain(cx: &PlanContext, query: &Query) -> Result<Vec<String>, QueryError> {
+    Ok(explain_planned(&plan_query(cx, query).await?))
+}
+
+/// The lines that explain a plan.
+pub fn explain_planned(planned: &Planned) -> Vec<String> {
+    let labels: Vec<&str> = planned.columns.iter().map(|c| c.name.as_str()).collect();
+    let place = match planned.placement {
+        Placement::Local => "frontend",
+        Placement::Compute => "compute node",
+    };
+    let mut lines = vec!["PLAN FRAGMENT 0".to_owned(), format!(" OUTPUT EXPRS: {}", labels.join(" | "))];
+    lines.push(format!(" RUNS ON: {place}"));
+    lines.push(String::new());
+    let plan = displayable(planned.plan.as_ref()).indent(false).to_string();
+    lines.extend(plan.lines().map(|line| format!("  {line}")));
+    for note in planned.notes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        lines.push(String::new());
+        lines.push("  OlapScanNode".to_owned());
+        lines.push(format!("     TABLE: {}", note.table));
+        lines.push(format!("     partitions={}/{}", note.partitions.0, note.partitions.1));
+        lines.push(format!("     tabletRatio={}/{}", note.tablets.0, note.tablets.1));
+        lines.push(format!("     cardinality={}", note.rows));
+    }
+    lines
+}

@@ -1,0 +1,144 @@
+//! The functions that StarRocks' users have and DataFusion does not, or has with another meaning. Every one is known
+//! by its name on frontends and compute nodes alike. What only renames another function or asks about the session is
+//! done earlier, on the syntax tree (see `rewrite`).
+
+mod hash;
+mod text;
+mod time;
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+pub(crate) use text::texts;
+
+/// The text of any value, as clients see it: what CAST AS CHAR means.
+pub(crate) const TEXT: &str = "__text";
+/// `shift(time, count, unit)`: what `+ INTERVAL` and the `*_add` family mean.
+pub(crate) const SHIFT: &str = "__shift";
+/// `difference(unit, from, to)` in whole units.
+pub(crate) const DIFFERENCE: &str = "__difference";
+/// `epoch(time, offset_seconds)`: seconds since 1970 of a time on a clock that is ahead of UTC by the offset.
+pub(crate) const EPOCH: &str = "__epoch";
+/// `from_epoch(seconds, offset_seconds)`: the reverse.
+pub(crate) const FROM_EPOCH: &str = "__from_epoch";
+
+/// All functions of this room.
+pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
+    let mut all = text::functions();
+    all.extend(time::functions());
+    all.extend(hash::functions());
+    let mut all: Vec<Arc<ScalarUDF>> = all.into_iter().map(|f| Arc::new(ScalarUDF::new_from_impl(f))).collect();
+    all.push(Arc::new(ScalarUDF::new_from_impl(crate::insert::store::Store::new())));
+    all
+}
+
+/// DATETIME in memory.
+pub(crate) const DATETIME: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
+
+/// What a function does with an argument before it sees it.
+#[derive(Clone, Copy, Debug)]
+enum Slot {
+    /// Taken as it is.
+    Any,
+    /// Cast to 64 bits.
+    Integer,
+    /// Cast to text.
+    Text,
+}
+
+/// A function over arrays of one length.
+struct Function {
+    name: &'static str,
+    /// One for each argument; `variadic` repeats the last.
+    slots: &'static [Slot],
+    variadic: bool,
+    returns: DataType,
+    body: fn(&[ArrayRef], usize) -> Result<ArrayRef>,
+    signature: Signature,
+}
+
+impl Function {
+    fn new(
+        name: &'static str,
+        slots: &'static [Slot],
+        returns: DataType,
+        body: fn(&[ArrayRef], usize) -> Result<ArrayRef>,
+    ) -> Function {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Function { name, slots, variadic: false, returns, body, signature }
+    }
+
+    fn variadic(mut self) -> Function {
+        self.variadic = true;
+        self
+    }
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Function").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Function {
+    fn eq(&self, other: &Function) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Function {}
+
+impl Hash for Function {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(self.returns.clone())
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        let enough = if self.variadic {
+            arguments.len() >= self.slots.len()
+        } else {
+            arguments.len() == self.slots.len()
+        };
+        let Some(last) = self.slots.last().filter(|_| enough) else {
+            return plan_err!("No matching function with signature: {} of {} arguments", self.name, arguments.len());
+        };
+        let coerced = arguments.iter().enumerate().map(|(at, given)| match self.slots.get(at).unwrap_or(last) {
+            Slot::Any => given.clone(),
+            Slot::Integer => DataType::Int64,
+            Slot::Text => DataType::Utf8,
+        });
+        Ok(coerced.collect())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let constant = args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
+        let rows = if constant { 1 } else { args.number_rows };
+        let arrays = args.args.iter().map(|a| a.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        let array = (self.body)(&arrays, rows)?;
+        if constant {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
+        }
+        Ok(ColumnarValue::Array(array))
+    }
+}

@@ -1,0 +1,60 @@
+//! Functions on text: the text of any value, `concat` as MySQL has it (NULL when any part is NULL).
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, exec_datafusion_err};
+
+use super::{Function, Slot, TEXT};
+use crate::cells::Column;
+
+pub(super) fn functions() -> Vec<Function> {
+    vec![
+        Function::new(TEXT, &[Slot::Any], DataType::Utf8, |args, rows| Ok(Arc::new(texts(&args[0], rows)?))),
+        Function::new("concat", &[Slot::Any], DataType::Utf8, |args, rows| concat(args, rows)).variadic(),
+    ]
+}
+
+/// The texts of any array, as clients see them.
+pub(crate) fn texts(array: &ArrayRef, rows: usize) -> Result<StringArray> {
+    if let Some(texts) = array.as_any().downcast_ref::<StringArray>() {
+        return Ok(texts.clone());
+    }
+    let column = Column::new(array.as_ref());
+    let mut builder = StringBuilder::with_capacity(rows, rows * 12);
+    let mut cell = Vec::with_capacity(64);
+    for row in 0..rows {
+        cell.clear();
+        if column.write(row, &mut cell) {
+            builder.append_value(utf8(&cell)?);
+        } else {
+            builder.append_null();
+        }
+    }
+    Ok(builder.finish())
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|_| exec_datafusion_err!("binary value is not valid utf-8 text"))
+}
+
+fn concat(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let columns: Vec<Column<'_>> = args.iter().map(|a| Column::new(a.as_ref())).collect();
+    let mut builder = StringBuilder::with_capacity(rows, rows * 16);
+    let mut cell = Vec::with_capacity(64);
+    for row in 0..rows {
+        cell.clear();
+        if columns.iter().all(|column| column.write(row, &mut cell)) {
+            builder.append_value(utf8(&cell)?);
+        } else {
+            builder.append_null();
+        }
+    }
+    Ok(Arc::new(builder.finish()))
+}
+
+/// Whether a row of any argument is NULL.
+pub(super) fn any_null(args: &[ArrayRef], row: usize) -> bool {
+    args.iter().any(|a| a.data_type() == &DataType::Null || a.is_null(row))
+}

@@ -1,0 +1,449 @@
+//! The part of `information_schema` that the catalog itself answers. What only a running frontend knows comes through
+//! [`crate::VirtualTables`], which is asked first.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
+use storage_catalog::Database;
+use storage_model::{Column, DataType, DefaultValue, Distribution, Partition, Table};
+
+use crate::context::{DEFAULT_CATALOG, PlanContext};
+use crate::error::QueryError;
+
+/// The database.
+pub(crate) const NAME: &str = "information_schema";
+
+/// A column of a table here: its name and what it holds.
+type Spec = (&'static str, Kind);
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Number,
+    Unsigned,
+    Time,
+}
+
+/// A value on its way into such a column.
+enum Cell {
+    Null,
+    Text(String),
+    Number(i64),
+    /// Milliseconds since the epoch.
+    Time(u64),
+}
+
+use Kind::{Number, Text, Time, Unsigned};
+
+const SCHEMATA: &[Spec] = &[
+    ("CATALOG_NAME", Text),
+    ("SCHEMA_NAME", Text),
+    ("DEFAULT_CHARACTER_SET_NAME", Text),
+    ("DEFAULT_COLLATION_NAME", Text),
+    ("SQL_PATH", Text),
+];
+const TABLES: &[Spec] = &[
+    ("TABLE_CATALOG", Text),
+    ("TABLE_SCHEMA", Text),
+    ("TABLE_NAME", Text),
+    ("TABLE_TYPE", Text),
+    ("ENGINE", Text),
+    ("VERSION", Number),
+    ("ROW_FORMAT", Text),
+    ("TABLE_ROWS", Unsigned),
+    ("AVG_ROW_LENGTH", Unsigned),
+    ("DATA_LENGTH", Unsigned),
+    ("MAX_DATA_LENGTH", Unsigned),
+    ("INDEX_LENGTH", Unsigned),
+    ("DATA_FREE", Unsigned),
+    ("AUTO_INCREMENT", Unsigned),
+    ("CREATE_TIME", Time),
+    ("UPDATE_TIME", Time),
+    ("CHECK_TIME", Time),
+    ("TABLE_COLLATION", Text),
+    ("CHECKSUM", Number),
+    ("CREATE_OPTIONS", Text),
+    ("TABLE_COMMENT", Text),
+];
+const COLUMNS: &[Spec] = &[
+    ("TABLE_CATALOG", Text),
+    ("TABLE_SCHEMA", Text),
+    ("TABLE_NAME", Text),
+    ("COLUMN_NAME", Text),
+    ("ORDINAL_POSITION", Unsigned),
+    ("COLUMN_DEFAULT", Text),
+    ("IS_NULLABLE", Text),
+    ("DATA_TYPE", Text),
+    ("CHARACTER_MAXIMUM_LENGTH", Number),
+    ("CHARACTER_OCTET_LENGTH", Number),
+    ("NUMERIC_PRECISION", Number),
+    ("NUMERIC_SCALE", Number),
+    ("DATETIME_PRECISION", Number),
+    ("CHARACTER_SET_NAME", Text),
+    ("COLLATION_NAME", Text),
+    ("COLUMN_TYPE", Text),
+    ("COLUMN_KEY", Text),
+    ("EXTRA", Text),
+    ("PRIVILEGES", Text),
+    ("COLUMN_COMMENT", Text),
+    ("COLUMN_SIZE", Number),
+    ("DECIMAL_DIGITS", Number),
+    ("GENERATION_EXPRESSION", Text),
+    ("SRS_ID", Number),
+];
+const TABLES_CONFIG: &[Spec] = &[
+    ("TABLE_SCHEMA", Text),
+    ("TABLE_NAME", Text),
+    ("TABLE_ENGINE", Text),
+    ("TABLE_MODEL", Text),
+    ("PRIMARY_KEY", Text),
+    ("PARTITION_KEY", Text),
+    ("DISTRIBUTE_KEY", Text),
+    ("DISTRIBUTE_TYPE", Text),
+    ("DISTRIBUTE_BUCKET", Number),
+    ("SORT_KEY", Text),
+    ("PROPERTIES", Text),
+    ("TABLE_ID", Number),
+];
+const PARTITIONS_META: &[Spec] = &[
+    ("DB_NAME", Text),
+    ("TABLE_NAME", Text),
+    ("PARTITION_NAME", Text),
+    ("PARTITION_ID", Number),
+    ("VISIBLE_VERSION", Number),
+    ("VISIBLE_VERSION_TIME", Time),
+    ("PARTITION_KEY", Text),
+    ("PARTITION_VALUE", Text),
+    ("DISTRIBUTION_KEY", Text),
+    ("BUCKETS", Number),
+    ("DATA_SIZE", Text),
+    ("ROW_COUNT", Number),
+];
+const VIEWS: &[Spec] = &[
+    ("TABLE_CATALOG", Text),
+    ("TABLE_SCHEMA", Text),
+    ("TABLE_NAME", Text),
+    ("VIEW_DEFINITION", Text),
+    ("CHECK_OPTION", Text),
+    ("IS_UPDATABLE", Text),
+    ("DEFINER", Text),
+    ("SECURITY_TYPE", Text),
+    ("CHARACTER_SET_CLIENT", Text),
+    ("COLLATION_CONNECTION", Text),
+];
+const MATERIALIZED_VIEWS: &[Spec] = &[
+    ("MATERIALIZED_VIEW_ID", Number),
+    ("TABLE_SCHEMA", Text),
+    ("TABLE_NAME", Text),
+    ("REFRESH_TYPE", Text),
+    ("IS_ACTIVE", Text),
+    ("TABLE_ROWS", Number),
+    ("MATERIALIZED_VIEW_DEFINITION", Text),
+];
+const ENGINES: &[Spec] = &[
+    ("ENGINE", Text),
+    ("SUPPORT", Text),
+    ("COMMENT", Text),
+    ("TRANSACTIONS", Text),
+    ("XA", Text),
+    ("SAVEPOINTS", Text),
+];
+const CHARACTER_SETS: &[Spec] =
+    &[("CHARACTER_SET_NAME", Text), ("DEFAULT_COLLATE_NAME", Text), ("DESCRIPTION", Text), ("MAXLEN", Number)];
+const COLLATIONS: &[Spec] = &[
+    ("COLLATION_NAME", Text),
+    ("CHARACTER_SET_NAME", Text),
+    ("ID", Number),
+    ("IS_DEFAULT", Text),
+    ("IS_COMPILED", Text),
+    ("SORTLEN", Number),
+];
+const KEY_COLUMN_USAGE: &[Spec] = &[
+    ("CONSTRAINT_CATALOG", Text),
+    ("CONSTRAINT_SCHEMA", Text),
+    ("CONSTRAINT_NAME", Text),
+    ("TABLE_CATALOG", Text),
+    ("TABLE_SCHEMA", Text),
+    ("TABLE_NAME", Text),
+    ("COLUMN_NAME", Text),
+    ("ORDINAL_POSITION", Number),
+    ("POSITION_IN_UNIQUE_CONSTRAINT", Number),
+    ("REFERENCED_TABLE_SCHEMA", Text),
+    ("REFERENCED_TABLE_NAME", Text),
+    ("REFERENCED_COLUMN_NAME", Text),
+];
+const ROUTINES: &[Spec] = &[
+    ("SPECIFIC_NAME", Text),
+    ("ROUTINE_CATALOG", Text),
+    ("ROUTINE_SCHEMA", Text),
+    ("ROUTINE_NAME", Text),
+    ("ROUTINE_TYPE", Text),
+    ("ROUTINE_COMMENT", Text),
+];
+const TRIGGERS: &[Spec] = &[
+    ("TRIGGER_CATALOG", Text),
+    ("TRIGGER_SCHEMA", Text),
+    ("TRIGGER_NAME", Text),
+    ("EVENT_OBJECT_SCHEMA", Text),
+    ("EVENT_OBJECT_TABLE", Text),
+];
+
+const ALL: &[(&str, &[Spec])] = &[
+    ("character_sets", CHARACTER_SETS),
+    ("collations", COLLATIONS),
+    ("columns", COLUMNS),
+    ("engines", ENGINES),
+    ("key_column_usage", KEY_COLUMN_USAGE),
+    ("materialized_views", MATERIALIZED_VIEWS),
+    ("partitions_meta", PARTITIONS_META),
+    ("routines", ROUTINES),
+    ("schemata", SCHEMATA),
+    ("tables", TABLES),
+    ("tables_config", TABLES_CONFIG),
+    ("triggers", TRIGGERS),
+    ("views", VIEWS),
+];
+
+/// The names of the tables that this room answers.
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|(name, _)| *name)
+}
+
+fn specs(table: &str) -> Option<&'static [Spec]> {
+    ALL.iter().find(|(name, _)| *name == table).map(|(_, specs)| *specs)
+}
+
+/// The columns of a table, by its name in lower case.
+pub(crate) fn schema(table: &str) -> Option<SchemaRef> {
+    let field = |(name, kind): &Spec| {
+        let data_type = match kind {
+            Text => ArrowType::Utf8,
+            Number => ArrowType::Int64,
+            Unsigned => ArrowType::UInt64,
+            Time => ArrowType::Timestamp(TimeUnit::Microsecond, None),
+        };
+        Field::new(*name, data_type, true)
+    };
+    specs(table).map(|specs| Arc::new(Schema::new(specs.iter().map(field).collect::<Vec<_>>())))
+}
+
+/// The rows of a table, by its name in lower case.
+pub(crate) fn rows(table: &str, cx: &PlanContext) -> Result<RecordBatch, QueryError> {
+    let (Some(specs), Some(schema)) = (specs(table), schema(table)) else {
+        return Err(QueryError::unknown_table(NAME, table));
+    };
+    let rows: Vec<Vec<Cell>> = match table {
+        "schemata" => database_names(cx).map(schemata_row).collect(),
+        "tables" => each_table(cx).map(|(database, table)| tables_row(cx, database, table)).collect(),
+        "columns" => each_table(cx).flat_map(|(d, t)| column_rows(d, t)).collect(),
+        "tables_config" => each_table(cx).map(|(d, t)| tables_config_row(cx, d, t)).collect(),
+        "partitions_meta" => each_table(cx)
+            .flat_map(|(d, t)| cx.catalog.partitions_of(t).map(move |p| partitions_meta_row(d, t, p)))
+            .collect(),
+        "engines" => vec![texts(["OLAP", "DEFAULT", "Default storage engine", "YES", "NO", "NO"])],
+        "character_sets" => {
+            let mut row = texts(["utf8mb4", "utf8mb4_general_ci", "UTF-8 Unicode"]);
+            row.push(Cell::Number(4));
+            vec![row]
+        }
+        "collations" => vec![collation("utf8mb4_general_ci", 45, "Yes"), collation("utf8mb4_unicode_ci", 224, "")],
+        _ => Vec::new(),
+    };
+    let offset = i64::from(cx.session.offset_seconds((cx.session.now_ms * 1000) as i64)) * 1_000_000;
+    let columns = specs.iter().enumerate().map(|(at, (_, kind))| column(*kind, rows.iter().map(|r| &r[at]), offset));
+    Ok(RecordBatch::try_new(schema, columns.collect())?)
+}
+
+fn column<'a>(kind: Kind, cells: impl Iterator<Item = &'a Cell>, offset: i64) -> ArrayRef {
+    let number = |cell: &Cell| match cell {
+        Cell::Number(number) => Some(*number),
+        _ => None,
+    };
+    match kind {
+        Text => Arc::new(StringArray::from_iter(cells.map(|cell| match cell {
+            Cell::Text(text) => Some(text.as_str()),
+            _ => None,
+        }))),
+        Number => Arc::new(Int64Array::from_iter(cells.map(number))),
+        Unsigned => Arc::new(UInt64Array::from_iter(cells.map(|c| number(c).and_then(|n| u64::try_from(n).ok())))),
+        Time => Arc::new(TimestampMicrosecondArray::from_iter(cells.map(|cell| match cell {
+            Cell::Time(millis) => Some((*millis / 1000) as i64 * 1_000_000 + offset),
+            _ => None,
+        }))),
+    }
+}
+
+fn text(text: impl Into<String>) -> Cell {
+    Cell::Text(text.into())
+}
+
+fn texts<const N: usize>(values: [&str; N]) -> Vec<Cell> {
+    values.map(text).into_iter().collect()
+}
+
+fn number(value: impl TryInto<i64>) -> Cell {
+    value.try_into().map_or(Cell::Null, Cell::Number)
+}
+
+fn each_table(cx: &PlanContext) -> impl Iterator<Item = (&Database, &Table)> {
+    let tables = |d: &Arc<Database>| d.id;
+    cx.catalog.databases().flat_map(move |d| cx.catalog.tables_of(tables(d)).map(move |t| (d.as_ref(), t.as_ref())))
+}
+
+fn database_names(cx: &PlanContext) -> impl Iterator<Item = String> {
+    let mut names: Vec<String> = cx.catalog.databases().map(|d| d.name.clone()).collect();
+    names.push(NAME.to_owned());
+    for (name, _) in cx.virtual_tables.names() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.into_iter()
+}
+
+fn schemata_row(name: String) -> Vec<Cell> {
+    vec![text(DEFAULT_CATALOG), text(name), text("utf8mb4"), text("utf8mb4_general_ci"), Cell::Null]
+}
+
+fn tables_row(cx: &PlanContext, database: &Database, table: &Table) -> Vec<Cell> {
+    let partitions: Vec<_> = cx.catalog.partitions_of(table).collect();
+    let rows: u64 = partitions.iter().map(|p| p.rows()).sum();
+    let bytes: u64 = partitions.iter().map(|p| p.bytes()).sum();
+    let updated = partitions.iter().map(|p| p.visible_at).max();
+    vec![
+        text(DEFAULT_CATALOG),
+        text(&database.name),
+        text(&table.name),
+        text("BASE TABLE"),
+        text("StarRocks"),
+        Cell::Null,
+        Cell::Null,
+        number(rows),
+        number(bytes.checked_div(rows).unwrap_or(0)),
+        number(bytes),
+        Cell::Null,
+        Cell::Null,
+        Cell::Null,
+        Cell::Null,
+        Cell::Time(table.created_at.0),
+        updated.map_or(Cell::Null, |at| Cell::Time(at.0)),
+        Cell::Null,
+        text("utf8mb4_general_ci"),
+        Cell::Null,
+        text(""),
+        text(&table.comment),
+    ]
+}
+
+fn column_rows(database: &Database, table: &Table) -> Vec<Vec<Cell>> {
+    let row = |(at, column): (usize, &Column)| column_row(database, table, at, column);
+    table.schema.columns.iter().enumerate().map(row).collect()
+}
+
+fn column_row(database: &Database, table: &Table, at: usize, column: &Column) -> Vec<Cell> {
+    let length = match column.data_type {
+        DataType::Char(n) | DataType::Varchar(n) => number(n),
+        _ => Cell::Null,
+    };
+    let (precision, scale) = match column.data_type {
+        DataType::Decimal { precision, scale } => (number(precision), number(scale)),
+        DataType::TinyInt => (number(3), number(0)),
+        DataType::SmallInt => (number(5), number(0)),
+        DataType::Int => (number(10), number(0)),
+        DataType::BigInt => (number(19), number(0)),
+        DataType::LargeInt => (number(38), number(0)),
+        DataType::Float => (number(7), number(7)),
+        DataType::Double => (number(15), number(15)),
+        _ => (Cell::Null, Cell::Null),
+    };
+    let same = |cell: &Cell| match cell {
+        Cell::Number(n) => Cell::Number(*n),
+        _ => Cell::Null,
+    };
+    let (octets, digits) = (same(&length), same(&scale));
+    let size = if column.data_type.is_text() { same(&length) } else { same(&precision) };
+    let default = match &column.default {
+        Some(DefaultValue::Literal(literal)) => text(literal),
+        Some(DefaultValue::CurrentTimestamp) => text("CURRENT_TIMESTAMP"),
+        Some(DefaultValue::Null) | None => Cell::Null,
+    };
+    vec![
+        text(DEFAULT_CATALOG),
+        text(&database.name),
+        text(&table.name),
+        text(&column.name),
+        number(at + 1),
+        default,
+        text(if column.nullable { "YES" } else { "NO" }),
+        text(column.data_type.name()),
+        length,
+        octets,
+        precision,
+        scale,
+        Cell::Null,
+        if column.data_type.is_text() { text("utf8mb4") } else { Cell::Null },
+        if column.data_type.is_text() { text("utf8mb4_general_ci") } else { Cell::Null },
+        text(column.data_type.to_sql()),
+        text(if column.key { "DUP" } else { "" }),
+        text(""),
+        text(""),
+        text(&column.comment),
+        size,
+        digits,
+        text(""),
+        Cell::Null,
+    ]
+}
+
+fn quoted_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn keys(table: &Table, positions: Vec<usize>) -> String {
+    quoted_list(positions.iter().map(|at| table.schema.columns[*at].name.as_str()))
+}
+
+fn tables_config_row(cx: &PlanContext, database: &Database, table: &Table) -> Vec<Cell> {
+    let kind = match table.distribution {
+        Distribution::Hash { .. } => "HASH",
+        Distribution::Random => "RANDOM",
+    };
+    let buckets = cx.catalog.partitions_of(table).map(|p| p.buckets).max().unwrap_or(0);
+    vec![
+        text(&database.name),
+        text(&table.name),
+        text("OLAP"),
+        text("DUP_KEYS"),
+        text(""),
+        text(keys(table, table.partition_positions())),
+        text(keys(table, table.distribution_positions())),
+        text(kind),
+        number(buckets),
+        text(keys(table, table.schema.key_positions())),
+        text(serde_json::to_string(&table.properties).unwrap_or_default()),
+        number(table.id.0),
+    ]
+}
+
+fn partitions_meta_row(database: &Database, table: &Table, partition: &Partition) -> Vec<Cell> {
+    let range = &partition.range;
+    vec![
+        text(&database.name),
+        text(&table.name),
+        text(&partition.name),
+        number(partition.id.0),
+        number(partition.visible_version),
+        Cell::Time(partition.visible_at.0),
+        text(keys(table, table.partition_positions())),
+        text(format!("[{}, {})", range.lower, range.upper)),
+        text(keys(table, table.distribution_positions())),
+        number(partition.buckets),
+        text(format!("{}B", partition.bytes())),
+        number(partition.rows()),
+    ]
+}
+
+fn collation(name: &str, id: i64, default: &str) -> Vec<Cell> {
+    vec![text(name), text("utf8mb4"), Cell::Number(id), text(default), text("Yes"), Cell::Number(1)]
+}

@@ -1,0 +1,144 @@
+//! INSERT: a query or a list of rows becomes batches in exactly the columns of the table. What does not fit is an
+//! error before anything is written.
+
+mod convert;
+pub(crate) mod store;
+mod values;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Column as ColumnName;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
+use datafusion::sql::sqlparser::ast::Query;
+use storage_model::value::format_datetime;
+use storage_model::{Column, DefaultValue, Table};
+
+use crate::context::{PlanContext, SessionFacts};
+use crate::error::QueryError;
+use crate::plan::{self, Logical, Placement, Planned, ResultColumn, result_type};
+use crate::rewrite::rewrite;
+use crate::session;
+
+/// Plans the rows of an INSERT: the batches of the plan have the columns of `arrow_schema(table.schema)`, in order.
+/// Constant rows are there at once, as [`Planned::values`].
+///
+/// # Errors
+/// When columns are unknown or named twice, when their number does not match, when a constant does not fit its column.
+pub async fn plan_insert(
+    cx: &PlanContext,
+    table: &Table,
+    columns: Option<&[String]>,
+    source: &Query,
+) -> Result<Planned, QueryError> {
+    let targets = targets(table, columns)?;
+    if let Some(rows) = values::rows(cx, table, &targets, source)? {
+        return Planned::of_values(columns_of(table), rows);
+    }
+    let state = session::planner(cx.parallelism);
+    let Logical { plan, placement: _, tables, notes, .. } = plan::logical(cx, &state, rewrite(source, cx)?)?;
+    let given: Vec<ColumnName> = plan.schema().columns();
+    if given.len() != targets.given {
+        return Err(count_mismatch());
+    }
+    let fields = storage_tablet::arrow_schema(&table.schema);
+    let mut stored = Vec::with_capacity(table.schema.columns.len());
+    for ((column, source), field) in table.schema.columns.iter().zip(&targets.sources).zip(fields.fields()) {
+        let value = match source {
+            Source::Given(at) => Expr::Column(given[*at].clone()),
+            Source::Default => match default_text(column, &cx.session)? {
+                Some(text) => lit(text),
+                None => lit(datafusion::common::ScalarValue::Utf8(None)),
+            },
+        };
+        stored.push(store::store(value, column)?.alias(field.name()));
+    }
+    let plan = LogicalPlanBuilder::from(plan).project(stored)?.build()?;
+    let physical = state.create_physical_plan(&plan).await?;
+    Ok(Planned { columns: columns_of(table), placement: Placement::Compute, tables, values: None, plan: physical, notes })
+}
+
+/// A batch of a plan of [`plan_insert`] under the schema of its table.
+///
+/// # Errors
+/// When the batch is not of that table.
+pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, QueryError> {
+    let batch = RecordBatch::try_new(SchemaRef::clone(schema), batch.columns().to_vec());
+    batch.map_err(|e| QueryError::internal(format!("rows do not have the columns of the table: {e}")))
+}
+
+fn columns_of(table: &Table) -> Vec<ResultColumn> {
+    let column = |c: &Column| {
+        let arrow_type = crate::types::arrow_type(c.data_type);
+        ResultColumn {
+            name: c.name.clone(),
+            data_type: result_type(&arrow_type),
+            arrow_type,
+            nullable: c.nullable,
+        }
+    };
+    table.schema.columns.iter().map(column).collect()
+}
+
+/// Where the value of a column comes from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// The n-th of the given values.
+    Given(usize),
+    /// It was left out.
+    Default,
+}
+
+/// Which columns are given.
+#[derive(Debug)]
+struct Targets {
+    /// One for each column of the table.
+    sources: Vec<Source>,
+    /// How many values a row has.
+    given: usize,
+}
+
+fn targets(table: &Table, columns: Option<&[String]>) -> Result<Targets, QueryError> {
+    let all = &table.schema.columns;
+    let Some(names) = columns else {
+        return Ok(Targets { sources: (0..all.len()).map(Source::Given).collect(), given: all.len() });
+    };
+    let mut sources = vec![Source::Default; all.len()];
+    for (at, name) in names.iter().enumerate() {
+        let position = table.schema.position(name).ok_or_else(|| {
+            QueryError::analyzing(format!("Unknown column '{name}' in '{}'", table.name))
+        })?;
+        if matches!(sources[position], Source::Given(_)) {
+            return Err(QueryError::analyzing(format!("Column '{name}' specified twice")));
+        }
+        sources[position] = Source::Given(at);
+    }
+    let missing = all.iter().zip(&sources).find(|(column, source)| {
+        matches!(source, Source::Default)
+            && !column.nullable
+            && matches!(column.default, None | Some(DefaultValue::Null))
+    });
+    if let Some((column, _)) = missing {
+        let message = format!("'{}' must be explicitly mentioned in column permutation", column.name);
+        return Err(QueryError::analyzing(message));
+    }
+    Ok(Targets { sources, given: names.len() })
+}
+
+fn count_mismatch() -> QueryError {
+    QueryError::analyzing("Column count doesn't match value count")
+}
+
+/// What a column holds when it is left out, as text; None is NULL.
+fn default_text(column: &Column, session: &SessionFacts) -> Result<Option<String>, QueryError> {
+    match &column.default {
+        None | Some(DefaultValue::Null) if !column.nullable => {
+            Err(QueryError::analyzing(format!("Column '{}' has no default value, NULL is not allowed", column.name)))
+        }
+        None | Some(DefaultValue::Null) => Ok(None),
+        Some(DefaultValue::Literal(text)) => Ok(Some(text.clone())),
+        Some(DefaultValue::CurrentTimestamp) => {
+            let micros = session.local_micros();
+            Ok(Some(format_datetime(micros - micros.rem_euclid(1_000_000))))
+        }
+    }
+}

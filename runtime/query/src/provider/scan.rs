@@ -1,0 +1,120 @@
+//! Rowsets to a Parquet scan. A rowset is a byte range of a file that begins and ends between row groups: DataFusion
+//! reads the row groups whose first page begins in the range, so each is read once and by nobody else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::common::stats::Precision;
+use datafusion::common::{Result, Statistics};
+use datafusion::config::TableParquetOptions;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::union::UnionExec;
+use storage_model::VolumeId;
+
+/// Below this many bytes a scan is not cut further.
+const SMALLEST_GROUP: u64 = 256 * 1024;
+
+/// The URL under which plans know a volume. A compute node registers the store there.
+pub(crate) fn volume_url(volume: VolumeId) -> Result<ObjectStoreUrl> {
+    ObjectStoreUrl::parse(format!("starkeep://v{volume}/"))
+}
+
+/// The part of a file that a plan reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub volume: VolumeId,
+    pub path: String,
+    pub size: u64,
+    pub start: u64,
+    pub end: u64,
+    pub rows: u64,
+}
+
+/// The plan that reads the pieces.
+pub(crate) fn scan_plan(
+    state: &dyn Session,
+    schema: &SchemaRef,
+    pieces: Vec<Piece>,
+    projection: Option<&Vec<usize>>,
+    limit: Option<usize>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let mut volumes: BTreeMap<VolumeId, Vec<Piece>> = BTreeMap::new();
+    for piece in pieces {
+        volumes.entry(piece.volume).or_default().push(piece);
+    }
+    let scan = |(volume, pieces)| volume_scan(state, schema, volume, pieces, projection, limit);
+    let mut scans = volumes.into_iter().map(scan).collect::<Result<Vec<_>>>()?;
+    match scans.len() {
+        0 => {
+            let schema = match projection {
+                Some(columns) => Arc::new(schema.project(columns)?),
+                None => Arc::clone(schema),
+            };
+            Ok(Arc::new(EmptyExec::new(schema)))
+        }
+        1 => Ok(scans.remove(0)),
+        _ => UnionExec::try_new(scans),
+    }
+}
+
+fn volume_scan(
+    state: &dyn Session,
+    schema: &SchemaRef,
+    volume: VolumeId,
+    pieces: Vec<Piece>,
+    projection: Option<&Vec<usize>>,
+    limit: Option<usize>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let options = state.config_options();
+    let parquet = TableParquetOptions { global: options.execution.parquet.clone(), ..TableParquetOptions::default() };
+    let source = ParquetSource::new(Arc::clone(schema)).with_table_parquet_options(parquet);
+    let statistics = statistics(schema, &pieces);
+    let groups = file_groups(pieces, options.execution.target_partitions);
+    let config = FileScanConfigBuilder::new(volume_url(volume)?, Arc::new(source))
+        .with_file_groups(groups)
+        .with_statistics(statistics)
+        .with_projection_indices(projection.cloned())?
+        .with_limit(limit)
+        .build();
+    Ok(DataSourceExec::from_data_source(config))
+}
+
+/// The catalog knows the rows exactly.
+fn statistics(schema: &Schema, pieces: &[Piece]) -> Statistics {
+    let mut statistics = Statistics::new_unknown(schema);
+    statistics.num_rows = Precision::Exact(pieces.iter().map(|p| p.rows as usize).sum());
+    statistics.total_byte_size = Precision::Inexact(pieces.iter().map(|p| (p.end - p.start) as usize).sum());
+    statistics
+}
+
+/// Pieces in groups of about equal bytes, one for each thread that will read: the largest first, each to the group
+/// that has least.
+fn file_groups(mut pieces: Vec<Piece>, target: usize) -> Vec<FileGroup> {
+    let bytes: u64 = pieces.iter().map(|p| p.end - p.start).sum();
+    let wanted = usize::try_from(bytes / SMALLEST_GROUP).unwrap_or(usize::MAX).max(1);
+    let count = target.min(pieces.len()).min(wanted).max(1);
+    pieces.sort_by_key(|p| std::cmp::Reverse(p.end - p.start));
+    let mut groups = vec![(0_u64, Vec::new()); count];
+    for piece in pieces {
+        if let Some((bytes, files)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
+            *bytes += piece.end - piece.start;
+            files.push(piece);
+        }
+    }
+    let file = |p: Piece| PartitionedFile::new(p.path, p.size).with_range(p.start as i64, p.end as i64);
+    groups
+        .into_iter()
+        .map(|(_, mut pieces)| {
+            // Ranges of one file follow each other, which reads ahead well.
+            pieces.sort_by(|a, b| (&a.path, a.start).cmp(&(&b.path, b.start)));
+            FileGroup::new(pieces.into_iter().map(file).collect())
+        })
+        .collect()
+}

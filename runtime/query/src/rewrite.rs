@@ -1,0 +1,313 @@
+//! The pass over a query's syntax tree before DataFusion sees it: columns are known without case, what the session
+//! answers becomes constants, MySQL's forms become calls that exist. Labels are taken before anything is changed.
+//!
+//! ```text
+//!   ast::Query ── labels (as typed) ─┐
+//!        │                           ├──> Rewritten { query, labels, spelling }
+//!        └── calls, session ─────────┘
+//! ```
+
+mod build;
+mod calls;
+mod labels;
+mod session;
+mod wildcard;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType as SqlType, Expr, Function, Ident, JoinConstraint, JoinOperator, LimitClause,
+    ObjectName, Query, Select, SelectItem, TableAlias, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+
+use crate::context::PlanContext;
+use crate::error::QueryError;
+use crate::functions::TEXT;
+use crate::types;
+pub(crate) use labels::Label;
+
+/// A query that DataFusion can plan, and what its users called things.
+pub(crate) struct Rewritten {
+    /// To be planned.
+    pub query: Query,
+    /// What the result columns are called.
+    pub labels: Vec<Label>,
+    /// Column names and aliases as they were typed, by their names in lower case.
+    pub spelling: HashMap<String, String>,
+}
+
+/// Rewrites a query.
+///
+/// # Errors
+/// On unknown system variables and on forms that nothing here can do.
+pub(crate) fn rewrite(query: &Query, cx: &PlanContext) -> Result<Rewritten, QueryError> {
+    let labels = labels::labels(query);
+    let mut query = query.clone();
+    let mut pass = Pass { cx, spelling: HashMap::new(), error: None };
+    let _ = query.visit(&mut pass);
+    match pass.error {
+        Some(error) => Err(error),
+        None => Ok(Rewritten { query, labels, spelling: pass.spelling }),
+    }
+}
+
+/// Rewrites an expression that belongs to no query.
+pub(crate) fn rewrite_expr(expr: &Expr, cx: &PlanContext) -> Result<Expr, QueryError> {
+    let mut expr = expr.clone();
+    let mut pass = Pass { cx, spelling: HashMap::new(), error: None };
+    let _ = expr.visit(&mut pass);
+    pass.error.map_or(Ok(expr), Err)
+}
+
+struct Pass<'a> {
+    cx: &'a PlanContext,
+    spelling: HashMap<String, String>,
+    error: Option<QueryError>,
+}
+
+impl Pass<'_> {
+    fn lower(&mut self, ident: &mut Ident) {
+        let lower = types::plan_name(&ident.value);
+        if lower != ident.value {
+            self.spelling.entry(lower.clone()).or_insert_with(|| std::mem::take(&mut ident.value));
+            ident.value = lower;
+        }
+    }
+
+    fn lower_last(&mut self, name: &mut ObjectName) {
+        if let Some(datafusion::sql::sqlparser::ast::ObjectNamePart::Identifier(ident)) = name.0.last_mut() {
+            self.lower(ident);
+        }
+    }
+
+    fn lower_alias(&mut self, alias: Option<&mut TableAlias>) {
+        for column in alias.into_iter().flat_map(|a| a.columns.iter_mut()) {
+            self.lower(&mut column.name);
+        }
+    }
+
+    fn lower_using(&mut self, operator: &mut JoinOperator) {
+        if let JoinOperator::Join(JoinConstraint::Using(names))
+        | JoinOperator::Inner(JoinConstraint::Using(names))
+        | JoinOperator::Left(JoinConstraint::Using(names))
+        | JoinOperator::LeftOuter(JoinConstraint::Using(names))
+        | JoinOperator::Right(JoinConstraint::Using(names))
+        | JoinOperator::RightOuter(JoinConstraint::Using(names))
+        | JoinOperator::FullOuter(JoinConstraint::Using(names)) = operator
+        {
+            for name in names {
+                self.lower_last(name);
+            }
+        }
+    }
+
+    fn expression(&mut self, expr: &mut Expr) -> Result<(), QueryError> {
+        match expr {
+            Expr::Identifier(ident) => {
+                if ident.quote_style.is_none() && ident.value.starts_with('@') {
+                    *expr = session::variable(std::slice::from_ref(ident), &self.cx.session)?;
+                } else {
+                    self.lower(ident);
+                }
+            }
+            Expr::CompoundIdentifier(idents) => {
+                if idents.first().is_some_and(|i| i.quote_style.is_none() && i.value.starts_with('@')) {
+                    *expr = session::variable(idents, &self.cx.session)?;
+                } else if let Some(last) = idents.last_mut() {
+                    self.lower(last);
+                }
+            }
+            Expr::Function(_) => self.call(expr)?,
+            Expr::Value(value) => *expr = literal(value),
+            Expr::Cast { kind, expr: inner, data_type, format: None, array: false } => {
+                *kind = CastKind::TryCast;
+                if let Some(text) = cast_to_text(inner, data_type) {
+                    *expr = text;
+                }
+            }
+            Expr::Convert { expr: inner, data_type, .. } => {
+                let inner = std::mem::replace(inner.as_mut(), build::null());
+                *expr = match data_type.take() {
+                    Some(target) => {
+                        let mut inner = inner;
+                        cast_to_text(&mut inner, &target).unwrap_or_else(|| build::cast(inner, target))
+                    }
+                    None => build::call(TEXT, vec![inner]),
+                };
+            }
+            Expr::BinaryOp { left, op: op @ (BinaryOperator::Plus | BinaryOperator::Minus), right } => {
+                if let Some(shifted) = calls::interval_arithmetic(left, op, right)? {
+                    *expr = shifted;
+                }
+            }
+            Expr::RLike { negated, expr: text, pattern, .. } => {
+                let args = vec![build::take(text), build::take(pattern)];
+                let found = build::call("regexp_like", args);
+                *expr = if *negated { build::not(found) } else { found };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, expr: &mut Expr) -> Result<(), QueryError> {
+        let Expr::Function(function) = expr else { return Ok(()) };
+        let Some(name) = calls::plain_name(function) else { return Ok(()) };
+        if let Some(constant) = session::function(&name, function, self.cx)? {
+            *expr = constant;
+        } else if let Some(other) = calls::rewrite(&name, function, &self.cx.session)? {
+            *expr = other;
+        }
+        Ok(())
+    }
+
+    fn table_factor(&mut self, factor: &mut TableFactor) -> Result<(), QueryError> {
+        match factor {
+            TableFactor::Table { alias, .. }
+            | TableFactor::Derived { alias, .. }
+            | TableFactor::Function { alias, .. }
+            | TableFactor::NestedJoin { alias, .. } => self.lower_alias(alias.as_mut()),
+            TableFactor::TableFunction { .. } => {
+                if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor {
+                    *factor = table_function(function, alias.take())?;
+                }
+            }
+            _ => {}
+        }
+        if let TableFactor::Table { name, args: Some(_), alias, .. } = factor
+            && alias.is_none()
+        {
+            *alias = Some(build::series_alias(&name.to_string()));
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, outcome: Result<(), QueryError>) -> ControlFlow<()> {
+        match outcome {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.error = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}
+
+impl VisitorMut for Pass<'_> {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        if let [only] = select.from.as_slice()
+            && only.joins.is_empty()
+            && matches!(&only.relation, TableFactor::Table { name, args: None, .. }
+                if name.to_string().eq_ignore_ascii_case("dual"))
+        {
+            select.from.clear();
+        }
+        wildcard::name_expressions(select);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        for item in &mut select.projection {
+            match item {
+                SelectItem::ExprWithAlias { alias, .. } => self.lower(alias),
+                SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => {
+                    wildcard::lower_options(options);
+                }
+                _ => {}
+            }
+        }
+        for join in select.from.iter_mut().flat_map(|from| from.joins.iter_mut()) {
+            self.lower_using(&mut join.join_operator);
+        }
+        for condition in [&mut select.selection, &mut select.having].into_iter().flatten() {
+            if let Expr::Value(ValueWithSpan { value: Value::Number(number, _), .. }) = condition {
+                *condition = build::boolean(number.parse::<f64>().is_ok_and(|n| n != 0.0));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        for cte in query.with.iter_mut().flat_map(|with| with.cte_tables.iter_mut()) {
+            self.lower_alias(Some(&mut cte.alias));
+        }
+        unbounded_limit(&mut query.limit_clause);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let outcome = self.table_factor(factor);
+        self.keep(outcome)
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let outcome = self.expression(expr);
+        self.keep(outcome)
+    }
+}
+
+/// Texts in any quotes are texts; a number with an exponent is a DOUBLE.
+fn literal(value: &mut ValueWithSpan) -> Expr {
+    match &mut value.value {
+        Value::DoubleQuotedString(text) | Value::NationalStringLiteral(text) | Value::EscapedStringLiteral(text) => {
+            build::text(std::mem::take(text))
+        }
+        Value::Number(number, _) if number.contains(['e', 'E']) => {
+            build::cast(build::text(std::mem::take(number)), SqlType::DoublePrecision)
+        }
+        _ => Expr::Value(value.clone()),
+    }
+}
+
+/// A cast to text prints values as clients see them; CHAR(n) cuts.
+fn cast_to_text(inner: &mut Expr, target: &SqlType) -> Option<Expr> {
+    if !types::cast_target(target)?.is_text() {
+        return None;
+    }
+    let text = build::call(TEXT, vec![std::mem::replace(inner, build::null())]);
+    let length = match target {
+        SqlType::Char(Some(length)) | SqlType::Varchar(Some(length)) | SqlType::Character(Some(length)) => length,
+        _ => return Some(text),
+    };
+    match length {
+        datafusion::sql::sqlparser::ast::CharacterLength::IntegerLength { length, .. } => {
+            Some(build::call("left", vec![text, build::integer(i64::try_from(*length).ok()?)]))
+        }
+        datafusion::sql::sqlparser::ast::CharacterLength::Max => Some(text),
+    }
+}
+
+/// `TABLE(f(…))`: the table function f, whose column has its name.
+fn table_function(function: &mut Function, alias: Option<TableAlias>) -> Result<TableFactor, QueryError> {
+    let name = calls::plain_name(function).unwrap_or_default();
+    if name != "generate_series" {
+        return Err(QueryError::analyzing(format!("Unknown table function '{name}'")));
+    }
+    let args = calls::take_arguments(function)?;
+    let mut alias = alias.unwrap_or_else(|| build::series_alias(&name));
+    if alias.columns.is_empty() {
+        alias.columns = build::series_alias(&name).columns;
+    }
+    Ok(build::table_call(&name, args, alias))
+}
+
+/// A limit that no result reaches is none: a plan carries 32 bits of it.
+fn unbounded_limit(clause: &mut Option<LimitClause>) {
+    let huge = |expr: &Expr| match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(number, _), .. }) => {
+            number.parse::<u128>().is_ok_and(|n| n >= u128::from(u32::MAX))
+        }
+        _ => false,
+    };
+    match clause {
+        Some(LimitClause::LimitOffset { limit, .. }) if limit.as_ref().is_some_and(huge) => *limit = None,
+        Some(LimitClause::OffsetCommaLimit { offset, limit }) if huge(limit) => {
+            let offset = std::mem::replace(offset, build::null());
+            *clause = Some(build::offset_only(offset));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,321 @@
+//! Calls that MySQL spells differently: renamed functions, special forms, interval arithmetic.
+
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ObjectNamePart, Value, ValueWithSpan,
+};
+
+use super::build;
+use crate::context::SessionFacts;
+use crate::error::QueryError;
+use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, SHIFT, TEXT};
+
+/// The name of a function without a schema, in lower case.
+pub(super) fn plain_name(function: &Function) -> Option<String> {
+    match function.name.0.as_slice() {
+        [ObjectNamePart::Identifier(ident)] => Some(ident.value.to_ascii_lowercase()),
+        _ => None,
+    }
+}
+
+/// How many arguments a call has.
+pub(super) fn argument_count(function: &Function) -> usize {
+    match &function.args {
+        FunctionArguments::List(list) => list.args.len(),
+        FunctionArguments::None => 0,
+        FunctionArguments::Subquery(_) => 1,
+    }
+}
+
+/// The arguments out of a call that takes plain expressions.
+pub(super) fn take_arguments(function: &mut Function) -> Result<Vec<Expr>, QueryError> {
+    let FunctionArguments::List(list) = &mut function.args else { return Ok(Vec::new()) };
+    let plain = |arg: FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
+        other => Err(QueryError::analyzing(format!("unexpected argument '{other}'"))),
+    };
+    std::mem::take(&mut list.args).into_iter().map(plain).collect()
+}
+
+/// Functions that have another name here.
+fn other_name(name: &str, arguments: usize) -> Option<&'static str> {
+    Some(match name {
+        "length" => "octet_length",
+        "lcase" => "lower",
+        "ucase" => "upper",
+        "rand" | "random" => "random",
+        "mid" | "substring" => "substr",
+        "truncate" => "trunc",
+        "ceiling" => "ceil",
+        "ndv" | "approx_count_distinct" => "approx_distinct",
+        "any_value" => "first_value",
+        "std" | "stddev" | "stddev_pop" => "stddev_pop",
+        "variance" => "var_pop",
+        "variance_samp" => "var_samp",
+        "strleft" => "left",
+        "strright" => "right",
+        "char_length" => "character_length",
+        "dlog10" => "log10",
+        "log" if arguments == 1 => "ln",
+        "adddate" => "date_add",
+        "subdate" => "date_sub",
+        _ => return None,
+    })
+}
+
+/// The expression that a call stands for, when DataFusion would not know it.
+pub(super) fn rewrite(
+    name: &str,
+    function: &mut Function,
+    session: &SessionFacts,
+) -> Result<Option<Expr>, QueryError> {
+    let arguments = argument_count(function);
+    let name = match other_name(name, arguments) {
+        Some(other) => {
+            function.name = ObjectName::from(vec![Ident::new(other)]);
+            other
+        }
+        None => name,
+    };
+    match (name, arguments) {
+        ("random", 1) => drop(take_arguments(function)?),
+        ("if", 3) => return choice(take_arguments(function)?).map(Some),
+        ("isnull", 1) => {
+            let [value] = take(function)?;
+            return Ok(Some(Expr::IsNull(Box::new(value))));
+        }
+        ("mod", 2) => {
+            let [left, right] = take(function)?;
+            let (left, right) = (Box::new(Expr::Nested(Box::new(left))), Box::new(Expr::Nested(Box::new(right))));
+            return Ok(Some(Expr::BinaryOp { left, op: BinaryOperator::Modulo, right }));
+        }
+        ("locate", 2) => {
+            let [part, whole] = take(function)?;
+            return Ok(Some(build::call("strpos", vec![whole, part])));
+        }
+        ("group_concat", 1..) => return group_concat(function).map(|()| None),
+        ("md5", 1) => {
+            let [value] = take(function)?;
+            return Ok(Some(build::call("md5", vec![build::call(TEXT, vec![value])])));
+        }
+        ("concat_ws", 2..) => texts(function)?,
+        _ => return time_call(name, function, session),
+    }
+    Ok(None)
+}
+
+fn take<const N: usize>(function: &mut Function) -> Result<[Expr; N], QueryError> {
+    let name = function.name.to_string();
+    let wrong = |args: Vec<Expr>| {
+        QueryError::analyzing(format!("No matching function with signature: {name} of {} arguments", args.len()))
+    };
+    <[Expr; N]>::try_from(take_arguments(function)?).map_err(wrong)
+}
+
+/// Every argument as text.
+fn texts(function: &mut Function) -> Result<(), QueryError> {
+    let args = take_arguments(function)?;
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.args = args.into_iter().map(|arg| build::argument(build::call(TEXT, vec![arg]))).collect();
+    }
+    Ok(())
+}
+
+/// `if(c, a, b)`.
+fn choice(args: Vec<Expr>) -> Result<Expr, QueryError> {
+    let Ok([condition, yes, no]) = <[Expr; 3]>::try_from(args) else {
+        return Err(QueryError::analyzing("if() takes three arguments"));
+    };
+    Ok(Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result: yes }],
+        else_result: Some(Box::new(no)),
+    })
+}
+
+/// `group_concat([DISTINCT] a [, b …] [ORDER BY …] [SEPARATOR s])` is string_agg over texts.
+fn group_concat(function: &mut Function) -> Result<(), QueryError> {
+    let mut args = take_arguments(function)?;
+    let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
+    let mut separator = None;
+    list.clauses.retain_mut(|clause| match clause {
+        FunctionArgumentClause::Separator(ValueWithSpan { value, .. }) => {
+            separator = value.clone().into_string();
+            false
+        }
+        _ => true,
+    });
+    // Without SEPARATOR, StarRocks' second argument of two is the separator when it is a constant text.
+    if separator.is_none()
+        && args.len() == 2
+        && let Some(Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. })) = args.last()
+    {
+        separator = Some(text.clone());
+        args.pop();
+    }
+    let whole = if args.len() == 1 { build::call(TEXT, args) } else { build::call("concat", args) };
+    let separator = build::text(separator.unwrap_or_else(|| ",".to_owned()));
+    list.args = vec![build::argument(whole), build::argument(separator)];
+    function.name = ObjectName::from(vec![Ident::new("string_agg")]);
+    Ok(())
+}
+
+fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Result<Option<Expr>, QueryError> {
+    let offset = |seconds: i64| i64::from(session.offset_seconds(seconds.saturating_mul(1_000_000)));
+    let session_offset = offset((session.now_ms / 1000) as i64);
+    Ok(Some(match (name, argument_count(function)) {
+        ("date_add" | "date_sub", 2) => {
+            let [time, count] = take(function)?;
+            let (count, unit) = match count {
+                Expr::Interval(interval) => interval_parts(interval)?,
+                days => (days, "day"),
+            };
+            shift(time, if name == "date_sub" { negative(count) } else { count }, unit)
+        }
+        ("timestampadd", 3) => {
+            let [unit, count, time] = take(function)?;
+            shift(time, count, unit_of(&unit_name(&unit))?)
+        }
+        ("timestampdiff", 3) => {
+            let [unit, from, to] = take(function)?;
+            build::call(DIFFERENCE, vec![build::text(unit_of(&unit_name(&unit))?), from, to])
+        }
+        ("date_diff", 3) => {
+            let [unit, to, from] = take(function)?;
+            build::call(DIFFERENCE, vec![build::text(unit_of(&unit_name(&unit))?), from, to])
+        }
+        ("unix_timestamp", 1) => {
+            let [time] = take(function)?;
+            build::call(EPOCH, vec![time, build::integer(session_offset)])
+        }
+        ("from_unixtime", 1) => {
+            let [seconds] = take(function)?;
+            build::call(TEXT, vec![build::call(FROM_EPOCH, vec![seconds, build::integer(session_offset)])])
+        }
+        ("from_unixtime", 2) => {
+            let [seconds, format] = take(function)?;
+            let time = build::call(FROM_EPOCH, vec![seconds, build::integer(session_offset)]);
+            build::call("date_format", vec![time, format])
+        }
+        ("date" | "to_date", 1) => {
+            let [time] = take(function)?;
+            build::cast(build::cast(time, SqlType::Datetime(None)), SqlType::Date)
+        }
+        ("timestamp" | "to_datetime", 1) => {
+            let [time] = take(function)?;
+            build::cast(time, SqlType::Datetime(None))
+        }
+        ("dayname", 1) => {
+            let [time] = take(function)?;
+            build::call("date_format", vec![time, build::text("%W")])
+        }
+        ("monthname", 1) => {
+            let [time] = take(function)?;
+            build::call("date_format", vec![time, build::text("%M")])
+        }
+        ("year" | "quarter" | "month" | "day" | "dayofmonth" | "hour" | "minute" | "second" | "dayofyear"
+        | "dayofweek" | "week" | "weekofyear", 1) => {
+            let [time] = take(function)?;
+            part(name, time)
+        }
+        (_, 2) if let Some((unit, sign)) = shift_name(name) => {
+            let [time, count] = take(function)?;
+            shift(time, if sign < 0 { negative(count) } else { count }, unit)
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// `years_add` … `microseconds_sub`.
+fn shift_name(name: &str) -> Option<(&'static str, i8)> {
+    let (unit, sign) = match (name.strip_suffix("_add"), name.strip_suffix("_sub")) {
+        (Some(unit), _) => (unit, 1),
+        (_, Some(unit)) => (unit, -1),
+        _ => return None,
+    };
+    unit_of(unit).ok().map(|unit| (unit, sign))
+}
+
+fn part(name: &str, time: Expr) -> Expr {
+    let field = match name {
+        "dayofmonth" => "day",
+        "dayofyear" => "doy",
+        "dayofweek" => "dow",
+        "weekofyear" => "week",
+        other => other,
+    };
+    let time = build::cast(time, SqlType::Datetime(None));
+    let value = build::cast(build::call("date_part", vec![build::text(field), time]), SqlType::Int(None));
+    if name == "dayofweek" {
+        // Sunday is 1.
+        let one = Box::new(build::integer(1));
+        return Expr::BinaryOp { left: Box::new(value), op: BinaryOperator::Plus, right: one };
+    }
+    value
+}
+
+fn shift(time: Expr, count: Expr, unit: &str) -> Expr {
+    build::call(SHIFT, vec![time, count, build::text(unit)])
+}
+
+fn negative(count: Expr) -> Expr {
+    let zero = Box::new(build::integer(0));
+    Expr::BinaryOp { left: zero, op: BinaryOperator::Minus, right: Box::new(Expr::Nested(Box::new(count))) }
+}
+
+/// `time ± INTERVAL n unit`.
+pub(super) fn interval_arithmetic(
+    left: &mut Expr,
+    op: &BinaryOperator,
+    right: &mut Expr,
+) -> Result<Option<Expr>, QueryError> {
+    let minus = matches!(op, BinaryOperator::Minus);
+    let (time, interval) = match (&*left, &*right) {
+        (_, Expr::Interval(_)) => (left, right),
+        (Expr::Interval(_), _) if !minus => (right, left),
+        _ => return Ok(None),
+    };
+    let Expr::Interval(interval) = build::take(interval) else { return Ok(None) };
+    let (count, unit) = interval_parts(interval)?;
+    Ok(Some(shift(build::take(time), if minus { negative(count) } else { count }, unit)))
+}
+
+fn interval_parts(interval: datafusion::sql::sqlparser::ast::Interval) -> Result<(Expr, &'static str), QueryError> {
+    let unit = match &interval.leading_field {
+        Some(field) => unit_of(&field_name(field))?,
+        None => return Err(QueryError::analyzing("INTERVAL needs a unit")),
+    };
+    Ok((*interval.value, unit))
+}
+
+fn field_name(field: &DateTimeField) -> String {
+    field.to_string().to_ascii_lowercase()
+}
+
+/// The unit of TIMESTAMPDIFF(unit, …) is a bare word.
+fn unit_name(expr: &Expr) -> String {
+    match expr {
+        Expr::Identifier(ident) => ident.value.to_ascii_lowercase(),
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => text.to_ascii_lowercase(),
+        other => other.to_string().to_ascii_lowercase(),
+    }
+}
+
+fn unit_of(name: &str) -> Result<&'static str, QueryError> {
+    Ok(match name.trim_end_matches('s') {
+        "year" => "year",
+        "quarter" => "quarter",
+        "month" => "month",
+        "week" => "week",
+        "day" => "day",
+        "hour" => "hour",
+        "minute" => "minute",
+        "second" => "second",
+        "millisecond" => "millisecond",
+        "microsecond" => "microsecond",
+        _ => return Err(QueryError::analyzing(format!("unknown time unit '{name}'"))),
+    })
+}

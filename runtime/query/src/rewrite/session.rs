@@ -1,0 +1,78 @@
+//! What only the session knows, as constants: `@@x`, `@x`, `database()`, `now()`.
+
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr, Function, Ident};
+use storage_model::value::{format_date, format_datetime};
+
+use super::{build, calls};
+use crate::context::{Constant, DEFAULT_CATALOG, MYSQL_VERSION, PlanContext, SessionFacts};
+use crate::error::QueryError;
+
+const MICROS_A_DAY: i64 = 86_400_000_000;
+
+/// `@x`, `@@x`, `@@session.x`, `@@global.x`.
+pub(super) fn variable(path: &[Ident], session: &SessionFacts) -> Result<Expr, QueryError> {
+    let parts: Vec<String> = path.iter().map(|p| p.value.to_ascii_lowercase()).collect();
+    let first = parts.first().map(String::as_str).unwrap_or_default();
+    let value = match first.strip_prefix("@@") {
+        None => session.variables.user(&parts.join(".")[1..]),
+        Some(head) => {
+            let (global, name) = match (head, parts.get(1)) {
+                ("session" | "local", Some(name)) => (false, name.as_str()),
+                ("global", Some(name)) => (true, name.as_str()),
+                (name, _) => (false, name),
+            };
+            session.variables.system(name, global).ok_or_else(|| {
+                let message = format!("Unknown system variable '{name}', the most similar variables are {{}}");
+                QueryError::new(1193, storage_model::Kind::NotFound, message)
+            })?
+        }
+    };
+    Ok(constant(value))
+}
+
+fn constant(value: Constant) -> Expr {
+    match value {
+        Constant::Null => build::null(),
+        Constant::Integer(number) => build::integer(number),
+        Constant::Text(text) => build::text(text),
+    }
+}
+
+/// The constant that a function of the session stands for.
+pub(super) fn function(name: &str, function: &Function, cx: &PlanContext) -> Result<Option<Expr>, QueryError> {
+    let session = &cx.session;
+    let arguments = calls::argument_count(function);
+    let micros = session.local_micros();
+    let account = || format!("'{}'@'{}'", session.user, session.host);
+    Ok(Some(match (name, arguments) {
+        ("user" | "current_user" | "session_user" | "system_user", 0) => build::text(account()),
+        ("database" | "schema", 0) => cx.database.as_ref().map_or_else(build::null, build::text),
+        ("connection_id", 0) => build::integer(session.connection_id as i64),
+        ("version", 0) => build::text(MYSQL_VERSION),
+        ("current_version", 0) => build::text(session.version.clone()),
+        ("catalog", 0) => build::text(DEFAULT_CATALOG),
+        ("current_role", 0) => build::text("root"),
+        ("current_warehouse", 0) => build::text("default_warehouse"),
+        ("now" | "current_timestamp" | "localtime" | "localtimestamp" | "sysdate", 0) => {
+            build::datetime(format_datetime(micros - micros.rem_euclid(1_000_000)))
+        }
+        ("now" | "current_timestamp" | "localtime" | "localtimestamp" | "sysdate", 1) => {
+            build::datetime(format_datetime(micros))
+        }
+        ("utc_timestamp", _) => {
+            let micros = session.now_ms as i64 * 1000;
+            build::datetime(format_datetime(micros - micros.rem_euclid(1_000_000)))
+        }
+        ("curdate" | "current_date", 0) => build::cast(build::text(today(micros)), SqlType::Date),
+        ("curtime" | "current_time", 0) => {
+            let whole = format_datetime(micros - micros.rem_euclid(1_000_000));
+            build::text(whole.split_once(' ').map_or("", |(_, clock)| clock))
+        }
+        ("unix_timestamp", 0) => build::integer((session.now_ms / 1000) as i64),
+        _ => return Ok(None),
+    }))
+}
+
+fn today(micros: i64) -> String {
+    format_date(i32::try_from(micros.div_euclid(MICROS_A_DAY)).unwrap_or_default())
+}

@@ -1,0 +1,87 @@
+//! The one DataFusion session that frontends and compute nodes share: the same functions under the same names on both
+//! sides, so that a plan made on one is read on the other. Built once; planning a statement only borrows it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use datafusion::config::Dialect;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionStateDefaults, TaskContext};
+use datafusion::prelude::SessionConfig;
+
+use crate::{functions, operators, types};
+
+/// Rows in a batch.
+pub(crate) const BATCH_SIZE: usize = 8192;
+
+static BASE: LazyLock<SessionState> = LazyLock::new(|| build(1));
+static PLANNERS: LazyLock<Mutex<HashMap<usize, Arc<SessionState>>>> = LazyLock::new(Mutex::default);
+static LOCAL: LazyLock<Arc<TaskContext>> = LazyLock::new(|| Arc::new(TaskContext::from(&*BASE)));
+
+/// The session that plans for `parallelism` partitions.
+pub(crate) fn planner(parallelism: usize) -> Arc<SessionState> {
+    let parallelism = parallelism.clamp(1, 1024);
+    let mut planners = PLANNERS.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(planners.entry(parallelism).or_insert_with(|| Arc::new(build(parallelism))))
+}
+
+/// What runs plans on a frontend.
+pub(crate) fn local_task() -> Arc<TaskContext> {
+    Arc::clone(&LOCAL)
+}
+
+/// What runs one plan on a compute node.
+pub(crate) fn task(id: String, runtime: Arc<RuntimeEnv>, parallelism: usize) -> Arc<TaskContext> {
+    let base = &*BASE;
+    Arc::new(TaskContext::new(
+        Some(id.clone()),
+        id,
+        config(parallelism),
+        base.scalar_functions().clone(),
+        base.higher_order_functions().clone(),
+        base.aggregate_functions().clone(),
+        base.window_functions().clone(),
+        runtime,
+    ))
+}
+
+fn build(parallelism: usize) -> SessionState {
+    let mut planners = SessionStateDefaults::default_expr_planners();
+    planners.insert(0, Arc::new(operators::MySqlOperators));
+    let mut scalar = SessionStateDefaults::default_scalar_functions();
+    scalar.extend(functions::scalar());
+    SessionStateBuilder::new()
+        .with_config(config(parallelism))
+        .with_runtime_env(Arc::new(RuntimeEnv::default()))
+        .with_expr_planners(planners)
+        .with_type_planner(Arc::new(types::StarRocksTypes))
+        .with_scalar_functions(scalar)
+        .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
+        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_window_functions(SessionStateDefaults::default_window_functions())
+        .with_table_function_list(SessionStateDefaults::default_table_functions())
+        .build()
+}
+
+fn config(parallelism: usize) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(parallelism)
+        .with_batch_size(BATCH_SIZE)
+        .with_collect_statistics(false)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.enable_ident_normalization = false;
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.dialect = Dialect::MySQL;
+    // NULL is the smallest value, as in MySQL.
+    options.sql_parser.default_null_ordering = "nulls_min".to_owned();
+    options.execution.parquet.schema_force_view_types = false;
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.planning_concurrency = parallelism;
+    // A file's byte range says which rowsets are read: nobody may cut it differently.
+    options.optimizer.repartition_file_scans = false;
+    config
+}
