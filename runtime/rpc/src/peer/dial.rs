@@ -1,0 +1,84 @@
+//! Making a connection: the calling side of the handshake.
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
+
+use super::link::Link;
+use crate::error::RpcError;
+use crate::identity::{Card, Identity};
+use crate::options::RpcOptions;
+use crate::proof::{Nonce, Side, prove, same};
+use crate::wire::{FrameReader, HANDSHAKE_LIMIT, Head, WireError, card_bytes, encode, preamble};
+
+/// Why no connection came about.
+enum NoLink {
+    Broken(WireError),
+    Refused(String),
+}
+
+impl<E: Into<WireError>> From<E> for NoLink {
+    fn from(error: E) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+/// Connects and says who we are.
+pub(crate) async fn dial(address: &str, identity: Identity, options: &RpcOptions) -> Result<Link, RpcError> {
+    shake_hands(address, identity, options).await.map_err(|error| match error {
+        NoLink::Refused(reason) => RpcError::Refused { address: address.to_owned(), reason },
+        NoLink::Broken(WireError::Cut) => {
+            let cause = "it closed the connection in the handshake".to_owned();
+            RpcError::Unreachable { address: address.to_owned(), cause }
+        }
+        NoLink::Broken(error) => RpcError::Unreachable { address: address.to_owned(), cause: error.to_string() },
+    })
+}
+
+async fn shake_hands(address: &str, identity: Identity, options: &RpcOptions) -> Result<Link, NoLink> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = FrameReader::new(reader, HANDSHAKE_LIMIT);
+    let ours: Nonce = runtime_actor::random::bytes();
+    let card = Card::of(&identity);
+    let covered = card_bytes(&card)?;
+    let has_token = !identity.token.is_empty();
+    writer.write_all(&preamble()).await?;
+    let hello = Head::Hello { card, nonce: ours, has_token, frame_limit: options.frame_limit as u64 };
+    send(&mut writer, &hello).await?;
+    match reader.preamble().await {
+        Ok(()) => {}
+        Err(WireError::Version { theirs }) => {
+            return Err(NoLink::Refused(format!("it speaks protocol version {theirs}")));
+        }
+        Err(WireError::Magic) => return Err(NoLink::Refused("what listens there is not a starkeep node".to_owned())),
+        Err(error) => return Err(error.into()),
+    }
+    let (theirs, proven) = match reader.must().await?.head {
+        Head::Challenge { nonce, has_token } => (nonce, has_token),
+        Head::Refused { reason } => return Err(NoLink::Refused(reason)),
+        _ => return Err(WireError::OutOfTurn.into()),
+    };
+    if proven {
+        let proof = prove(&identity.token, Side::Caller, &ours, &theirs, &covered);
+        send(&mut writer, &Head::Proof { proof }).await?;
+    } else {
+        send(&mut writer, &Head::Adopt { token: identity.token.clone() }).await?;
+    }
+    let (card, proof, their_limit) = match reader.must().await?.head {
+        Head::Welcome { card, proof, frame_limit } => (card, proof, frame_limit),
+        Head::Refused { reason } => return Err(NoLink::Refused(reason)),
+        _ => return Err(WireError::OutOfTurn.into()),
+    };
+    if !same(&proof, &prove(&identity.token, Side::Server, &ours, &theirs, &covered)) {
+        return Err(NoLink::Refused("it could not prove that it belongs to this cluster".to_owned()));
+    }
+    reader.limit = options.frame_limit;
+    let frame_limit = usize::try_from(their_limit).unwrap_or(usize::MAX).min(options.frame_limit);
+    Ok(Link::start(address, card.with_token(String::new()), reader, writer, frame_limit, options))
+}
+
+async fn send(writer: &mut OwnedWriteHalf, head: &Head) -> Result<(), WireError> {
+    Ok(writer.write_all(&encode(head, &[], HANDSHAKE_LIMIT)?).await?)
+}

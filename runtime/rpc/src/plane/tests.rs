@@ -1,0 +1,103 @@
+//! A Flight service behind the proof.
+
+use super::*;
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
+    PollInfo, PutResult, SchemaResult, Ticket,
+};
+use futures::stream::{BoxStream, StreamExt};
+use tonic::{Code, Response, Streaming};
+
+struct Bodies;
+
+type Reply<T> = Result<Response<T>, Status>;
+type Replies<T> = BoxStream<'static, Result<T, Status>>;
+
+#[tonic::async_trait]
+impl FlightService for Bodies {
+    type HandshakeStream = Replies<HandshakeResponse>;
+    type ListFlightsStream = Replies<FlightInfo>;
+    type DoGetStream = Replies<FlightData>;
+    type DoPutStream = Replies<PutResult>;
+    type DoActionStream = Replies<arrow_flight::Result>;
+    type ListActionsStream = Replies<ActionType>;
+    type DoExchangeStream = Replies<FlightData>;
+
+    async fn do_get(&self, request: Request<Ticket>) -> Reply<Self::DoGetStream> {
+        let size = String::from_utf8_lossy(&request.into_inner().ticket).parse::<usize>().unwrap();
+        let data = FlightData { data_body: vec![7; size].into(), ..FlightData::default() };
+        Ok(Response::new(futures::stream::once(async { Ok(data) }).boxed()))
+    }
+    async fn handshake(&self, _: Request<Streaming<HandshakeRequest>>) -> Reply<Self::HandshakeStream> {
+        Err(Status::unimplemented("handshake"))
+    }
+    async fn list_flights(&self, _: Request<Criteria>) -> Reply<Self::ListFlightsStream> {
+        Err(Status::unimplemented("list_flights"))
+    }
+    async fn get_flight_info(&self, _: Request<FlightDescriptor>) -> Reply<FlightInfo> {
+        Err(Status::unimplemented("get_flight_info"))
+    }
+    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Reply<PollInfo> {
+        Err(Status::unimplemented("poll_flight_info"))
+    }
+    async fn get_schema(&self, _: Request<FlightDescriptor>) -> Reply<SchemaResult> {
+        Err(Status::unimplemented("get_schema"))
+    }
+    async fn do_put(&self, _: Request<Streaming<FlightData>>) -> Reply<Self::DoPutStream> {
+        Err(Status::unimplemented("do_put"))
+    }
+    async fn do_action(&self, _: Request<Action>) -> Reply<Self::DoActionStream> {
+        Err(Status::unimplemented("do_action"))
+    }
+    async fn list_actions(&self, _: Request<Empty>) -> Reply<Self::ListActionsStream> {
+        Err(Status::unimplemented("list_actions"))
+    }
+    async fn do_exchange(&self, _: Request<Streaming<FlightData>>) -> Reply<Self::DoExchangeStream> {
+        Err(Status::unimplemented("do_exchange"))
+    }
+}
+
+fn token(token: Option<&str>) -> TokenSource {
+    let token = token.map(str::to_owned);
+    Arc::new(move || token.clone())
+}
+
+async fn get(address: &str, shown: Option<&str>, size: usize) -> Result<usize, Code> {
+    let channels = Channels::new(ShowProof::new(token(shown)));
+    let mut client = channels.flight(address).unwrap();
+    let ticket = Ticket { ticket: size.to_string().into() };
+    let mut stream = client.do_get(ticket).await.map_err(|status| status.code())?.into_inner();
+    let data = stream.message().await.map_err(|status| status.code())?.unwrap();
+    Ok(data.data_body.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_cluster_is_served_and_large_batches_pass() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let shutdown = CancellationToken::new();
+    let check = CheckProof::new(token(Some("hush")));
+    let served = tokio::spawn(serve_flight(FlightServiceServer::new(Bodies), listener, check, shutdown.clone()));
+    assert_eq!(get(&address, Some("hush"), 10).await, Ok(10));
+    assert_eq!(get(&address, Some("hush"), 20 << 20).await, Ok(20 << 20));
+    assert_eq!(get(&address, Some("other"), 10).await, Err(Code::Unauthenticated));
+    assert_eq!(get(&address, None, 10).await, Err(Code::Unauthenticated));
+    shutdown.cancel();
+    tokio::time::timeout(Duration::from_secs(5), served).await.unwrap().unwrap().unwrap();
+    assert_eq!(get(&address, Some("hush"), 10).await, Err(Code::Unavailable));
+}
+
+#[test]
+fn a_node_without_a_token_lets_nobody_in() {
+    let mut check = CheckProof::new(token(None));
+    let shown = ShowProof::new(token(Some("hush"))).call(Request::new(())).unwrap();
+    assert_eq!(check.call(shown).unwrap_err().code(), Code::Unavailable);
+    assert!(Channels::new(ShowProof::new(token(None))).to("not an address").is_err());
+}
+
+#[test]
+fn the_proof_does_not_give_the_token_away() {
+    let shown = ShowProof::new(token(Some("hush"))).call(Request::new(())).unwrap();
+    let proof = shown.metadata().get(PROOF_KEY).unwrap().to_str().unwrap().to_owned();
+    assert!(!proof.contains("hush") && proof.len() == 64);
+}

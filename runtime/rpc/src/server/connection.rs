@@ -1,0 +1,183 @@
+//! One admitted caller: its asks run side by side, its answers go back as they are ready.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use runtime_actor::{TraceId, trace};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Shared;
+use super::handshake::Admitted;
+use crate::error::Fault;
+use crate::identity::Identity;
+use crate::registry::Call;
+use crate::wire::{Frame, Head, WireError, encode};
+
+/// How many frames may wait to be written.
+const WAITING_FRAMES: usize = 64;
+
+/// No ask is worked on for longer, whatever its caller says.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
+/// The asks that are being worked on, each with what ends it early.
+type InFlight = Arc<Mutex<HashMap<u64, CancellationToken>>>;
+
+struct Serving<'a> {
+    caller: Arc<Identity>,
+    shared: &'a Arc<Shared>,
+    frame_limit: usize,
+    outbox: mpsc::Sender<Bytes>,
+    in_flight: InFlight,
+    tasks: TaskTracker,
+    /// The connection is over: nobody is left to hear an answer.
+    over: CancellationToken,
+}
+
+/// Serves one caller until it goes, misbehaves, or the server stops.
+pub(crate) async fn run(admitted: Admitted, from: SocketAddr, shared: &Arc<Shared>) {
+    let Admitted { caller, mut reader, writer, frame_limit } = admitted;
+    let (outbox, frames) = mpsc::channel(WAITING_FRAMES);
+    let over = CancellationToken::new();
+    let _over = over.clone().drop_guard();
+    let writing = tokio::spawn(crate::wire::write_all(writer, frames));
+    let abort_writing = writing.abort_handle();
+    let serving = Serving {
+        caller,
+        shared,
+        frame_limit,
+        outbox,
+        in_flight: InFlight::default(),
+        tasks: TaskTracker::new(),
+        over: over.clone(),
+    };
+    let ended = loop {
+        let next = tokio::select! {
+            () = shared.shutdown.cancelled() => break None,
+            next = tokio::time::timeout(shared.options.dead_after * 2, reader.next()) => next,
+        };
+        let frame = match next {
+            Ok(Ok(Some(frame))) => frame,
+            Ok(Ok(None)) => break Some("the caller closed it".to_owned()),
+            Ok(Err(error)) => break Some(error.to_string()),
+            Err(_) => break Some("nothing came for too long".to_owned()),
+        };
+        if let Err(error) = serving.take(frame).await {
+            break Some(error.to_string());
+        }
+    };
+    serving.tasks.close();
+    match ended {
+        Some(reason) => {
+            tracing::debug!(%from, caller = serving.caller.node, reason, "a connection ends");
+            over.cancel();
+        }
+        None => {
+            // Asks that are being worked on may end, and their answers go out.
+            let _ = tokio::time::timeout(shared.options.grace, serving.tasks.wait()).await;
+            over.cancel();
+        }
+    }
+    drop(serving);
+    if tokio::time::timeout(Duration::from_secs(1), writing).await.is_err() {
+        abort_writing.abort();
+    }
+}
+
+impl Serving<'_> {
+    async fn take(&self, frame: Frame) -> Result<(), WireError> {
+        match frame.head {
+            Head::Ask { id, mailbox, message, deadline_ms, trace } => {
+                if let Err(reason) = self.shared.gate.still_welcome(&self.caller) {
+                    tracing::warn!(caller = ?self.caller, reason, "a caller is not welcome any more");
+                    self.send(&Head::Answer { id, fault: Some(Fault::Unwelcome(reason)) }, &[]).await;
+                    return Err(WireError::OutOfTurn);
+                }
+                let deadline = Duration::from_millis(deadline_ms).min(LONGEST);
+                let trace = TraceId::from_u128(trace);
+                self.ask(id, &mailbox, &message, deadline, trace, frame.payload).await;
+            }
+            Head::Cancel { id } => {
+                let ask = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+                if let Some(ask) = ask {
+                    ask.cancel();
+                }
+            }
+            Head::Ping => self.send(&Head::Pong, &[]).await,
+            Head::Pong => {}
+            _ => return Err(WireError::OutOfTurn),
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, id: u64, mailbox: &str, message: &str, deadline: Duration, trace: TraceId, payload: Bytes) {
+        let Some(entry) = self.shared.registry.find(mailbox, message) else {
+            let fault = Fault::NoSuchMailbox { mailbox: mailbox.to_owned(), message: message.to_owned() };
+            return self.send(&Head::Answer { id, fault: Some(fault) }, &[]).await;
+        };
+        let cancel = self.over.child_token();
+        if !self.enlist(id, &cancel) {
+            return self.send(&Head::Answer { id, fault: Some(Fault::Full) }, &[]).await;
+        }
+        let call = Call { caller: self.caller.clone(), payload, deadline };
+        let (outbox, in_flight, limit) = (self.outbox.clone(), self.in_flight.clone(), self.frame_limit);
+        let answer = async move {
+            // A panic of an exposed function must not take the bookkeeping with it.
+            let working = tokio::spawn(trace::scope(trace, tokio::time::timeout(deadline, entry(call))));
+            let abort = working.abort_handle();
+            let result = tokio::select! {
+                () = cancel.cancelled() => {
+                    abort.abort();
+                    return;
+                }
+                result = working => result,
+            };
+            in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            let result = match result {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(Fault::Deadline),
+                Err(_) => Err(Fault::Lost),
+            };
+            if let Some(frame) = answer_frame(id, result, limit) {
+                // Nobody is left to hear it if this fails.
+                let _ = outbox.send(frame).await;
+            }
+        };
+        self.tasks.spawn(answer);
+    }
+
+    /// Counts an ask among those in flight; false if there are too many.
+    fn enlist(&self, id: u64, cancel: &CancellationToken) -> bool {
+        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_flight.len() >= self.shared.options.max_in_flight {
+            return false;
+        }
+        in_flight.insert(id, cancel.clone());
+        true
+    }
+
+    async fn send(&self, head: &Head, payload: &[u8]) {
+        if let Ok(frame) = encode(head, payload, self.frame_limit) {
+            // The writer is gone: the reader will see it too.
+            let _ = self.outbox.send(frame).await;
+        }
+    }
+}
+
+fn answer_frame(id: u64, result: Result<Vec<u8>, Fault>, limit: usize) -> Option<Bytes> {
+    let (fault, payload) = match result {
+        Ok(payload) => (None, payload),
+        Err(fault) => (Some(fault), Vec::new()),
+    };
+    match encode(&Head::Answer { id, fault }, &payload, limit) {
+        Ok(frame) => Some(frame),
+        Err(_) => {
+            let fault = Fault::TooLarge { bytes: payload.len() as u64, limit: limit as u64 };
+            encode(&Head::Answer { id, fault: Some(fault) }, &[], limit).ok()
+        }
+    }
+}

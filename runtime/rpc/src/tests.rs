@@ -1,0 +1,6 @@
+//! Two nodes that talk over loopback: answers, faults, refusals, restarts, strangers.
+
+mod asking;
+mod gates;
+mod kit;
+mod strangers;
