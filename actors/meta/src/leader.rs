@@ -1,0 +1,135 @@
+//! The metadata leader: every change of the catalog passes here on its way to the log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actors_messages::leader::{DrawTxn, Propose, ProposeFailure};
+use runtime_actor::{Actor, Answer, Context, Handle};
+use runtime_raft::{Meta, ProposeError};
+use serde::Serialize;
+use storage_catalog::{Command, Outcome};
+use storage_model::TxnId;
+use tokio::sync::{Mutex, watch};
+
+use crate::owner::Ownership;
+
+/// Transaction ids reserved by one log entry.
+const LEASED_TXNS: u64 = 1000;
+
+/// The role.
+pub struct MetadataLeader {
+    meta: Meta,
+    ownership: watch::Receiver<Ownership>,
+    leased: Arc<Mutex<std::ops::Range<u64>>>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    proposed: AtomicU64,
+    rejected: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// What the dashboard shows of the leader.
+#[derive(Debug, Serialize)]
+pub struct LeaderState {
+    revision: u64,
+    term: u64,
+    applied: Option<u64>,
+    commands_since_image: u64,
+    proposed: u64,
+    rejected: u64,
+    failed: u64,
+    ownership: String,
+}
+
+impl MetadataLeader {
+    /// A leader that proposes through `meta` while the data is ours.
+    pub fn new(meta: Meta, ownership: watch::Receiver<Ownership>) -> MetadataLeader {
+        MetadataLeader { meta, ownership, leased: Arc::new(Mutex::new(0..0)), counts: Arc::default() }
+    }
+}
+
+impl Actor for MetadataLeader {
+    const ROLE: &'static str = "metadata_leader";
+    type State = LeaderState;
+
+    fn observe(&self) -> LeaderState {
+        let status = self.meta.status();
+        LeaderState {
+            revision: self.meta.view().revision().0,
+            term: status.term,
+            applied: status.applied,
+            commands_since_image: status.commands_since_image,
+            proposed: self.counts.proposed.load(Ordering::Relaxed),
+            rejected: self.counts.rejected.load(Ordering::Relaxed),
+            failed: self.counts.failed.load(Ordering::Relaxed),
+            ownership: self.ownership.borrow().describe(),
+        }
+    }
+}
+
+async fn propose(meta: &Meta, counts: &Counts, command: Command) -> Result<Outcome, ProposeFailure> {
+    counts.proposed.fetch_add(1, Ordering::Relaxed);
+    let name = command.name();
+    meta.propose(command).await.map_err(|error| match error {
+        ProposeError::Rejected(rejection) => {
+            counts.rejected.fetch_add(1, Ordering::Relaxed);
+            ProposeFailure::Rejected(rejection)
+        }
+        other => {
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(command = name, error = %other, "a command could not be put through the log");
+            match other {
+                ProposeError::NotLeader { .. } => ProposeFailure::NotLeader,
+                other => ProposeFailure::Unavailable(other.to_string()),
+            }
+        }
+    })
+}
+
+fn refuse_if_superseded(ownership: &watch::Receiver<Ownership>) -> Result<(), ProposeFailure> {
+    match &*ownership.borrow() {
+        Ownership::Superseded(by) => Err(ProposeFailure::Superseded(by.clone())),
+        Ownership::Unknown | Ownership::Ours { .. } => Ok(()),
+    }
+}
+
+impl Handle<Propose> for MetadataLeader {
+    fn handle(&mut self, message: Propose, _cx: &mut Context<Self>) -> Answer<Result<Outcome, ProposeFailure>> {
+        if let Err(refused) = refuse_if_superseded(&self.ownership) {
+            return Answer::now(Err(refused));
+        }
+        let (meta, counts) = (self.meta.clone(), self.counts.clone());
+        Answer::later(async move { propose(&meta, &counts, message.command).await })
+    }
+}
+
+impl Handle<DrawTxn> for MetadataLeader {
+    fn handle(&mut self, _message: DrawTxn, _cx: &mut Context<Self>) -> Answer<Result<TxnId, ProposeFailure>> {
+        if let Err(refused) = refuse_if_superseded(&self.ownership) {
+            return Answer::now(Err(refused));
+        }
+        if let Ok(mut leased) = self.leased.try_lock()
+            && let Some(txn) = leased.next()
+        {
+            return Answer::now(Ok(TxnId(txn)));
+        }
+        let (meta, counts, leased) = (self.meta.clone(), self.counts.clone(), self.leased.clone());
+        Answer::later(async move {
+            // One lease for all who wait here.
+            let mut leased = leased.lock().await;
+            if let Some(txn) = leased.next() {
+                return Ok(TxnId(txn));
+            }
+            match propose(&meta, &counts, Command::LeaseTxns { count: LEASED_TXNS }).await? {
+                Outcome::Txns { first, count } => {
+                    *leased = first.0 + 1..first.0 + count;
+                    Ok(first)
+                }
+                other => Err(ProposeFailure::Unavailable(format!("a lease was answered with {other:?}"))),
+            }
+        })
+    }
+}

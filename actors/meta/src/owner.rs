@@ -1,0 +1,202 @@
+//! The owner watch: whose data is it? Every incarnation writes a claim into the roots it uses; the greatest claim wins.
+//! A leader that has not read the claims lately deletes nothing; one that sees a greater claim turns read-only.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use actors_messages::CatalogView;
+use runtime_actor::{Actor, Answer, Context, Handle, Message};
+use serde::Serialize;
+use storage_catalog::Catalog;
+use storage_model::{StorageVolume, VolumeId};
+use storage_snapshot::owner::{self, OwnerFacts};
+use storage_volume::Volume;
+use storage_volume::layout::Layout;
+use tokio::sync::watch;
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// A reading older than this allows nothing to be deleted.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// Whose data it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Not read yet.
+    Unknown,
+    /// Ours, as read at these times, per volume.
+    Ours {
+        /// When each volume's claims were last read.
+        read_at: HashMap<VolumeId, Instant>,
+    },
+    /// A greater claim was seen; for ever.
+    Superseded(String),
+}
+
+impl Ownership {
+    /// Whether objects of the volume may be deleted or retired at `now`.
+    pub fn allows_deletes(&self, volume: VolumeId, now: Instant) -> bool {
+        match self {
+            Ownership::Ours { read_at } => {
+                read_at.get(&volume).is_some_and(|at| now.saturating_duration_since(*at) < FRESH)
+            }
+            Ownership::Unknown | Ownership::Superseded(_) => false,
+        }
+    }
+
+    /// For people.
+    pub fn describe(&self) -> String {
+        match self {
+            Ownership::Unknown => "not read yet".to_owned(),
+            Ownership::Ours { read_at } => format!("ours, in {} volumes", read_at.len()),
+            Ownership::Superseded(by) => format!("superseded: {by}"),
+        }
+    }
+}
+
+/// The role.
+pub struct OwnerWatch {
+    view: CatalogView,
+    ownership: std::sync::Arc<watch::Sender<Ownership>>,
+    facts: OwnerFacts,
+    looking: bool,
+    looks: u64,
+    failures: Vec<String>,
+}
+
+/// What the dashboard shows of it.
+#[derive(Debug, Serialize)]
+pub struct OwnerWatchState {
+    looks: u64,
+    ownership: String,
+    failures: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Tick;
+
+impl Message for Tick {
+    type Reply = ();
+    const NAME: &'static str = "Tick";
+}
+
+/// What one look at all roots has found.
+#[derive(Debug)]
+struct Looked {
+    read: Vec<VolumeId>,
+    /// When the look began: what it saw is at least that young.
+    at: Instant,
+    greater: Option<String>,
+    failures: Vec<String>,
+}
+
+impl Message for Looked {
+    type Reply = ();
+    const NAME: &'static str = "Looked";
+}
+
+impl OwnerWatch {
+    /// A watch that publishes to `ownership`.
+    pub fn new(
+        view: CatalogView,
+        ownership: std::sync::Arc<watch::Sender<Ownership>>,
+        facts: OwnerFacts,
+    ) -> OwnerWatch {
+        OwnerWatch { view, ownership, facts, looking: false, looks: 0, failures: Vec::new() }
+    }
+}
+
+/// The volumes whose roots are in use.
+fn used_volumes(catalog: &Catalog) -> Vec<StorageVolume> {
+    catalog.volumes().filter(|v| v.enabled).map(|v| v.as_ref().clone()).collect()
+}
+
+async fn look(catalog: &Catalog, facts: &OwnerFacts, at: Instant) -> Looked {
+    let mut looked = Looked { read: Vec::new(), at, greater: None, failures: Vec::new() };
+    let layout = Layout(catalog.identity().service_id.clone());
+    for spec in used_volumes(catalog) {
+        match look_at(&spec, &layout, catalog, facts).await {
+            Ok(None) => looked.read.push(spec.id),
+            Ok(Some(greater)) => looked.greater = Some(greater),
+            Err(cause) => looked.failures.push(format!("{}: {cause}", spec.name)),
+        }
+    }
+    looked
+}
+
+/// None: ours. Some: a greater claim. Our own claim is written where it is missing.
+async fn look_at(
+    spec: &StorageVolume,
+    layout: &Layout,
+    catalog: &Catalog,
+    facts: &OwnerFacts,
+) -> Result<Option<String>, String> {
+    let identity = catalog.identity();
+    let volume = Volume::open(spec).map_err(|e| storage_volume::error_chain(&e))?;
+    let claims = owner::claims(&volume, layout).await.map_err(|e| e.chain())?;
+    let ours = (identity.epoch, identity.incarnation.clone());
+    if let Some(other) = claims
+        .iter()
+        .max_by_key(|c| (c.epoch, c.incarnation.clone()))
+        .filter(|c| (c.epoch, c.incarnation.clone()) > ours)
+    {
+        let (epoch, incarnation) = (other.epoch, &other.incarnation);
+        return Ok(Some(format!("incarnation {incarnation} of epoch {epoch} owns {}", spec.location)));
+    }
+    if !claims.iter().any(|c| c.epoch == identity.epoch && c.incarnation == identity.incarnation) {
+        owner::claim(&volume, layout, identity.epoch, &identity.incarnation, facts).await.map_err(|e| e.chain())?;
+    }
+    Ok(None)
+}
+
+impl Actor for OwnerWatch {
+    const ROLE: &'static str = "owner_watch";
+    type State = OwnerWatchState;
+
+    fn observe(&self) -> OwnerWatchState {
+        let ownership = self.ownership.borrow().describe();
+        OwnerWatchState { looks: self.looks, ownership, failures: self.failures.clone() }
+    }
+
+    fn started(&mut self, cx: &mut Context<Self>) {
+        cx.notify(Tick);
+        cx.every(LOOK_EVERY, || Tick);
+    }
+}
+
+impl Handle<Tick> for OwnerWatch {
+    fn handle(&mut self, _: Tick, cx: &mut Context<Self>) -> Answer<()> {
+        if !self.looking && !matches!(*self.ownership.borrow(), Ownership::Superseded(_)) {
+            self.looking = true;
+            let (catalog, facts, at) = (self.view.now(), self.facts.clone(), cx.clock().monotonic());
+            cx.effect(async move { look(&catalog, &facts, at).await });
+        }
+        Answer::done()
+    }
+}
+
+impl Handle<Looked> for OwnerWatch {
+    fn handle(&mut self, looked: Looked, _: &mut Context<Self>) -> Answer<()> {
+        self.looking = false;
+        self.looks += 1;
+        for failure in looked.failures.iter().filter(|f| !self.failures.contains(f)) {
+            tracing::warn!(failure, "owner claims cannot be read: nothing is deleted there");
+        }
+        self.failures = looked.failures;
+        self.ownership.send_modify(|ownership| {
+            if let Some(by) = looked.greater {
+                tracing::error!(by, "this cluster was superseded: it is read-only and deletes nothing");
+                *ownership = Ownership::Superseded(by);
+                return;
+            }
+            let mut read_at = match ownership {
+                Ownership::Ours { read_at } => std::mem::take(read_at),
+                Ownership::Unknown => HashMap::new(),
+                Ownership::Superseded(_) => return,
+            };
+            read_at.extend(looked.read.iter().map(|id| (*id, looked.at)));
+            *ownership = Ownership::Ours { read_at };
+        });
+        Answer::done()
+    }
+}

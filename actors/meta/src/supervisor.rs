@@ -1,0 +1,226 @@
+//! The snapshot job supervisor: a reconciler. State first, one idempotent effect, one event; two lanes, one for the job
+//! that runs or comes next, one for those that are over, so that a store that will not delete does not stop new
+//! snapshots.
+
+pub mod decide;
+mod effects;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actors_messages::supervisor::{Preflight, Reconcile, RunningDetail};
+use runtime_actor::{Actor, Answer, Context, Handle, Message};
+use runtime_raft::Meta;
+use serde::Serialize;
+use storage_model::{JobId, UnixMillis};
+use tokio::sync::watch;
+
+use self::decide::{job_step, next_begin, sweep_step};
+use self::effects::Effects;
+use crate::nodes::NodeDirectory;
+use crate::owner::Ownership;
+use crate::settings::SettingsReader;
+
+/// Between two looks when nothing happens.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// After an effect that changed nothing.
+const PAUSE: Duration = Duration::from_secs(2);
+/// After a deletion that failed.
+const DELETE_RETRY: Duration = Duration::from_secs(30);
+
+/// DETAIL_INFO of the running job: written by its effect, read by SHOW.
+pub(crate) type Detail = Arc<Mutex<Option<(JobId, String)>>>;
+
+/// The role.
+pub struct SnapshotJobSupervisor {
+    meta: Meta,
+    directory: NodeDirectory,
+    ownership: watch::Receiver<Ownership>,
+    settings: SettingsReader,
+    product_version: String,
+    detail: Detail,
+    job_lane: Lane,
+    sweep_lane: Lane,
+    put_off: HashMap<JobId, Instant>,
+    last_error: String,
+}
+
+#[derive(Default)]
+struct Lane {
+    working: bool,
+    not_before: Option<Instant>,
+}
+
+impl Lane {
+    fn is_free(&self, now: Instant) -> bool {
+        !self.working && self.not_before.is_none_or(|at| at <= now)
+    }
+}
+
+/// What the dashboard shows of it.
+#[derive(Debug, Serialize)]
+pub struct SupervisorState {
+    automated: bool,
+    running: Option<String>,
+    detail: String,
+    jobs: Vec<(String, String)>,
+    next_begin_ms: Option<u64>,
+    last_error: String,
+}
+
+/// The effect of the job lane is over.
+#[derive(Debug)]
+struct JobStepDone(Result<(), String>);
+
+impl Message for JobStepDone {
+    type Reply = ();
+    const NAME: &'static str = "JobStepDone";
+}
+
+/// The effect of the sweep lane is over.
+#[derive(Debug)]
+struct SweepStepDone(JobId, Result<(), String>);
+
+impl Message for SweepStepDone {
+    type Reply = ();
+    const NAME: &'static str = "SweepStepDone";
+}
+
+impl SnapshotJobSupervisor {
+    /// A supervisor of this leader's snapshot jobs.
+    pub fn new(
+        meta: Meta,
+        directory: NodeDirectory,
+        ownership: watch::Receiver<Ownership>,
+        settings: SettingsReader,
+        product_version: String,
+    ) -> SnapshotJobSupervisor {
+        SnapshotJobSupervisor {
+            meta,
+            directory,
+            ownership,
+            settings,
+            product_version,
+            detail: Detail::default(),
+            job_lane: Lane::default(),
+            sweep_lane: Lane::default(),
+            put_off: HashMap::new(),
+            last_error: String::new(),
+        }
+    }
+
+    fn effects(&self) -> Effects {
+        Effects {
+            meta: self.meta.clone(),
+            directory: self.directory.clone(),
+            detail: self.detail.clone(),
+            product_version: self.product_version.clone(),
+            history: (self.settings)().snapshot_history,
+        }
+    }
+
+    fn reconcile(&mut self, cx: &mut Context<Self>) {
+        let now = cx.clock().monotonic();
+        let catalog = self.meta.view();
+        let ownership = self.ownership.borrow().clone();
+        // Without a first reading of the claims nothing begins. An effect reads them again before it writes a manifest.
+        if !matches!(ownership, Ownership::Ours { .. }) {
+            return;
+        }
+        if self.job_lane.is_free(now)
+            && let Some(step) = job_step(&catalog, &(self.settings)(), UnixMillis(cx.now_unix_ms()))
+        {
+            self.job_lane.working = true;
+            let effects = self.effects();
+            cx.effect(async move { JobStepDone(effects.run(step).await) });
+        }
+        let may_delete = |volume| ownership.allows_deletes(volume, now);
+        let is_put_off = |job| self.put_off.get(&job).is_some_and(|until| *until > now);
+        if self.sweep_lane.is_free(now)
+            && let Some(step) = sweep_step(&catalog, may_delete, is_put_off)
+        {
+            self.sweep_lane.working = true;
+            let effects = self.effects();
+            cx.effect(async move {
+                let (job, done) = effects.sweep(step).await;
+                SweepStepDone(job, done)
+            });
+        }
+    }
+
+    fn note(&mut self, done: &Result<(), String>) {
+        if let Err(error) = done {
+            if *error != self.last_error {
+                tracing::warn!(error, "a step of a snapshot job failed");
+            }
+            self.last_error.clone_from(error);
+        }
+    }
+}
+
+impl Actor for SnapshotJobSupervisor {
+    const ROLE: &'static str = "snapshot_job_supervisor";
+    type State = SupervisorState;
+
+    fn observe(&self) -> SupervisorState {
+        let catalog = self.meta.view();
+        let detail = self.detail.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        SupervisorState {
+            automated: catalog.header.snapshot_policy.is_some(),
+            running: catalog.unfinished_job().map(|j| j.name.clone()),
+            detail: detail.map_or_else(String::new, |(_, text)| text),
+            jobs: catalog.jobs().rev().take(10).map(|j| (j.name.clone(), j.state.to_string())).collect(),
+            next_begin_ms: next_begin(&catalog, &(self.settings)()).map(|at| at.0),
+            last_error: self.last_error.clone(),
+        }
+    }
+
+    fn started(&mut self, cx: &mut Context<Self>) {
+        cx.notify(Reconcile);
+        cx.every(LOOK_EVERY, || Reconcile);
+    }
+}
+
+impl Handle<Reconcile> for SnapshotJobSupervisor {
+    fn handle(&mut self, _: Reconcile, cx: &mut Context<Self>) -> Answer<()> {
+        self.reconcile(cx);
+        Answer::done()
+    }
+}
+
+impl Handle<JobStepDone> for SnapshotJobSupervisor {
+    fn handle(&mut self, JobStepDone(done): JobStepDone, cx: &mut Context<Self>) -> Answer<()> {
+        self.note(&done);
+        self.job_lane.working = false;
+        self.job_lane.not_before = done.is_err().then(|| cx.clock().monotonic() + PAUSE);
+        self.reconcile(cx);
+        Answer::done()
+    }
+}
+
+impl Handle<SweepStepDone> for SnapshotJobSupervisor {
+    fn handle(&mut self, SweepStepDone(job, done): SweepStepDone, cx: &mut Context<Self>) -> Answer<()> {
+        self.note(&done);
+        self.sweep_lane.working = false;
+        if done.is_err() {
+            self.put_off.insert(job, cx.clock().monotonic() + DELETE_RETRY);
+        } else {
+            self.put_off.remove(&job);
+        }
+        self.reconcile(cx);
+        Answer::done()
+    }
+}
+
+impl Handle<Preflight> for SnapshotJobSupervisor {
+    fn handle(&mut self, message: Preflight, _: &mut Context<Self>) -> Answer<Result<(), String>> {
+        Answer::later(async move { effects::preflight(&message.volume).await })
+    }
+}
+
+impl Handle<RunningDetail> for SnapshotJobSupervisor {
+    fn handle(&mut self, _: RunningDetail, _: &mut Context<Self>) -> Answer<Option<(JobId, String)>> {
+        Answer::now(self.detail.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}

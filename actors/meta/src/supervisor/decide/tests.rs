@@ -1,0 +1,147 @@
+//! The table of [`super`], row by row, over real catalogs.
+
+use std::collections::BTreeMap;
+
+use storage_catalog::{ClusterIdentity, Command, Envelope, Outcome, VolumeDraft};
+use storage_model::snapshot::JobEvent;
+use storage_model::{ClusterId, Epoch, Incarnation, ServiceId, VolumeType};
+
+use super::*;
+
+struct House {
+    catalog: Catalog,
+    now: u64,
+}
+
+impl House {
+    fn new() -> House {
+        let identity = ClusterIdentity {
+            cluster_id: ClusterId(7),
+            token: "t".into(),
+            service_id: ServiceId("service".into()),
+            incarnation: Incarnation("1".repeat(32)),
+            epoch: Epoch(1),
+        };
+        let mut house = House { catalog: Catalog::genesis(identity, UnixMillis(1_000)), now: 1_000 };
+        let draft = VolumeDraft {
+            name: "builtin_storage_volume".into(),
+            volume_type: VolumeType::Local,
+            location: "file:///x".into(),
+            comment: String::new(),
+            enabled: true,
+            properties: BTreeMap::new(),
+        };
+        house.apply(Command::EnsureBuiltinVolume { draft });
+        house
+    }
+
+    fn apply(&mut self, command: Command) -> Outcome {
+        self.catalog.apply(&Envelope { proposed_at: UnixMillis(self.now), command }).unwrap()
+    }
+
+    fn event(&mut self, job: JobId, event: JobEvent) {
+        self.apply(Command::SnapshotEvent { job, event, detail: String::new() });
+    }
+
+    fn step(&self) -> Option<JobStep> {
+        job_step(&self.catalog, &MetaSettings::default(), UnixMillis(self.now))
+    }
+
+    fn sweep(&self) -> Option<SweepStep> {
+        sweep_step(&self.catalog, |_| true, |_| false)
+    }
+
+    fn on(&mut self) {
+        self.apply(Command::EnableSnapshots { volume: None, interval_seconds: None });
+    }
+
+    fn begin(&mut self) -> JobId {
+        let Some(JobStep::Begin { volume, name }) = self.step() else { panic!("{:?}", self.step()) };
+        let kind = SnapshotKind::Automated;
+        match self.apply(Command::BeginSnapshot { kind, name, volume, comment: String::new(), max_history: 100 }) {
+            Outcome::Job(job) => job,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn snapshot(&mut self) -> JobId {
+        let job = self.begin();
+        self.event(job, JobEvent::Cut);
+        let cut = self.catalog.revision();
+        self.event(job, JobEvent::Uploaded { cut, sha256: String::new(), bytes: 1 });
+        job
+    }
+}
+
+#[test]
+fn the_first_job_begins_at_once_and_the_next_after_the_interval() {
+    let mut house = House::new();
+    assert_eq!(house.step(), None);
+    house.on();
+    let job = house.begin();
+    assert_eq!(house.step(), Some(JobStep::Initialize(job)));
+    house.event(job, JobEvent::Cut);
+    let cut = house.catalog.revision();
+    assert_eq!(house.step(), Some(JobStep::Upload(job, cut)));
+    house.event(job, JobEvent::Recut);
+    let recut = house.catalog.revision();
+    assert_eq!(house.step(), Some(JobStep::Upload(job, recut)));
+    house.event(job, JobEvent::Uploaded { cut: recut, sha256: String::new(), bytes: 1 });
+    assert_eq!(house.step(), None);
+    house.now += 599_999;
+    assert_eq!(house.step(), None);
+    house.now += 1;
+    assert!(matches!(house.step(), Some(JobStep::Begin { .. })));
+}
+
+#[test]
+fn a_failed_job_is_tried_again_with_back_off_inside_the_interval() {
+    let mut house = House::new();
+    house.on();
+    for pause in [10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000] {
+        let job = house.begin();
+        house.event(job, JobEvent::Failed { cause: "store is down".into() });
+        house.now += pause - 1;
+        assert_eq!(house.step(), None, "{pause}");
+        house.now += 1;
+        assert!(matches!(house.step(), Some(JobStep::Begin { .. })), "{pause}");
+    }
+}
+
+#[test]
+fn off_cancels_what_runs_and_retires_what_is_there() {
+    let mut house = House::new();
+    house.on();
+    let finished = house.snapshot();
+    house.now += 600_000;
+    let running = house.begin();
+    house.apply(Command::DisableSnapshots);
+    assert!(matches!(house.step(), Some(JobStep::Abandon(job, _)) if job == running));
+    assert_eq!(house.sweep(), Some(SweepStep::Retire(finished)));
+    house.event(finished, JobEvent::Retire);
+    assert_eq!(house.sweep(), Some(SweepStep::Delete(finished)));
+    assert_eq!(sweep_step(&house.catalog, |_| false, |_| false), None, "claims were not read");
+    assert_eq!(sweep_step(&house.catalog, |_| true, |_| true), None, "put off");
+}
+
+#[test]
+fn a_job_that_runs_too_long_is_abandoned() {
+    let mut house = House::new();
+    house.on();
+    let job = house.begin();
+    house.now += 3_600_001;
+    assert!(matches!(house.step(), Some(JobStep::Abandon(found, _)) if found == job));
+}
+
+#[test]
+fn the_predecessor_expires_with_its_successor_and_names_never_repeat() {
+    let mut house = House::new();
+    house.on();
+    let first = house.snapshot();
+    house.now += 600_000;
+    let second = house.snapshot();
+    assert_eq!(house.catalog.job(first).unwrap().state, JobState::Expired);
+    assert_eq!(house.catalog.job(second).unwrap().state, JobState::Finished);
+    let names: std::collections::BTreeSet<_> = house.catalog.jobs().map(|j| j.name.clone()).collect();
+    assert_eq!(names.len(), 2);
+}

@@ -1,0 +1,289 @@
+//! What the snapshot job supervisor does to the store and proposes: each effect idempotent, each ends in one event.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actors_messages::compute::{AttestFiles, Attestation, SNAPSHOT_AGENT};
+use runtime_actor::{Clock, SystemClock};
+use runtime_raft::{Meta, ProposeError};
+use storage_catalog::{Catalog, Command};
+use storage_model::snapshot::JobEvent;
+use storage_model::{
+    JobId, JobState, ObjectName, Revision, SnapshotJob, SnapshotKind, StorageVolume, UnixMillis, VolumeId,
+};
+use storage_snapshot::manifest::Facts;
+use storage_snapshot::{owner, retire, upload};
+use storage_volume::Volume;
+use storage_volume::layout::Layout;
+
+use super::Detail;
+use super::decide::{JobStep, SweepStep};
+use crate::nodes::NodeDirectory;
+
+/// Files that one agent looks at in one message.
+const ATTEST_BATCH: usize = 2000;
+/// An agent may take this long for a batch.
+const ATTEST_DEADLINE: Duration = Duration::from_secs(60);
+
+pub(super) struct Effects {
+    pub meta: Meta,
+    pub directory: NodeDirectory,
+    pub detail: Detail,
+    pub product_version: String,
+    pub history: u32,
+}
+
+/// Why an effect did not end in its event.
+enum Trouble {
+    /// The job cannot become FINISHED: give it up with this cause.
+    Fatal(String),
+    /// Whether a manifest is in the store is not known: leave the job as it is and ask again.
+    Undecided(String),
+}
+
+/// Write, read, list and delete with the real client.
+pub(super) async fn preflight(spec: &StorageVolume) -> Result<(), String> {
+    let volume = Volume::open(spec).map_err(|e| storage_volume::error_chain(&e))?;
+    volume.probe().await.map(drop).map_err(|e| storage_volume::error_chain(&e))
+}
+
+fn now() -> UnixMillis {
+    UnixMillis(SystemClock.now_unix_ms())
+}
+
+/// A job with everything that its effects need.
+struct Site {
+    job: Arc<SnapshotJob>,
+    volume: Volume,
+    layout: Layout,
+}
+
+impl Effects {
+    fn say(&self, job: JobId, text: String) {
+        *self.detail.lock().unwrap_or_else(PoisonError::into_inner) = Some((job, text));
+    }
+
+    fn site(&self, job: JobId) -> Result<Site, String> {
+        let catalog = self.meta.view();
+        let job = catalog.job(job).ok_or_else(|| format!("job {job} is gone"))?.clone();
+        let spec = catalog.volume(job.volume).ok_or_else(|| format!("volume {} is gone", job.volume))?;
+        let volume = Volume::open(spec).map_err(|e| storage_volume::error_chain(&e))?;
+        Ok(Site { job, volume, layout: Layout(catalog.identity().service_id.clone()) })
+    }
+
+    async fn propose(&self, job: &SnapshotJob, event: JobEvent, detail: &str) -> Result<(), String> {
+        let to = job.state.next(&event).map_err(|e| e.to_string())?;
+        let (name, cause) = (event.name(), matches!(event, JobEvent::Failed { .. }));
+        let command = Command::SnapshotEvent { job: job.id, event: event.clone(), detail: detail.to_owned() };
+        match self.meta.propose(command).await {
+            Ok(_) => {
+                let revision = self.meta.view().revision();
+                tracing::info!(job = %job.id, name = job.name, from = %job.state, to = %to, event = name, %revision, "snapshot job");
+                if cause && let JobEvent::Failed { cause } = event {
+                    tracing::error!(job = %job.id, name = job.name, cause, "a cluster snapshot failed; it is tried again");
+                }
+                if !to.is_unfinished() {
+                    *self.detail.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                }
+                Ok(())
+            }
+            // The state was read a moment ago: what does not fit any more is decided anew.
+            Err(ProposeError::Rejected(rejection)) => Err(format!("{name} of job {}: {rejection}", job.id)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    pub(super) async fn run(&self, step: JobStep) -> Result<(), String> {
+        match step {
+            JobStep::Begin { volume, name } => self.begin(volume, name).await,
+            JobStep::Initialize(job) => self.initialize(job).await,
+            JobStep::Upload(job, cut) => match self.upload(job, cut).await {
+                Ok(()) => Ok(()),
+                Err(Trouble::Undecided(cause)) => {
+                    self.say(job, format!("waiting for the store: {cause}"));
+                    Err(cause)
+                }
+                Err(Trouble::Fatal(cause)) => self.abandon(job, cause).await,
+            },
+            JobStep::Abandon(job, cause) => self.abandon(job, cause).await,
+        }
+    }
+
+    async fn begin(&self, volume: VolumeId, name: String) -> Result<(), String> {
+        let (kind, max_history) = (SnapshotKind::Automated, self.history);
+        let command = Command::BeginSnapshot { kind, name: name.clone(), volume, comment: String::new(), max_history };
+        self.meta.propose(command).await.map_err(|e| e.to_string())?;
+        tracing::info!(name, to = %JobState::Initializing, event = "Begin", "snapshot job");
+        Ok(())
+    }
+
+    /// Reaches the volume, then cuts.
+    async fn initialize(&self, id: JobId) -> Result<(), String> {
+        self.say(id, "reaching the storage volume".to_owned());
+        let site = match self.site(id) {
+            Ok(site) => site,
+            Err(cause) => return self.abandon(id, cause).await,
+        };
+        if let Err(cause) = self.check_owner(&site).await {
+            return self.abandon(id, cause).await;
+        }
+        self.propose(&site.job, JobEvent::Cut, "").await
+    }
+
+    /// No leader writes a manifest without having read the owner claims a moment before.
+    async fn check_owner(&self, site: &Site) -> Result<(), String> {
+        let identity = self.meta.view().identity().clone();
+        let owners = owner::owners(&site.volume, &site.layout).await.map_err(|e| e.chain())?;
+        match owners.greatest() {
+            Some(c) if (c.epoch, &c.incarnation) > (identity.epoch, &identity.incarnation) => {
+                Err(format!("incarnation {} of epoch {} owns {}", c.incarnation, c.epoch, site.volume.location()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn upload(&self, id: JobId, cut: Revision) -> Result<(), Trouble> {
+        let site = self.site(id).map_err(Trouble::Fatal)?;
+        let Some(frozen) = self.meta.frozen(cut) else {
+            return self.take_up(&site).await;
+        };
+        self.check_owner(&site).await.map_err(Trouble::Fatal)?;
+        self.attest(&site, &frozen).await.map_err(Trouble::Fatal)?;
+        let term = self.meta.status().term;
+        let facts = Facts::of_job(&frozen, id, &self.product_version, term)
+            .ok_or_else(|| Trouble::Fatal(format!("the frozen catalog of revision {cut} does not know its job")))?;
+        let progress = |p: upload::Progress| self.say(id, p.detail());
+        let meta = self.meta.clone();
+        let cancel = async move {
+            let mut revisions = meta.watch();
+            while meta.view().header.snapshot_policy.is_some() && revisions.changed().await.is_ok() {}
+        };
+        match upload::upload(&site.volume, &site.layout, &frozen, &facts, progress, cancel).await {
+            Ok(done) => self.finish(&site, &done).await.map_err(Trouble::Undecided),
+            Err(error) => Err(self.after_failed_upload(&site, error.chain()).await),
+        }
+    }
+
+    /// The upload failed: is there a manifest after all? While the store cannot say, and one may have been sent, the job
+    /// stays as it is.
+    async fn after_failed_upload(&self, site: &Site, cause: String) -> Trouble {
+        match upload::published(&site.volume, &site.layout, &site.job.name, &site.job.cuts).await {
+            Ok(Some(_)) => Trouble::Undecided(format!("{cause}; a manifest is there all the same")),
+            Ok(None) => Trouble::Fatal(cause),
+            Err(unreadable) => {
+                Trouble::Undecided(format!("{cause}; and the store cannot say what is there: {}", unreadable.chain()))
+            }
+        }
+    }
+
+    /// This leader does not hold the frozen view. A former one may have written the manifest; else cut again.
+    async fn take_up(&self, site: &Site) -> Result<(), Trouble> {
+        match upload::published(&site.volume, &site.layout, &site.job.name, &site.job.cuts).await {
+            Ok(Some(done)) => self.finish(site, &done).await.map_err(Trouble::Undecided),
+            Ok(None) => self.propose(&site.job, JobEvent::Recut, "").await.map_err(Trouble::Undecided),
+            Err(error) => Err(Trouble::Undecided(error.chain())),
+        }
+    }
+
+    async fn finish(&self, site: &Site, done: &upload::Uploaded) -> Result<(), String> {
+        let (cut, sha256, bytes) = (done.cut, done.manifest_sha256.clone(), done.bytes);
+        self.propose(&site.job, JobEvent::Uploaded { cut, sha256, bytes }, "").await
+    }
+
+    /// The agents look at every data file that is new since the predecessor.
+    async fn attest(&self, site: &Site, frozen: &Catalog) -> Result<(), String> {
+        let before = frozen.jobs().filter(|j| j.state == JobState::Finished).filter_map(|j| j.cut).max();
+        let mut fresh: BTreeMap<VolumeId, Vec<(ObjectName, u64)>> = BTreeMap::new();
+        let is_new = |created: Revision| before.is_none_or(|cut| created > cut);
+        for file in frozen.files().filter(|f| f.references > 0 && is_new(f.created_at)) {
+            fresh.entry(file.volume).or_default().push((file.object.clone(), file.size));
+        }
+        let all: usize = fresh.values().map(Vec::len).sum();
+        let mut seen = 0;
+        for (volume, files) in fresh {
+            let spec = frozen.volume(volume).ok_or_else(|| format!("volume {volume} is gone"))?;
+            // The catalog of the cut may hold older credentials than are valid now.
+            let spec = self.meta.view().volume(volume).unwrap_or(spec).as_ref().clone();
+            for batch in files.chunks(ATTEST_BATCH) {
+                self.say(site.job.id, format!("attesting {seen}/{all} new data files"));
+                let service = frozen.identity().service_id.clone();
+                let found =
+                    self.ask_agent(AttestFiles { volume: spec.clone(), service, files: batch.to_vec() }).await?;
+                if let Some(problem) = found.problems.first() {
+                    let more = found.problems.len() - 1;
+                    return Err(format!(
+                        "data files are not in the store as the catalog knows them: {problem} (and {more} more)"
+                    ));
+                }
+                seen += found.seen;
+            }
+        }
+        Ok(())
+    }
+
+    /// Any agent that is alive, one after the other.
+    async fn ask_agent(&self, message: AttestFiles) -> Result<Attestation, String> {
+        let mut last = "no compute node is alive to attest the data files".to_owned();
+        for (node, peer) in self.directory.alive() {
+            match peer.ask(SNAPSHOT_AGENT, message.clone(), ATTEST_DEADLINE).await {
+                Ok(answer) => return answer,
+                Err(error) => last = format!("compute node {node}: {error}"),
+            }
+        }
+        Err(last)
+    }
+
+    /// Void markers for every cut first; then `Failed`. A store that takes no marker does not keep the job for ever: with
+    /// no manifest there, there is nothing to void.
+    async fn abandon(&self, id: JobId, cause: String) -> Result<(), String> {
+        let catalog = self.meta.view();
+        let job = catalog.job(id).ok_or_else(|| format!("job {id} is gone"))?.clone();
+        if !job.cuts.is_empty() {
+            let site = self.site(id)?;
+            let ever_written = AtomicBool::new(false);
+            for cut in &job.cuts {
+                if let Err(error) = retire::void(&site.volume, &site.layout, &job.name, *cut, &cause, now()).await {
+                    tracing::warn!(job = %id, %cut, error = error.chain(), "a void marker could not be written");
+                    ever_written.store(true, Ordering::Relaxed);
+                }
+            }
+            if ever_written.load(Ordering::Relaxed) {
+                let there = upload::published(&site.volume, &site.layout, &job.name, &job.cuts).await;
+                match there {
+                    Ok(None) => {}
+                    Ok(Some(_)) => return Err(format!("job {id} has a manifest that cannot be voided: {cause}")),
+                    Err(error) => return Err(format!("job {id} cannot be decided: {}; {cause}", error.chain())),
+                }
+            }
+        }
+        self.propose(&job, JobEvent::Failed { cause }, "").await
+    }
+
+    pub(super) async fn sweep(&self, step: SweepStep) -> (JobId, Result<(), String>) {
+        match step {
+            SweepStep::Retire(id) => (id, self.retire(id).await),
+            SweepStep::Delete(id) => (id, self.delete(id).await),
+        }
+    }
+
+    async fn retire(&self, id: JobId) -> Result<(), String> {
+        let catalog = self.meta.view();
+        let job = catalog.job(id).ok_or_else(|| format!("job {id} is gone"))?;
+        self.propose(job, JobEvent::Retire, "").await
+    }
+
+    async fn delete(&self, id: JobId) -> Result<(), String> {
+        let site = self.site(id)?;
+        let (job, why) = (&site.job, "the snapshot has expired");
+        let gone = retire::delete(&site.volume, &site.layout, &job.name, &job.cuts, why, now()).await;
+        let removed = gone.map_err(|e| e.chain())?;
+        if let Some((object, cause)) = removed.kept.first() {
+            return Err(format!("{object} of the expired snapshot {} could not be deleted: {cause}", job.name));
+        }
+        self.propose(job, JobEvent::Deleted, "").await?;
+        Ok(())
+    }
+}
