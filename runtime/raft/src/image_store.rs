@@ -11,9 +11,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use storage_catalog::Catalog;
 use storage_catalog::codec::{self, CodecError, Format};
 use storage_catalog::image::{self, ImageError};
-use storage_catalog::Catalog;
 use storage_model::Revision;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -188,6 +188,11 @@ impl ImageStore {
         self.state().images.last().cloned()
     }
 
+    /// Of the newest image.
+    pub(crate) fn latest_revision(&self) -> Option<Revision> {
+        self.state().images.last().map(|image| image.revision)
+    }
+
     /// The log must be kept after this: an image on disk may need it.
     pub(crate) fn floor(&self) -> Option<LogId> {
         self.state().images.first().and_then(|image| image.meta.last_log_id)
@@ -275,7 +280,11 @@ fn decode(bytes: &[u8]) -> Result<(ImageMeta, Catalog), Flaw> {
     let (head, rest) = rest.split_at_checked(length).ok_or_else(short)?;
     let head: ImageMeta = codec::decode(IMAGE_META, head)?;
     if rest.len() as u64 != head.catalog_bytes {
-        return Err(Flaw::Damaged(format!("{} bytes of catalog where {} were written", rest.len(), head.catalog_bytes)));
+        return Err(Flaw::Damaged(format!(
+            "{} bytes of catalog where {} were written",
+            rest.len(),
+            head.catalog_bytes
+        )));
     }
     let catalog = image::from_bytes(rest)?;
     if catalog.revision() != head.revision {

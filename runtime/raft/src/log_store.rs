@@ -88,10 +88,10 @@ pub(crate) fn open_log(dir: &Path) -> Result<RaftLog<LogTypes>, RaftError> {
     config.wal.truncate_incomplete_record = Some(true);
     config.log_cache_capacity = Some(CACHE_BYTES);
     RaftLog::open(Arc::new(config)).map_err(|source| match source.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
-            RaftError::Damaged { path: dir.to_owned(), cause: source.to_string() }
-        }
-        io::ErrorKind::Other => RaftError::Damaged { path: dir.to_owned(), cause: source.to_string() },
+        io::ErrorKind::InvalidData
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::Other => RaftError::Damaged { path: dir.to_owned(), cause: source.to_string() },
         _ => RaftError::Io { what: "open log", path: dir.to_owned(), source },
     })
 }
@@ -175,11 +175,12 @@ impl RaftLogReader<Types> for LogStore {
             return Ok(Vec::new());
         }
         let frames = self.log().read(from, to).collect::<Result<Vec<_>, _>>().map_err(read_failed)?;
-        let entry = |(Point(log_id), frame): (Point, Frame)| match frame.payload() {
-            Ok(payload) => Ok(Entry { log_id, payload }),
-            Err(error) => Err(StorageIOError::read_log_entry(log_id, AnyError::error(error)).into()),
-        };
-        frames.into_iter().map(entry).collect()
+        let mut entries = Vec::with_capacity(frames.len());
+        for (Point(log_id), frame) in frames {
+            let payload = frame.payload().map_err(|e| StorageIOError::read_log_entry(log_id, AnyError::error(e)))?;
+            entries.push(Entry { log_id, payload });
+        }
+        Ok(entries)
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
@@ -234,6 +235,9 @@ impl RaftLogStorage<Types> for LogStore {
         let stored = entries.into_iter().map(|e| Frame::new(&e.payload).map(|frame| (Point(e.log_id), frame)));
         let stored = stored.collect::<Result<Vec<_>, _>>().map_err(write_failed)?;
         let mut log = self.log();
+        // What lies behind the purge point is committed and in an image: it is not written again.
+        let purged = log.log_state().purged().map(|point| point.0.index);
+        let stored = stored.into_iter().filter(|(point, _)| Some(point.0.index) > purged);
         log.append(stored).map_err(write_failed)?;
         log.flush(true, Some(Synced::Raft(callback))).map_err(write_failed)
     }

@@ -1,5 +1,7 @@
 //! The running metadata of a frontend: one handle, cheap to clone, for everybody who reads or changes the catalog.
 
+#[cfg(test)]
+mod image_tests;
 mod opening;
 mod proposer;
 #[cfg(test)]
@@ -35,6 +37,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 const IMAGE_BACK_OFF: Duration = Duration::from_secs(60);
 /// How long a shutdown waits for the disk.
 const CLOSE_LIMIT: Duration = Duration::from_secs(30);
+/// How long a shutdown waits for the proposals that are under way.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// How the metadata is kept.
 #[derive(Clone, Debug)]
@@ -144,7 +148,8 @@ impl std::fmt::Debug for Meta {
 
 impl Meta {
     /// Opens a directory: reads the newest whole image, replays the log, elects itself. Returns when every command ever
-    /// acknowledged is applied and this node takes proposals.
+    /// acknowledged is applied and this node takes proposals. Raft runs on the tokio runtime that this is called on:
+    /// one that lives as long as the handle.
     pub async fn open(dir: &MetaDir, me: &Node, clock: Clock, options: Options) -> Result<Meta, RaftError> {
         opening::open(dir, me, clock, options).await
     }
@@ -183,7 +188,7 @@ impl Meta {
         let metrics = self.0.raft.metrics();
         let metrics = metrics.borrow();
         let failure = failure_of(&metrics.running_state);
-        let image_revision = self.0.images.latest().map(|image| image.revision);
+        let image_revision = self.0.images.latest_revision();
         let revision = self.0.shared.view().revision();
         let since = revision.0.saturating_sub(image_revision.unwrap_or_default().0);
         Status {
@@ -239,13 +244,16 @@ impl Meta {
     /// Calling it again does nothing.
     pub async fn shutdown(&self) -> Result<(), RaftError> {
         let Some(open) = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
-        let Open { log, lock, proposer, roller } = open;
+        let Open { log, lock, mut proposer, roller } = open;
         self.0.stop.send_replace(true);
         roller.abort();
-        // Neither can fail but by a panic, which was reported where it happened.
-        let _ = proposer.await;
+        let drained = timeout(DRAIN_LIMIT, &mut proposer).await.is_ok();
         let synced = log.sync().await;
+        // None of these can fail but by a panic, which was reported where it happened.
         let _ = self.0.raft.shutdown().await;
+        if !drained {
+            let _ = proposer.await;
+        }
         drop(log);
         let closed = timeout(CLOSE_LIMIT, async {
             // Raft's own tasks and an image that is being written let go of the log and the lock when they are done.
@@ -277,9 +285,9 @@ fn stopped(fatal: Fatal<u64>) -> RaftError {
 /// Builds an image whenever `every` commands have come since the last one. Ends with the last handle.
 async fn roll(meta: Weak<Inner>, mut revisions: watch::Receiver<Revision>, every: u64) {
     while revisions.changed().await.is_ok() {
-        let Some(inner) = meta.upgrade() else { return };
-        let meta = Meta(inner);
-        if meta.status().commands_since_image < every {
+        let Some(meta) = meta.upgrade().map(Meta) else { return };
+        let imaged = meta.0.images.latest_revision().unwrap_or_default();
+        if revisions.borrow_and_update().0.saturating_sub(imaged.0) < every {
             continue;
         }
         let built = meta.create_image().await;

@@ -191,10 +191,10 @@ impl MetaDir {
             found.get(key).cloned().ok_or_else(|| RaftError::Damaged { path: path.clone(), cause })
         };
         let id = get("nodeId")?;
-        let id = id.parse().map(NodeId).map_err(|_| RaftError::Damaged {
-            path: path.clone(),
-            cause: format!("nodeId is {id:?}, not a number"),
-        })?;
+        let id = id
+            .parse()
+            .map(NodeId)
+            .map_err(|_| RaftError::Damaged { path: path.clone(), cause: format!("nodeId is {id:?}, not a number") })?;
         Ok(Identity { node: Node { id, address: get("address")? }, name: get("name")?, role: get("role")? })
     }
 

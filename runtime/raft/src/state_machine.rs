@@ -15,7 +15,9 @@ use crate::error::RaftError;
 use crate::image_store::{self, Image, ImageStore};
 use crate::meta_dir::DirLock;
 use crate::shared::Shared;
-use crate::types::{Applied, Entry, EntryPayload, LogId, Snapshot, SnapshotMeta, StorageError, StoredMembership, Types};
+use crate::types::{
+    Applied, Entry, EntryPayload, LogId, Snapshot, SnapshotMeta, StorageError, StoredMembership, Types,
+};
 
 /// The replicated catalog of this node.
 pub(crate) struct StateMachine {

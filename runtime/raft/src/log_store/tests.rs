@@ -40,6 +40,16 @@ fn last(file: &Path) -> Option<u64> {
     open_log(file.parent().unwrap()).ok().map(|log| log.log_state().last().map_or(0, |point| point.0.index))
 }
 
+/// Opening a torn log goes on in a new file: removes them all.
+fn remove_files(file: &Path) {
+    for other in fs::read_dir(file.parent().unwrap()).unwrap() {
+        let other = other.unwrap().path();
+        if other.extension().is_some_and(|e| e == "wal") {
+            fs::remove_file(other).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_torn_tail_is_cut_off_and_everything_before_it_stays() {
     let (_dir, file) = written();
@@ -50,13 +60,7 @@ fn a_torn_tail_is_cut_off_and_everything_before_it_stays() {
         let found = last(&file).expect("a torn write never stops a start");
         assert!(found <= before && before - found <= 1, "length {length}: {found} after {before}");
         before = found;
-        // Opening may go on in a new file.
-        for other in fs::read_dir(file.parent().unwrap()).unwrap() {
-            let other = other.unwrap().path();
-            if other.extension().is_some_and(|e| e == "wal") {
-                fs::remove_file(other).unwrap();
-            }
-        }
+        remove_files(&file);
     }
     assert_eq!(before, 0);
 }
@@ -82,12 +86,7 @@ fn no_flipped_bit_loses_an_entry_in_silence() {
             if let Some(found) = last(&file) {
                 assert_eq!(found, ENTRIES, "byte {at}, bit {bit}");
             }
-            for other in fs::read_dir(file.parent().unwrap()).unwrap() {
-                let other = other.unwrap().path();
-                if other.extension().is_some_and(|e| e == "wal") {
-                    fs::remove_file(other).unwrap();
-                }
-            }
+            remove_files(&file);
         }
     }
 }
