@@ -1,0 +1,245 @@
+//! Handing queries and expressions to sqlparser: our tokens become its tokens, its errors become ours.
+//!
+//! Hostile text is stopped here, before sqlparser builds anything: too many tokens, too deep a nesting, too long a chain
+//! of operators (which becomes a tree just as deep).
+
+use sqlparser::ast::{Expr, OrderByExpr, Query};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Span, Token as Ast, TokenWithSpan, Word};
+
+use crate::cursor::{Cursor, Parse, error_at, is_reserved, unexpected_token};
+use crate::dialect::StarRocksDialect;
+use crate::error::SyntaxError;
+use crate::lexer::{Kind, Token};
+use crate::normalise;
+use crate::shape::Shape;
+
+/// StarRocks' `parse_tokens_limit`.
+const TOKEN_LIMIT: usize = 3_500_000;
+/// How deep sqlparser may recurse: about the number of nested parentheses.
+const RECURSION_LIMIT: usize = 128;
+
+/// A query that ends where the statement ends.
+pub(crate) fn query(cursor: &mut Cursor<'_>) -> Parse<Box<Query>> {
+    let start = cursor.current();
+    // SELECT ... INTO OUTFILE ends with it; inside, INTO is no name.
+    let mut query = run(cursor, &|t| t.is_word("INTO"), |parser| parser.parse_query())?;
+    normalise::query(&mut query).map_err(|message| error_at(start, message))?;
+    Ok(query)
+}
+
+/// An expression that ends before a token that `stop` names, outside of all parentheses, or where the statement ends.
+pub(crate) fn expression(cursor: &mut Cursor<'_>, stop: &dyn Fn(&Token<'_>) -> bool) -> Parse<Expr> {
+    let start = cursor.current();
+    let mut expr = run(cursor, stop, |parser| parser.parse_expr())?;
+    normalise::expression(&mut expr).map_err(|message| error_at(start, message))?;
+    Ok(expr)
+}
+
+/// What follows ORDER BY, ending like an expression.
+pub(crate) fn order_by(cursor: &mut Cursor<'_>, stop: &dyn Fn(&Token<'_>) -> bool) -> Parse<Vec<OrderByExpr>> {
+    run(cursor, stop, |parser| parser.parse_comma_separated(Parser::parse_order_by_expr))
+}
+
+fn run<T>(
+    cursor: &mut Cursor<'_>,
+    stop: &dyn Fn(&Token<'_>) -> bool,
+    parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Parse<T> {
+    let tokens = convert(cursor, stop)?;
+    let behind = cursor.current();
+    let dialect = StarRocksDialect::for_tokens(tokens.len());
+    let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);
+    let parsed = parse(&mut parser).map_err(|e| translate(&parser, e, behind))?;
+    match parser.peek_token_ref() {
+        TokenWithSpan { token: Ast::EOF, .. } => Ok(parsed),
+        garbage => {
+            let found = garbage.token.to_string();
+            Err(at_location(garbage.span.start, behind, format!("Unexpected input '{found}'.")))
+        }
+    }
+}
+
+/// Takes the tokens up to the end of the part.
+fn convert(cursor: &mut Cursor<'_>, stop: &dyn Fn(&Token<'_>) -> bool) -> Parse<Vec<TokenWithSpan>> {
+    let mut shape = Shape::default();
+    let mut tokens: Vec<TokenWithSpan> = Vec::new();
+    while !cursor.at_end() {
+        let token = cursor.current();
+        let behind_period = tokens.last().is_some_and(|t| t.token == Ast::Period);
+        if shape.depth() == 0 && !behind_period && (stop(&token) || token.is_symbol(")")) {
+            break;
+        }
+        if tokens.len() >= TOKEN_LIMIT {
+            return Err(error_at(token, format!("the statement has more than {TOKEN_LIMIT} tokens")));
+        }
+        shape.admit(&token).map_err(|message| error_at(token, message.to_owned()))?;
+        let start = Location::new(token.line.into(), u64::from(token.column) + 1);
+        if token.kind == Kind::Text {
+            drop_introducer(&mut tokens);
+        }
+        let converted = convert_token(cursor, tokens.last().map(|t| &t.token))?;
+        cursor.advance();
+        let width = token.source.chars().count() as u64;
+        let end = Location::new(start.line, start.column + width);
+        tokens.push(TokenWithSpan::new(converted, Span::new(start, end)));
+    }
+    Ok(tokens)
+}
+
+/// `_utf8mb4'x'` and `BINARY 'x'` mean `'x'` to us.
+fn drop_introducer(tokens: &mut Vec<TokenWithSpan>) {
+    const CHARSETS: [&str; 7] = ["_binary", "_utf8", "_utf8mb3", "_utf8mb4", "_latin1", "_ascii", "binary"];
+    if let Some(TokenWithSpan { token: Ast::Word(Word { value, quote_style: None, .. }), .. }) = tokens.last()
+        && CHARSETS.iter().any(|c| value.eq_ignore_ascii_case(c))
+    {
+        tokens.pop();
+    }
+}
+
+/// The current token as sqlparser has it.
+fn convert_token(cursor: &mut Cursor<'_>, before: Option<&Ast>) -> Parse<Ast> {
+    let token = cursor.current();
+    Ok(match token.kind {
+        Kind::Word if before == Some(&Ast::Period) => {
+            // Behind a period every word is a name.
+            Ast::Word(Word { value: token.source.to_owned(), quote_style: None, keyword: Keyword::NoKeyword })
+        }
+        Kind::Word if token.is_word("DIV") && before.is_some_and(is_operand) => operator("DIV"),
+        Kind::Word if token.is_word("MOD") && before.is_some_and(is_operand) && begins_operand(cursor.ahead(1)) => {
+            Ast::Mod
+        }
+        Kind::Word => Ast::make_word(token.source, None),
+        Kind::Variable => {
+            Ast::Word(Word { value: token.value().into_owned(), quote_style: None, keyword: Keyword::NoKeyword })
+        }
+        Kind::Quoted => Ast::make_word(&token.value(), Some('`')),
+        Kind::Text => Ast::SingleQuotedString(token.value().into_owned()),
+        Kind::Number => Ast::Number(token.source.to_owned(), false),
+        Kind::Hex => Ast::HexStringLiteral(hex_digits(token)?),
+        Kind::Placeholder => {
+            cursor.placeholders += 1;
+            Ast::Placeholder(format!("${}", cursor.placeholders))
+        }
+        Kind::Symbol => symbol(token.source).ok_or_else(|| unexpected_token(token, "an expression"))?,
+        Kind::Hint | Kind::Invalid(_) | Kind::End => return Err(unexpected_token(token, "an expression")),
+    })
+}
+
+fn operator(name: &str) -> Ast {
+    Ast::CustomBinaryOperator(name.to_owned())
+}
+
+fn hex_digits(token: Token<'_>) -> Parse<String> {
+    let digits = token.source[2..].trim_end_matches('\'');
+    match digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        true => Ok(digits.to_owned()),
+        false => Err(error_at(token, "a hexadecimal literal has a character that is no digit".to_owned())),
+    }
+}
+
+/// Whether an operator may stand behind this token.
+fn is_operand(token: &Ast) -> bool {
+    match token {
+        Ast::Word(word) => word.quote_style.is_some() || !is_reserved(&word.value) || is_literal(&word.value),
+        Ast::Number(..) | Ast::SingleQuotedString(_) | Ast::HexStringLiteral(_) | Ast::Placeholder(_) => true,
+        other => matches!(other, Ast::RParen | Ast::RBracket),
+    }
+}
+
+fn is_literal(word: &str) -> bool {
+    ["NULL", "TRUE", "FALSE"].iter().any(|l| word.eq_ignore_ascii_case(l))
+}
+
+fn begins_operand(token: Token<'_>) -> bool {
+    match token.kind {
+        Kind::Word => !is_reserved(token.source) || is_literal(token.source) || token.is_word("CASE"),
+        Kind::Symbol => matches!(token.source, "(" | "-" | "+" | "~"),
+        Kind::End | Kind::Invalid(_) => false,
+        _ => true,
+    }
+}
+
+fn symbol(source: &str) -> Option<Ast> {
+    Some(match source {
+        "(" => Ast::LParen,
+        ")" => Ast::RParen,
+        "[" => Ast::LBracket,
+        "]" => Ast::RBracket,
+        "{" => Ast::LBrace,
+        "}" => Ast::RBrace,
+        "," => Ast::Comma,
+        "." => Ast::Period,
+        "*" => Ast::Mul,
+        "/" => Ast::Div,
+        "%" => Ast::Mod,
+        "+" => Ast::Plus,
+        "-" => Ast::Minus,
+        "=" => Ast::Eq,
+        "==" => Ast::DoubleEq,
+        "<=>" => Ast::Spaceship,
+        "<>" | "!=" => Ast::Neq,
+        "<" => Ast::Lt,
+        "<=" => Ast::LtEq,
+        ">" => Ast::Gt,
+        ">=" => Ast::GtEq,
+        "<<" => Ast::ShiftLeft,
+        ">>" => Ast::ShiftRight,
+        "&" => Ast::Ampersand,
+        "|" => Ast::Pipe,
+        "^" => Ast::Caret,
+        "~" => Ast::Tilde,
+        "!" => Ast::ExclamationMark,
+        "&&" => Ast::make_keyword("AND"),
+        "||" => Ast::make_keyword("OR"),
+        ":=" => Ast::Assignment,
+        "::" => Ast::DoubleColon,
+        ":" => Ast::Colon,
+        "->" => Ast::Arrow,
+        "->>" => Ast::LongArrow,
+        "=>" => Ast::RArrow,
+        _ => return None,
+    })
+}
+
+/// sqlparser's error in our words. `behind` is the token behind the part that was handed over.
+fn translate(parser: &Parser<'_>, error: ParserError, behind: Token<'_>) -> SyntaxError {
+    let text = match error {
+        ParserError::RecursionLimitExceeded => {
+            let here = parser.peek_token_ref().span.start;
+            return at_location(here, behind, "the statement is nested too deeply".to_owned());
+        }
+        ParserError::ParserError(text) | ParserError::TokenizerError(text) => text,
+    };
+    let (text, location) = split_location(&text);
+    if let Some((expected, found)) = text.strip_prefix("Expected: ").and_then(|t| t.rsplit_once(", found: ")) {
+        if found == "EOF" {
+            return unexpected_token(behind, expected);
+        }
+        let location = location.unwrap_or_else(|| parser.peek_token_ref().span.start);
+        let message = format!("Unexpected input '{found}', the most similar input is {{{expected}}}.");
+        return at_location(location, behind, message);
+    }
+    let location = location.unwrap_or_else(|| parser.peek_token_ref().span.start);
+    at_location(location, behind, text.to_owned())
+}
+
+/// Cuts ` at Line: 1, Column: 2` off.
+fn split_location(text: &str) -> (&str, Option<Location>) {
+    let split = || {
+        let (text, place) = text.rsplit_once(" at Line: ")?;
+        let (line, column) = place.split_once(", Column: ")?;
+        Some((text, Location::new(line.parse().ok()?, column.parse().ok()?)))
+    };
+    split().map_or((text, None), |(text, location)| (text, Some(location)))
+}
+
+fn at_location(location: Location, behind: Token<'_>, message: String) -> SyntaxError {
+    if location.line == 0 {
+        return error_at(behind, message);
+    }
+    let line = u32::try_from(location.line).unwrap_or(u32::MAX);
+    let column = u32::try_from(location.column.saturating_sub(1)).unwrap_or(u32::MAX);
+    SyntaxError { line, column, message }
+}

@@ -1,0 +1,165 @@
+//! PARTITION BY and DISTRIBUTED BY.
+
+use crate::cursor::{Cursor, Parse, error_at};
+use crate::grammar::common;
+use crate::lexer::Kind;
+use crate::statement::Properties;
+use crate::statement::table::{
+    DistributionClause, PartitionBatch, PartitionClause, PartitionStep, PartitionValue, RangeClause, RangePartition,
+};
+
+/// Behind `PARTITION`.
+pub(super) fn clause(cursor: &mut Cursor<'_>) -> Parse<PartitionClause> {
+    cursor.expect("BY")?;
+    let start = cursor.mark();
+    if cursor.take("RANGE") {
+        match cursor.parenthesised(Cursor::identifier) {
+            Ok(columns) => return range_partitions(cursor, columns),
+            // RANGE over an expression.
+            Err(_) => cursor.reset(start),
+        }
+    }
+    other(cursor)
+}
+
+/// Anything but ranges over columns, as written.
+fn other(cursor: &mut Cursor<'_>) -> Parse<PartitionClause> {
+    let start = cursor.current().start;
+    let mut open = 0usize;
+    while !cursor.at_end() {
+        if open == 0 && ["DISTRIBUTED", "ORDER", "ROLLUP", "PROPERTIES", "AS"].iter().any(|k| cursor.at(k)) {
+            break;
+        }
+        match cursor.current().kind {
+            Kind::Invalid(_) => break,
+            _ if cursor.at_symbol("(") => open += 1,
+            _ if cursor.at_symbol(")") && open == 0 => break,
+            _ if cursor.at_symbol(")") => open -= 1,
+            _ => {}
+        }
+        cursor.advance();
+    }
+    if open > 0 || cursor.current().start == start || matches!(cursor.current().kind, Kind::Invalid(_)) {
+        return Err(cursor.unexpected("'RANGE', 'LIST', a legal identifier"));
+    }
+    Ok(PartitionClause::Other(cursor.text()[start..cursor.consumed()].to_owned()))
+}
+
+fn range_partitions(cursor: &mut Cursor<'_>, columns: Vec<String>) -> Parse<PartitionClause> {
+    let (mut partitions, mut batches) = (Vec::new(), Vec::new());
+    cursor.expect_symbol("(")?;
+    if !cursor.take_symbol(")") {
+        cursor.list(|c| {
+            match c.at("START") {
+                true => batches.push(batch(c)?),
+                false => {
+                    c.expect("PARTITION")?;
+                    partitions.push(range_partition(c)?);
+                }
+            }
+            Ok(())
+        })?;
+        cursor.expect_symbol(")")?;
+    }
+    Ok(PartitionClause::Range { columns, partitions, batches })
+}
+
+/// `[IF NOT EXISTS] name VALUES ...`, behind `PARTITION`.
+pub(super) fn range_partition(cursor: &mut Cursor<'_>) -> Parse<RangePartition> {
+    let if_not_exists = cursor.if_not_exists();
+    let name = cursor.identifier()?;
+    cursor.expect("VALUES")?;
+    let range = if cursor.take_symbol("[") {
+        let lower = bound(cursor)?;
+        cursor.expect_symbol(",")?;
+        let upper = bound(cursor)?;
+        cursor.expect_symbol(")")?;
+        RangeClause::Between(lower, upper)
+    } else if cursor.take("LESS") {
+        cursor.expect("THAN")?;
+        match cursor.take("MAXVALUE") {
+            true => RangeClause::LessThan(vec![PartitionValue::Max]),
+            false => RangeClause::LessThan(bound(cursor)?),
+        }
+    } else {
+        return Err(cursor.unexpected("'LESS', '['"));
+    };
+    let properties = match cursor.at_symbol("(") {
+        true => common::property_list(cursor)?,
+        false => Properties::default(),
+    };
+    Ok(RangePartition { if_not_exists, name, range, properties })
+}
+
+/// `('value', MAXVALUE, ...)`.
+fn bound(cursor: &mut Cursor<'_>) -> Parse<Vec<PartitionValue>> {
+    cursor.parenthesised(|c| {
+        if c.take("MAXVALUE") {
+            return Ok(PartitionValue::Max);
+        }
+        constant(c).map(PartitionValue::Text)
+    })
+}
+
+/// A string or a number with a sign, as text.
+fn constant(cursor: &mut Cursor<'_>) -> Parse<String> {
+    let sign = if cursor.take_symbol("-") { "-" } else { "" };
+    match cursor.current().kind {
+        Kind::Number => Ok(format!("{sign}{}", cursor.advance().source)),
+        Kind::Text if sign.is_empty() => cursor.string(),
+        _ => Err(cursor.unexpected("'MAXVALUE', a string")),
+    }
+}
+
+/// `START ("a") END ("b") EVERY (step)`.
+pub(super) fn batch(cursor: &mut Cursor<'_>) -> Parse<PartitionBatch> {
+    let in_parentheses = |c: &mut Cursor<'_>| {
+        c.expect_symbol("(")?;
+        let value = constant(c)?;
+        c.expect_symbol(")")?;
+        Ok(value)
+    };
+    cursor.expect("START")?;
+    let start = in_parentheses(cursor)?;
+    cursor.expect("END")?;
+    let end = in_parentheses(cursor)?;
+    cursor.expect("EVERY")?;
+    cursor.expect_symbol("(")?;
+    let every = match cursor.take("INTERVAL") {
+        true => {
+            let count = cursor.integer()?;
+            let unit = cursor.expect_any(&["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"])?;
+            PartitionStep::Interval { count, unit: unit.to_owned() }
+        }
+        false => PartitionStep::Number(cursor.integer()?),
+    };
+    cursor.expect_symbol(")")?;
+    Ok(PartitionBatch { start, end, every })
+}
+
+/// `DISTRIBUTED BY ...` if it is there.
+pub(super) fn distribution(cursor: &mut Cursor<'_>) -> Parse<Option<DistributionClause>> {
+    if !cursor.take("DISTRIBUTED") {
+        return Ok(None);
+    }
+    cursor.expect("BY")?;
+    Ok(Some(match cursor.expect_any(&["HASH", "RANDOM"])? {
+        "HASH" => {
+            let columns = cursor.parenthesised(Cursor::identifier)?;
+            DistributionClause::Hash { columns, buckets: buckets(cursor)? }
+        }
+        _ => DistributionClause::Random { buckets: buckets(cursor)? },
+    }))
+}
+
+fn buckets(cursor: &mut Cursor<'_>) -> Parse<Option<u32>> {
+    if !cursor.take("BUCKETS") {
+        return Ok(None);
+    }
+    let start = cursor.current();
+    match u32::try_from(cursor.integer()?) {
+        Ok(0) => Err(error_at(start, "the number of buckets must be greater than 0".to_owned())),
+        Ok(number) => Ok(Some(number)),
+        Err(_) => Err(error_at(start, "the number of buckets is too large".to_owned())),
+    }
+}

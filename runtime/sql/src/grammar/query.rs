@@ -1,0 +1,67 @@
+//! Queries, EXPLAIN and DESC, which is both.
+
+use crate::cursor::{Cursor, Parse};
+use crate::delegate;
+use crate::grammar::insert;
+use crate::lexer::Kind;
+use crate::statement::{ExplainLevel, Show, ShowFilter, Shown, Statement};
+
+/// Whether a query begins here.
+pub(super) fn begins(cursor: &Cursor<'_>) -> bool {
+    ["SELECT", "WITH", "VALUES"].iter().any(|k| cursor.at(k)) || cursor.at_symbol("(")
+}
+
+/// A query as a statement.
+pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
+    let query = delegate::query(cursor)?;
+    if cursor.at_all(&["INTO", "OUTFILE"]) {
+        cursor.skip_statement()?;
+        return Ok(Statement::Unsupported { what: "SELECT INTO OUTFILE".to_owned() });
+    }
+    Ok(Statement::Query(query))
+}
+
+/// `EXPLAIN [level] query`, `DESC table`, `DESC STORAGE VOLUME name`.
+pub(super) fn explain_or_describe(cursor: &mut Cursor<'_>) -> Parse<Statement> {
+    cursor.advance();
+    if cursor.at_all(&["STORAGE", "VOLUME"]) && !cursor.ahead(2).is_symbol(".") && cursor.ahead(2).kind != Kind::End {
+        cursor.expect_all(&["STORAGE", "VOLUME"])?;
+        return Ok(Statement::DescribeStorageVolume { name: cursor.identifier_or_text()? });
+    }
+    if cursor.at("FILES") && cursor.ahead(1).is_symbol("(") {
+        cursor.skip_statement()?;
+        return Ok(Statement::Unsupported { what: "DESC FILES".to_owned() });
+    }
+    let start = cursor.mark();
+    let level = match cursor.take_any(&["LOGICAL", "ANALYZE", "VERBOSE", "COSTS", "SCHEDULER"]) {
+        Some("LOGICAL") => ExplainLevel::Logical,
+        Some("ANALYZE") => ExplainLevel::Analyze,
+        Some("VERBOSE") => ExplainLevel::Verbose,
+        Some("COSTS") => ExplainLevel::Costs,
+        Some(_) => ExplainLevel::Scheduler,
+        None => ExplainLevel::Normal,
+    };
+    let explained = |statement| Statement::Explain { level, statement: Box::new(statement) };
+    if begins(cursor) {
+        return Ok(match statement(cursor)? {
+            unsupported @ Statement::Unsupported { .. } => unsupported,
+            query => explained(query),
+        });
+    }
+    if cursor.at("INSERT") {
+        return Ok(match insert::statement(cursor)? {
+            unsupported @ Statement::Unsupported { .. } => unsupported,
+            insert => explained(insert),
+        });
+    }
+    if let Some(verb) = ["UPDATE", "DELETE", "CREATE"].into_iter().find(|k| cursor.at(k)) {
+        cursor.skip_statement()?;
+        return Ok(Statement::Unsupported { what: format!("EXPLAIN {verb}") });
+    }
+    // A table may be called like a level.
+    cursor.reset(start);
+    let table = cursor.qualified_name()?;
+    let all = cursor.take("ALL");
+    let what = Shown::Describe { table, all };
+    Ok(Statement::Show(Box::new(Show { what, filter: ShowFilter::default() })))
+}

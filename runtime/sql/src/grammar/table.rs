@@ -1,0 +1,193 @@
+//! Tables: CREATE, DROP, TRUNCATE, ALTER.
+
+use crate::cursor::{Cursor, Parse, error_at};
+use crate::grammar::{column, common, insert, partition};
+use crate::lexer::Kind;
+use crate::statement::table::{AlterTableAction, ColumnDefinition, CreateTable, KeyClause, KeyKind, PartitionClause};
+use crate::statement::{Properties, Statement};
+
+/// Behind `CREATE TABLE`.
+pub(super) fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
+    let if_not_exists = cursor.if_not_exists();
+    let name = cursor.qualified_name()?;
+    if let Some(what) = unsupported_form(cursor) {
+        cursor.skip_statement()?;
+        return Ok(Statement::Unsupported { what: what.to_owned() });
+    }
+    let mut table = CreateTable {
+        if_not_exists,
+        name,
+        columns: columns(cursor)?,
+        engine: None,
+        key: None,
+        comment: None,
+        partition: PartitionClause::None,
+        distribution: None,
+        order_by: Vec::new(),
+        properties: Properties::default(),
+    };
+    clauses(cursor, &mut table)?;
+    if cursor.at("AS") || cursor.at("SELECT") {
+        cursor.skip_statement()?;
+        return Ok(Statement::Unsupported { what: "CREATE TABLE AS SELECT".to_owned() });
+    }
+    Ok(Statement::CreateTable(Box::new(table)))
+}
+
+/// CREATE TABLE ... LIKE and ... AS SELECT, told from what follows the name.
+fn unsupported_form(cursor: &Cursor<'_>) -> Option<&'static str> {
+    if cursor.at("LIKE") {
+        return Some("CREATE TABLE LIKE");
+    }
+    let clause = ["AS", "SELECT", "PARTITION", "DISTRIBUTED", "PROPERTIES", "COMMENT", "ORDER", "PRIMARY", "DUPLICATE"];
+    let names_only = cursor.at_symbol("(")
+        && matches!(cursor.ahead(1).kind, Kind::Word | Kind::Quoted)
+        && (cursor.ahead(2).is_symbol(",") || cursor.ahead(2).is_symbol(")"));
+    (names_only || clause.iter().any(|k| cursor.at(k))).then_some("CREATE TABLE AS SELECT")
+}
+
+/// The column list in parentheses.
+fn columns(cursor: &mut Cursor<'_>) -> Parse<Vec<ColumnDefinition>> {
+    cursor.parenthesised(|c| {
+        let is_index = c.at("INDEX")
+            && matches!(c.ahead(1).kind, Kind::Word | Kind::Quoted)
+            && c.ahead(2).is_symbol("(")
+            && matches!(c.ahead(3).kind, Kind::Word | Kind::Quoted);
+        match is_index {
+            true => Err(error_at(c.current(), "INDEX is not supported yet".to_owned())),
+            false => column::definition(c),
+        }
+    })
+}
+
+/// What follows the columns, in the one order that StarRocks takes.
+fn clauses(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Parse<()> {
+    if cursor.take("ENGINE") {
+        cursor.take_symbol("=");
+        table.engine = Some(cursor.identifier_or_text()?);
+    }
+    common::skip_charset(cursor)?;
+    table.key = key(cursor)?;
+    table.comment = common::comment(cursor)?;
+    if cursor.take("PARTITION") {
+        table.partition = partition::clause(cursor)?;
+    }
+    table.distribution = partition::distribution(cursor)?;
+    if cursor.take("ORDER") {
+        cursor.expect("BY")?;
+        table.order_by = cursor.parenthesised(|c| {
+            let name = c.identifier()?;
+            c.take_any(&["ASC", "DESC"]);
+            Ok(name)
+        })?;
+    }
+    if cursor.at("ROLLUP") {
+        return Err(error_at(cursor.current(), "ROLLUP is not supported yet".to_owned()));
+    }
+    table.properties = common::properties(cursor)?;
+    Ok(())
+}
+
+/// `DUPLICATE KEY (a, b)` if it is there.
+fn key(cursor: &mut Cursor<'_>) -> Parse<Option<KeyClause>> {
+    let kind = match cursor.take_any(&["DUPLICATE", "AGGREGATE", "UNIQUE", "PRIMARY"]) {
+        None => return Ok(None),
+        Some("DUPLICATE") => KeyKind::Duplicate,
+        Some("AGGREGATE") => KeyKind::Aggregate,
+        Some("UNIQUE") => KeyKind::Unique,
+        Some(_) => KeyKind::Primary,
+    };
+    cursor.expect("KEY")?;
+    Ok(Some(KeyClause { kind, columns: cursor.parenthesised(Cursor::identifier)? }))
+}
+
+/// Behind `DROP TABLE`.
+pub(super) fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
+    let if_exists = cursor.if_exists();
+    let name = cursor.qualified_name()?;
+    let force = cursor.take("FORCE");
+    Ok(Statement::DropTable { if_exists, name, force })
+}
+
+/// `TRUNCATE TABLE t [PARTITION (p, ...)]`.
+pub(super) fn truncate(cursor: &mut Cursor<'_>) -> Parse<Statement> {
+    cursor.expect_all(&["TRUNCATE", "TABLE"])?;
+    let name = cursor.qualified_name()?;
+    let partitions = insert::partitions(cursor)?.unwrap_or_default();
+    Ok(Statement::TruncateTable { name, partitions })
+}
+
+/// How clauses of ALTER TABLE begin.
+const ALTER_CLAUSES: [&str; 16] = [
+    "RENAME",
+    "SWAP",
+    "COMMENT",
+    "SET",
+    "ADD",
+    "DROP",
+    "MODIFY",
+    "ORDER",
+    "TRUNCATE",
+    "REPLACE",
+    "PARTITION",
+    "DISTRIBUTED",
+    "BASE",
+    "CUMULATIVE",
+    "COMPACT",
+    "AUTO_INCREMENT",
+];
+
+/// Behind `ALTER TABLE`.
+pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
+    let name = cursor.qualified_name()?;
+    let clause = cursor.current();
+    let start = cursor.mark();
+    let Some(verb) = cursor.take_any(&ALTER_CLAUSES) else {
+        return Err(cursor.unexpected_of(&ALTER_CLAUSES));
+    };
+    let object = cursor.take_any(&["PARTITION", "PARTITIONS"]);
+    let action = match (verb, object) {
+        ("ADD", Some("PARTITION")) if !list_partition(cursor) => add_partition(cursor)?,
+        ("ADD", Some("PARTITIONS")) if cursor.at("START") => add_partitions(cursor)?,
+        ("DROP", Some("PARTITION")) => AlterTableAction::DropPartition {
+            if_exists: cursor.if_exists(),
+            name: cursor.identifier()?,
+            force: cursor.take("FORCE"),
+        },
+        _ => {
+            cursor.reset(start);
+            cursor.advance();
+            let object = match cursor.current().kind {
+                Kind::Word if matches!(verb, "ADD" | "DROP" | "MODIFY" | "RENAME") => cursor.current().source,
+                _ => "",
+            };
+            let what = format!("ALTER TABLE {verb} {}", object.to_ascii_uppercase());
+            cursor.skip_statement()?;
+            return Ok(Statement::Unsupported { what: what.trim_end().to_owned() });
+        }
+    };
+    if cursor.at_symbol(",") {
+        return Err(error_at(clause, "ALTER TABLE with several clauses is not supported yet".to_owned()));
+    }
+    Ok(Statement::AlterTable { name, action: Box::new(action) })
+}
+
+/// Whether a partition `VALUES IN` is added.
+fn list_partition(cursor: &Cursor<'_>) -> bool {
+    let name = if cursor.at_all(&["IF", "NOT", "EXISTS"]) { 3 } else { 0 };
+    cursor.ahead(name + 1).is_word("VALUES") && cursor.ahead(name + 2).is_word("IN")
+}
+
+fn add_partition(cursor: &mut Cursor<'_>) -> Parse<AlterTableAction> {
+    let partition = partition::range_partition(cursor)?;
+    let distribution = partition::distribution(cursor)?;
+    let properties = common::properties(cursor)?;
+    Ok(AlterTableAction::AddPartition { partition, distribution, properties })
+}
+
+fn add_partitions(cursor: &mut Cursor<'_>) -> Parse<AlterTableAction> {
+    let batch = partition::batch(cursor)?;
+    let distribution = partition::distribution(cursor)?;
+    let properties = common::properties(cursor)?;
+    Ok(AlterTableAction::AddPartitions { batch, distribution, properties })
+}

@@ -1,0 +1,207 @@
+//! Statements that StarRocks has and we do not have yet: known by how they begin, read over to their end.
+
+use crate::cursor::{Cursor, Parse};
+use crate::statement::Statement;
+
+/// How they begin. The longest that fits names the statement.
+const BEGINNINGS: &[&str] = &[
+    "ADD BACKEND BLACKLIST",
+    "ADD COMPUTE NODE BLACKLIST",
+    "ADD SQLBLACKLIST",
+    "ADMIN CANCEL REPAIR",
+    "ADMIN CHECK TABLET",
+    "ADMIN EXECUTE ON",
+    "ADMIN REPAIR TABLE",
+    "ADMIN SET PARTITION",
+    "ADMIN SET REPLICA",
+    "ADMIN SHOW REPLICA",
+    "ADMIN SHOW TABLET",
+    "ALTER CATALOG",
+    "ALTER DATABASE",
+    "ALTER LOAD",
+    "ALTER MATERIALIZED VIEW",
+    "ALTER PIPE",
+    "ALTER RESOURCE",
+    "ALTER ROLE",
+    "ALTER ROUTINE LOAD",
+    "ALTER SYSTEM ADD BACKEND",
+    "ALTER SYSTEM ADD BROKER",
+    "ALTER SYSTEM DECOMMISSION",
+    "ALTER SYSTEM DROP ALL",
+    "ALTER SYSTEM DROP BACKEND",
+    "ALTER SYSTEM DROP BROKER",
+    "ALTER SYSTEM MODIFY",
+    "ALTER TASK",
+    "ALTER USER",
+    "ALTER VIEW",
+    "ALTER WAREHOUSE",
+    "BACKUP",
+    "CANCEL ALTER",
+    "CANCEL BACKUP",
+    "CANCEL DECOMMISSION",
+    "CANCEL EXPORT",
+    "CANCEL LOAD",
+    "CANCEL REFRESH",
+    "CANCEL RESTORE",
+    "CLEAN TEMPORARY TABLE",
+    "CREATE ANALYZE",
+    "CREATE CATALOG",
+    "CREATE DICTIONARY",
+    "CREATE EXTERNAL CATALOG",
+    "CREATE EXTERNAL RESOURCE",
+    "CREATE EXTERNAL TABLE",
+    "CREATE FILE",
+    "CREATE FUNCTION",
+    "CREATE AGGREGATE FUNCTION",
+    "CREATE GLOBAL FUNCTION",
+    "CREATE GLOBAL AGGREGATE FUNCTION",
+    "CREATE TABLE FUNCTION",
+    "CREATE INDEX",
+    "CREATE MATERIALIZED VIEW",
+    "CREATE OR REPLACE FUNCTION",
+    "CREATE OR REPLACE PIPE",
+    "CREATE OR REPLACE VIEW",
+    "CREATE PIPE",
+    "CREATE READ ONLY REPOSITORY",
+    "CREATE REPOSITORY",
+    "CREATE RESOURCE",
+    "CREATE ROLE",
+    "CREATE ROUTINE LOAD",
+    "CREATE SECURITY INTEGRATION",
+    "CREATE STATISTICS",
+    "CREATE TEMPORARY TABLE",
+    "CREATE USER",
+    "CREATE VIEW",
+    "CREATE WAREHOUSE",
+    "DELETE",
+    "DELETE BACKEND BLACKLIST",
+    "DELETE SQLBLACKLIST",
+    "DROP ANALYZE",
+    "DROP CATALOG",
+    "DROP DICTIONARY",
+    "DROP FILE",
+    "DROP FUNCTION",
+    "DROP GLOBAL FUNCTION",
+    "DROP INDEX",
+    "DROP MATERIALIZED VIEW",
+    "DROP PIPE",
+    "DROP REPOSITORY",
+    "DROP RESOURCE",
+    "DROP ROLE",
+    "DROP SECURITY INTEGRATION",
+    "DROP SNAPSHOT",
+    "DROP STATS",
+    "DROP TASK",
+    "DROP TEMPORARY TABLE",
+    "DROP USER",
+    "DROP VIEW",
+    "DROP WAREHOUSE",
+    "EXECUTE AS",
+    "EXPORT TABLE",
+    "GRANT",
+    "INSTALL PLUGIN",
+    "KILL ANALYZE",
+    "LOAD LABEL",
+    "PAUSE ROUTINE LOAD",
+    "RECOVER DATABASE",
+    "RECOVER PARTITION",
+    "RECOVER SCHEMA",
+    "RECOVER TABLE",
+    "REFRESH",
+    "RELEASE SAVEPOINT",
+    "RESTORE SNAPSHOT",
+    "RESUME ROUTINE LOAD",
+    "RESUME WAREHOUSE",
+    "REVOKE",
+    "SAVEPOINT",
+    "SET DEFAULT ROLE",
+    "SET PASSWORD",
+    "SET PROPERTY",
+    "SET ROLE",
+    "SHOW ALL AUTHENTICATION",
+    "SHOW ALL ROUTINE LOAD",
+    "SHOW ALTER MATERIALIZED VIEW",
+    "SHOW ANALYZE",
+    "SHOW AUTHENTICATION",
+    "SHOW BACKUP",
+    "SHOW BUILTIN FUNCTIONS",
+    "SHOW CREATE CATALOG",
+    "SHOW CREATE EXTERNAL CATALOG",
+    "SHOW CREATE ROUTINE LOAD",
+    "SHOW CREATE WAREHOUSE",
+    "SHOW DELETE",
+    "SHOW DICTIONARY",
+    "SHOW DYNAMIC PARTITION TABLES",
+    "SHOW EXPORT",
+    "SHOW FILE",
+    "SHOW FULL BUILTIN FUNCTIONS",
+    "SHOW FULL FUNCTIONS",
+    "SHOW FUNCTIONS",
+    "SHOW GLOBAL FUNCTIONS",
+    "SHOW HISTOGRAM",
+    "SHOW LOAD",
+    "SHOW MULTI COLUMNS STATS",
+    "SHOW NODES FROM WAREHOUSE",
+    "SHOW PIPES",
+    "SHOW PROFILELIST",
+    "SHOW PROPERTY",
+    "SHOW REPOSITORIES",
+    "SHOW RESOURCE",
+    "SHOW RESOURCES",
+    "SHOW RESTORE",
+    "SHOW ROLES",
+    "SHOW ROUTINE LOAD",
+    "SHOW RUNNING QUERIES",
+    "SHOW SMALL FILES",
+    "SHOW SNAPSHOT",
+    "SHOW SQLBLACKLIST",
+    "SHOW STATS",
+    "SHOW STREAM LOAD",
+    "SHOW TABLET",
+    "SHOW TABLETS",
+    "SHOW TEMPORARY TABLES",
+    "SHOW TRANSACTION",
+    "SHOW USAGE",
+    "SHOW USER",
+    "SHOW USERS",
+    "SHOW VIEWS",
+    "SHOW WHITELIST",
+    "STOP ROUTINE LOAD",
+    "SUBMIT",
+    "SUSPEND WAREHOUSE",
+    "TRANSLATE",
+    "UNINSTALL PLUGIN",
+    "UPDATE",
+];
+
+/// Reads a statement that is known but not supported; None when it is none of them.
+pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Option<Statement>> {
+    let first = cursor.current().source;
+    let begins = |beginning: &&&str| {
+        let mut words = beginning.split(' ').enumerate();
+        words.next().is_some_and(|(_, word)| first.eq_ignore_ascii_case(word))
+            && words.all(|(n, word)| cursor.ahead(n).is_word(word))
+    };
+    let Some(what) = BEGINNINGS.iter().filter(begins).max_by_key(|beginning| beginning.len()).copied() else {
+        return Ok(None);
+    };
+    // A session variable may be called like what SET sets.
+    let words = what.split(' ').count();
+    if what.starts_with("SET ") && what != "SET PASSWORD" && is_assignment(cursor, words) {
+        return Ok(None);
+    }
+    words_of(cursor, words);
+    if cursor.at_end() {
+        return Err(cursor.unexpected("more of the statement"));
+    }
+    cursor.skip_statement()?;
+    Ok(Some(Statement::Unsupported { what: what.to_owned() }))
+}
+
+fn is_assignment(cursor: &Cursor<'_>, words: usize) -> bool {
+    cursor.ahead(words).is_symbol("=") || cursor.ahead(words).is_symbol(":=")
+}
+
+fn words_of(cursor: &mut Cursor<'_>, words: usize) {
+    (0..words).for_each(|_| _ = cursor.advance());
+}

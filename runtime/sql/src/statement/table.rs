@@ -1,0 +1,214 @@
+//! CREATE TABLE and ALTER TABLE, as written.
+
+use storage_model::DataType;
+
+use super::Properties;
+use crate::names::QualifiedName;
+
+/// CREATE TABLE.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateTable {
+    /// IF NOT EXISTS.
+    pub if_not_exists: bool,
+    /// The table.
+    pub name: QualifiedName,
+    /// Its columns.
+    pub columns: Vec<ColumnDefinition>,
+    /// ENGINE = name.
+    pub engine: Option<String>,
+    /// `DUPLICATE KEY(a, b)` and its kin.
+    pub key: Option<KeyClause>,
+    /// COMMENT.
+    pub comment: Option<String>,
+    /// PARTITION BY.
+    pub partition: PartitionClause,
+    /// DISTRIBUTED BY.
+    pub distribution: Option<DistributionClause>,
+    /// ORDER BY (columns); empty when absent.
+    pub order_by: Vec<String>,
+    /// PROPERTIES.
+    pub properties: Properties,
+}
+
+/// The key clause of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyClause {
+    /// Which model.
+    pub kind: KeyKind,
+    /// The key columns.
+    pub columns: Vec<String>,
+}
+
+/// What rows with equal keys mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// DUPLICATE KEY.
+    Duplicate,
+    /// AGGREGATE KEY.
+    Aggregate,
+    /// UNIQUE KEY.
+    Unique,
+    /// PRIMARY KEY.
+    Primary,
+}
+
+/// A column of CREATE TABLE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnDefinition {
+    /// As written.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// KEY behind the type.
+    pub key: bool,
+    /// SUM, REPLACE and so on, upper case.
+    pub aggregate: Option<String>,
+    /// NULL is Some(true), NOT NULL is Some(false).
+    pub nullable: Option<bool>,
+    /// DEFAULT.
+    pub default: ColumnDefault,
+    /// AUTO_INCREMENT.
+    pub auto_increment: bool,
+    /// COMMENT.
+    pub comment: Option<String>,
+}
+
+/// The DEFAULT of a column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ColumnDefault {
+    /// No DEFAULT.
+    #[default]
+    None,
+    /// DEFAULT NULL.
+    Null,
+    /// DEFAULT 'text' or DEFAULT -1, as text.
+    Literal(String),
+    /// DEFAULT CURRENT_TIMESTAMP.
+    CurrentTimestamp,
+    /// Anything else, as written: `(uuid())`.
+    Expression(String),
+}
+
+/// PARTITION BY.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PartitionClause {
+    /// No PARTITION BY.
+    #[default]
+    None,
+    /// PARTITION BY RANGE (columns) (...).
+    Range {
+        /// The columns.
+        columns: Vec<String>,
+        /// Partitions that are written one by one.
+        partitions: Vec<RangePartition>,
+        /// START (...) END (...) EVERY (...).
+        batches: Vec<PartitionBatch>,
+    },
+    /// LIST and expression partitions, as written.
+    Other(String),
+}
+
+/// A range partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangePartition {
+    /// IF NOT EXISTS.
+    pub if_not_exists: bool,
+    /// Its name.
+    pub name: String,
+    /// Its range.
+    pub range: RangeClause,
+    /// Properties behind the range.
+    pub properties: Properties,
+}
+
+/// The range of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RangeClause {
+    /// VALUES LESS THAN (...): from the end of the one before.
+    LessThan(Vec<PartitionValue>),
+    /// VALUES [(...), (...)): from and to, the latter not included.
+    Between(Vec<PartitionValue>, Vec<PartitionValue>),
+}
+
+/// One value of a partition's bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartitionValue {
+    /// MAXVALUE.
+    Max,
+    /// A constant, to be read by the type of its column.
+    Text(String),
+}
+
+/// Partitions at even steps: START ("a") END ("b") EVERY (step).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionBatch {
+    /// Included.
+    pub start: String,
+    /// Not included.
+    pub end: String,
+    /// Step.
+    pub every: PartitionStep,
+}
+
+/// The step of a [`PartitionBatch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartitionStep {
+    /// EVERY (10).
+    Number(u64),
+    /// EVERY (INTERVAL 1 DAY).
+    Interval {
+        /// How many.
+        count: u64,
+        /// Of what, upper case: `DAY`.
+        unit: String,
+    },
+}
+
+/// DISTRIBUTED BY.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DistributionClause {
+    /// HASH (columns).
+    Hash {
+        /// The columns.
+        columns: Vec<String>,
+        /// BUCKETS.
+        buckets: Option<u32>,
+    },
+    /// RANDOM.
+    Random {
+        /// BUCKETS.
+        buckets: Option<u32>,
+    },
+}
+
+/// What ALTER TABLE does. What is not here parses to `Statement::Unsupported`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterTableAction {
+    /// ADD PARTITION.
+    AddPartition {
+        /// The partition.
+        partition: RangePartition,
+        /// DISTRIBUTED BY of this partition.
+        distribution: Option<DistributionClause>,
+        /// Properties behind it.
+        properties: Properties,
+    },
+    /// ADD PARTITIONS START ... END ... EVERY ...
+    AddPartitions {
+        /// The partitions.
+        batch: PartitionBatch,
+        /// DISTRIBUTED BY of these partitions.
+        distribution: Option<DistributionClause>,
+        /// Properties behind them.
+        properties: Properties,
+    },
+    /// DROP PARTITION.
+    DropPartition {
+        /// IF EXISTS.
+        if_exists: bool,
+        /// Its name.
+        name: String,
+        /// FORCE: not to the recycle bin.
+        force: bool,
+    },
+}

@@ -1,0 +1,335 @@
+//! Tables and rows: CREATE TABLE, ALTER TABLE, INSERT.
+
+use storage_model::DataType;
+
+use super::{message, one};
+use crate::statement::table::{
+    AlterTableAction, ColumnDefault, CreateTable, DistributionClause, KeyKind, PartitionClause, PartitionStep,
+    PartitionValue, RangeClause,
+};
+use crate::statement::{Insert, InsertSource};
+use crate::{RowValue, Statement, parse};
+
+const QUICKSTART: &str = r##"CREATE DATABASE IF NOT EXISTS quickstart;
+USE quickstart;
+CREATE TABLE source_wiki_edit(
+  event_time DATETIME,
+  channel VARCHAR(32) DEFAULT '',
+  user VARCHAR(128) DEFAULT '',
+  is_anonymous TINYINT DEFAULT '0',
+  is_minor TINYINT DEFAULT '0',
+  is_new TINYINT DEFAULT '0',
+  is_robot TINYINT DEFAULT '0',
+  is_unpatrolled TINYINT DEFAULT '0',
+  delta INT DEFAULT '0',
+  added INT DEFAULT '0',
+  deleted INT DEFAULT '0'
+)
+DUPLICATE KEY(event_time, channel, user, is_anonymous, is_minor, is_new, is_robot, is_unpatrolled)
+PARTITION BY RANGE(event_time)(
+  PARTITION p06 VALUES LESS THAN ('2015-09-12 06:00:00'),
+  PARTITION p12 VALUES LESS THAN ('2015-09-12 12:00:00'),
+  PARTITION p18 VALUES LESS THAN ('2015-09-12 18:00:00'),
+  PARTITION p24 VALUES LESS THAN ('2015-09-13 00:00:00')
+)
+DISTRIBUTED BY HASH(user);
+INSERT INTO source_wiki_edit VALUES
+  ("2015-09-12 00:00:00","#en.wikipedia","AustinFF",0,0,0,0,0,21,5,0),
+  ("2015-09-12 00:00:00","#ca.wikipedia","helloSR",0,1,0,1,0,3,23,0),
+  ("2015-09-12 08:00:00","#ca.wikipedia","helloSR",0,1,0,1,0,3,23,0);
+SELECT * FROM source_wiki_edit;
+"##;
+
+fn table(sql: &str) -> CreateTable {
+    match one(sql) {
+        Statement::CreateTable(table) => *table,
+        other => panic!("{sql} is {other:?}"),
+    }
+}
+
+fn insert(sql: &str) -> Insert {
+    match one(sql) {
+        Statement::Insert(insert) => *insert,
+        other => panic!("{sql} is {other:?}"),
+    }
+}
+
+fn texts(values: &[&str]) -> Vec<PartitionValue> {
+    values.iter().map(|v| PartitionValue::Text((*v).to_owned())).collect()
+}
+
+#[test]
+fn the_quickstart_is_read_whole() {
+    let parsed = parse(QUICKSTART).unwrap();
+    let kinds: Vec<_> = parsed.iter().map(|p| p.statement.statement_kind()).collect();
+    assert_eq!(kinds, ["create database", "use", "create table", "insert values", "select"]);
+    let Statement::CreateTable(table) = &parsed[2].statement else { panic!() };
+    assert_eq!(table.columns.len(), 11);
+    assert_eq!(table.columns[2].name, "user");
+    assert_eq!(table.columns[2].data_type, DataType::Varchar(128));
+    assert_eq!(table.columns[3].default, ColumnDefault::Literal("0".into()));
+    let key = table.key.as_ref().unwrap();
+    assert_eq!((key.kind, key.columns.len()), (KeyKind::Duplicate, 8));
+    let PartitionClause::Range { columns, partitions, batches } = &table.partition else { panic!() };
+    assert_eq!((columns.as_slice(), partitions.len(), batches.len()), (&["event_time".to_owned()][..], 4, 0));
+    assert_eq!(partitions[3].name, "p24");
+    assert_eq!(partitions[3].range, RangeClause::LessThan(texts(&["2015-09-13 00:00:00"])));
+    assert_eq!(table.distribution, Some(DistributionClause::Hash { columns: vec!["user".into()], buckets: None }));
+    let Statement::Insert(insert) = &parsed[3].statement else { panic!() };
+    let InsertSource::Values(rows) = &insert.source else { panic!() };
+    assert_eq!((rows.len(), rows.width()), (3, Ok(11)));
+    assert_eq!(rows.row(1).nth(1), Some(RowValue::Text("#ca.wikipedia")));
+    assert_eq!(rows.row(2).next_back_number(), Some("0"));
+}
+
+trait LastNumber<'a> {
+    fn next_back_number(self) -> Option<&'a str>;
+}
+
+impl<'a, I: Iterator<Item = RowValue<'a>>> LastNumber<'a> for I {
+    fn next_back_number(self) -> Option<&'a str> {
+        match self.last() {
+            Some(RowValue::Number(number)) => Some(number),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn every_type_is_read_and_printed() {
+    for (written, expected) in [
+        ("boolean", "boolean"),
+        ("tinyint(4)", "tinyint(4)"),
+        ("SMALLINT", "smallint(6)"),
+        ("integer", "int(11)"),
+        ("bigint(20)", "bigint(20)"),
+        ("largeint", "largeint(40)"),
+        ("float", "float"),
+        ("double", "double"),
+        ("decimal", "decimal(10, 0)"),
+        ("decimal(5)", "decimal(5, 0)"),
+        ("NUMERIC(38, 38)", "decimal(38, 38)"),
+        ("decimal32", "decimal(9, 0)"),
+        ("decimal64(18,2)", "decimal(18, 2)"),
+        ("date", "date"),
+        ("datetime", "datetime"),
+        ("char", "char(1)"),
+        ("char(255)", "char(255)"),
+        ("varchar", "varchar(1)"),
+        ("varchar(1048576)", "varchar(1048576)"),
+        ("varchar(*)", "varchar(1048576)"),
+        ("string", "varchar(65533)"),
+        ("text", "varchar(65533)"),
+    ] {
+        assert_eq!(table(&format!("create table t (a {written})")).columns[0].data_type.to_sql(), expected);
+    }
+    for (written, expected) in [
+        ("varchar(0)", "VARCHAR size must be > 0: 0"),
+        ("varchar(1048577)", "VARCHAR size must be <= 1048576: 1048577"),
+        ("char(256)", "CHAR size must be <= 255: 256"),
+        ("char(99999999999)", "CHAR size must be <= 255: 99999999999"),
+        ("decimal(39)", "DECIMAL's precision should range from 1 to 38"),
+        ("decimal(0)", "DECIMAL's precision should range from 1 to 38"),
+        ("decimal32(10)", "DECIMAL32's precision should range from 1 to 9"),
+        ("decimal(5, 6)", "DECIMAL's scale should range from 0 to its precision, 5"),
+        ("json", "the type JSON is not supported yet"),
+        ("array<int>", "the type ARRAY is not supported yet"),
+        ("bitmap", "the type BITMAP is not supported yet"),
+        ("varbinary(10)", "the type VARBINARY is not supported yet"),
+        ("blob", "Unexpected input 'blob'"),
+    ] {
+        let message = message(&format!("create table t (a {written})"));
+        assert!(message.contains(expected) && message.contains("line 1, column"), "{written}: {message}");
+    }
+}
+
+#[test]
+fn columns_carry_their_clauses() {
+    let table = table(
+        "create table d.t (
+            date date not null comment 'the \"day\"',
+            `key` varchar(10) character set utf8 collate utf8_bin key null default null,
+            n int sum default -1,
+            now datetime default current_timestamp,
+            later datetime default current_timestamp(6) comment 'c',
+            id varchar(36) default (uuid()),
+            flag boolean default true,
+            auto bigint not null auto_increment,
+            2024_x int replace_if_not_null default \"5\"
+        )",
+    );
+    let default = |at: usize| table.columns[at].default.clone();
+    assert_eq!(table.name.to_string(), "`d`.`t`");
+    assert_eq!((table.columns[0].nullable, table.columns[0].comment.as_deref()), (Some(false), Some("the \"day\"")));
+    assert_eq!((table.columns[1].key, table.columns[1].nullable, default(1)), (true, Some(true), ColumnDefault::Null));
+    assert_eq!((table.columns[2].aggregate.as_deref(), default(2)), (Some("SUM"), ColumnDefault::Literal("-1".into())));
+    assert_eq!((default(3), default(4)), (ColumnDefault::CurrentTimestamp, ColumnDefault::CurrentTimestamp));
+    assert_eq!(default(5), ColumnDefault::Expression("(uuid())".into()));
+    assert_eq!(default(6), ColumnDefault::Literal("1".into()));
+    assert!(table.columns[7].auto_increment && table.columns[7].nullable == Some(false));
+    assert_eq!((table.columns[8].name.as_str(), default(8)), ("2024_x", ColumnDefault::Literal("5".into())));
+    for bad in
+        ["a int default now(", "a int default ", "a int not", "a int as (b + 1)", "a int default current_timestamp(7)"]
+    {
+        assert!(parse(&format!("create table t ({bad})")).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn tables_carry_their_clauses_in_one_order() {
+    let full = table(
+        "CREATE TABLE IF NOT EXISTS t (a INT, b DATE, c VARCHAR(10)) ENGINE=OLAP DEFAULT CHARSET=utf8 PRIMARY KEY (a, b) \
+         COMMENT \"x\" PARTITION BY RANGE (b, a) (\
+           PARTITION IF NOT EXISTS p1 VALUES [('2020-01-01', '1'), ('2020-02-01', MAXVALUE)) ('storage_medium'='SSD'),\
+           PARTITION p2 VALUES LESS THAN MAXVALUE,\
+           PARTITION p3 VALUES LESS THAN (10, -5),\
+           START ('2021-01-01') END ('2022-01-01') EVERY (INTERVAL 1 MONTH),\
+           START ('1') END ('10') EVERY (2)\
+         ) DISTRIBUTED BY HASH(a, b) BUCKETS 12 ORDER BY (c, a DESC) PROPERTIES ('replication_num' = '1', 'k' = 'v')",
+    );
+    assert!(full.if_not_exists);
+    assert_eq!((full.engine.as_deref(), full.comment.as_deref()), (Some("OLAP"), Some("x")));
+    assert_eq!(full.key.unwrap().kind, KeyKind::Primary);
+    assert_eq!(full.order_by, ["c", "a"]);
+    assert_eq!(full.properties["replication_num"], "1");
+    assert_eq!(
+        full.distribution,
+        Some(DistributionClause::Hash { columns: vec!["a".into(), "b".into()], buckets: Some(12) })
+    );
+    let PartitionClause::Range { columns, partitions, batches } = full.partition else { panic!() };
+    assert_eq!(columns, ["b", "a"]);
+    let mut upper = texts(&["2020-02-01"]);
+    upper.push(PartitionValue::Max);
+    assert_eq!(partitions[0].range, RangeClause::Between(texts(&["2020-01-01", "1"]), upper));
+    assert!(partitions[0].if_not_exists && partitions[0].properties["storage_medium"] == "SSD");
+    assert_eq!(partitions[1].range, RangeClause::LessThan(vec![PartitionValue::Max]));
+    assert_eq!(partitions[2].range, RangeClause::LessThan(texts(&["10", "-5"])));
+    assert_eq!(batches[0].every, PartitionStep::Interval { count: 1, unit: "MONTH".into() });
+    assert_eq!(batches[1].every, PartitionStep::Number(2));
+
+    assert_eq!(table("create table t (a int)").partition, PartitionClause::None);
+    assert_eq!(
+        table("create table t (a int) distributed by random buckets 3").distribution,
+        Some(DistributionClause::Random { buckets: Some(3) })
+    );
+    for (clause, text) in [
+        ("PARTITION BY date_trunc('day', a) DISTRIBUTED BY RANDOM", "date_trunc('day', a)"),
+        ("PARTITION BY LIST (a) (PARTITION p VALUES IN ('x'))", "LIST (a) (PARTITION p VALUES IN ('x'))"),
+        ("PARTITION BY RANGE (f(a)) () PROPERTIES ('a' = 'b')", "RANGE (f(a)) ()"),
+        ("PARTITION BY (a, b)", "(a, b)"),
+    ] {
+        let table = table(&format!("create table t (a int) {clause}"));
+        assert_eq!(table.partition, PartitionClause::Other(text.into()));
+    }
+    for (wrong, at) in [
+        ("DISTRIBUTED BY RANDOM PARTITION BY (a)", "'PARTITION'"),
+        ("PROPERTIES ('a'='b') COMMENT 'x'", "'COMMENT'"),
+        ("COMMENT 'x' DUPLICATE KEY (a)", "'DUPLICATE'"),
+        ("DISTRIBUTED BY HASH (a) BUCKETS 0", "greater than 0"),
+        ("DISTRIBUTED BY HASH (a) BUCKETS", "an integer"),
+        ("PARTITION BY RANGE (a) (PARTITION p VALUES LESS ('1'))", "'THAN'"),
+        ("PARTITION BY RANGE (a) (PARTITION p VALUES [('1'), ('2')])", "')'"),
+        ("PROPERTIES ('a' = 1)", "a string"),
+    ] {
+        let message = message(&format!("create table t (a int) {wrong}"));
+        assert!(message.contains(at), "{wrong}: {message}");
+    }
+}
+
+#[test]
+fn tables_change() {
+    assert_eq!(
+        one("DROP TABLE IF EXISTS d.t FORCE"),
+        Statement::DropTable {
+            if_exists: true,
+            name: crate::QualifiedName { catalog: None, database: Some("d".into()), name: "t".into() },
+            force: true
+        }
+    );
+    let Statement::TruncateTable { partitions, .. } = one("TRUNCATE TABLE t PARTITION (p1, p2)") else { panic!() };
+    assert_eq!(partitions, ["p1", "p2"]);
+    let action = |sql: &str| match one(sql) {
+        Statement::AlterTable { action, .. } => *action,
+        other => panic!("{other:?}"),
+    };
+    let AlterTableAction::AddPartition { partition, distribution, properties } = action(
+        "ALTER TABLE t ADD PARTITION IF NOT EXISTS p VALUES LESS THAN ('2020-01-01') DISTRIBUTED BY HASH(a) BUCKETS 2 \
+         PROPERTIES ('a' = 'b')",
+    ) else {
+        panic!()
+    };
+    assert!(partition.if_not_exists && distribution.is_some() && properties.len() == 1);
+    assert!(matches!(
+        action("ALTER TABLE t ADD PARTITIONS START ('1') END ('5') EVERY (1)"),
+        AlterTableAction::AddPartitions { .. }
+    ));
+    assert_eq!(
+        action("ALTER TABLE t DROP PARTITION IF EXISTS p FORCE"),
+        AlterTableAction::DropPartition { if_exists: true, name: "p".into(), force: true }
+    );
+    assert!(message("ALTER TABLE t FROBNICATE").contains("'FROBNICATE'"));
+}
+
+#[test]
+fn inserts_carry_their_clauses() {
+    let full = insert("INSERT OVERWRITE d.t PARTITION (p1, p2) (a, `b`) WITH LABEL l1 SELECT * FROM u");
+    assert!(full.overwrite && matches!(full.source, InsertSource::Query(_)));
+    assert_eq!(full.partitions, Some(vec!["p1".to_owned(), "p2".to_owned()]));
+    assert_eq!(full.columns, Some(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(full.label.as_deref(), Some("l1"));
+    assert_eq!(insert("insert into t with label `l` (a) values (1)").columns.unwrap().len(), 1);
+    assert!(insert("insert into t by name select 1 as a").by_name);
+    for sql in [
+        "insert into t (select 1)",
+        "insert into t ((select 1) union (select 2))",
+        "insert into t with x as (select 1) select * from x",
+        "insert into t with label as (select 1) select * from label",
+        "insert into t (a) properties ('timeout' = '5') select 1",
+    ] {
+        assert!(matches!(insert(sql).source, InsertSource::Query(_)), "{sql}");
+    }
+}
+
+#[test]
+fn values_are_packed_and_come_back() {
+    let insert = insert(
+        r#"insert into t values (1, -2, +3.5e1, 'it''s', "a\n", null, TRUE, false, default, now(), 1 + 1, 'a' 'b', x'00', (5)), (-(1))"#,
+    );
+    let InsertSource::Values(rows) = insert.source else { panic!() };
+    assert_eq!(rows.width(), Err((1, 1)));
+    let printed: Vec<String> = rows
+        .row(0)
+        .map(|v| match v {
+            RowValue::Default => "DEFAULT".to_owned(),
+            RowValue::Text(text) => format!("text {text}"),
+            RowValue::Number(number) => format!("number {number}"),
+            RowValue::Expression(e) => format!("expression {e}"),
+            other => other.to_expr().unwrap().to_string(),
+        })
+        .collect();
+    assert_eq!(
+        printed,
+        [
+            "number 1",
+            "number -2",
+            "number 3.5e1",
+            "text it's",
+            "text a\n",
+            "NULL",
+            "true",
+            "false",
+            "DEFAULT",
+            "expression now()",
+            "expression 1 + 1",
+            "expression 'ab'",
+            "expression X'00'",
+            "expression (5)"
+        ]
+    );
+    assert_eq!(RowValue::Number("-2").to_expr().unwrap().to_string(), "-2");
+    assert_eq!(rows.rows().map(|r| r.len()).collect::<Vec<_>>(), [14, 1]);
+    assert_eq!(rows.row(2).len(), 0);
+    for bad in ["()", "(1,)", "(1", "(,1)", "(1) (2)", "(1),", "1", "(select)", "(-'a' b)"] {
+        assert!(parse(&format!("insert into t values {bad}")).is_err(), "{bad}");
+    }
+}
