@@ -175,6 +175,13 @@ impl MetaDir {
         Ok(inside)
     }
 
+    /// The catalog of the newest whole image, without the log behind it: what a restore asks before it replaces anything.
+    /// Nothing may have the directory open. Blocking.
+    pub fn newest_image(&self) -> Result<Catalog, RaftError> {
+        let _lock = self.lock()?;
+        ImageStore::open(&self.image_dir(), None).map(|(_, _, catalog)| catalog)
+    }
+
     /// Who this node is.
     pub fn identity(&self) -> Result<Identity, RaftError> {
         let path = self.image_dir().join("ROLE");

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! section = frame(SKse v1, bincode(SectionHead{kind, entries, raw_bytes}) · zstd(bincode(entry) …))
-//! image   = frame(SKim v1, bincode(Vec<Vec<u8>>))
+//! image   = frame(SKim v1, (u64 LE length · section) …)
 //! ```
 
 use std::sync::Arc;
@@ -306,12 +306,25 @@ fn fill(c: &mut Catalog, head: &SectionHead, raw: &[u8]) -> Result<(), ImageErro
 
 /// A local image: every section, secrets too, in one frame.
 pub fn to_bytes(catalog: &Catalog) -> Result<Vec<u8>, ImageError> {
-    let sections: Vec<Vec<u8>> = encode(catalog, Secrets::Keep)?.into_iter().map(|s| s.bytes).collect();
-    Ok(codec::encode(IMAGE, &sections)?)
+    let mut payload = Vec::new();
+    for section in encode(catalog, Secrets::Keep)? {
+        payload.extend_from_slice(&(section.bytes.len() as u64).to_le_bytes());
+        payload.extend_from_slice(&section.bytes);
+    }
+    Ok(codec::frame(IMAGE, &payload))
 }
 
 /// The reverse of [`to_bytes`].
 pub fn from_bytes(bytes: &[u8]) -> Result<Catalog, ImageError> {
-    let sections: Vec<Vec<u8>> = codec::decode(IMAGE, bytes)?;
-    decode(&sections)
+    let (_version, mut rest) = codec::unframe(IMAGE, bytes)?;
+    let mut sections = Vec::new();
+    while let Some((length, behind)) = rest.split_first_chunk::<8>() {
+        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let (section, behind) = behind
+            .split_at_checked(length)
+            .ok_or_else(|| ImageError::Incomplete(format!("a section of {length} bytes is cut off")))?;
+        sections.push(section);
+        rest = behind;
+    }
+    if rest.is_empty() { decode(&sections) } else { Err(ImageError::Incomplete("bytes are left over".to_owned())) }
 }
