@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::future::{pending, ready};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use storage_catalog::image::{Secrets, encode};
 use storage_catalog::{Command, Outcome};
-use storage_model::Kind;
 use storage_model::snapshot::JobEvent;
+use storage_model::{Kind, UnixMillis};
 use storage_volume::testing::{Effect, Faults, Operation, Rule};
 
 use super::{KEY_ID, Kit, SECRET, identity, local, open};
 use crate::check::FileCheck;
+use crate::retire::void;
 use crate::{check_files, load, newest, published, upload, verify_data};
 
 #[tokio::test]
@@ -109,11 +111,16 @@ async fn a_repeated_upload_writes_nothing_and_an_interrupted_one_goes_on() {
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.chain().contains("injected fault") && error.chain().contains("sections/"), "{}", error.chain());
     let half = kit.paths(&kit.layout.snapshot_dir("s1")).await;
-    assert!(half.len() >= 3 && half.iter().all(|p| p.contains("/sections/")), "{half:?}");
+    assert!(half.iter().all(|p| p.contains("/sections/")), "{half:?}");
     assert_eq!(published(&kit.volume, &kit.layout, "s1", &[kit.catalog.revision()]).await.unwrap(), None);
 
     faults.clear();
     let done = again().await.unwrap();
+    // Only the manifest is gone: only the manifest is written.
+    kit.delete(&kit.manifest_path("s1", done.cut)).await;
+    let written = faults.seen(Operation::Put);
+    assert_eq!(again().await.unwrap(), done);
+    assert_eq!(faults.seen(Operation::Put), written + 1);
     // From here on a write would fail.
     faults.add(Rule::fail(Operation::Put, ""));
     assert_eq!(again().await.unwrap(), done);
@@ -143,6 +150,42 @@ async fn a_cancelled_upload_leaves_no_manifest() {
     let error = upload(&kit.volume, &kit.layout, &kit.catalog, &facts, |_| (), ready(())).await.unwrap_err();
     assert_eq!((error.kind(), error.detail.as_str()), (Kind::Conflict, "it was cancelled"));
     assert!(kit.paths(&kit.layout.snapshot_dir("s1")).await.iter().all(|p| !p.ends_with(".manifest.json")));
+}
+
+#[tokio::test]
+async fn a_cut_that_is_voided_while_it_is_uploaded_gets_no_manifest() {
+    let mut kit = Kit::new().await;
+    let job = kit.begin("s1");
+    let facts = kit.facts(job);
+    let void = kit.dir.path().join(kit.layout.void("s1", kit.catalog.revision()));
+    // Another leader gives the job up when the first section is there.
+    let progress = |_| {
+        std::fs::create_dir_all(void.parent().unwrap()).unwrap();
+        std::fs::write(&void, b"{}").unwrap();
+    };
+    let error = upload(&kit.volume, &kit.layout, &kit.catalog, &facts, progress, pending()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    assert!(kit.paths(&kit.layout.snapshot_dir("s1")).await.iter().all(|p| !p.ends_with(".manifest.json")));
+}
+
+#[tokio::test]
+async fn a_cut_that_is_voided_while_its_manifest_is_written_is_not_reported_as_uploaded() {
+    let mut kit = Kit::new().await;
+    let job = kit.begin("s1");
+    let facts = kit.facts(job);
+    let faults = Faults::at(&kit.definition.location);
+    let faulty = open(&kit.definition).unwrap();
+    faults.add(Rule::new(Operation::Put, ".manifest.json", Effect::Delay(Duration::from_millis(300))));
+    let uploading = upload(&faulty, &kit.layout, &kit.catalog, &facts, |_| (), pending());
+    let voiding = async {
+        while faults.struck() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        void(&kit.volume, &kit.layout, "s1", kit.catalog.revision(), "a test", UnixMillis(1)).await.unwrap();
+    };
+    let (uploaded, ()) = tokio::join!(uploading, voiding);
+    assert_eq!(uploaded.unwrap_err().kind(), Kind::Conflict);
+    assert_eq!(published(&kit.volume, &kit.layout, "s1", &[kit.catalog.revision()]).await.unwrap(), None);
 }
 
 #[tokio::test]
