@@ -188,7 +188,9 @@ impl<A: Actor> Host<A> {
         self.mailbox.close();
         if let Some(actor) = self.actor.as_mut() {
             let cx = &mut self.cx;
+            self.mailbox.gauge.busy();
             let result = catch_unwind(AssertUnwindSafe(|| actor.stopping(cx)));
+            self.mailbox.gauge.idle();
             if let Err(panic) = result {
                 return self.broken(format!("panicked while it stopped: {}", panic_text(&*panic)), ctx);
             }

@@ -13,6 +13,48 @@
 //! * [`view`]: the picture of the tree that the dashboard and `/metrics` show.
 //! * [`trace`], [`clock`], [`random`], [`pool`]: trace ids, time, ids and blocking work.
 //!
+//! ```
+//! use runtime_actor::*;
+//! use std::time::Duration;
+//!
+//! #[derive(Debug)]
+//! struct Count(u64);
+//! impl Message for Count {
+//!     type Reply = u64;
+//!     const NAME: &'static str = "Count";
+//! }
+//!
+//! struct Counter { sum: u64 }
+//! impl Actor for Counter {
+//!     const ROLE: &'static str = "counter";
+//!     type State = u64;
+//!     fn observe(&self) -> u64 { self.sum }
+//!     fn started(&mut self, cx: &mut Context<Self>) {
+//!         cx.every(Duration::from_secs(60), || Count(1));
+//!     }
+//! }
+//! impl Handle<Count> for Counter {
+//!     fn handle(&mut self, Count(n): Count, _: &mut Context<Self>) -> Answer<u64> {
+//!         self.sum += n;
+//!         let sum = self.sum;
+//!         Answer::later(async move { sum }) // or Answer::now(sum)
+//!     }
+//! }
+//!
+//! # #[tokio::main] async fn main() -> Result<(), AskError> {
+//! let tree = Tree::new("cn", SystemClock::shared());
+//! let group = tree.supervisor("counting", Strategy::OneForOne, Budget::default());
+//! let counter = group.start(ActorSpec::new("counter").mailbox(64), || Counter { sum: 0 });
+//! assert_eq!(counter.ask(Count(2)).await?, 2);
+//! assert!(counter.tell(Count(3)).is_ok());
+//! let adding: Recipient<Count> = counter.recipient();
+//! assert_eq!(adding.ask_within(Count(1), Duration::from_secs(5)).await?, 6);
+//! println!("{}", serde_json::json!(tree.observe().await));
+//! // In a process: tokio::select! { failure = tree.failed() => exit non-zero, () = sigterm => ... }
+//! assert!(tree.stop(Duration::from_secs(10)).await.is_empty());
+//! # Ok(()) }
+//! ```
+//!
 //! The only crate that names actix. It knows no role, no message and no network.
 
 pub mod actor;

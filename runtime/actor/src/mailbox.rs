@@ -217,7 +217,9 @@ impl<A: Actor> Mailbox<A> {
         let waker = {
             let mut queue = lock(&self.queue);
             let full = matches!(control, Control::Observe(_)) && queue.control.len() >= MOST_OBSERVERS;
-            if full || queue.incarnation <= queue.dead_up_to {
+            let dead = queue.incarnation <= queue.dead_up_to;
+            // The wish to stop is kept for the next incarnation; the rest concerns only this one.
+            if full || (dead && !matches!(control, Control::Stop)) {
                 return false;
             }
             queue.control.push_back(control);
@@ -256,7 +258,11 @@ impl<A: Actor> Mailbox<A> {
             if queue.incarnation > incarnation {
                 return;
             }
-            (queue.life.take(), queue.waker.take(), std::mem::take(&mut queue.control))
+            let control = std::mem::take(&mut queue.control);
+            let (stop, control): (VecDeque<_>, VecDeque<_>) =
+                control.into_iter().partition(|control| matches!(control, Control::Stop));
+            queue.control = stop;
+            (queue.life.take(), queue.waker.take(), control)
         };
         drop(control);
         if let Some(life) = life {

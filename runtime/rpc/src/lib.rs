@@ -12,6 +12,54 @@
 //! * [`plane`]: what the Arrow Flight data plane needs to be served and called inside the cluster.
 //! * [`codec`]: bytes of messages. `wire` (private): bytes of frames.
 //!
+//! ```
+//! use runtime_actor::*;
+//! use runtime_rpc::{identity::FixedGate, *};
+//! use std::{sync::Arc, time::Duration};
+//! # use serde::{Deserialize, Serialize};
+//! # use tokio_util::sync::CancellationToken;
+//!
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct Heartbeat { epoch: u64 }
+//! impl Message for Heartbeat {
+//!     type Reply = Result<String, String>; // a reply is data: errors of the role travel in it
+//!     const NAME: &'static str = "Heartbeat";
+//! }
+//! # struct Node;
+//! # impl Actor for Node { const ROLE: &'static str = "node"; type State = (); fn observe(&self) {} }
+//! # impl Handle<Heartbeat> for Node {
+//! #     fn handle(&mut self, m: Heartbeat, _: &mut Context<Self>) -> Answer<Result<String, String>> {
+//! #         Answer::now(Ok(format!("alive in {}", m.epoch)))
+//! #     }
+//! # }
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let tree = Tree::new("cn", SystemClock::shared());
+//! # let node = tree.root().start(ActorSpec::new("node"), || Node);
+//! let identity = || Identity { cluster_id: 1, token: "secret".into(), node: "n".into(), ..Identity::default() };
+//!
+//! // The serving end.
+//! let registry = Registry::new();
+//! registry.expose::<_, Heartbeat>("compute_node", node);
+//! let gate = FixedGate::new(Some("secret".into()), move |caller: &Identity| match caller.cluster_id {
+//!     1 => Ok(identity()),
+//!     other => Err(format!("cluster {other} is not ours")),
+//! });
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let shutdown = CancellationToken::new();
+//! let server = RpcServer::bind(listener, gate, registry, shutdown.clone())?;
+//!
+//! // The calling end.
+//! let peers = Peers::new(Arc::new(identity), RpcOptions::default());
+//! let peer = peers.to(&server.local_addr().to_string());
+//! let reply = peer.ask("compute_node", Heartbeat { epoch: 3 }, Duration::from_secs(5)).await?;
+//! assert_eq!(reply, Ok("alive in 3".to_owned()));
+//! let heartbeat: Recipient<Heartbeat> = peer.mailbox("compute_node").recipient(); // as if it were here
+//! assert!(heartbeat.ask(Heartbeat { epoch: 4 }).await?.is_ok());
+//! shutdown.cancel();
+//! server.ended().await;
+//! # Ok(()) }
+//! ```
+//!
 //! Knows no role and no message; those are in `actors`.
 
 pub mod codec;

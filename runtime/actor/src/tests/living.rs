@@ -214,3 +214,19 @@ fn the_tree_is_observed_as_json() {
         assert_eq!(back.root.find("clerk").unwrap().kind, view::NodeKind::Actor);
     });
 }
+
+#[test]
+fn the_wish_to_stop_survives_a_crash_and_a_back_off() {
+    paused(async |tree: Tree| {
+        let diary = Diary::default();
+        let unborn = tree.root().start(ActorSpec::new("unborn"), clerk("unborn", &diary));
+        unborn.stop();
+        let crashing = tree.root().start(ActorSpec::new("crashing"), clerk("crashing", &diary));
+        crashing.ask(Boom).await.unwrap_err();
+        crashing.stop();
+        tokio::time::sleep(60 * SECOND).await;
+        assert!(tree.view().root.children.is_empty(), "{:?}", tree.view());
+        assert_eq!(crashing.ask(Life).await, Err(AskError::Stopped));
+        assert_eq!(diary.lines().iter().filter(|line| line.ends_with("stopping")).count(), 2);
+    });
+}
