@@ -24,7 +24,9 @@ async fn an_ask_is_answered_and_the_trace_goes_along() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_come_back_typed() {
-    let node = Node::open().await;
+    let mut narrow = options();
+    narrow.frame_limit = 1 << 20;
+    let node = Node::start("127.0.0.1:0", open_gate(), narrow).await;
     let peer = node.peer();
     let hidden = peer.ask("worker", Hidden(()), PATIENCE).await.unwrap_err();
     assert!(matches!(&hidden, RpcError::NoSuchMailbox { message, .. } if message == "Hidden"), "{hidden}");
@@ -34,11 +36,11 @@ async fn faults_come_back_typed() {
     let boom = peer.ask("worker", Boom(()), PATIENCE).await.unwrap_err();
     assert!(matches!(boom, RpcError::Lost { .. }), "{boom}");
     assert_eq!(AskError::from(boom), AskError::Lost);
-    let big = peer.ask("worker", Bytes(vec![0; 17 << 20]), PATIENCE).await.unwrap_err();
+    let big = peer.ask("worker", Bytes(vec![0; 2 << 20]), PATIENCE).await.unwrap_err();
     assert!(matches!(big, RpcError::TooLarge { .. }), "{big}");
-    let blown = peer.ask("worker", Blow(17 << 20), PATIENCE).await.unwrap_err();
+    let blown = peer.ask("worker", Blow(2 << 20), PATIENCE).await.unwrap_err();
     assert!(matches!(blown, RpcError::TooLarge { .. }), "{blown}");
-    assert_eq!(peer.ask("worker", Bytes(vec![0; 15 << 20]), PATIENCE).await, Ok(15 << 20));
+    assert_eq!(peer.ask("worker", Bytes(vec![0; 1_000_000]), PATIENCE).await, Ok(1_000_000));
     node.worker.stop();
     let stopped = peer.ask("worker", Double(1), PATIENCE).await.unwrap_err();
     assert!(matches!(stopped, RpcError::Stopped { .. }), "{stopped}");

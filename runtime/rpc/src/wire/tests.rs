@@ -78,7 +78,8 @@ fn random_bytes_and_flipped_bits_never_panic() {
     let next = || ids.next();
     for _ in 0..20_000 {
         let length = usize::try_from(next() % 300).unwrap();
-        let mut bytes: Vec<u8> = (0..length).map(|_| next().to_le_bytes()[0]).collect();
+        let mut bytes: Vec<u8> = (0..=length / 16).flat_map(|_| next().to_le_bytes()).collect();
+        bytes.truncate(length);
         if length > 4 && next() % 2 == 0 {
             // A true length, so that the head itself is reached.
             let rest = u32::try_from(length - 4).unwrap();
