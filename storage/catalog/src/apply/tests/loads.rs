@@ -1,0 +1,82 @@
+//! Transaction ids, commits and labels.
+
+use super::*;
+
+#[test]
+fn leases_never_overlap() {
+    let mut kit = Kit::new();
+    assert_eq!(kit.ok(Command::LeaseTxns { count: 10 }), Outcome::Txns { first: TxnId(1), count: 10 });
+    assert_eq!(kit.ok(Command::LeaseTxns { count: 1 }), Outcome::Txns { first: TxnId(11), count: 1 });
+    assert_eq!(kit.ok(Command::LeaseTxns { count: 5 }), Outcome::Txns { first: TxnId(12), count: 5 });
+}
+
+#[test]
+fn a_commit_makes_rows_visible_at_once_in_all_its_partitions() {
+    let mut kit = Kit::new();
+    let files = vec![kit.written("orders", 0, "o1"), kit.written("orders", 1, "o2")];
+    let command = kit.commit("orders", None, files);
+    assert_eq!(kit.ok(command), Outcome::Committed { rows: 20 });
+    let at = kit.catalog.revision();
+    for id in kit.partitions("orders") {
+        let partition = kit.catalog.partition(id).unwrap();
+        assert_eq!((partition.visible_version, partition.rows(), partition.rowsets.len()), (2, 10, 2));
+        assert!(partition.rowsets.iter().all(|r| r.version == 2));
+        let file = kit.catalog.file(partition.rowsets[0].file).unwrap();
+        assert_eq!((file.created_at, file.references, file.rows), (at, 2, 10));
+    }
+}
+
+#[test]
+fn versions_count_commits_of_a_partition() {
+    let mut kit = Kit::new();
+    for n in 0..3 {
+        kit.load("notes", 0, &format!("o{n}"));
+    }
+    let partition = kit.catalog.partition(kit.partitions("notes")[0]).unwrap();
+    let versions: Vec<_> = partition.rowsets.iter().map(|r| r.version).collect();
+    assert_eq!((partition.visible_version, versions), (4, vec![2, 2, 3, 3, 4, 4]));
+}
+
+#[test]
+fn a_load_without_rows_is_a_load() {
+    let mut kit = Kit::new();
+    let command = kit.commit("orders", None, Vec::new());
+    assert_eq!(kit.ok(command), Outcome::Committed { rows: 0 });
+}
+
+#[test]
+fn a_load_that_the_table_left_behind_is_stale_and_leaves_nothing() {
+    let mut kit = Kit::new();
+    let files = vec![kit.written("orders", 0, "o1"), kit.written("orders", 1, "o2")];
+    let command = kit.commit("orders", Some("label"), files);
+    kit.ok(truncate("orders", &["mid"]));
+    // The first file's partition is still there: not even that file may stay, nor the label.
+    assert!(matches!(kit.refused(command.clone()), Rejection::Stale(_)));
+    assert_eq!(kit.catalog.file_count(), 0);
+    kit.ok(drop_table("orders", false));
+    assert!(matches!(kit.refused(command), Rejection::Stale(_)));
+}
+
+#[test]
+fn a_partition_of_another_table_is_no_target() {
+    let mut kit = Kit::new();
+    let foreign = kit.written("notes", 0, "o1");
+    let command = kit.commit("orders", None, vec![foreign]);
+    assert!(matches!(kit.refused(command), Rejection::Stale(_)));
+}
+
+#[test]
+fn a_label_is_used_once_in_its_database_for_three_days() {
+    let mut kit = Kit::new();
+    let load = |kit: &Kit, object: &str| kit.commit("orders", Some("monday"), vec![kit.written("orders", 0, object)]);
+    let first = load(&kit, "o1");
+    kit.ok(first);
+    let again = load(&kit, "o2");
+    let used = Rejection::LabelUsed { label: "monday".to_owned(), txn: TxnId(1) };
+    assert_eq!(kit.refused(again.clone()), used);
+    kit.clock += 3 * 24 * 60 * MINUTE - 5000;
+    assert_eq!(kit.refused(again.clone()), used);
+    kit.clock += 5000;
+    kit.ok(again);
+    assert_eq!(kit.catalog.labels.len(), 1);
+}

@@ -1,0 +1,147 @@
+//! Automated snapshots on and off, and the life of a job.
+
+use storage_model::JobState;
+
+use super::*;
+
+fn on(volume: Option<&str>, interval_seconds: Option<u64>) -> Command {
+    Command::EnableSnapshots { volume: volume.map(str::to_owned), interval_seconds }
+}
+
+fn alter(volume: Option<&str>, interval_seconds: Option<u64>) -> Command {
+    Command::AlterSnapshots { volume: volume.map(str::to_owned), interval_seconds }
+}
+
+fn state(kit: &Kit, job: JobId) -> JobState {
+    kit.catalog.job(job).unwrap().state
+}
+
+#[test]
+fn automation_is_on_or_off() {
+    let mut kit = Kit::new();
+    assert_eq!(kit.refused(Command::DisableSnapshots), Rejection::SnapshotsAreOff);
+    assert_eq!(kit.refused(alter(None, Some(5))), Rejection::SnapshotsAreOff);
+    assert_eq!(kit.refused(on(Some("no"), None)), Rejection::UnknownVolume("no".to_owned()));
+    kit.ok(on(None, None));
+    assert_eq!(kit.refused(on(None, None)), Rejection::SnapshotsAreOn);
+    assert_eq!(kit.refused(alter(Some("no"), Some(9))), Rejection::UnknownVolume("no".to_owned()));
+    kit.ok(alter(None, Some(9)));
+    kit.ok(Command::CreateVolume { draft: volume_draft("v", "file:///v"), if_not_exists: false });
+    kit.ok(alter(Some("v"), None));
+    let policy = kit.catalog.header.snapshot_policy.clone().unwrap();
+    assert_eq!((policy.volume, policy.interval_seconds), (kit.volume("v"), Some(9)));
+    kit.ok(Command::DisableSnapshots);
+    assert_eq!(kit.refused(Command::DisableSnapshots), Rejection::SnapshotsAreOff);
+}
+
+#[test]
+fn automation_needs_a_volume() {
+    let mut kit = Kit::empty();
+    assert_eq!(kit.refused(on(None, None)), Rejection::NoDefaultVolume);
+    let draft = VolumeDraft { enabled: false, ..volume_draft("off", "file:///off") };
+    kit.ok(Command::CreateVolume { draft, if_not_exists: false });
+    assert_eq!(kit.refused(on(Some("off"), None)), Rejection::VolumeDisabled("off".to_owned()));
+}
+
+#[test]
+fn one_job_at_a_time_and_a_name_once() {
+    let mut kit = Kit::new();
+    assert_eq!(kit.refused(kit.begin_command("a", SnapshotKind::Automated)), Rejection::SnapshotsAreOff);
+    kit.snapshots_on();
+    let job = kit.begin("a");
+    let row = kit.catalog.job(job).unwrap();
+    assert_eq!((row.state, row.path.as_str()), (JobState::Initializing, "file:///main/3f2b6c9e/meta/image/a"));
+    assert_eq!(
+        kit.refused(kit.begin_command("b", SnapshotKind::Automated)),
+        Rejection::SnapshotRunning("a".to_owned())
+    );
+    kit.ok(Kit::event(job, JobEvent::Failed { cause: "no".to_owned() }));
+    assert_eq!(kit.refused(kit.begin_command("a", SnapshotKind::Automated)), Rejection::SnapshotExists("a".to_owned()));
+    let volume = VolumeId(4711);
+    let (kind, name, comment) = (SnapshotKind::Automated, "b".to_owned(), String::new());
+    let nowhere = Command::BeginSnapshot { kind, name, volume, comment, max_history: 9 };
+    assert!(matches!(kit.refused(nowhere), Rejection::UnknownVolume(_)));
+}
+
+#[test]
+fn a_manual_snapshot_needs_no_automation_and_is_no_predecessor() {
+    let mut kit = Kit::new();
+    let Outcome::Job(manual) = kit.ok(kit.begin_command("before_upgrade", SnapshotKind::Manual)) else { panic!() };
+    let cut = kit.cut(manual);
+    kit.ok(Kit::event(manual, Kit::uploaded(cut)));
+    kit.snapshots_on();
+    let (first, _) = kit.snapshot("a");
+    let (second, _) = kit.snapshot("b");
+    assert_eq!(state(&kit, manual), JobState::Finished);
+    assert_eq!((state(&kit, first), state(&kit, second)), (JobState::Expired, JobState::Finished));
+}
+
+#[test]
+fn the_cut_is_the_revision_of_its_own_entry() {
+    let mut kit = Kit::new();
+    kit.snapshots_on();
+    let job = kit.begin("a");
+    let cut = kit.cut(job);
+    let row = kit.catalog.job(job).unwrap();
+    assert_eq!((row.state, row.cuts.as_slice(), row.cut), (JobState::Snapshoting, &[cut][..], None));
+    assert_eq!(kit.catalog.pins().into_iter().collect::<Vec<_>>(), [cut]);
+    kit.ok(Kit::event(job, JobEvent::Recut));
+    let again = kit.catalog.revision();
+    assert_eq!(kit.catalog.pins().into_iter().collect::<Vec<_>>(), [cut, again], "earlier cuts stay pinned");
+    assert_eq!(kit.refused(Kit::event(job, Kit::uploaded(Revision(1)))), Rejection::NotACut { job, cut: Revision(1) });
+    kit.ok(Kit::event(job, Kit::uploaded(cut)));
+    let row = kit.catalog.job(job).unwrap();
+    assert_eq!((row.state, row.cut, row.bytes), (JobState::Finished, Some(cut), 4096));
+    assert_eq!(row.finished_at, Some(kit.catalog.header.clock));
+    assert_eq!(kit.catalog.pins().into_iter().collect::<Vec<_>>(), [cut], "the other cuts are unpinned");
+}
+
+#[test]
+fn a_finished_snapshot_expires_its_predecessors_which_stay_pinned_until_deleted() {
+    let mut kit = Kit::new();
+    kit.snapshots_on();
+    let (first, first_cut) = kit.snapshot("a");
+    let (second, second_cut) = kit.snapshot("b");
+    assert_eq!((state(&kit, first), state(&kit, second)), (JobState::Expired, JobState::Finished));
+    assert_eq!(kit.catalog.pins().into_iter().collect::<Vec<_>>(), [first_cut, second_cut]);
+    kit.ok(Kit::event(first, JobEvent::Deleted));
+    assert_eq!(kit.catalog.pins().into_iter().collect::<Vec<_>>(), [second_cut]);
+    kit.ok(Kit::event(second, JobEvent::Retire));
+    kit.ok(Kit::event(second, JobEvent::Deleted));
+    assert!(kit.catalog.pins().is_empty());
+}
+
+#[test]
+fn a_failed_job_says_why_and_pins_nothing() {
+    let mut kit = Kit::new();
+    kit.snapshots_on();
+    let job = kit.begin("a");
+    kit.cut(job);
+    kit.ok(Kit::event(job, JobEvent::Failed { cause: "put: 403 Forbidden".to_owned() }));
+    let row = kit.catalog.job(job).unwrap();
+    assert_eq!((row.state, row.error.as_str()), (JobState::Error, "put: 403 Forbidden"));
+    assert!(row.finished_at.is_some() && kit.catalog.pins().is_empty());
+    for event in [JobEvent::Cut, JobEvent::Recut, JobEvent::Retire, JobEvent::Deleted, Kit::uploaded(Revision(1))] {
+        assert!(matches!(kit.refused(Kit::event(job, event)), Rejection::IllegalTransition(_)));
+    }
+    assert_eq!(kit.refused(Kit::event(JobId(4711), JobEvent::Cut)), Rejection::UnknownJob(JobId(4711)));
+}
+
+#[test]
+fn only_rows_that_are_over_are_trimmed() {
+    let mut kit = Kit::new();
+    kit.snapshots_on();
+    let (kept, _) = kit.snapshot("a");
+    for n in 0..6 {
+        let (name, volume, comment) = (format!("f{n}"), kit.volume("main"), String::new());
+        let kind = SnapshotKind::Automated;
+        let Outcome::Job(job) = kit.ok(Command::BeginSnapshot { kind, name, volume, comment, max_history: 3 }) else {
+            panic!()
+        };
+        kit.ok(Kit::event(job, JobEvent::Failed { cause: String::new() }));
+        assert!(kit.catalog.jobs().count() <= 3);
+    }
+    assert_eq!(state(&kit, kept), JobState::Finished);
+    let names: Vec<_> = kit.catalog.jobs().map(|j| j.name.as_str()).collect();
+    assert_eq!(names, ["a", "f4", "f5"]);
+}
