@@ -1,1 +1,21 @@
-//! actors-compute
+//! A compute node: it runs query fragments, writes rowsets, deletes objects, and looks at files for snapshots. It keeps
+//! nothing that cannot be lost.
+//!
+//! ```text
+//!   rpc ──▶ compute_node (Heartbeat, DeleteObjects)     rpc ──▶ snapshot_agent (AttestFiles)
+//!               ▲ FragmentStarted/Ended
+//!   Flight ──▶ plane: ticket → rows · action load → written files
+//! ```
+
+pub mod agent;
+pub mod membership;
+pub mod node;
+pub mod plane;
+mod process;
+pub mod volumes;
+
+pub use agent::SnapshotAgent;
+pub use membership::Membership;
+pub use node::{ComputeNode, Ports};
+pub use plane::Plane;
+pub use volumes::Volumes;

@@ -1,9 +1,24 @@
-//! The roles of the house, drawn together: what a node is told (configuration, restore plan) and what it becomes.
+//! The roles of the house, drawn together: what a node is told (configuration, restore plan) and what it becomes. The only
+//! place where concrete actors meet.
 //!
 //! ```text
-//!   fe.conf, cn.conf, environment ──▶ config ──▶ the roles
-//!   cluster_snapshot.yaml ──▶ restore_plan ──▶ a restore, before any role starts
+//!   cli ─┬─ frontend   fe.conf ──▶ config ──▶ (restore) ──▶ metadata ──▶ supervision tree ──▶ SQL, HTTP
+//!        ├─ compute    cn.conf ──▶ config ──▶ supervision tree ──▶ mailboxes, data plane, HTTP
+//!        ├─ demo, playground   a cluster of processes on this host
+//!        └─ offline    snapshots straight from the store
 //! ```
 
+pub mod admin;
+pub mod cli;
+mod compute;
 pub mod config;
+mod demo;
+mod frontend;
+mod listen;
+mod logging;
+mod offline;
+mod pages;
+mod playground;
+pub mod restore;
 pub mod restore_plan;
+mod settings;

@@ -1,0 +1,213 @@
+//! The data plane of a compute node: Arrow Flight. A ticket is a [`ReadFragment`] and streams rows; the action `load` is a
+//! [`LoadFragment`] and answers with the files written. Who may call is decided by the interceptor in front of it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actors_messages::compute::{FragmentEnded, FragmentStarted, LOAD_ACTION, LoadDone, LoadFragment, ReadFragment};
+use arrow::record_batch::RecordBatch;
+use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, HandshakeResponse,
+    PollInfo, PutResult, Result as ActionResult, SchemaResult, Ticket,
+};
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt};
+use runtime_actor::{Recipient, TraceId, trace};
+use runtime_query::{Engine, QueryError};
+use storage_tablet::WriteSpec;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::volumes::Volumes;
+
+/// The service. Cloning shares it.
+#[derive(Clone)]
+pub struct Plane {
+    engine: Arc<Engine>,
+    volumes: Volumes,
+    started: Recipient<FragmentStarted>,
+    ended: Recipient<FragmentEnded>,
+}
+
+impl Plane {
+    /// A plane that runs plans on `engine` and tells the node's actor of each.
+    pub fn new(
+        engine: Arc<Engine>,
+        volumes: Volumes,
+        started: Recipient<FragmentStarted>,
+        ended: Recipient<FragmentEnded>,
+    ) -> Plane {
+        Plane { engine, volumes, started, ended }
+    }
+
+    async fn begin(&self, query: &str, what: &'static str) -> Result<Running, Status> {
+        let started = FragmentStarted { query: query.to_owned(), what };
+        let fragment = self.started.ask(started).await.map_err(|e| Status::unavailable(e.to_string()))?;
+        let rows = Arc::new(AtomicU64::new(0));
+        Ok(Running { fragment, rows, error: None, ended: self.ended.clone() })
+    }
+
+    async fn load(&self, fragment: LoadFragment<WriteSpec>) -> Result<LoadDone, Status> {
+        let mut running = self.begin(&fragment.read.query, "load").await?;
+        let done = self.write(&fragment, running.rows.clone()).await;
+        running.error = done.as_ref().err().map(|status| status.message().to_owned());
+        done
+    }
+
+    async fn write(&self, fragment: &LoadFragment<WriteSpec>, rows: Arc<AtomicU64>) -> Result<LoadDone, Status> {
+        let target =
+            self.volumes.open(&fragment.target).map_err(|e| Status::internal(storage_volume::error_chain(&e)))?;
+        let batches = self.engine.execute(&fragment.read.plan, &fragment.read.volumes).map_err(|e| status_of(&e))?;
+        let counted = batches.inspect_ok(move |batch: &RecordBatch| {
+            rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+        });
+        let written = storage_tablet::write(counted, &fragment.spec, &target).await.map_err(|e| status_of_write(&e))?;
+        Ok(LoadDone { files: written.files, rows: written.rows })
+    }
+}
+
+/// A fragment that runs; told to be over when it is dropped, however that comes.
+struct Running {
+    fragment: u64,
+    rows: Arc<AtomicU64>,
+    error: Option<String>,
+    ended: Recipient<FragmentEnded>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let (fragment, rows, error) = (self.fragment, self.rows.load(Ordering::Relaxed), self.error.take());
+        if let Err(lost) = self.ended.tell(FragmentEnded { fragment, rows, error }) {
+            tracing::warn!(fragment, %lost, "the node's actor was not told of the end of a fragment");
+        }
+    }
+}
+
+/// Rows on their way out, with the fragment they belong to.
+struct Rows<S> {
+    inner: S,
+    running: Running,
+}
+
+impl<S: Stream<Item = Result<RecordBatch, FlightError>> + Unpin> Stream for Rows<S> {
+    type Item = Result<RecordBatch, FlightError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
+        let polled = self.inner.poll_next_unpin(cx);
+        match &polled {
+            std::task::Poll::Ready(Some(Ok(batch))) => {
+                self.running.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+            }
+            std::task::Poll::Ready(Some(Err(error))) => self.running.error = Some(error.to_string()),
+            _ => {}
+        }
+        polled
+    }
+}
+
+/// The frontend gets the MySQL code back with the message: `code|message`.
+fn status_of(error: &QueryError) -> Status {
+    Status::failed_precondition(format!("{}|{}", error.code, error.message))
+}
+
+fn status_of_write(error: &storage_tablet::WriteError) -> Status {
+    Status::failed_precondition(format!("1064|{error}"))
+}
+
+fn decode<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Status> {
+    let decoded = bincode::serde::decode_from_slice(bytes, bincode::config::standard());
+    decoded.map(|(value, _)| value).map_err(|e| Status::invalid_argument(format!("{what} cannot be read: {e}")))
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn not_here<T>(what: &str) -> Answer<T> {
+    Err(Status::unimplemented(format!("{what} is not part of this data plane")))
+}
+
+#[tonic::async_trait]
+impl FlightService for Plane {
+    type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
+    type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
+    type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;
+    type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
+    type DoActionStream = BoxStream<'static, Result<ActionResult, Status>>;
+    type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
+    type DoExchangeStream = BoxStream<'static, Result<FlightData, Status>>;
+
+    async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
+        let fragment: ReadFragment = decode("the ticket", &request.into_inner().ticket)?;
+        let trace = TraceId::from_u128(fragment.trace);
+        let batches = trace::scope(trace, async {
+            let mut running = self.begin(&fragment.query, "read").await?;
+            match self.engine.execute(&fragment.plan, &fragment.volumes) {
+                Ok(batches) => Ok((running, batches)),
+                Err(error) => {
+                    running.error = Some(error.to_string());
+                    Err(status_of(&error))
+                }
+            }
+        });
+        let (running, batches) = batches.await?;
+        let schema = batches.schema();
+        let inner = batches.map_err(|e| FlightError::Tonic(Box::new(status_of(&e)))).boxed();
+        let rows = Rows { inner, running };
+        let encoded = FlightDataEncoderBuilder::new().with_schema(schema).build(rows);
+        let out = encoded.map_err(|e| match e {
+            FlightError::Tonic(status) => *status,
+            other => Status::internal(other.to_string()),
+        });
+        Ok(Response::new(out.boxed()))
+    }
+
+    async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
+        let action = request.into_inner();
+        if action.r#type != LOAD_ACTION {
+            return Err(Status::invalid_argument(format!("there is no action {}", action.r#type)));
+        }
+        let fragment: LoadFragment<WriteSpec> = decode("the load", &action.body)?;
+        let trace = TraceId::from_u128(fragment.read.trace);
+        let done = trace::scope(trace, self.load(fragment)).await?;
+        let body = bincode::serde::encode_to_vec(&done, bincode::config::standard())
+            .map_err(|e| Status::internal(format!("the answer cannot be written: {e}")))?;
+        let answer = Ok(ActionResult { body: body.into() });
+        Ok(Response::new(futures::stream::iter([answer]).boxed()))
+    }
+
+    async fn handshake(&self, _: Request<Streaming<HandshakeRequest>>) -> Answer<Self::HandshakeStream> {
+        not_here("handshake")
+    }
+
+    async fn list_flights(&self, _: Request<Criteria>) -> Answer<Self::ListFlightsStream> {
+        not_here("list_flights")
+    }
+
+    async fn get_flight_info(&self, _: Request<FlightDescriptor>) -> Answer<FlightInfo> {
+        not_here("get_flight_info")
+    }
+
+    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Answer<PollInfo> {
+        not_here("poll_flight_info")
+    }
+
+    async fn get_schema(&self, _: Request<FlightDescriptor>) -> Answer<SchemaResult> {
+        not_here("get_schema")
+    }
+
+    async fn do_put(&self, _: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
+        not_here("do_put")
+    }
+
+    async fn list_actions(&self, _: Request<Empty>) -> Answer<Self::ListActionsStream> {
+        let load =
+            ActionType { r#type: LOAD_ACTION.to_owned(), description: "run a plan and write its rows".to_owned() };
+        Ok(Response::new(futures::stream::iter([Ok(load)]).boxed()))
+    }
+
+    async fn do_exchange(&self, _: Request<Streaming<FlightData>>) -> Answer<Self::DoExchangeStream> {
+        not_here("do_exchange")
+    }
+}

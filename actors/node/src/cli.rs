@@ -1,0 +1,199 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{compute, demo, frontend, offline, playground};
+
+/// The version of the product.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A StarRocks-compatible shared-data cluster that survives in object storage and comes back from it.
+#[derive(Debug, Parser)]
+#[command(name = "starkeep", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// Run a frontend: metadata, SQL over the MySQL protocol, snapshots.
+    Fe(FrontendArguments),
+    /// Run a compute node: reads and writes data.
+    Cn(ComputeArguments),
+    /// Load, snapshot, lose and restore a whole cluster in a temporary directory, and check that nothing is missing.
+    Demo(DemoArguments),
+    /// Run an empty cluster on the standard ports until Ctrl-C.
+    Playground(PlaygroundArguments),
+    /// Look at cluster snapshots straight in their store; no server is needed.
+    Snapshot {
+        #[command(subcommand)]
+        what: SnapshotCommand,
+    },
+}
+
+/// `starkeep fe`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct FrontendArguments {
+    /// fe.conf; without it the defaults and the environment (STARKEEP_QUERY_PORT=…) count.
+    #[arg(long, value_name = "FILE")]
+    pub conf: Option<PathBuf>,
+    /// A frontend of the cluster to join, as host:edit_log_port.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub helper: Option<String>,
+    /// Restore the cluster that cluster_snapshot.yaml (beside fe.conf) names, then start. Also
+    /// RESTORE_CLUSTER_SNAPSHOT=true.
+    #[arg(long = "cluster_snapshot", alias = "cluster-snapshot", env = "RESTORE_CLUSTER_SNAPSHOT")]
+    pub cluster_snapshot: bool,
+    /// With --cluster_snapshot: print the snapshots that are there, and end.
+    #[arg(long, requires = "cluster_snapshot")]
+    pub list: bool,
+    /// With --cluster_snapshot: check everything that a restore needs, change nothing, and end.
+    #[arg(long = "verify-only", requires = "cluster_snapshot")]
+    pub verify_only: bool,
+    /// With --cluster_snapshot: set a meta directory aside that is as new as the snapshot or of another cluster.
+    #[arg(long, requires = "cluster_snapshot")]
+    pub force: bool,
+    /// Log to the console and not to sys_log_dir.
+    #[arg(long)]
+    pub logconsole: bool,
+    /// IP or FQDN; addresses are always IPs, FQDN is accepted for StarRocks' scripts.
+    #[arg(long = "host_type", value_name = "IP|FQDN", hide = true)]
+    pub host_type: Option<String>,
+}
+
+/// `starkeep cn`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ComputeArguments {
+    /// cn.conf; without it the defaults and the environment count.
+    #[arg(long, value_name = "FILE")]
+    pub conf: Option<PathBuf>,
+    /// Log to the console and not to sys_log_dir.
+    #[arg(long)]
+    pub logconsole: bool,
+}
+
+/// `starkeep demo`.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArguments {
+    /// Generated wiki edits to load.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub rows: u64,
+    /// Leave the restored cluster running until Ctrl-C.
+    #[arg(long)]
+    pub keep: bool,
+    /// Print the steps and times as JSON at the end.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `starkeep playground`.
+#[derive(Clone, Debug, Args)]
+pub struct PlaygroundArguments {
+    /// Keep everything in this directory, and find it there again; default: a temporary one.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub dir: Option<PathBuf>,
+    /// Compute nodes.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub compute_nodes: u16,
+}
+
+/// `starkeep snapshot …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// The snapshots of a location, the newest first, broken ones too.
+    List(SnapshotArguments),
+    /// What is in a snapshot: databases, tables, rows, bytes.
+    Show(SnapshotArguments),
+    /// Check every section, and that every data file is there with its size.
+    Verify {
+        #[command(flatten)]
+        place: SnapshotArguments,
+        /// Read every byte of every data file and compare its hash.
+        #[arg(long = "with-data")]
+        with_data: bool,
+    },
+}
+
+/// Where to look.
+#[derive(Clone, Debug, Args)]
+pub struct SnapshotArguments {
+    /// s3://bucket/prefix, file:///directory or /directory, down to a service root, …/meta/image or one snapshot.
+    pub location: String,
+    /// aws.s3.* properties of the store; keys may also come from AWS_ACCESS_KEY_ID and its kin.
+    #[arg(long = "property", value_name = "KEY=VALUE")]
+    pub properties: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Parses the command line and runs the role.
+pub fn main() -> ExitCode {
+    let arguments = with_role_of_link(std::env::args_os().collect());
+    let cli = Cli::parse_from(arguments);
+    let outcome = runtime().and_then(|runtime| {
+        let outcome = runtime.block_on(run(cli.role));
+        // A query that will not end does not keep the process.
+        runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+        outcome
+    });
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("starkeep: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(8 << 20).build();
+    built.map_err(|e| anyhow::anyhow!("the async runtime cannot start: {e}"))
+}
+
+async fn run(role: Role) -> anyhow::Result<ExitCode> {
+    match role {
+        Role::Fe(arguments) => frontend::run(arguments).await,
+        Role::Cn(arguments) => compute::run(arguments).await,
+        Role::Demo(arguments) => demo::run(arguments).await,
+        Role::Playground(arguments) => playground::run(arguments).await,
+        Role::Snapshot { what } => offline::run(what).await,
+    }
+}
+
+/// Called through a link named `starkeep-fe` or `starkeep-cn`, the role is the link's.
+fn with_role_of_link(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments.first().map(Path::new).and_then(Path::file_name).and_then(|n| n.to_str());
+    let role = match name {
+        Some("starkeep-fe") => "fe",
+        Some("starkeep-cn") => "cn",
+        _ => return arguments,
+    };
+    arguments.insert(1, role.into());
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_link_names_the_role() {
+        let arguments = with_role_of_link(vec!["/opt/bin/starkeep-cn".into(), "--logconsole".into()]);
+        let cli = Cli::try_parse_from(arguments).unwrap();
+        assert!(matches!(cli.role, Role::Cn(ComputeArguments { logconsole: true, .. })));
+        assert!(Cli::try_parse_from(with_role_of_link(vec!["starkeep".into()])).is_err());
+    }
+}

@@ -1,0 +1,149 @@
+//! `starkeep cn`: a compute node as a process. Its supervision tree:
+//!
+//! ```text
+//!   cn
+//!   └── compute
+//!       ├── compute_node      mailbox compute_node
+//!       └── snapshot_agent    mailbox snapshot_agent
+//! ```
+
+use std::net::{IpAddr, TcpListener};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors_compute::{ComputeNode, Membership, Plane, Ports, SnapshotAgent, Volumes};
+use actors_messages::compute::{AttestFiles, COMPUTE_NODE, DeleteObjects, Heartbeat, SNAPSHOT_AGENT};
+use anyhow::Context;
+use arrow_flight::flight_service_server::FlightServiceServer;
+use runtime_actor::{ActorSpec, Address, Budget, Clock, Strategy, SystemClock, Tree};
+use runtime_query::{Engine, EngineOptions, QueryError};
+use runtime_rpc::plane::{CheckProof, serve_flight};
+use runtime_rpc::{Registry, RpcServer};
+use storage_model::StorageVolume;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{ComputeArguments, VERSION};
+use crate::config::{ComputeConfig, advertised_host, bind_host};
+use crate::{admin, listen, logging};
+
+/// How long a clean stop may take.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// The node's actors.
+struct Actors {
+    tree: Tree,
+    node: Address<ComputeNode>,
+    agent: Address<SnapshotAgent>,
+}
+
+/// Runs until SIGTERM, SIGINT, or the supervision tree gives up.
+pub async fn run(arguments: ComputeArguments) -> anyhow::Result<ExitCode> {
+    let (config, warnings) = ComputeConfig::load(arguments.conf.as_deref())?;
+    let level = config.sys_log_level.as_filter();
+    let _log = logging::start(level, arguments.logconsole, &config.sys_log_dir, "cn.log")?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let host = advertised_host(&config.priority_networks)?;
+    let bind = bind_host(host);
+    let heartbeat = listen::on(bind, config.heartbeat_service_port, "heartbeat_service_port")?;
+    let brpc = listen::on(bind, config.brpc_port, "brpc_port")?;
+    let http = listen::on(bind, config.be_http_port, "be_http_port")?;
+    serve(config, host, heartbeat, brpc, http).await
+}
+
+async fn serve(
+    config: ComputeConfig,
+    host: IpAddr,
+    heartbeat: TcpListener,
+    brpc: TcpListener,
+    http: TcpListener,
+) -> anyhow::Result<ExitCode> {
+    let root = config.storage_root_path.0.first().context("storage_root_path names no directory")?.path.clone();
+    let name = format!("{host}:{}", config.heartbeat_service_port);
+    let member = Membership::open(&root, name, VERSION.to_owned());
+    let member = Arc::new(member.with_context(|| format!("storage_root_path {}", root.display()))?);
+    let memory = config.mem_limit.bytes(host_memory_bytes());
+    let volumes = Volumes::default();
+    let engine = engine(&root, memory, &volumes)?;
+    let actors = draw_tree(&config, volumes.clone(), memory);
+
+    let shutdown = CancellationToken::new();
+    let registry = Registry::new();
+    registry.expose::<ComputeNode, Heartbeat>(COMPUTE_NODE, actors.node.clone());
+    registry.expose::<ComputeNode, DeleteObjects>(COMPUTE_NODE, actors.node.clone());
+    registry.expose::<SnapshotAgent, AttestFiles>(SNAPSHOT_AGENT, actors.agent.clone());
+    let rpc = RpcServer::bind(listen::tokio(heartbeat)?, member.clone(), registry, shutdown.clone());
+
+    let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient());
+    let token = Arc::new(move || member.cluster_token());
+    let data = serve_flight(FlightServiceServer::new(plane), listen::tokio(brpc)?, CheckProof::new(token), shutdown.clone());
+    let data = tokio::spawn(data);
+    let pages = crate::pages::of_compute(http, actors.tree.clone(), shutdown.clone())?;
+
+    tracing::info!(version = VERSION, %host, heartbeat = config.heartbeat_service_port, "compute node is ready");
+    let failed = actors.tree.failed();
+    let code = tokio::select! {
+        stopped = admin::until_interrupted() => stopped.map(|()| ExitCode::SUCCESS)?,
+        failure = failed => {
+            tracing::error!(reason = failure.reason, "the supervision tree has given up");
+            ExitCode::FAILURE
+        }
+    };
+    tracing::info!("stopping");
+    shutdown.cancel();
+    let ended = async {
+        rpc.ended().await;
+        let _ = data.await;
+        pages.ended().await;
+    };
+    if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
+        tracing::warn!("connections were still open at the end of the stop");
+    }
+    actors.tree.stop(STOP_LIMIT).await;
+    Ok(code)
+}
+
+fn engine(root: &Path, memory: u64, volumes: &Volumes) -> anyhow::Result<Arc<Engine>> {
+    let spill = root.join("spill");
+    // What a killed process has spilled is of no use to anybody.
+    let _ = std::fs::remove_dir_all(&spill);
+    std::fs::create_dir_all(&spill).with_context(|| format!("create {}", spill.display()))?;
+    let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let options = EngineOptions { memory_bytes: (memory / 2) as usize, spill_directory: Some(spill), parallelism };
+    let volumes = volumes.clone();
+    let opener = Arc::new(move |spec: &StorageVolume| match volumes.open(spec) {
+        Ok(volume) => Ok(volume.store()),
+        Err(error) => Err(QueryError::new(1064, error.kind(), storage_volume::error_chain(&error))),
+    });
+    Ok(Arc::new(Engine::new(options, opener)?))
+}
+
+fn draw_tree(config: &ComputeConfig, volumes: Volumes, memory: u64) -> Actors {
+    let clock = SystemClock::shared();
+    let started_at_ms = clock.now_unix_ms();
+    let tree = Tree::new("cn", clock);
+    let group = tree.supervisor("compute", Strategy::OneForOne, Budget::default());
+    let ports = Ports {
+        be_port: config.be_port,
+        http_port: config.be_http_port,
+        brpc_port: config.brpc_port,
+        starlet_port: config.starlet_port,
+    };
+    let for_node = volumes.clone();
+    let node = group.start(ActorSpec::new("compute_node").mailbox(4096), move || {
+        ComputeNode::new(ports, for_node.clone(), VERSION.to_owned(), started_at_ms, memory)
+    });
+    let agent = group.start(ActorSpec::new("snapshot_agent"), move || SnapshotAgent::new(volumes.clone()));
+    Actors { tree, node, agent }
+}
+
+/// Memory of this host, from /proc; 4 GiB when it cannot be read.
+fn host_memory_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|t| t.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kib.unwrap_or(4 << 20) * 1024
+}

@@ -1,0 +1,34 @@
+//! Logs: `tracing` to a file of the day in `sys_log_dir`, or to the console.
+
+use std::path::Path;
+
+use anyhow::Context;
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
+
+/// Flushes the log when it is dropped.
+pub struct LogGuard(#[allow(dead_code, reason = "held, never read")] Option<WorkerGuard>);
+
+/// Libraries that say more than an operator wants to read.
+const QUIET: &str = "openraft=warn,datafusion=warn,object_store=warn,h2=warn,hyper=warn,actix_server=warn";
+
+/// Starts logging. `RUST_LOG` has the last word on what is logged.
+pub fn start(level: &str, console: bool, directory: &Path, file: &str) -> anyhow::Result<LogGuard> {
+    let directives = format!("{level},{QUIET}");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
+    let guard = if console {
+        tracing_subscriber::registry().with(filter).with(fmt::layer().with_ansi(false)).try_init()?;
+        LogGuard(None)
+    } else {
+        std::fs::create_dir_all(directory).with_context(|| format!("sys_log_dir {}", directory.display()))?;
+        let (writer, guard) = tracing_appender::non_blocking(tracing_appender::rolling::daily(directory, file));
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(fmt::layer().with_ansi(false).with_writer(writer))
+            .try_init()?;
+        LogGuard(Some(guard))
+    };
+    Ok(guard)
+}

@@ -1,0 +1,121 @@
+//! `starkeep snapshot list|show|verify`: straight from the store, no server.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use storage_snapshot::find::CandidateState;
+use storage_snapshot::place::Source;
+use storage_snapshot::report::{self, Listed, Shown, Verified};
+
+use crate::cli::{SnapshotArguments, SnapshotCommand};
+
+/// Runs the command. 1: something is wrong with the snapshot; an error: it could not be asked.
+pub async fn run(command: SnapshotCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        SnapshotCommand::List(arguments) => {
+            let rows = report::list(&source(&arguments)?).await?;
+            if arguments.json {
+                println!("{}", serde_json::to_string_pretty(&rows)?);
+            } else {
+                print_list(&rows);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        SnapshotCommand::Show(arguments) => {
+            let shown = report::show(&source(&arguments)?).await?;
+            if arguments.json {
+                println!("{}", serde_json::to_string_pretty(&shown)?);
+            } else {
+                print_shown(&shown);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        SnapshotCommand::Verify { place, with_data } => verify(place, with_data).await,
+    }
+}
+
+fn source(arguments: &SnapshotArguments) -> anyhow::Result<Source> {
+    let mut properties = BTreeMap::new();
+    for property in &arguments.properties {
+        let (key, value) = property.split_once('=').with_context(|| format!("--property {property}: expected KEY=VALUE"))?;
+        properties.insert(key.trim().to_owned(), value.trim().to_owned());
+    }
+    Ok(Source { location: arguments.location.clone(), properties, volumes: BTreeMap::new() })
+}
+
+async fn verify(arguments: SnapshotArguments, with_data: bool) -> anyhow::Result<ExitCode> {
+    let live = std::io::stderr().is_terminal();
+    let progress = |p: storage_snapshot::Progress| {
+        if live {
+            eprint!("\r{}/{} files, {} of {} MiB", p.sections_done, p.sections, p.bytes_done >> 20, p.bytes >> 20);
+        }
+    };
+    let verified = report::verify(&source(&arguments)?, with_data, progress).await?;
+    if live && with_data {
+        eprintln!();
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&verified)?);
+    } else {
+        print_verified(&verified);
+    }
+    Ok(if verified.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_list(rows: &[Listed]) {
+    if rows.is_empty() {
+        println!("no snapshots");
+    }
+    for row in rows.iter().rev() {
+        let state = match &row.state {
+            CandidateState::Complete if row.newest => "COMPLETE (a restore takes this one)".to_owned(),
+            CandidateState::Complete => "COMPLETE".to_owned(),
+            CandidateState::Voided => "VOIDED".to_owned(),
+            CandidateState::Partial { why } => format!("PARTIAL: {why}"),
+            CandidateState::Broken { why } => format!("BROKEN: {why}"),
+        };
+        println!("{}\n  {state}", row.path);
+        let created = row.created.as_ref().map_or("-", |c| c.text.as_str());
+        let (cut, epoch) = (row.cut.map_or(0, |c| c.0), row.epoch.map_or(0, |e| e.0));
+        println!("  created {created} UTC, revision {cut}, epoch {epoch}, {} bytes of metadata", row.bytes);
+        if let Some(c) = &row.counts {
+            println!("  {} databases, {} tables, {} data files, {} rows, {} bytes", c.databases, c.tables, c.files, c.rows, c.bytes);
+        }
+    }
+}
+
+fn print_shown(shown: &Shown) {
+    let m = &shown.manifest;
+    println!("{}", shown.path);
+    println!("  service {}, epoch {}, revision {}, created {} UTC", m.service_id, m.epoch, m.revision, m.created.text);
+    for root in &m.data_roots {
+        println!("  data in storage volume {} at {}", root.volume, root.location);
+    }
+    for skipped in &shown.skipped {
+        println!("  skipped: {skipped}");
+    }
+    println!("\n{:<48} {:>10} {:>8} {:>14} {:>16}", "table", "partitions", "files", "rows", "bytes");
+    for database in &shown.databases {
+        for t in &database.tables {
+            let name = format!("{}.{}", database.name, t.name);
+            println!("{name:<48} {:>10} {:>8} {:>14} {:>16}", t.partitions, t.files, t.rows, t.bytes);
+        }
+    }
+}
+
+fn print_verified(verified: &Verified) {
+    println!("{}", verified.path);
+    for skipped in &verified.skipped {
+        println!("  skipped: {skipped}");
+    }
+    for problem in &verified.problems {
+        println!("  PROBLEM: {problem}");
+    }
+    if verified.problems.is_empty() {
+        let how = if verified.with_data { "every byte read" } else { "names and sizes; --with-data reads every byte" };
+        let (sections, files) = (verified.sections, verified.files);
+        println!("  good: {sections} sections, {} data files, {} bytes ({how})", files.files, files.bytes);
+    }
+}

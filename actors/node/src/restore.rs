@@ -1,0 +1,347 @@
+//! Restore: from a manifest in an object store to a meta directory that an ordinary start opens. Everything is checked
+//! before anything is changed; the last rename is the moment at which the restored cluster exists.
+//!
+//! 1. plan and volumes  2. hold on the root  3. newest complete manifest  4. every section hash  5. every data file
+//! 6. claim with a new epoch on every root  7. rebase  8. old meta directory aside  9. new one into place
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use runtime_actor::{Clock, SystemClock, random};
+use runtime_raft::{MetaDir, Node};
+use sha2::{Digest, Sha256};
+use storage_catalog::{Catalog, Rebase, VolumeDraft, invariant, rebase};
+use storage_model::restore::RestorePlan;
+use storage_model::volume::BUILTIN_STORAGE_VOLUME;
+use storage_model::{Epoch, Frontend, Incarnation, StorageVolume, UnixMillis, VolumeId};
+use storage_snapshot::owner::OwnerFacts;
+use storage_snapshot::{Candidate, Found, check_files, find, load, owner};
+use storage_volume::layout::{Layout, SnapshotPlace, split_snapshot_path};
+use storage_volume::{Volume, error_chain};
+use thiserror::Error;
+
+/// Why a restore did not happen. Nothing of the cluster has changed then.
+#[derive(Debug, Error)]
+pub enum RestoreError {
+    /// The plan does not fit together.
+    #[error("cluster_snapshot.yaml: {0}")]
+    Plan(String),
+    /// A volume cannot be used.
+    #[error("storage volume '{volume}': {cause}")]
+    Volume {
+        /// Its name.
+        volume: String,
+        /// The cause chain.
+        cause: String,
+    },
+    /// The store holds no snapshot that can be restored, or something in it is not as it was written.
+    #[error("{0}")]
+    Snapshot(String),
+    /// Data files are missing or damaged.
+    #[error("the snapshot {name} cannot be restored, {count} of its data files are not as they should be: {first}")]
+    Files {
+        /// The snapshot.
+        name: String,
+        /// How many.
+        count: usize,
+        /// The first problems.
+        first: String,
+    },
+    /// A meta directory is in the way.
+    #[error("{0}")]
+    MetaDir(String),
+}
+
+/// What to restore from where to where.
+pub struct Restore<'a> {
+    /// From cluster_snapshot.yaml.
+    pub plan: &'a RestorePlan,
+    /// The volume that fe.conf describes.
+    pub builtin: Option<VolumeDraft>,
+    /// Where the new metadata goes.
+    pub meta_dir: &'a MetaDir,
+    /// This frontend.
+    pub me: Frontend,
+    /// Replace a meta directory that is as new as the snapshot.
+    pub force: bool,
+    /// Do everything but change something.
+    pub verify_only: bool,
+    /// Written into claims and manifests.
+    pub product_version: &'a str,
+    /// Told of each step.
+    pub say: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+/// What a restore has done.
+#[derive(Debug)]
+pub enum Restored {
+    /// The meta directory was restored by this very plan before; it was left alone.
+    Already,
+    /// Everything was found good, nothing was changed.
+    Verified(String),
+    /// The cluster is restored.
+    Done {
+        /// The snapshot.
+        snapshot: String,
+        /// Its revision.
+        revision: u64,
+        /// Where the old meta directory is.
+        aside: Option<PathBuf>,
+    },
+}
+
+/// The place of the snapshot and an open volume on it.
+struct Source {
+    place: SnapshotPlace,
+    volume: Volume,
+    layout: Layout,
+}
+
+impl Restore<'_> {
+    /// Every candidate in the place that the plan names, for `--list`.
+    pub async fn list(&self) -> Result<Vec<Candidate>, RestoreError> {
+        let source = self.source()?;
+        let name = source.place.snapshot.as_deref();
+        find::candidates(&source.volume, &source.layout, name).await.map_err(|e| RestoreError::Snapshot(e.chain()))
+    }
+
+    /// Restores.
+    pub async fn run(&self) -> Result<Restored, RestoreError> {
+        if !self.verify_only && self.is_already_done() {
+            return Ok(Restored::Already);
+        }
+        let source = self.source()?;
+        let incarnation = Incarnation(random::hex_id());
+        let facts = OwnerFacts::new(&self.me.host, now(), self.product_version);
+        if !self.verify_only {
+            (self.say)(&format!("holding {}: a living owner deletes nothing now", source.place.path()));
+            owner::hold(&source.volume, &source.layout, &incarnation, &facts).await.map_err(chain)?;
+        }
+        let outcome = self.restore_from(&source, &incarnation, &facts).await;
+        if !self.verify_only
+            && let Err(error) = owner::let_go(&source.volume, &source.layout, &incarnation).await
+        {
+            tracing::warn!(error = error.chain(), "the hold on the snapshot's root could not be removed");
+        }
+        outcome
+    }
+
+    async fn restore_from(
+        &self,
+        source: &Source,
+        incarnation: &Incarnation,
+        facts: &OwnerFacts,
+    ) -> Result<Restored, RestoreError> {
+        let found = find::newest(&source.volume, &source.layout, source.place.snapshot.as_deref()).await.map_err(chain)?;
+        for skipped in &found.skipped {
+            tracing::warn!(%skipped, "a newer snapshot cannot be restored");
+            (self.say)(&format!("skipped: {skipped}"));
+        }
+        let manifest = &found.manifest;
+        let name = manifest.name.clone();
+        (self.say)(&format!(
+            "restoring {name}, revision {}: {} sections, {} tables, {} data files, {} rows",
+            manifest.revision, manifest.sections.len(), manifest.counts.tables, manifest.counts.files, manifest.counts.rows
+        ));
+        let image = load(&source.volume, &source.layout, manifest).await.map_err(chain)?;
+        (self.say)("every section is whole");
+        let volumes = self.volumes(&image);
+        let checked = check_files(&image, &volumes, Volume::open).await.map_err(|problems| {
+            let first: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
+            RestoreError::Files { name: name.clone(), count: problems.len(), first: first.join("; ") }
+        })?;
+        (self.say)(&format!("{} data files are there, {} bytes", checked.files, checked.bytes));
+        let roots = open_roots(&image, &volumes)?;
+        let epoch = self.next_epoch(&image, &roots, &source.layout).await?;
+        let aside = self.check_meta_dir(&image, epoch)?;
+        if self.verify_only {
+            return Ok(Restored::Verified(name));
+        }
+        let plan = self.rebase_plan(&found, incarnation, epoch, volumes);
+        let restored = rebase(&image, &plan).map_err(|e| RestoreError::Snapshot(e.to_string()))?;
+        invariant::check(&restored).map_err(|e| RestoreError::Snapshot(format!("snapshot {name}: {e}")))?;
+        for (id, volume) in &roots {
+            owner::claim(volume, &source.layout, epoch, incarnation, facts).await.map_err(|e| {
+                RestoreError::Volume { volume: volume.name().to_owned(), cause: format!("volume {id} cannot be claimed: {}", e.chain()) }
+            })?;
+        }
+        (self.say)(&format!("claimed {} volumes as epoch {epoch}", roots.len()));
+        let aside = self.into_place(restored, aside)?;
+        Ok(Restored::Done { snapshot: name, revision: plan.cut.0, aside })
+    }
+
+    /// The volume in which the snapshot lies: named in the plan, or the one of fe.conf.
+    fn source(&self) -> Result<Source, RestoreError> {
+        let name = &self.plan.storage_volume_name;
+        let listed = self.plan.storage_volumes.iter().flatten().find(|v| v.name == *name).cloned();
+        let from_conf = self.builtin.as_ref().filter(|b| b.name == *name).map(as_volume);
+        let Some(spec) = listed.or(from_conf) else {
+            return Err(RestoreError::Plan(format!(
+                "cluster_snapshot.storage_volume_name is '{name}', which is defined neither under storage_volumes nor by fe.conf"
+            )));
+        };
+        let place = split_snapshot_path(&self.plan.snapshot_path, [spec.location.as_str()])
+            .map_err(|e| RestoreError::Plan(format!("cluster_snapshot.cluster_snapshot_path: {e}")))?;
+        let volume = open(&spec)?;
+        let layout = Layout(place.service_id.clone());
+        Ok(Source { place, volume, layout })
+    }
+
+    /// The volumes that replace those of the image, by name. fe.conf gives the secrets of the builtin volume, where the
+    /// plan does not.
+    fn volumes(&self, image: &Catalog) -> BTreeMap<String, StorageVolume> {
+        let mut volumes: BTreeMap<String, StorageVolume> = BTreeMap::new();
+        if let (Some(draft), Some(known)) = (&self.builtin, image.volume_by_name(BUILTIN_STORAGE_VOLUME)) {
+            let same_place = draft.volume_type == known.volume_type && draft.location == known.location;
+            if same_place {
+                volumes.insert(draft.name.clone(), as_volume(draft));
+            }
+        }
+        for volume in self.plan.storage_volumes.iter().flatten() {
+            volumes.insert(volume.name.clone(), volume.clone());
+        }
+        for (name, volume) in &mut volumes {
+            volume.id = image.volume_by_name(name).map_or(VolumeId(0), |known| known.id);
+        }
+        volumes
+    }
+
+    async fn next_epoch(
+        &self,
+        image: &Catalog,
+        roots: &BTreeMap<VolumeId, Volume>,
+        layout: &Layout,
+    ) -> Result<Epoch, RestoreError> {
+        let mut greatest = image.identity().epoch;
+        for volume in roots.values() {
+            let claim = owner::greatest(volume, layout).await.map_err(chain)?;
+            greatest = greatest.max(claim.map_or(Epoch(0), |c| c.epoch));
+        }
+        Ok(Epoch(greatest.0 + 1))
+    }
+
+    /// Whether an old meta directory has to go aside, and to which name.
+    fn check_meta_dir(&self, image: &Catalog, epoch: Epoch) -> Result<Option<String>, RestoreError> {
+        if !self.meta_dir.exists() {
+            return Ok(None);
+        }
+        let path = self.meta_dir.path().display();
+        let current = self.meta_dir.newest_image().map_err(|e| RestoreError::MetaDir(e.to_string()))?;
+        let (here, there) = (current.identity(), image.identity());
+        let is_newer = here.service_id == there.service_id && here.epoch >= there.epoch;
+        let is_other = here.service_id != there.service_id;
+        if (is_newer || is_other) && !self.force {
+            let what = if is_other { "belongs to another cluster" } else { "is newer than the snapshot" };
+            return Err(RestoreError::MetaDir(format!(
+                "the meta directory {path} {what} (service {}, epoch {}): remove it, or give --force to set it aside",
+                here.service_id, here.epoch
+            )));
+        }
+        Ok(Some(format!("before-epoch-{epoch}")))
+    }
+
+    fn rebase_plan(
+        &self,
+        found: &Found,
+        incarnation: &Incarnation,
+        epoch: Epoch,
+        volumes: BTreeMap<String, StorageVolume>,
+    ) -> Rebase {
+        let nodes = self.plan.compute_nodes.as_ref();
+        let present: BTreeSet<String> = found.present.clone();
+        Rebase {
+            incarnation: incarnation.clone(),
+            epoch,
+            now: now(),
+            frontend: self.me.clone(),
+            cut: found.manifest.revision,
+            snapshot_name: found.manifest.name.clone(),
+            manifest: (found.manifest.sha256.clone(), found.bytes),
+            present,
+            compute_nodes: nodes.map(|n| n.iter().map(|n| (n.host.clone(), n.heartbeat_service_port)).collect()),
+            volumes,
+        }
+    }
+
+    fn into_place(&self, catalog: Catalog, aside: Option<String>) -> Result<Option<PathBuf>, RestoreError> {
+        let failed = |e: &dyn std::fmt::Display| RestoreError::MetaDir(e.to_string());
+        let marker = marker_path(self.meta_dir);
+        let text = format!("{}\n{}\n", self.fingerprint(), catalog.identity().incarnation);
+        write_marker(&marker, &text).map_err(|e| failed(&format!("{}: {e}", marker.display())))?;
+        let aside = aside.map(|suffix| self.meta_dir.set_aside(&suffix)).transpose().map_err(|e| failed(&e))?;
+        let me = Node { id: self.me.id, address: format!("{}:{}", self.me.host, self.me.edit_log_port) };
+        self.meta_dir.create(&catalog, &me, &self.me.name).map_err(|e| failed(&e))?;
+        Ok(aside)
+    }
+
+    /// What the plan asks for, without its secrets' values in readable form.
+    fn fingerprint(&self) -> String {
+        hex::encode(Sha256::digest(format!("{:?}", self.plan)))
+    }
+
+    /// A restart with the flag still given does not restore twice.
+    fn is_already_done(&self) -> bool {
+        let Ok(text) = std::fs::read_to_string(marker_path(self.meta_dir)) else { return false };
+        let mut lines = text.lines();
+        let same_plan = lines.next() == Some(&self.fingerprint());
+        let incarnation = lines.next().unwrap_or_default();
+        let here = self.meta_dir.exists().then(|| self.meta_dir.newest_image().ok()).flatten();
+        same_plan && !self.force && here.is_some_and(|c| c.identity().incarnation.as_str() == incarnation)
+    }
+}
+
+fn now() -> UnixMillis {
+    UnixMillis(SystemClock.now_unix_ms())
+}
+
+fn chain(error: storage_snapshot::SnapshotError) -> RestoreError {
+    RestoreError::Snapshot(error.chain())
+}
+
+fn open(spec: &StorageVolume) -> Result<Volume, RestoreError> {
+    Volume::open(spec).map_err(|e| RestoreError::Volume { volume: spec.name.clone(), cause: error_chain(&e) })
+}
+
+fn as_volume(draft: &VolumeDraft) -> StorageVolume {
+    StorageVolume {
+        id: VolumeId(0),
+        name: draft.name.clone(),
+        volume_type: draft.volume_type,
+        location: draft.location.clone(),
+        comment: draft.comment.clone(),
+        enabled: draft.enabled,
+        properties: draft.properties.clone(),
+    }
+}
+
+/// Every volume of the new cluster, opened: each root must be claimed before the cluster lives.
+fn open_roots(
+    image: &Catalog,
+    volumes: &BTreeMap<String, StorageVolume>,
+) -> Result<BTreeMap<VolumeId, Volume>, RestoreError> {
+    let mut roots = BTreeMap::new();
+    for known in image.volumes() {
+        let spec = volumes.get(&known.name).unwrap_or(known);
+        roots.insert(known.id, open(spec)?);
+    }
+    Ok(roots)
+}
+
+/// Beside the meta directory, so that setting that aside does not move it.
+fn marker_path(meta_dir: &MetaDir) -> PathBuf {
+    let mut path = meta_dir.path().as_os_str().to_owned();
+    path.push(".restored");
+    PathBuf::from(path)
+}
+
+fn write_marker(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let parent = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent)?;
+    let temporary = path.with_extension("restored.tmp");
+    let mut file = std::fs::File::create(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    std::fs::File::open(parent)?.sync_all()
+}
