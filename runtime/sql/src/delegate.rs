@@ -106,6 +106,9 @@ fn convert_token(cursor: &mut Cursor<'_>, before: Option<&Ast>) -> Parse<Ast> {
             // Behind a period every word is a name.
             Ast::Word(Word { value: token.source.to_owned(), quote_style: None, keyword: Keyword::NoKeyword })
         }
+        Kind::Word if before.is_some_and(names_follow) && !may_follow(token) => {
+            return Err(unexpected_token(token, "a legal identifier"));
+        }
         Kind::Word if token.is_word("DIV") && before.is_some_and(is_operand) => operator("DIV"),
         Kind::Word if token.is_word("MOD") && before.is_some_and(is_operand) && begins_operand(cursor.ahead(1)) => {
             Ast::Mod
@@ -125,6 +128,18 @@ fn convert_token(cursor: &mut Cursor<'_>, before: Option<&Ast>) -> Parse<Ast> {
         Kind::Symbol => symbol(token.source).ok_or_else(|| unexpected_token(token, "an expression"))?,
         Kind::Hint | Kind::Invalid(_) | Kind::End => return Err(unexpected_token(token, "an expression")),
     })
+}
+
+/// Whether a name follows this keyword, which sqlparser lets any word be.
+fn names_follow(token: &Ast) -> bool {
+    let Ast::Word(word) = token else { return false };
+    matches!(word.keyword, Keyword::FROM | Keyword::JOIN | Keyword::AS)
+}
+
+/// Whether a word may stand where a name should: FROM also stands within TRIM, EXTRACT and IS DISTINCT FROM.
+fn may_follow(token: Token<'_>) -> bool {
+    const EXPRESSIONS: [&str; 7] = ["CASE", "NOT", "EXISTS", "LEFT", "RIGHT", "TABLE", "VALUES"];
+    !is_reserved(token.source) || is_literal(token.source) || EXPRESSIONS.iter().any(|k| token.is_word(k))
 }
 
 fn operator(name: &str) -> Ast {

@@ -9,6 +9,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Word};
 
+use crate::cursor::is_reserved;
+
 /// Words that sqlparser reads as special forms. It retries a form that does not parse as a plain function call, which
 /// doubles the work at every level of nesting; here they are forms before a parenthesis and plain names elsewhere.
 const FORMS: &[Keyword] = &[
@@ -58,6 +60,17 @@ impl StarRocksDialect {
     }
 }
 
+/// Whether a word of the grammar stands where an expression should begin. Behind a period and in quotes it is no keyword.
+fn is_misplaced(word: &Word, next: &Token) -> bool {
+    const BEGIN_EXPRESSIONS: [Keyword; 6] =
+        [Keyword::NULL, Keyword::TRUE, Keyword::FALSE, Keyword::CASE, Keyword::NOT, Keyword::EXISTS];
+    const FUNCTIONS: [Keyword; 3] = [Keyword::LEFT, Keyword::RIGHT, Keyword::INSERT];
+    word.keyword != Keyword::NoKeyword
+        && is_reserved(&word.value)
+        && !BEGIN_EXPRESSIONS.contains(&word.keyword)
+        && !(FUNCTIONS.contains(&word.keyword) && *next == Token::LParen)
+}
+
 impl Dialect for StarRocksDialect {
     /// What sqlparser does for MySQL alone it does for us too.
     fn dialect(&self) -> TypeId {
@@ -89,6 +102,10 @@ impl Dialect for StarRocksDialect {
             Token::Word(Word { keyword: Keyword::INTERVAL, .. }) => {
                 parser.advance_token();
                 Some(parser.parse_interval())
+            }
+            // sqlparser takes any word for a name: `SELECT a, FROM t` would be a column called `from`.
+            Token::Word(word) if is_misplaced(word, &parser.peek_nth_token_ref(1).token) => {
+                Some(parser.expected_ref("an expression", parser.peek_token_ref()))
             }
             Token::Word(Word { keyword, .. }) => {
                 let bare = FORMS.contains(keyword) && parser.peek_nth_token_ref(1).token != Token::LParen;

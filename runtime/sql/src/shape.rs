@@ -1,14 +1,16 @@
 //! How deep the tree of an expression can become, told from its tokens before it is built.
 //!
-//! A tree is dropped, copied and planned by recursion; its depth is what a hostile text attacks. Nesting makes depth, and
-//! so does a chain of operators (`1+1+1+...` leans to the left, one level an operator).
+//! A tree is dropped by recursion, even the half of one that sqlparser throws away at an error. Nesting makes depth, and so
+//! does a chain of operators (`1+1+1+...` leans to the left, one level an operator). The limits here keep the tree
+//! droppable; `normalise` then looks at the tree itself and holds it to what can be copied.
 
 use crate::lexer::{Kind, Token};
 
 /// Brackets within brackets.
 const DEEPEST_NESTING: usize = 200;
-/// Tokens that may follow each other between two commas, over all open brackets.
-const LONGEST_CHAIN: usize = 10_000;
+/// Tokens that may follow each other between two commas, over all open brackets. Every level of a tree takes two at least.
+/// Dropping a level takes about 80 bytes of stack in a debug build: this is half of a stack of 2 MiB.
+const LONGEST_CHAIN: usize = 24_000;
 /// How often sqlparser may have to read a subquery again: it reads `((SELECT` as a subquery and as a join.
 const MOST_READINGS: usize = 1024;
 

@@ -191,7 +191,8 @@ pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Option<Statement>> {
         return Ok(None);
     }
     words_of(cursor, words);
-    if cursor.at_end() {
+    // A verb alone is nothing; SHOW ROLES is whole.
+    if words == 1 && cursor.at_end() {
         return Err(cursor.unexpected("more of the statement"));
     }
     cursor.skip_statement()?;

@@ -7,7 +7,7 @@ use crate::parse;
 fn errors_point_at_the_offending_token() {
     for (sql, line, column) in [
         ("elect symbol from t", 1, 0),
-        ("select * frm t", 1, 13),
+        ("select * frm t", 1, 9),
         ("select 1;\n\n  selec 2", 3, 2),
         ("CREATE DATABASE LIKE", 1, 16),
         ("select 'ä', 'ü' frm t x", 1, 20),
@@ -25,7 +25,7 @@ fn errors_point_at_the_offending_token() {
         ("drop table", 1, 10),
         ("admin set automated cluster snapshot maybe", 1, 37),
         ("set a b", 1, 6),
-        ("select 1 select 2", 1, 16),
+        ("select 1 select 2", 1, 9),
         ("use a.b.c", 1, 4),
     ] {
         let error = parse(sql).expect_err(sql);
@@ -90,7 +90,11 @@ fn unknown_text_is_no_statement() {
         "execute s using 1",
         "prepare s from ''",
         "select * from t where",
-        "select a.b.c.d.e. from t",
+        "select a, from t",
+        "select 1 + from t",
+        "select * from where a = 1",
+        "select * from select",
+        "select 1 as from",
         "select * from t limit",
         "select \u{1} from t",
         "select * from a.b.c.d.",

@@ -13,33 +13,61 @@ fn on_small_stack(run: impl FnOnce() + Send + 'static) {
     worker.join().unwrap();
 }
 
+/// What opens a level, what is innermost, what closes a level.
+const NESTS: &[(&str, &str, &str)] = &[
+    ("(", "1", ")"),
+    ("f(", "1", ")"),
+    ("[", "1", "]"),
+    ("case when ", "1", " then 1 end"),
+    ("not ", "1", ""),
+    ("- ", "1", ""),
+    ("~", "1", ""),
+    ("!", "1", ""),
+    ("cast(", "1", " as int)"),
+    ("interval ", "1", " day"),
+    ("exists (select ", "1", ")"),
+    ("(select ", "1", ")"),
+    ("(select * from ", "t", ")"),
+    ("a.", "b", ""),
+    ("x -> ", "1", ""),
+    ("map{1: ", "1", "}"),
+    ("struct(", "1", ")"),
+    ("binary ", "'1'", ""),
+    ("a in (", "1", ")"),
+    ("ceil(", "1", ")"),
+    ("(select a from t where b in ", "(1)", ")"),
+    ("(select * from (select 1) x join ", "t", " on true)"),
+    ("exists (select * from t where ", "1", ")"),
+    ("(select 1 union all ", "select 1", ")"),
+    ("(with x as (select 1) select ", "1", ")"),
+    ("sum(case when a > (select ", "1", ") then b else c end) over (partition by d)"),
+];
+
+/// Every tree that is let through can be copied, compared, bound and dropped where it was parsed.
+#[test]
+fn what_is_nested_and_read_fits_the_stack() {
+    on_small_stack(|| {
+        for (open, middle, close) in NESTS {
+            let mut read = 0;
+            for depth in (1..=130).step_by(10) {
+                for before in ["select ", "select * from ", "select a from t where ", "insert into t values (1), ("] {
+                    let after = if before.ends_with('(') { ")" } else { "" };
+                    let sql = format!("{before}{}{middle}{}{after}", open.repeat(depth), close.repeat(depth));
+                    let Ok(mut parsed) = parse(&sql) else { continue };
+                    read += 1;
+                    assert!(parsed == parsed.clone());
+                    crate::bind(&mut parsed[0].statement, &[]).unwrap();
+                }
+            }
+            assert!(read > 2, "{open}: only {read} were read");
+        }
+    });
+}
+
 #[test]
 fn nesting_ends_in_an_error() {
     on_small_stack(|| {
-        for (open, middle, close) in [
-            ("(", "1", ")"),
-            ("f(", "1", ")"),
-            ("[", "1", "]"),
-            ("case when ", "1", " then 1 end"),
-            ("not ", "1", ""),
-            ("- ", "1", ""),
-            ("~", "1", ""),
-            ("!", "1", ""),
-            ("cast(", "1", " as int)"),
-            ("interval ", "1", " day"),
-            ("exists (select ", "1", ")"),
-            ("(select ", "1", ")"),
-            ("(select * from ", "t", ")"),
-            ("a.", "b", ""),
-            ("x -> ", "1", ""),
-            ("map{1: ", "1", "}"),
-            ("cast(1 as array<", "int", ">)"),
-            ("array<", "int", ">"),
-            ("struct(", "1", ")"),
-            ("binary ", "'1'", ""),
-            ("a in (", "1", ")"),
-            ("ceil(", "1", ")"),
-        ] {
+        for (open, middle, close) in NESTS {
             for depth in [10_000, 100_000] {
                 let sql = format!("select {}{middle}{}", open.repeat(depth), close.repeat(depth));
                 assert!(parse(&sql).is_err(), "{open} x {depth}");
@@ -54,6 +82,11 @@ fn nesting_ends_in_an_error() {
             let sql = format!("select * from {}{middle}{}", open.repeat(50_000), close.repeat(50_000));
             assert!(parse(&sql).is_err(), "{open}");
         }
+        let array = |depth: usize| format!("select cast(a as {}int{})", "array<".repeat(depth), ">".repeat(depth));
+        for depth in [1, 2, 40] {
+            assert!(parse(&array(depth)).is_ok_and(|p| p == p.clone()), "{depth}");
+        }
+        assert!(parse(&array(60)).is_err() && parse(&array(100_000)).is_err());
         assert!(parse(&"(".repeat(1_000_000)).is_err());
         assert!(parse(&"explain ".repeat(100_000)).is_err());
         assert!(parse(&"/*!50000 ".repeat(100_000)).is_err());
@@ -67,18 +100,19 @@ fn chains_end_in_an_error_or_fit_the_stack() {
         for link in
             ["+1", " or 1", " and a = 1", " is null", "::int", "[1]", " div 1", " mod 1", " like 'x'", " in (1)"]
         {
-            for length in [1000, 2000, 5_000, 300_000] {
+            for length in [100, 190, 1000, 5_000, 11_000, 100_000] {
                 if let Ok(mut parsed) = parse(&format!("select a{}", link.repeat(length))) {
                     // Whoever holds the tree copies, walks and drops it.
                     let copy = parsed.clone();
                     assert!(parsed == copy);
                     let _ = crate::bind(&mut parsed[0].statement, &[]);
-                    assert!(length < 300_000, "{link}");
+                    // Subscripts are a list in the tree, not a chain.
+                    assert!(length < 100_000 || link == "[1]", "{link}");
                 }
             }
         }
         for link in [" union select 1", " union all (select 1)", " join t on a", ", t", " minus select 1"] {
-            for length in [1000, 200_000] {
+            for length in [1000, 50_000] {
                 let sql = format!("select 1 from t{}", link.repeat(length));
                 if let Ok(parsed) = parse(&sql) {
                     drop(parsed.clone());
@@ -96,13 +130,14 @@ fn limits_are_out_of_the_way() {
         let calls = format!("select {}a{}", "coalesce(".repeat(60), ", 1)".repeat(60));
         let subqueries = format!("select * from {}t{}", "(select * from ".repeat(20), ") x".repeat(20));
         let list = format!("select * from t where a in ({}1)", "'0123456789',".repeat(100_000));
-        let ors = format!("select * from t where a = 0{}", " or a = 1".repeat(1000));
-        let concat = format!("select a{}", " + b".repeat(1000));
-        let unions = format!("select 1 a{}", " union all select 1, 'x' from t where a > 5".repeat(300));
+        let ors = format!("select * from t where a = 0{} and b", " or a = 1".repeat(5000));
+        let concat = format!("select a{}", " + b".repeat(150));
+        let unions = format!("select 1 a{}", " union all select 1, 'x' from t where a > 5".repeat(1500));
         let columns = format!("select a{}", ", a as b".repeat(20_000));
         for sql in [nested, calls, subqueries, list, ors, concat, unions, columns] {
-            if let Err(e) = parse(&sql) {
-                panic!("{e} in {}...", &sql[..80]);
+            match parse(&sql) {
+                Ok(parsed) => assert!(parsed == parsed.clone()),
+                Err(e) => panic!("{e} in {}...", &sql[..80]),
             }
         }
     });
@@ -300,7 +335,7 @@ fn mutated_statements_never_panic() {
                 crate::bind(&mut one.statement, &vec![crate::ast::Value::Null; count]).unwrap();
             }
         }
-        assert!(read > 1000, "only {read} mutants were statements");
+        assert!(read > 500, "only {read} mutants were statements");
     });
 }
 
