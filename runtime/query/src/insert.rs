@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Column as ColumnName;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
-use datafusion::sql::sqlparser::ast::Query;
+use runtime_sql::statement::{Insert, InsertSource};
 use storage_model::value::format_datetime;
 use storage_model::{Column, DefaultValue, Table};
 
@@ -19,23 +19,24 @@ use crate::plan::{self, Logical, Placement, Planned, ResultColumn, result_type};
 use crate::rewrite::rewrite;
 use crate::session;
 
-/// Plans the rows of an INSERT: the batches of the plan have the columns of `arrow_schema(table.schema)`, in order.
-/// Constant rows are there at once, as [`Planned::values`].
+/// Plans the rows of an INSERT into a table: the batches of the plan have the columns of `arrow_schema(table.schema)`,
+/// in order. Constant rows are there at once, as [`Planned::values`]. Partitions, label and OVERWRITE are not its
+/// business.
 ///
 /// # Errors
 /// When columns are unknown or named twice, when their number does not match, when a constant does not fit its column.
-pub async fn plan_insert(
-    cx: &PlanContext,
-    table: &Table,
-    columns: Option<&[String]>,
-    source: &Query,
-) -> Result<Planned, QueryError> {
-    let targets = targets(table, columns)?;
-    if let Some(rows) = values::rows(cx, table, &targets, source)? {
-        return Planned::of_values(columns_of(table), rows);
-    }
+pub async fn plan_insert(cx: &PlanContext, table: &Table, insert: &Insert) -> Result<Planned, QueryError> {
+    let query = match &insert.source {
+        InsertSource::Values(rows) => {
+            let targets = targets(table, insert.columns.as_deref())?;
+            return Planned::of_values(columns_of(table), values::rows(cx, table, &targets, rows)?);
+        }
+        InsertSource::Query(query) => query,
+    };
     let state = session::planner(cx.parallelism);
-    let Logical { plan, placement: _, tables, notes, .. } = plan::logical(cx, &state, rewrite(source, cx)?)?;
+    let Logical { plan, labels, tables, notes, .. } = plan::logical(cx, &state, rewrite(query, cx)?)?;
+    let names = if insert.by_name { Some(labels.as_slice()) } else { insert.columns.as_deref() };
+    let targets = targets(table, names)?;
     let given: Vec<ColumnName> = plan.schema().columns();
     if given.len() != targets.given {
         return Err(count_mismatch());

@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, ExactNumberInfo};
 use storage_model::schema::STRING_LENGTH;
-use storage_model::{Column, ColumnId, DataType, Schema};
+use storage_model::{Column, ColumnId, DataType};
 
 /// Types as StarRocks names them.
 #[derive(Debug)]
@@ -92,9 +92,4 @@ pub(crate) fn loose_column(name: &str, data_type: DataType) -> Column {
 /// The names by which plans know the columns of a table: in lower case.
 pub(crate) fn plan_name(column: &str) -> String {
     column.to_lowercase()
-}
-
-/// Whether two schemas hold the same columns for readers and writers.
-pub(crate) fn column_count(schema: &Schema) -> usize {
-    schema.columns.len()
 }

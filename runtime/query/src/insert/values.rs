@@ -1,13 +1,13 @@
 //! `INSERT … VALUES`: constants go straight into arrays. A row insert costs no plan, and ten thousand rows cost no
 //! ten thousand expressions.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
-use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, UnaryOperator, Value, Values};
+use datafusion::sql::sqlparser::ast::Expr;
+use runtime_sql::{RowValue, ValueRows};
 use storage_model::Table;
 
 use super::convert::{Collector, Input};
@@ -17,54 +17,51 @@ use crate::error::QueryError;
 use crate::plan::constant::evaluate;
 use crate::session;
 
-/// The rows of a VALUES list; None when the source is another query.
+/// The rows of a VALUES list.
 pub(super) fn rows(
     cx: &PlanContext,
     table: &Table,
     targets: &Targets,
-    source: &Query,
-) -> Result<Option<RecordBatch>, QueryError> {
-    let Some(values) = plain_values(source) else { return Ok(None) };
-    if values.rows.iter().any(|row| row.content.len() != targets.given) {
-        return Err(count_mismatch());
+    values: &ValueRows,
+) -> Result<RecordBatch, QueryError> {
+    let columns = &table.schema.columns;
+    let mut collectors = Vec::with_capacity(columns.len());
+    for column in columns {
+        collectors.push(Collector::new(column, values.len())?);
     }
+    let mut defaults: Vec<Option<Option<String>>> = vec![None; columns.len()];
     let mut lazy = Lazy { cx, state: None };
-    let mut arrays = Vec::with_capacity(targets.sources.len());
-    for (column, source) in table.schema.columns.iter().zip(&targets.sources) {
-        let mut collector = Collector::new(column, values.rows.len())?;
-        let mut default: Option<Option<String>> = None;
-        for row in &values.rows {
-            let expr = match source {
-                Source::Given(at) => Some(&row.content[*at]),
-                Source::Default => None,
+    let mut given = Vec::with_capacity(targets.given);
+    for row in values.rows() {
+        given.clear();
+        given.extend(row);
+        if given.len() != targets.given {
+            return Err(count_mismatch());
+        }
+        for (at, (collector, source)) in collectors.iter_mut().zip(&targets.sources).enumerate() {
+            let value = match source {
+                Source::Given(at) => given[*at],
+                Source::Default => RowValue::Default,
             };
-            match expr.filter(|expr| !is_default(expr)) {
-                Some(expr) => push(&mut collector, expr, &mut lazy)?,
-                None => {
-                    let text = match &default {
+            match value {
+                RowValue::Null => collector.push(Input::Null)?,
+                RowValue::Boolean(value) => collector.push(Input::Boolean(value))?,
+                RowValue::Number(text) => collector.push(Input::Number(text))?,
+                RowValue::Text(text) => collector.push(Input::Text(text))?,
+                RowValue::Expression(expr) => push_scalar(collector, &lazy.evaluate(expr)?)?,
+                RowValue::Placeholder(_) => return Err(QueryError::analyzing("a parameter has no value")),
+                RowValue::Default => {
+                    let text = match &defaults[at] {
                         Some(text) => text,
-                        None => default.insert(default_text(column, &cx.session)?),
+                        None => defaults[at].insert(default_text(&columns[at], &cx.session)?),
                     };
                     collector.push(text.as_deref().map_or(Input::Null, Input::Text))?;
                 }
             }
         }
-        arrays.push(collector.finish());
     }
-    Ok(Some(RecordBatch::try_new(storage_tablet::arrow_schema(&table.schema), arrays)?))
-}
-
-fn plain_values(source: &Query) -> Option<&Values> {
-    let alone = source.with.is_none() && source.order_by.is_none() && source.limit_clause.is_none();
-    match source.body.as_ref() {
-        SetExpr::Values(values) if alone && source.fetch.is_none() => Some(values),
-        _ => None,
-    }
-}
-
-/// The keyword DEFAULT.
-fn is_default(expr: &Expr) -> bool {
-    matches!(expr, Expr::Identifier(i) if i.quote_style.is_none() && i.value.eq_ignore_ascii_case("default"))
+    let arrays = collectors.into_iter().map(Collector::finish).collect();
+    Ok(RecordBatch::try_new(storage_tablet::arrow_schema(&table.schema), arrays)?)
 }
 
 /// The planner, taken when a value is more than a literal.
@@ -80,29 +77,6 @@ impl Lazy<'_> {
     }
 }
 
-fn push(collector: &mut Collector<'_>, expr: &Expr, lazy: &mut Lazy<'_>) -> Result<(), QueryError> {
-    match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Null => return collector.push(Input::Null),
-            Value::Boolean(value) => return collector.push(Input::Boolean(*value)),
-            Value::Number(digits, _) => return collector.push(Input::Number(digits)),
-            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => {
-                return collector.push(Input::Text(text));
-            }
-            _ => {}
-        },
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
-            if let Expr::Value(value) = expr.as_ref()
-                && let Value::Number(digits, _) = &value.value
-            {
-                return collector.push(Input::Number(&format!("-{digits}")));
-            }
-        }
-        _ => {}
-    }
-    push_scalar(collector, &lazy.evaluate(expr)?)
-}
-
 fn push_scalar(collector: &mut Collector<'_>, value: &ScalarValue) -> Result<(), QueryError> {
     if let ScalarValue::Boolean(Some(value)) = value {
         return collector.push(Input::Boolean(*value));
@@ -111,7 +85,6 @@ fn push_scalar(collector: &mut Collector<'_>, value: &ScalarValue) -> Result<(),
     if !crate::cells::write_cell(value.to_array()?.as_ref(), 0, &mut text) {
         return collector.push(Input::Null);
     }
-    let text: Cow<'_, str> = String::from_utf8_lossy(&text);
-    let input = if value.data_type().is_numeric() { Input::Number(&text) } else { Input::Text(&text) };
-    collector.push(input)
+    let text = String::from_utf8_lossy(&text);
+    collector.push(if value.data_type().is_numeric() { Input::Number(&text) } else { Input::Text(&text) })
 }

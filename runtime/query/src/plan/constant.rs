@@ -8,6 +8,8 @@ use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{
     self as ast, Expr as SqlExpr, GroupByExpr, LimitClause, Query, Select, SelectItem, SetExpr,
@@ -67,6 +69,15 @@ fn value(cx: &PlanContext, state: &SessionState, expr: &SqlExpr) -> Result<Optio
     if expr.any_column_refs() || !is_scalar(&expr)? {
         return Ok(None);
     }
+    if let Expr::Literal(value, _) = expr {
+        return Ok(Some(value));
+    }
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(DFSchema::empty()))
+        .with_config_options(Arc::clone(state.config_options()))
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    let expr = simplifier.simplify(simplifier.coerce(expr, &schema)?)?;
     if let Expr::Literal(value, _) = expr {
         return Ok(Some(value));
     }

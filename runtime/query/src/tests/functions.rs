@@ -1,0 +1,145 @@
+//! Functions, operators and constants, as MySQL clients expect them.
+
+use super::house::{House, column};
+use crate::*;
+use storage_model::DataType;
+
+#[tokio::test]
+async fn constants() {
+    let house = House::new();
+    let mut wrong = Vec::new();
+    for (sql, expected) in [
+        ("1", "1"),
+        ("-1.50", "-1.50"),
+        ("1e20", "1e+20"),
+        ("'it''s'", "it's"),
+        ("NULL", "NULL"),
+        ("TRUE", "1"),
+        ("7 / 2", "3.5"),
+        ("6 / 2", "3"),
+        ("1 / 0", "NULL"),
+        ("7 DIV 2", "3"),
+        ("7 % 0", "NULL"),
+        ("7 MOD 4", "3"),
+        ("'5' + 1", "6"),
+        ("1 || 0", "1"),
+        ("database()", "db"),
+        ("user()", "'root'@'127.0.0.1'"),
+        ("connection_id()", "7"),
+        ("version()", "8.0.33"),
+        ("catalog()", "default_catalog"),
+        ("@@autocommit", "1"),
+        ("@five", "5"),
+        ("@unset", "NULL"),
+        ("now()", "2015-09-12 10:20:30"),
+        ("current_timestamp", "2015-09-12 10:20:30"),
+        ("curdate()", "2015-09-12"),
+        ("unix_timestamp()", "1442053230"),
+        ("unix_timestamp('2015-09-12 10:20:30')", "1442053230"),
+        ("from_unixtime(1442053230)", "2015-09-12 10:20:30"),
+        ("if(1 > 2, 'a', 'b')", "b"),
+        ("ifnull(NULL, 3)", "3"),
+        ("concat('a', 1, 2.5)", "a12.5"),
+        ("concat('a', NULL)", "NULL"),
+        ("concat_ws('-', 'a', 1, NULL, 'b')", "a-1-b"),
+        ("md5('a')", "0cc175b9c0f1b6a831c399e269772661"),
+        ("crc32('123456789')", "3421780262"),
+        ("murmur_hash3_32('hello')", "1321743225"),
+        ("CAST('12' AS SIGNED)", "12"),
+        ("CAST('x' AS INT)", "NULL"),
+        ("CAST(1.5 AS CHAR)", "1.5"),
+        ("CAST('2015-09-12' AS DATETIME)", "2015-09-12 00:00:00"),
+        ("CAST('abcdef' AS CHAR(3))", "abc"),
+        ("CAST('170141183460469231731687303715884105727' AS LARGEINT)", "170141183460469231731687303715884105727"),
+        ("date_format('2015-09-02 15:04:05', '%Y/%m/%e %H:%i:%s %W %M %p')", "2015/09/2 15:04:05 Wednesday September PM"),
+        ("str_to_date('12/09/2015 3:04 PM', '%d/%m/%Y %h:%i %p')", "2015-09-12 15:04:00"),
+        ("date_add('2015-01-31', INTERVAL 1 MONTH)", "2015-02-28 00:00:00"),
+        ("'2016-02-29' + INTERVAL 1 YEAR", "2017-02-28 00:00:00"),
+        ("date_sub('2015-01-01 00:00:00', INTERVAL 1 SECOND)", "2014-12-31 23:59:59"),
+        ("days_add('2015-01-31', 1)", "2015-02-01 00:00:00"),
+        ("seconds_add('2015-01-31 00:00:00', 61)", "2015-01-31 00:01:01"),
+        ("datediff('2015-03-01', '2015-02-27')", "2"),
+        ("timestampdiff(MONTH, '2015-01-31', '2015-03-30')", "1"),
+        ("year('2015-09-12')", "2015"),
+        ("dayofweek('2015-09-12')", "7"),
+        ("substr('abcdef', 2, 3)", "bcd"),
+        ("lower('ABC')", "abc"),
+        ("length('é')", "2"),
+        ("char_length('é')", "1"),
+        ("'a' LIKE 'A'", "0"),
+        ("'abc' REGEXP '^a'", "1"),
+        ("NULL <=> NULL", "1"),
+        ("array_length([1, 2])", "2"),
+        ("(SELECT 3)", "3"),
+        ("CASE 2 WHEN 1 THEN 'a' WHEN 2 THEN 'b' END", "b"),
+        ("rand() < 1", "1"),
+        ("coalesce(NULL, 'x')", "x"),
+        ("isnull(NULL)", "1"),
+    ] {
+        match house.try_ask(&format!("SELECT {sql}")).await {
+            Ok(lines) if lines[1..] == [expected] => {}
+            other => wrong.push(format!("{sql}: {other:?}, not {expected}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn constants_need_no_plan() {
+    let house = House::new();
+    for sql in ["SELECT 1", "select @@version_comment limit 1", "SELECT database(), now() + INTERVAL 1 DAY"] {
+        assert!(house.plan(sql).await.unwrap().values.is_some(), "{sql}");
+    }
+    let planned = house.plan("SELECT count(*)").await.unwrap();
+    assert!(planned.values.is_none() && planned.placement == Placement::Local);
+    assert_eq!(house.one("SELECT count(*)").await, "1");
+    assert_eq!(house.one("SELECT 1 FROM dual WHERE 1").await, "1");
+    assert_eq!(house.ask("SELECT 1 LIMIT 0").await.len(), 1);
+}
+
+#[tokio::test]
+async fn values_print_as_starrocks_prints_them() {
+    let mut house = House::new();
+    let types = [
+        DataType::Boolean,
+        DataType::TinyInt,
+        DataType::LargeInt,
+        DataType::Float,
+        DataType::Double,
+        DataType::Decimal { precision: 20, scale: 3 },
+        DataType::Date,
+        DataType::DateTime,
+        DataType::Varchar(20),
+    ];
+    let columns = types.iter().enumerate().map(|(n, t)| column(&format!("c{n}"), *t, true, None)).collect();
+    house.create("t", columns, None, 1, 1);
+    house
+        .insert(
+            "INSERT INTO t VALUES (true, -7, -170141183460469231731687303715884105728, 1.1, 3, -0.5, '2015-09-12', \
+             '0099-01-02 03:04:05.000007', '\u{1F980}'), (NULL, NULL, NULL, NULL, 1.5e-7, 12345678901234567.899, NULL, NULL, '')",
+        )
+        .await
+        .unwrap();
+    let lines = house.ask("SELECT * FROM t ORDER BY c0 DESC").await;
+    let first = "1|-7|-170141183460469231731687303715884105728|1.1|3|-0.500|2015-09-12|0099-01-02 03:04:05.000007|\u{1F980}";
+    assert_eq!(lines[1], first);
+    assert_eq!(lines[2], "NULL|NULL|NULL|NULL|1.5e-07|12345678901234567.899|NULL|NULL|");
+    assert_eq!(house.one("SELECT c2 + 1 FROM t WHERE c1 = -7").await, "-170141183460469231731687303715884105727");
+    assert_eq!(house.one("SELECT avg(c1), sum(c5), max(c6) FROM t").await, "-7|12345678901234567.399|2015-09-12");
+    assert_eq!(house.one("SELECT [1, 2], ['a\"b', NULL]").await, "[1,2]|[\"a\\\"b\",null]");
+}
+
+#[tokio::test]
+async fn information_schema_answers() {
+    let mut house = House::new();
+    house.create("T1", vec![column("Aa", DataType::Int, false, Some("5"))], None, 0, 2);
+    let sql = "SELECT COLUMN_NAME, column_type, IS_NULLABLE, COLUMN_DEFAULT FROM INFORMATION_SCHEMA.COLUMNS \
+               WHERE table_schema = database() AND table_name = 'T1'";
+    assert_eq!(house.ask(sql).await, ["COLUMN_NAME|column_type|IS_NULLABLE|COLUMN_DEFAULT", "Aa|int(11)|NO|5"]);
+    assert_eq!(house.plan(sql).await.unwrap().placement, Placement::Local);
+    let sql = "SELECT distinct schema_name FROM default_catalog.information_schema.schemata ORDER BY 1";
+    assert_eq!(house.ask(sql).await[1..], ["db", "information_schema"]);
+    for table in information_schema_tables() {
+        house.ask(&format!("SELECT * FROM information_schema.{table}")).await;
+    }
+}

@@ -1,0 +1,292 @@
+//! A small house to ask: one LOCAL volume, one database `db`, an engine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use futures::{StreamExt, TryStreamExt};
+use runtime_sql::Statement;
+use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, TableDraft, VolumeDraft};
+use storage_model::{
+    Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, Incarnation, KeyModel,
+    PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, UnixMillis, Value, VolumeType,
+};
+use storage_tablet::{TargetPartition, WriteSpec};
+use storage_volume::Volume;
+
+use crate::*;
+
+/// 2015-09-12 10:20:30.456 UTC.
+pub(super) const NOW: u64 = 1_442_053_230_456;
+
+pub(super) struct House {
+    catalog: Catalog,
+    engine: Engine,
+    pub database: Option<String>,
+    pub parallelism: usize,
+    txn: u64,
+    _directory: tempfile::TempDir,
+}
+
+struct Some5;
+
+impl Variables for Some5 {
+    fn system(&self, name: &str, global: bool) -> Option<Constant> {
+        match name {
+            "autocommit" => Some(Constant::Integer(1)),
+            "version_comment" => Some(Constant::Text("Starkeep".into())),
+            "time_zone" if global => Some(Constant::Text("SYSTEM".into())),
+            _ => None,
+        }
+    }
+
+    fn user(&self, name: &str) -> Constant {
+        if name == "five" { Constant::Integer(5) } else { Constant::Null }
+    }
+}
+
+pub(super) fn column(name: &str, data_type: DataType, nullable: bool, default: Option<&str>) -> Column {
+    Column {
+        id: ColumnId(0),
+        name: name.into(),
+        data_type,
+        nullable,
+        key: false,
+        default: default.map(|text| DefaultValue::Literal(text.into())),
+        comment: String::new(),
+    }
+}
+
+impl House {
+    pub fn new() -> House {
+        let directory = tempfile::tempdir().unwrap();
+        let identity = ClusterIdentity {
+            cluster_id: ClusterId(1),
+            token: "t".into(),
+            service_id: ServiceId("service".into()),
+            incarnation: Incarnation("0123456789abcdef0123456789abcdef".into()),
+            epoch: Epoch(1),
+        };
+        let options = EngineOptions {
+            memory_bytes: 256 << 20,
+            spill_directory: Some(directory.path().join("spill")),
+            parallelism: 2,
+        };
+        let location = format!("file://{}/data", directory.path().display());
+        std::fs::create_dir_all(directory.path().join("data")).unwrap();
+        let mut house = House {
+            catalog: Catalog::genesis(identity, UnixMillis(NOW)),
+            engine: Engine::new(options, volume_opener()).unwrap(),
+            database: Some("db".into()),
+            parallelism: 2,
+            txn: 0,
+            _directory: directory,
+        };
+        house.apply(Command::CreateVolume {
+            draft: VolumeDraft {
+                name: "v".into(),
+                volume_type: VolumeType::Local,
+                location,
+                comment: String::new(),
+                enabled: true,
+                properties: BTreeMap::new(),
+            },
+            if_not_exists: false,
+        });
+        house.apply(Command::SetDefaultVolume { name: "v".into() });
+        house.apply(Command::CreateDatabase { name: "db".into(), volume: None, if_not_exists: false });
+        house.apply(Command::LeaseTxns { count: 1000 });
+        house
+    }
+
+    fn apply(&mut self, command: Command) {
+        let envelope = Envelope { proposed_at: UnixMillis(NOW), command };
+        self.catalog.apply(&envelope).unwrap_or_else(|e| panic!("{e}: {envelope:?}"));
+    }
+
+    /// Columns by position: the first `keys` are keys, partitioned by day ranges of one column, hashed by another.
+    pub fn create(&mut self, name: &str, mut columns: Vec<Column>, by_day: Option<(usize, &[i32])>, hash: usize, buckets: u32) {
+        for (at, column) in columns.iter_mut().enumerate() {
+            column.id = ColumnId(at as u64 + 1);
+            column.key = at == 0;
+        }
+        let id = |at: usize| ColumnId(at as u64 + 1);
+        let (partitioning, partitions) = match by_day {
+            None => {
+                let only = PartitionDraft { name: name.into(), range: PartitionRange::everything(), buckets };
+                (Partitioning::Unpartitioned, vec![only])
+            }
+            Some((at, days)) => {
+                let bound = |day: &i32| match columns[at].data_type {
+                    DataType::Date => Bound::At(vec![Value::Date(*day)]),
+                    DataType::DateTime => Bound::At(vec![Value::DateTime(i64::from(*day) * 86_400_000_000)]),
+                    _ => Bound::At(vec![Value::Integer((*day).into())]),
+                };
+                let mut lower = Bound::Min;
+                let mut drafts = Vec::new();
+                for day in days {
+                    let range = PartitionRange { lower, upper: bound(day) };
+                    lower = bound(day);
+                    drafts.push(PartitionDraft { name: format!("p{day}"), range, buckets });
+                }
+                (Partitioning::Range { columns: vec![id(at)] }, drafts)
+            }
+        };
+        let draft = TableDraft {
+            name: name.into(),
+            columns,
+            model: KeyModel::Duplicate,
+            partitioning,
+            distribution: Distribution::Hash { columns: vec![id(hash)] },
+            buckets_given: Some(buckets),
+            volume: None,
+            comment: String::new(),
+            properties: BTreeMap::new(),
+            partitions,
+        };
+        self.apply(Command::CreateTable { database: "db".into(), draft, if_not_exists: false });
+    }
+
+    pub fn context(&self) -> PlanContext {
+        let mut session = SessionFacts::internal(NOW);
+        session.connection_id = 7;
+        session.variables = Arc::new(Some5);
+        PlanContext {
+            catalog: Arc::new(self.catalog.clone()),
+            service_id: ServiceId("service".into()),
+            database: self.database.clone(),
+            session,
+            virtual_tables: Arc::new(NoVirtualTables),
+            parallelism: self.parallelism,
+        }
+    }
+
+    pub fn table(&self, name: &str) -> Arc<Table> {
+        let database = self.catalog.database_by_name("db").unwrap().id;
+        Arc::clone(self.catalog.table_by_name(database, name).unwrap())
+    }
+
+    fn volumes(&self) -> Vec<StorageVolume> {
+        self.catalog.volumes().map(|v| v.as_ref().clone()).collect()
+    }
+
+    /// Runs a plan where it belongs: what is not local goes through bytes.
+    pub async fn run(&self, planned: &Planned) -> Result<Vec<RecordBatch>, QueryError> {
+        let rows = match planned.placement {
+            Placement::Local => execute_local(planned)?,
+            Placement::Compute => self.engine.execute(&encode(planned)?, &self.volumes())?,
+        };
+        rows.try_collect().await
+    }
+
+    pub async fn plan(&self, sql: &str) -> Result<Planned, QueryError> {
+        match statement(sql) {
+            Statement::Query(query) => plan_query(&self.context(), &query).await,
+            other => panic!("not a query: {other:?}"),
+        }
+    }
+
+    /// The result as lines: labels, then rows, cells between bars.
+    pub async fn ask(&self, sql: &str) -> Vec<String> {
+        self.try_ask(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"))
+    }
+
+    pub async fn try_ask(&self, sql: &str) -> Result<Vec<String>, QueryError> {
+        let planned = self.plan(sql).await?;
+        let batches = self.run(&planned).await?;
+        let mut lines = vec![planned.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join("|")];
+        let mut out = Vec::new();
+        for batch in &batches {
+            let cells = Cells::new(batch);
+            assert_eq!(cells.columns(), planned.columns.len(), "{sql}");
+            for row in 0..cells.rows() {
+                out.clear();
+                for column in 0..cells.columns() {
+                    if column > 0 {
+                        out.push(b'|');
+                    }
+                    if !cells.write(column, row, &mut out) {
+                        out.extend_from_slice(b"NULL");
+                    }
+                }
+                lines.push(String::from_utf8(out.clone()).unwrap());
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The only row of a result.
+    pub async fn one(&self, sql: &str) -> String {
+        let lines = self.ask(sql).await;
+        assert_eq!(lines.len(), 2, "{sql}: {lines:?}");
+        lines[1].clone()
+    }
+
+    pub async fn error(&self, sql: &str) -> QueryError {
+        match self.try_ask(sql).await {
+            Ok(lines) => panic!("{sql}: {lines:?}"),
+            Err(error) => error,
+        }
+    }
+
+    /// Runs an INSERT to its end; the files of a load are shared by the buckets of a partition.
+    pub async fn insert(&mut self, sql: &str) -> Result<u64, QueryError> {
+        let Statement::Insert(insert) = statement(sql) else { panic!("not an insert: {sql}") };
+        let table = self.table(&insert.table.name);
+        let planned = plan_insert(&self.context(), &table, &insert).await?;
+        let batches = self.run(&planned).await?;
+        let schema = storage_tablet::arrow_schema(&table.schema);
+        let batches: Vec<_> = batches.iter().map(|b| conform(b, &schema)).collect::<Result<_, _>>()?;
+        self.txn += 1;
+        let target = |p: &Arc<storage_model::Partition>| TargetPartition {
+            id: p.id,
+            name: p.name.clone(),
+            range: p.range.clone(),
+            buckets: p.buckets,
+        };
+        let spec = WriteSpec {
+            table: table.as_ref().clone(),
+            partitions: self.catalog.partitions_of(&table).map(target).collect(),
+            volume: table.volume,
+            service_id: ServiceId("service".into()),
+            incarnation: Incarnation("0123456789abcdef0123456789abcdef".into()),
+            txn: TxnId(self.txn),
+            attempt: 0,
+            seed: 0,
+        };
+        let volume = Volume::open(&self.volumes()[0]).unwrap();
+        let stream = futures::stream::iter(batches).map(Ok::<_, std::io::Error>);
+        let written = storage_tablet::write(stream, &spec, &volume).await.map_err(|e| QueryError::invalid(e.to_string()))?;
+        self.apply(Command::CommitLoad { txn: TxnId(self.txn), table: table.id, label: None, files: written.files });
+        Ok(written.rows)
+    }
+}
+
+pub(super) fn statement(sql: &str) -> Statement {
+    let mut parsed = runtime_sql::parse(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    assert_eq!(parsed.len(), 1);
+    parsed.remove(0).statement
+}
+
+/// `wiki`: five days in three partitions, four buckets by user; two loads.
+pub(super) async fn wiki() -> House {
+    let mut house = House::new();
+    let columns = vec![
+        column("Event_Time", DataType::DateTime, true, None),
+        column("user", DataType::Varchar(32), true, Some("")),
+        column("delta", DataType::Int, true, Some("0")),
+    ];
+    // 2015-09-11, -12, -13.
+    house.create("wiki", columns, Some((0, &[16_689, 16_690, 16_691])), 1, 4);
+    let rows = house
+        .insert(
+            "INSERT INTO wiki VALUES \
+             ('2015-09-10 01:00:00', 'ann', 1), ('2015-09-11 02:00:00', 'bob', 2), ('2015-09-11 03:00:00', 'cid', 3), \
+             ('2015-09-12 00:00:00', 'ann', 4), ('2015-09-12 23:59:59.5', 'eve', -5), (NULL, 'nul', NULL)",
+        )
+        .await
+        .unwrap();
+    assert_eq!(rows, 6);
+    house.insert("INSERT INTO wiki VALUES ('2015-09-12 08:00:00', 'bob', 6)").await.unwrap();
+    house
+}
