@@ -101,13 +101,16 @@ pub(crate) struct Cursor<'a> {
     pub hints: Vec<Hint>,
     /// `?` met since the statement began.
     pub placeholders: usize,
+    /// Tokens of the text that were handed to sqlparser.
+    pub delegated: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// On the first token.
     pub fn new(sql: &'a str) -> Self {
         let mut lexer = Lexer::new(sql);
-        let mut cursor = Cursor { current: lexer.next_token(), lexer, consumed: 0, hints: vec![], placeholders: 0 };
+        let mut cursor =
+            Cursor { current: lexer.next_token(), lexer, consumed: 0, hints: vec![], placeholders: 0, delegated: 0 };
         cursor.skip_hints();
         cursor
     }

@@ -15,8 +15,10 @@ use crate::lexer::{Kind, Token};
 use crate::normalise;
 use crate::shape::Shape;
 
-/// StarRocks' `parse_tokens_limit`.
-const TOKEN_LIMIT: usize = 3_500_000;
+/// Tokens of one text that become syntax trees; plain rows of INSERT ... VALUES do not. A token takes some 100 bytes and
+/// its node up to 500, so this bounds what a text of any length can cost. StarRocks' `parse_tokens_limit` is 3.5 million,
+/// but its trees end at 10,000 children.
+const TOKEN_LIMIT: usize = 1_000_000;
 /// How deep sqlparser may recurse: about the number of nested parentheses.
 const RECURSION_LIMIT: usize = 128;
 
@@ -71,8 +73,13 @@ fn convert(cursor: &mut Cursor<'_>, stop: &dyn Fn(&Token<'_>) -> bool) -> Parse<
         if shape.depth() == 0 && !behind_period && (stop(&token) || token.is_symbol(")")) {
             break;
         }
-        if tokens.len() >= TOKEN_LIMIT {
-            return Err(error_at(token, format!("the statement has more than {TOKEN_LIMIT} tokens")));
+        cursor.delegated += 1;
+        if cursor.delegated > TOKEN_LIMIT {
+            return Err(error_at(token, format!("the text has more than {TOKEN_LIMIT} tokens in expressions")));
+        }
+        if token.is_symbol("[") && hint_follows(&tokens) {
+            skip_bracket_hint(cursor)?;
+            continue;
         }
         shape.admit(&token).map_err(|message| error_at(token, message.to_owned()))?;
         let start = Location::new(token.line.into(), u64::from(token.column) + 1);
@@ -86,6 +93,26 @@ fn convert(cursor: &mut Cursor<'_>, stop: &dyn Fn(&Token<'_>) -> bool) -> Parse<
         tokens.push(TokenWithSpan::new(converted, Span::new(start, end)));
     }
     Ok(tokens)
+}
+
+/// Whether a bracket here is advice to StarRocks' optimizer: `JOIN [broadcast] t`, `OVER ([skewed] PARTITION BY a)`.
+fn hint_follows(tokens: &[TokenWithSpan]) -> bool {
+    let is = |token: &TokenWithSpan, keyword| matches!(&token.token, Ast::Word(word) if word.keyword == keyword);
+    match tokens {
+        [.., over, paren] if paren.token == Ast::LParen => is(over, Keyword::OVER),
+        [.., last] => is(last, Keyword::JOIN),
+        [] => false,
+    }
+}
+
+fn skip_bracket_hint(cursor: &mut Cursor<'_>) -> Parse<()> {
+    while !cursor.take_symbol("]") {
+        if cursor.at_end() || matches!(cursor.current().kind, Kind::Invalid(_)) {
+            return Err(cursor.unexpected("']'"));
+        }
+        cursor.advance();
+    }
+    Ok(())
 }
 
 /// `_utf8mb4'x'` and `BINARY 'x'` mean `'x'` to us.

@@ -140,10 +140,6 @@ impl Dialect for StarRocksDialect {
         FORMS.contains(&kw) || PREFIXES.contains(&kw) || kw == Keyword::STRUCT
     }
 
-    fn supports_string_literal_concatenation(&self) -> bool {
-        true
-    }
-
     fn ignores_wildcard_escapes(&self) -> bool {
         true
     }

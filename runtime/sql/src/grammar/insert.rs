@@ -59,9 +59,9 @@ fn clause(cursor: &mut Cursor<'_>, insert: &mut Insert) -> Parse<bool> {
     if insert.label.is_none() && at_label(cursor) {
         cursor.expect_all(&["WITH", "LABEL"])?;
         insert.label = Some(cursor.identifier_or_text()?);
-    } else if !insert.by_name && insert.columns.is_none() && cursor.take_all(&["BY", "NAME"]) {
+    } else if !insert.by_name && cursor.take_all(&["BY", "NAME"]) {
         insert.by_name = true;
-    } else if !insert.by_name && insert.columns.is_none() && cursor.at_symbol("(") && !at_nested_query(cursor) {
+    } else if insert.columns.is_none() && cursor.at_symbol("(") && !at_nested_query(cursor) {
         insert.columns = Some(cursor.parenthesised(Cursor::identifier)?);
     } else {
         return Ok(false);

@@ -32,10 +32,11 @@ fn other(cursor: &mut Cursor<'_>) -> Parse<PartitionClause> {
         }
         match cursor.current().kind {
             Kind::Invalid(_) => break,
-            _ if cursor.at_symbol("(") => open += 1,
-            _ if cursor.at_symbol(")") && open == 0 => break,
-            _ if cursor.at_symbol(")") => open -= 1,
-            _ => {}
+            // A range opens with a bracket and closes with a parenthesis.
+            _ if cursor.at_symbol("(") || cursor.at_symbol("[") => open += 1,
+            _ if !cursor.at_symbol(")") && !cursor.at_symbol("]") => {}
+            _ if open == 0 => break,
+            _ => open -= 1,
         }
         cursor.advance();
     }

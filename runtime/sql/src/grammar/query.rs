@@ -13,12 +13,37 @@ pub(super) fn begins(cursor: &Cursor<'_>) -> bool {
 
 /// A query as a statement.
 pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
+    if cursor.at("WITH")
+        && let Some(verb) = verb_behind_with(cursor)
+    {
+        cursor.skip_statement()?;
+        return Ok(Statement::Unsupported { what: format!("WITH ... {verb}") });
+    }
     let query = delegate::query(cursor)?;
     if cursor.at_all(&["INTO", "OUTFILE"]) {
         cursor.skip_statement()?;
         return Ok(Statement::Unsupported { what: "SELECT INTO OUTFILE".to_owned() });
     }
     Ok(Statement::Query(query))
+}
+
+/// UPDATE or DELETE behind common table expressions.
+fn verb_behind_with(cursor: &mut Cursor<'_>) -> Option<&'static str> {
+    const VERBS: [&str; 5] = ["SELECT", "VALUES", "INSERT", "UPDATE", "DELETE"];
+    let start = cursor.mark();
+    let mut open = 0usize;
+    let mut verb = None;
+    while verb.is_none() && !cursor.at_end() && !matches!(cursor.current().kind, Kind::Invalid(_)) {
+        match cursor.current().source {
+            "(" => open += 1,
+            ")" => open = open.saturating_sub(1),
+            _ if open == 0 => verb = VERBS.into_iter().find(|v| cursor.at(v)),
+            _ => {}
+        }
+        cursor.advance();
+    }
+    cursor.reset(start);
+    verb.filter(|v| matches!(*v, "UPDATE" | "DELETE"))
 }
 
 /// `EXPLAIN [level] query`, `DESC table`, `DESC STORAGE VOLUME name`.

@@ -217,6 +217,10 @@ fn tables_carry_their_clauses_in_one_order() {
         ("PARTITION BY LIST (a) (PARTITION p VALUES IN ('x'))", "LIST (a) (PARTITION p VALUES IN ('x'))"),
         ("PARTITION BY RANGE (f(a)) () PROPERTIES ('a' = 'b')", "RANGE (f(a)) ()"),
         ("PARTITION BY (a, b)", "(a, b)"),
+        (
+            "PARTITION BY RANGE (f(a)) (PARTITION p VALUES [('1'), ('2'))) DISTRIBUTED BY RANDOM",
+            "RANGE (f(a)) (PARTITION p VALUES [('1'), ('2')))",
+        ),
     ] {
         let table = table(&format!("create table t (a int) {clause}"));
         assert_eq!(table.partition, PartitionClause::Other(text.into()));
@@ -279,6 +283,7 @@ fn inserts_carry_their_clauses() {
     assert_eq!(full.label.as_deref(), Some("l1"));
     assert_eq!(insert("insert into t with label `l` (a) values (1)").columns.unwrap().len(), 1);
     assert!(insert("insert into t by name select 1 as a").by_name);
+    assert!(insert("insert into t (a) by name select 1 as a").columns.is_some());
     for sql in [
         "insert into t (select 1)",
         "insert into t ((select 1) union (select 2))",
@@ -293,7 +298,7 @@ fn inserts_carry_their_clauses() {
 #[test]
 fn values_are_packed_and_come_back() {
     let insert = insert(
-        r#"insert into t values (1, -2, +3.5e1, 'it''s', "a\n", null, TRUE, false, default, now(), 1 + 1, 'a' 'b', x'00', (5)), (-(1))"#,
+        r#"insert into t values (1, -2, +3.5e1, 'it''s', "a\n", null, TRUE, false, default, now(), 1 + 1, concat('a', 'b'), x'00', (5)), (-(1))"#,
     );
     let InsertSource::Values(rows) = insert.source else { panic!() };
     assert_eq!(rows.width(), Err((1, 1)));
@@ -321,7 +326,7 @@ fn values_are_packed_and_come_back() {
             "DEFAULT",
             "expression now()",
             "expression 1 + 1",
-            "expression 'ab'",
+            "expression concat('a', 'b')",
             "expression X'00'",
             "expression (5)"
         ]

@@ -202,6 +202,16 @@ fn many_rows_are_parsed_in_little_memory() {
     assert!(rows.memory_size() < 2 * sql.len(), "{} for {}", rows.memory_size(), sql.len());
 }
 
+/// Each expression of a row is a tree: they have a common limit, over all statements of a text.
+#[test]
+fn many_expressions_are_refused() {
+    let rows = |count: usize| format!("insert into t values {}(1)", "(now()),".repeat(count));
+    assert!(parse(&rows(50_000)).is_ok());
+    assert!(message(&rows(400_000)).contains("tokens in expressions"));
+    let text = format!("select 1{};", ", 1".repeat(300_000)).repeat(2);
+    assert!(message(&text).contains("tokens in expressions"));
+}
+
 #[test]
 fn many_statements_are_refused() {
     assert_eq!(parse(&"begin;".repeat(1000)).unwrap().len(), 1000);
