@@ -1,1 +1,1 @@
-//! tests
+//! The kit of the suites.

@@ -1,0 +1,234 @@
+//! What the samples say: one of every command, and the catalog that they make. Append only; the bytes are frozen.
+
+use std::collections::BTreeMap;
+
+use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, TableDraft, VolumeDraft, image};
+use storage_model::file::WrittenRun;
+use storage_model::snapshot::JobEvent;
+use storage_model::{
+    Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, FileId, Frontend, FrontendRole,
+    Incarnation, JobId, KeyModel, NodeId, PartitionId, PartitionRange, Partitioning, Revision, ServiceId, SnapshotKind,
+    TableId, TxnId, UnixMillis, Value, VolumeId, VolumeType, WrittenFile,
+};
+use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
+
+const START: u64 = 1_739_857_978_127;
+
+fn text(t: &str) -> String {
+    t.to_owned()
+}
+
+fn column(name: &str, data_type: DataType, key: bool, default: Option<DefaultValue>) -> Column {
+    let comment = format!("the {name}");
+    Column { id: ColumnId(0), name: text(name), data_type, nullable: !key, key, default, comment }
+}
+
+fn columns() -> Vec<Column> {
+    let zero = || Some(DefaultValue::Literal(text("0")));
+    vec![
+        column("event_time", DataType::DateTime, true, None),
+        column("channel", DataType::Varchar(32), true, Some(DefaultValue::Literal(String::new()))),
+        column("n", DataType::BigInt, false, zero()),
+        column("tiny", DataType::TinyInt, false, zero()),
+        column("small", DataType::SmallInt, false, zero()),
+        column("medium", DataType::Int, false, Some(DefaultValue::Null)),
+        column("large", DataType::LargeInt, false, None),
+        column("flag", DataType::Boolean, false, None),
+        column("single", DataType::Float, false, None),
+        column("double", DataType::Double, false, None),
+        column("amount", DataType::Decimal { precision: 10, scale: 2 }, false, None),
+        column("day", DataType::Date, false, None),
+        column("code", DataType::Char(3), false, None),
+        column("seen", DataType::DateTime, false, Some(DefaultValue::CurrentTimestamp)),
+    ]
+}
+
+fn at(micros: i64) -> Bound {
+    Bound::At(vec![Value::DateTime(micros)])
+}
+
+fn partition(name: &str, lower: Bound, upper: Bound) -> PartitionDraft {
+    PartitionDraft { name: text(name), range: PartitionRange { lower, upper }, buckets: 3 }
+}
+
+fn edits() -> TableDraft {
+    TableDraft {
+        name: text("edits"),
+        columns: columns(),
+        model: KeyModel::Duplicate,
+        partitioning: Partitioning::Range { columns: vec![ColumnId(1)] },
+        distribution: Distribution::Hash { columns: vec![ColumnId(2)] },
+        buckets_given: Some(3),
+        volume: None,
+        comment: text("wiki edits"),
+        properties: [(text("replication_num"), text("1"))].into(),
+        partitions: vec![partition("p06", Bound::Min, at(1_442_037_600_000_000))],
+    }
+}
+
+fn notes(name: &str) -> TableDraft {
+    TableDraft {
+        name: text(name),
+        partitioning: Partitioning::Unpartitioned,
+        distribution: Distribution::Random,
+        buckets_given: None,
+        volume: Some(text("main")),
+        partitions: vec![partition(name, Bound::Min, Bound::Max)],
+        ..edits()
+    }
+}
+
+fn volume(name: &str, volume_type: VolumeType, location: &str, properties: &[(&str, &str)]) -> VolumeDraft {
+    let properties = properties.iter().map(|(k, v)| (text(k), text(v))).collect();
+    VolumeDraft {
+        name: text(name),
+        volume_type,
+        location: text(location),
+        comment: text("c"),
+        enabled: true,
+        properties,
+    }
+}
+
+fn written(partition: u64, object: &str) -> WrittenFile {
+    let run = |bucket, rows| WrittenRun { bucket, first_row_group: bucket, row_groups: 2, start: 4, end: 1000, rows };
+    WrittenFile {
+        partition: PartitionId(partition),
+        volume: VolumeId(10_001),
+        object: text(object),
+        size: 1234,
+        sha256: "ab".repeat(32),
+        runs: vec![run(0, 5), run(2, 7)],
+    }
+}
+
+fn frontend() -> Frontend {
+    Frontend {
+        id: NodeId(1),
+        name: text("127.0.0.1_9010_1739857978127"),
+        role: FrontendRole::Follower,
+        host: text("127.0.0.1"),
+        edit_log_port: 9010,
+        http_port: 8030,
+        query_port: 9030,
+        rpc_port: 9020,
+    }
+}
+
+fn event(job: u64, event: JobEvent) -> Command {
+    Command::SnapshotEvent { job: JobId(job), event, detail: text("detail") }
+}
+
+fn begin(name: &str) -> Command {
+    let (kind, volume, comment) = (SnapshotKind::Automated, VolumeId(10_001), text("why"));
+    Command::BeginSnapshot { kind, name: text(name), volume, comment, max_history: 100 }
+}
+
+/// One of every command at least, in an order in which most are taken; a second apart.
+pub fn commands() -> Vec<(UnixMillis, Command)> {
+    let (shop, edits_name, none) = (text("shop"), text("edits"), BTreeMap::new());
+    let secrets = [("aws.s3.region", "eu-west-1"), ("aws.s3.secret_key", "hush")];
+    let commands = vec![
+        Command::CreateVolume { draft: volume("main", VolumeType::Local, "file:///data", &[]), if_not_exists: false },
+        Command::CreateVolume { draft: volume("vault", VolumeType::S3, "s3://b/p", &secrets), if_not_exists: true },
+        Command::SetDefaultVolume { name: text("main") },
+        Command::EnsureBuiltinVolume { draft: volume("builtin_storage_volume", VolumeType::S3, "s3://x", &[]) },
+        Command::AlterVolume { name: text("vault"), comment: Some(text("new")), enabled: Some(true), properties: none },
+        Command::RegisterFrontend { frontend: frontend() },
+        Command::AddComputeNode { host: text("10.0.0.3"), heartbeat_port: 9050 },
+        Command::AddComputeNode { host: text("10.0.0.4"), heartbeat_port: 9050 },
+        Command::DropComputeNode { host: text("10.0.0.4"), heartbeat_port: 9050 },
+        Command::CreateDatabase { name: shop.clone(), volume: Some(text("main")), if_not_exists: false },
+        Command::CreateTable { database: shop.clone(), draft: edits(), if_not_exists: false },
+        Command::AddPartition {
+            database: shop.clone(),
+            table: edits_name.clone(),
+            draft: partition("p12", at(1_442_037_600_000_000), at(1_442_059_200_000_000)),
+            if_not_exists: false,
+        },
+        Command::CreateTable { database: shop.clone(), draft: notes("notes"), if_not_exists: false },
+        Command::CreateTable { database: shop.clone(), draft: notes("gone"), if_not_exists: false },
+        Command::LeaseTxns { count: 100 },
+        Command::CommitLoad {
+            txn: TxnId(1),
+            table: TableId(10_007),
+            label: Some(text("monday")),
+            files: vec![written(10_008, "o1"), written(10_009, "o2")],
+        },
+        Command::CommitLoad { txn: TxnId(2), table: TableId(10_010), label: None, files: vec![written(10_011, "o3")] },
+        Command::EnableSnapshots { volume: Some(text("main")), interval_seconds: Some(600) },
+        Command::AlterSnapshots { volume: None, interval_seconds: Some(1800) },
+        begin("automated_cluster_snapshot_1739857978127"),
+        event(10_017, JobEvent::Cut),
+        event(10_017, JobEvent::Recut),
+        event(10_017, JobEvent::Uploaded { cut: Revision(22), sha256: "cd".repeat(32), bytes: 4096 }),
+        Command::TruncateTable { database: shop.clone(), table: edits_name.clone(), partitions: vec![text("p06")] },
+        Command::DropPartition {
+            database: shop.clone(),
+            table: edits_name,
+            partition: text("p12"),
+            if_exists: false,
+            force: false,
+        },
+        Command::DropTable { database: shop, table: text("gone"), if_exists: false, force: false },
+        Command::Condemn { files: vec![FileId(10_014)], oldest_read: Revision(24), grace_millis: 1000 },
+        Command::Forget { files: vec![FileId(10_014)] },
+        Command::EraseTrash { older_than_millis: 86_400_000 },
+        begin("automated_cluster_snapshot_1739857999999"),
+        event(10_021, JobEvent::Failed { cause: text("put: 403 Forbidden") }),
+        event(10_017, JobEvent::Retire),
+        event(10_017, JobEvent::Deleted),
+        Command::SetConfig { key: text("lake_autovacuum_grace_period_minutes"), value: text("5") },
+        Command::FinishRestore,
+        Command::DisableSnapshots,
+        Command::CreateDatabase { name: text("old"), volume: None, if_not_exists: true },
+        Command::DropDatabase { name: text("old"), if_exists: true, force: true },
+        Command::DropVolume { name: text("vault_of_old"), if_exists: true },
+    ];
+    (1..).map(|n| UnixMillis(START + n * 1000)).zip(commands).collect()
+}
+
+pub fn catalog() -> Catalog {
+    let identity = ClusterIdentity {
+        cluster_id: ClusterId(1_234_567),
+        token: text("3c9a"),
+        service_id: ServiceId(text("f7265e80-631c-44d3-a8ac-cf7cdc7adec8")),
+        incarnation: Incarnation("0123456789abcdef".repeat(2)),
+        epoch: Epoch(3),
+    };
+    let mut catalog = Catalog::genesis(identity, UnixMillis(START));
+    let mut refused = Vec::new();
+    for (proposed_at, command) in commands() {
+        let name = command.name();
+        if let Err(why) = catalog.apply(&Envelope { proposed_at, command }) {
+            refused.push(format!("{name}: {why}"));
+        }
+    }
+    assert_eq!(refused, ["FinishRestore: no restore is in progress"], "the sample has to be worth something");
+    catalog
+}
+
+/// The manifest of that catalog. Its sections are named by what they hold, so that a new zstd does not move a frozen byte.
+pub fn manifest() -> Manifest {
+    let catalog = catalog();
+    let section = |(n, section): (usize, image::Section)| SectionEntry {
+        path: format!("meta/image/s/sections/{n}"),
+        kind: section.kind,
+        size: n as u64,
+        sha256: "ef".repeat(32),
+    };
+    let sections =
+        image::encode(&catalog, image::Secrets::Omit).unwrap().into_iter().enumerate().map(section).collect();
+    let facts = Facts {
+        product_version: text("0.1.0"),
+        name: text("s"),
+        kind: SnapshotKind::Manual,
+        comment: text("before the move"),
+        created_at: UnixMillis(START),
+        finished_at: None,
+        raft_term: 7,
+        predecessor: None,
+        voided_cuts: Vec::new(),
+    };
+    Manifest::describe(&catalog, &facts, sections)
+}

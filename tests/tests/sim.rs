@@ -1,0 +1,66 @@
+//! A seeded simulation of the catalog against a model that was written from the specification alone: random commands,
+//! loads that come too late, queries that run on, snapshots whose leader dies anywhere, garbage that is really deleted,
+//! images in the middle, restores from whatever is restorable. After every step every named invariant is checked.
+//!
+//! `STARKEEP_SIM_SEED=n` repeats one seed, `STARKEEP_SIM_STEPS=n` makes each run longer, `STARKEEP_SIM_RUNS=n` makes more.
+
+mod gc;
+mod invariants;
+mod loads;
+mod model;
+mod schema;
+mod snapshots;
+mod store;
+mod world;
+
+use world::World;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn run(seed: u64, steps: u64) -> World {
+    let mut world = World::new(seed);
+    for step in 0..steps {
+        let what = world.step();
+        if let Err(broken) = invariants::check(&world) {
+            let last: Vec<_> = world.history.iter().rev().take(25).rev().cloned().collect();
+            panic!("seed {seed}, step {step} ({what}): {broken}\nthe last steps:\n  {}", last.join("\n  "));
+        }
+    }
+    world
+}
+
+#[test]
+fn the_catalog_does_what_the_model_says() {
+    let steps = number("STARKEEP_SIM_STEPS").unwrap_or(400);
+    let runs = number("STARKEEP_SIM_RUNS").unwrap_or(24);
+    let seeds: Vec<u64> = match number("STARKEEP_SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => {
+            // Half of them are the same every time, half are new.
+            let fresh = rand::random::<u32>();
+            (1..=runs / 2).chain((0..runs - runs / 2).map(|n| u64::from(fresh) + n)).collect()
+        }
+    };
+    println!("sim: seeds {seeds:?}, {steps} steps each (STARKEEP_SIM_SEED=n repeats one)");
+    let alone = seeds.len() == 1;
+    let mut done = world::Tally::default();
+    for seed in seeds {
+        done.add(&run(seed, steps).tally);
+    }
+    println!("sim: {done:?}");
+    // A simulation in which nothing happens proves nothing.
+    if !alone && steps >= 400 && runs >= 24 {
+        let idle = done.idle();
+        assert!(idle.is_empty(), "these never happened: {idle:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    let (one, two) = (run(7, 150), run(7, 150));
+    assert_eq!(one.history, two.history);
+    let bytes = |world: &World| storage_catalog::image::to_bytes(&world.catalog).unwrap();
+    assert_eq!(bytes(&one), bytes(&two));
+}

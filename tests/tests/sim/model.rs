@@ -1,0 +1,171 @@
+//! What the catalog should be, in plain maps, written from the specification and not from the catalog. Things are known
+//! by their birth: a number that is never given twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use storage_model::JobState;
+
+/// Three days.
+const LABEL_MILLIS: u64 = 259_200_000;
+const DAY_MILLIS: u64 = 86_400_000;
+
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub revision: u64,
+    pub clock: u64,
+    pub births: u64,
+    pub databases: BTreeMap<String, Database>,
+    pub trash: Vec<Trash>,
+    pub files: BTreeMap<String, File>,
+    pub jobs: BTreeMap<u64, Job>,
+    pub labels: BTreeMap<(u64, String), u64>,
+    pub automation: bool,
+    pub careful_until: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Database {
+    pub birth: u64,
+    pub tables: BTreeMap<String, Table>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub birth: u64,
+    /// By the number at which their range begins.
+    pub partitions: BTreeMap<i64, Partition>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Partition {
+    pub birth: u64,
+    pub name: String,
+    pub upper: i64,
+    pub objects: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Trash {
+    pub dropped_at: u64,
+    pub objects: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct File {
+    pub rows: u64,
+    pub created: u64,
+    pub removed: Option<(u64, u64)>,
+    pub condemned: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub name: String,
+    pub automated: bool,
+    pub state: JobState,
+    pub cuts: Vec<u64>,
+    pub cut: Option<u64>,
+}
+
+impl Model {
+    pub fn birth(&mut self) -> u64 {
+        self.births += 1;
+        self.births
+    }
+
+    pub fn is_careful(&self) -> bool {
+        self.careful_until.is_some_and(|until| self.clock < until)
+    }
+
+    pub fn tables(&self) -> impl Iterator<Item = (&String, &String, &Table)> {
+        self.databases.iter().flat_map(|(db, d)| d.tables.iter().map(move |(name, t)| (db, name, t)))
+    }
+
+    pub fn table(&self, birth: u64) -> Option<(&Database, &Table)> {
+        self.databases.values().find_map(|d| Some((d, d.tables.values().find(|t| t.birth == birth)?)))
+    }
+
+    /// The last partition that held these is gone: their lives end now.
+    pub fn end_lives(&mut self, objects: impl IntoIterator<Item = String>) {
+        for object in objects {
+            let file = self.files.get_mut(&object).unwrap();
+            assert!(file.removed.is_none(), "{object} ends twice in the model");
+            file.removed = Some((self.revision, self.clock));
+        }
+    }
+
+    pub fn discard(&mut self, objects: BTreeSet<String>, force: bool) {
+        if force {
+            self.end_lives(objects);
+        } else {
+            self.trash.push(Trash { dropped_at: self.clock, objects });
+        }
+    }
+
+    /// Every pinned revision: cuts of running jobs, and the chosen cut until its objects are deleted.
+    pub fn pins(&self) -> BTreeSet<u64> {
+        let pins = |job: &Job| match job.state {
+            JobState::Snapshoting => job.cuts.clone(),
+            JobState::Finished | JobState::Expired => job.cut.into_iter().collect(),
+            _ => Vec::new(),
+        };
+        self.jobs.values().flat_map(pins).collect()
+    }
+
+    /// Whether GC may take the file.
+    pub fn is_garbage(&self, file: &File, oldest_read: u64, grace: u64) -> bool {
+        let Some((removed, when)) = file.removed else { return false };
+        let pinned = self.pins().iter().any(|pin| file.created <= *pin && *pin < removed);
+        !file.condemned && !pinned && oldest_read >= removed && self.clock - when >= grace
+    }
+
+    pub fn unfinished(&self) -> Option<(u64, &Job)> {
+        self.jobs.iter().find(|(_, j)| j.state.is_unfinished()).map(|(id, j)| (*id, j))
+    }
+
+    /// Whether the label is free; it is taken then.
+    pub fn take_label(&mut self, database: u64, label: &str) -> bool {
+        let now = self.clock;
+        self.labels.retain(|_, used| now - *used < LABEL_MILLIS);
+        match self.labels.contains_key(&(database, label.to_owned())) {
+            true => false,
+            false => self.labels.insert((database, label.to_owned()), now).is_none(),
+        }
+    }
+
+    /// At most `max` rows, the one about to begin among them; only those that are over go, the oldest first.
+    pub fn trim_jobs(&mut self, max: usize) {
+        while self.jobs.len() >= max {
+            let Some(oldest) = self.jobs.iter().find(|(_, j)| j.state.is_final()).map(|(id, _)| *id) else { return };
+            self.jobs.remove(&oldest);
+        }
+    }
+
+    /// An automated snapshot is restorable: those before it are no longer offered.
+    pub fn expire_before(&mut self, newest: u64) {
+        for (_, job) in self.jobs.range_mut(..newest) {
+            if job.automated && job.state == JobState::Finished {
+                job.state = JobState::Expired;
+            }
+        }
+    }
+
+    /// This model, frozen at its cut, becomes the model of the restored cluster.
+    pub fn restored(&self, name: &str, cut: u64, present: &BTreeSet<String>, now: u64) -> Model {
+        let mut next = self.clone();
+        next.revision += 1;
+        next.clock = next.clock.max(now);
+        next.careful_until = Some(next.clock + DAY_MILLIS);
+        for job in next.jobs.values_mut() {
+            if job.name == name {
+                job.state = JobState::Finished;
+                job.cut = Some(cut);
+            } else if job.state.is_unfinished() {
+                job.state = JobState::Error;
+            } else if !job.state.is_final() && !present.contains(&job.name) {
+                job.state = JobState::Deleted;
+            }
+        }
+        next
+    }
+}

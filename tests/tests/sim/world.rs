@@ -1,0 +1,246 @@
+//! The catalog, its model, the store, and who works on them: each step is one thing that one of them does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom;
+use rand::{Rng, SeedableRng};
+use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, Outcome, Rejection, VolumeDraft, image};
+use storage_model::{
+    ClusterId, Epoch, Incarnation, JobId, Revision, ServiceId, TableId, UnixMillis, VolumeId, VolumeType,
+};
+
+use super::loads::Load;
+use super::model::Model;
+use super::store::Store;
+
+const START: u64 = 1_739_857_978_000;
+
+pub struct World {
+    pub rng: StdRng,
+    pub catalog: Catalog,
+    pub model: Model,
+    pub store: Store,
+    /// Loads that are written and not committed.
+    pub loads: Vec<Load>,
+    pub queries: Vec<Query>,
+    /// Condemn commands on their way through the log.
+    pub delayed: Vec<Command>,
+    /// Views frozen at their cuts, as the leader holds them.
+    pub frozen: BTreeMap<u64, (Catalog, Model)>,
+    /// The catalog's ids of what the model knows by birth.
+    pub job_ids: BTreeMap<u64, JobId>,
+    pub table_ids: BTreeMap<u64, TableId>,
+    pub volume: VolumeId,
+    pub names: u64,
+    pub history: Vec<String>,
+    pub tally: Tally,
+    /// The revision before the last command, and how many commands were applied since.
+    pub last: (u64, u64),
+    /// Objects whose files were forgotten, in this timeline.
+    pub forgotten: BTreeSet<String>,
+    pub problem: Option<String>,
+}
+
+/// A query that reads the catalog as it was.
+pub struct Query {
+    pub revision: u64,
+    pub objects: BTreeSet<String>,
+}
+
+/// How often what happened.
+#[derive(Clone, Debug, Default)]
+pub struct Tally(pub BTreeMap<&'static str, u64>);
+
+/// What a run of the default length must have seen.
+const MUST_HAPPEN: &[&str] = &[
+    "commit",
+    "stale load",
+    "label refused",
+    "table dropped",
+    "truncate",
+    "condemned",
+    "forgotten",
+    "pinned file left",
+    "read file left",
+    "snapshot finished",
+    "snapshot failed",
+    "snapshot deleted",
+    "recut",
+    "restore",
+    "restore of an unfinished job",
+    "restore of an expired snapshot",
+    "careful refused",
+    "image round trip",
+    "erased",
+];
+
+impl Tally {
+    pub fn count(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    pub fn add(&mut self, other: &Tally) {
+        for (what, n) in &other.0 {
+            *self.0.entry(what).or_default() += n;
+        }
+    }
+
+    pub fn idle(&self) -> Vec<&'static str> {
+        MUST_HAPPEN.iter().filter(|what| !self.0.contains_key(**what)).copied().collect()
+    }
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let identity = ClusterIdentity {
+            cluster_id: ClusterId(seed),
+            token: "token".to_owned(),
+            service_id: ServiceId("service".to_owned()),
+            incarnation: Incarnation(format!("{seed:032x}")),
+            epoch: Epoch(1),
+        };
+        let mut world = World {
+            rng: StdRng::seed_from_u64(seed),
+            catalog: Catalog::genesis(identity, UnixMillis(START)),
+            model: Model { clock: START, ..Model::default() },
+            store: Store::default(),
+            loads: Vec::new(),
+            queries: Vec::new(),
+            delayed: Vec::new(),
+            frozen: BTreeMap::new(),
+            job_ids: BTreeMap::new(),
+            table_ids: BTreeMap::new(),
+            volume: VolumeId(0),
+            names: 0,
+            history: Vec::new(),
+            tally: Tally::default(),
+            last: (0, 0),
+            forgotten: BTreeSet::new(),
+            problem: None,
+        };
+        let draft = VolumeDraft {
+            name: "main".to_owned(),
+            volume_type: VolumeType::Local,
+            location: "file:///main".to_owned(),
+            comment: String::new(),
+            enabled: true,
+            properties: BTreeMap::new(),
+        };
+        let Ok(Outcome::Volume(volume)) = world.apply(Command::CreateVolume { draft, if_not_exists: false }) else {
+            panic!("the first volume was refused")
+        };
+        world.volume = volume;
+        world.apply(Command::SetDefaultVolume { name: "main".to_owned() }).unwrap();
+        world.create_database("d0");
+        world
+    }
+
+    /// One command through the log, at the model's clock.
+    pub fn apply(&mut self, command: Command) -> Result<Outcome, Rejection> {
+        let pause =
+            if self.chance(1, 200) { self.rng.random_range(0..90_000_000) } else { self.rng.random_range(0..5000) };
+        self.model.clock += pause;
+        self.model.revision += 1;
+        self.last.1 += 1;
+        self.history.push(format!("r{} {command:?}", self.model.revision));
+        let envelope = Envelope { proposed_at: UnixMillis(self.model.clock), command };
+        // What goes through the log is bytes.
+        let bytes = storage_catalog::codec::encode(storage_catalog::codec::ENVELOPE, &envelope).unwrap();
+        let envelope = storage_catalog::codec::decode(storage_catalog::codec::ENVELOPE, &bytes).unwrap();
+        let reply = self.catalog.apply(&envelope);
+        self.history.push(format!("   -> {reply:?}"));
+        reply
+    }
+
+    /// The catalog must do as the model says.
+    pub fn expect(&mut self, reply: &Result<Outcome, Rejection>, taken: bool) {
+        if reply.is_ok() != taken && self.problem.is_none() {
+            let wanted = if taken { "take" } else { "refuse" };
+            self.problem = Some(format!("the model says {wanted}, the catalog says {reply:?}"));
+        }
+    }
+
+    pub fn chance(&mut self, n: u32, of: u32) -> bool {
+        self.rng.random_ratio(n, of)
+    }
+
+    pub fn name(&mut self, prefix: &str) -> String {
+        self.names += 1;
+        format!("{prefix}{}", self.names)
+    }
+
+    pub fn step(&mut self) -> &'static str {
+        self.last = (self.catalog.revision().0, 0);
+        match self.rng.random_range(0..100) {
+            0..=2 => self.change_databases(),
+            3..=8 => self.make_table(),
+            9..=12 => self.drop_table(),
+            13..=17 => self.truncate(),
+            18..=21 => self.change_partitions(),
+            22..=32 => self.write_load(),
+            33..=47 => self.commit_load(),
+            48..=52 => self.begin_query(),
+            53..=57 => self.end_query(),
+            58..=64 => self.condemn(),
+            65..=71 => self.delete_and_forget(),
+            72..=73 => self.erase_trash(),
+            74..=94 => self.snapshot_step(),
+            95..=96 => self.image_round_trip(),
+            97 => self.finish_restore(),
+            98 => self.restore(),
+            _ => self.lease(),
+        }
+    }
+
+    fn lease(&mut self) -> &'static str {
+        let count = self.rng.random_range(1..100);
+        let reply = self.apply(Command::LeaseTxns { count });
+        self.expect(&reply, true);
+        "lease"
+    }
+
+    fn begin_query(&mut self) -> &'static str {
+        let live = self.model.tables().flat_map(|(_, _, t)| t.partitions.values()).flat_map(|p| &p.objects);
+        let query = Query { revision: self.model.revision, objects: live.cloned().collect() };
+        self.queries.push(query);
+        "begin query"
+    }
+
+    fn end_query(&mut self) -> &'static str {
+        if !self.queries.is_empty() {
+            let at = self.rng.random_range(0..self.queries.len());
+            self.queries.swap_remove(at);
+        }
+        "end query"
+    }
+
+    /// A node restarts from an image.
+    fn image_round_trip(&mut self) -> &'static str {
+        let bytes = image::to_bytes(&self.catalog).unwrap();
+        self.catalog = image::from_bytes(&bytes).unwrap();
+        if image::to_bytes(&self.catalog).unwrap() != bytes {
+            self.problem = Some("an image does not survive the round trip".to_owned());
+        }
+        self.tally.count("image round trip");
+        "image round trip"
+    }
+
+    fn finish_restore(&mut self) -> &'static str {
+        let reply = self.apply(Command::FinishRestore);
+        let taken = self.model.careful_until.take().is_some();
+        self.expect(&reply, taken);
+        "finish restore"
+    }
+
+    pub fn any_table(&mut self) -> Option<(String, String)> {
+        let chosen = self.model.tables().map(|(d, t, _)| (d.clone(), t.clone())).choose(&mut self.rng);
+        chosen
+    }
+
+    /// The oldest revision that a query reads, as the leader knows it when it decides.
+    pub fn oldest_read(&self) -> Revision {
+        let oldest = self.queries.iter().map(|q| q.revision).min();
+        Revision(oldest.unwrap_or(self.model.revision).min(self.model.revision))
+    }
+}
