@@ -1,1 +1,49 @@
-//! actors-front
+//! The edge of a frontend: one session per MySQL connection. Statements come in, messages and plans go out, rows come back.
+//! Nothing is decided here that outlives a connection: the catalog decides what changes, compute nodes touch the data.
+//!
+//! ```text
+//!  client ══ runtime_mysql ══ Session ── runtime_sql ──▶ Statement ── dispatch
+//!                                │                                     │
+//!            ddl, volumes, snapshot, system ──▶ Propose ──▶ metadata leader ──▶ catalog
+//!            show, information_schema ◀── catalog, nodes, variables, processlist
+//!            query, insert ──▶ runtime_query (plan) ──▶ workers ── Arrow Flight ──▶ compute node
+//! ```
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`front`] | what the node hands in; the server |
+//! | [`settings`] | the configuration as sessions see it |
+//! | `session`, `dispatch`, `prepared` | one connection: login, statements one by one, parameters |
+//! | `ddl` | databases, tables, partitions: from text to drafts |
+//! | `show`, `sheet` | SHOW, DESC, HELP: small tables of text |
+//! | `information_schema` | the virtual tables that only a frontend can fill |
+//! | `query`, `insert`, `workers` | what runs on compute nodes |
+//! | `volumes`, `snapshot`, `system` | administration |
+//! | `variables`, `processlist`, `privileges`, `names`, `errors` | one subject each |
+
+mod ddl;
+mod dispatch;
+mod errors;
+pub mod front;
+mod information_schema;
+mod insert;
+mod names;
+mod prepared;
+mod privileges;
+mod processlist;
+mod query;
+mod session;
+pub mod settings;
+mod sheet;
+mod show;
+mod snapshot;
+mod system;
+mod variables;
+mod volumes;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+pub use front::{COMPATIBLE_VERSION, Front, FrontFacts, RaftStatus, RaftStatusReader, serve};
+pub use settings::{ConfigRow, FrontSettings, SetFailure};

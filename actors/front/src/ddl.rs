@@ -1,0 +1,114 @@
+//! Databases, tables and partitions: a statement becomes a draft, checked here as far as text and types go; whether names
+//! are free and ranges disjoint is the catalog's to say.
+
+mod columns;
+mod partitions;
+mod properties;
+mod table;
+
+use runtime_mysql::MySqlError;
+use runtime_sql::statement::{AlterTableAction, Properties};
+use runtime_sql::{QualifiedName, Statement};
+use storage_catalog::Command;
+
+use crate::session::Session;
+use crate::{errors, names};
+
+pub(crate) use table::analyze;
+
+/// The longest name of a database, in characters.
+const LONGEST_DATABASE: usize = 256;
+/// The longest name of a table, a column or a partition.
+pub(crate) const LONGEST_NAME: usize = 1024;
+
+/// Runs one of the statements of this room.
+pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), MySqlError> {
+    let current = session.database.as_deref();
+    let command = match statement {
+        Statement::CreateDatabase { if_not_exists, catalog, name, properties } => {
+            names::check_catalog(catalog.as_deref())?;
+            if names::is_virtual(name) {
+                return if *if_not_exists { Ok(()) } else { Err(MySqlError::database_exists(name)) };
+            }
+            names::check_new("database", name, LONGEST_DATABASE)?;
+            let volume = properties::of_database(properties)?;
+            Command::CreateDatabase { name: name.clone(), volume, if_not_exists: *if_not_exists }
+        }
+        Statement::DropDatabase { if_exists, catalog, name, force } => {
+            names::check_catalog(catalog.as_deref())?;
+            if names::is_virtual(name) {
+                return Err(MySqlError::analyzing(format_args!(
+                    "database '{name}' is computed and can not be dropped"
+                )));
+            }
+            Command::DropDatabase { name: name.clone(), if_exists: *if_exists, force: *force }
+        }
+        Statement::CreateTable(create) => {
+            let database = names::writable_database(&create.name, current)?;
+            let draft = analyze(create, session.front().alive_nodes().len())?;
+            Command::CreateTable { database, draft, if_not_exists: create.if_not_exists }
+        }
+        Statement::DropTable { if_exists, name, force } => Command::DropTable {
+            database: names::writable_database(name, current)?,
+            table: name.name.clone(),
+            if_exists: *if_exists,
+            force: *force,
+        },
+        Statement::TruncateTable { name, partitions } => Command::TruncateTable {
+            database: names::writable_database(name, current)?,
+            table: name.name.clone(),
+            partitions: partitions.clone(),
+        },
+        Statement::AlterTable { name, action } => alter(session, name, action)?,
+        other => return Err(errors::unsupported(other.statement_kind())),
+    };
+    let frees = matches!(
+        command,
+        Command::DropDatabase { .. }
+            | Command::DropTable { .. }
+            | Command::TruncateTable { .. }
+            | Command::DropPartition { .. }
+    );
+    session.front().propose(command).await?;
+    if frees && let Err(lost) = session.front().collect.tell(actors_messages::collector::Collect) {
+        // It looks by itself in a while.
+        tracing::debug!(%lost, "the GC coordinator was not told of a drop");
+    }
+    Ok(())
+}
+
+fn alter(session: &Session, name: &QualifiedName, action: &AlterTableAction) -> Result<Command, MySqlError> {
+    let database = names::writable_database(name, session.database.as_deref())?;
+    let table = name.name.clone();
+    match action {
+        AlterTableAction::AddPartition { partition, distribution, properties } => {
+            properties::of_partition(properties)?;
+            let catalog = session.catalog();
+            let (_, found) = names::stored_table(&catalog, name, session.database.as_deref())?;
+            let alive = session.front().alive_nodes().len();
+            let draft = partitions::to_add(&catalog, &found, partition, distribution.as_ref(), alive)?;
+            Ok(Command::AddPartition { database, table, draft, if_not_exists: partition.if_not_exists })
+        }
+        AlterTableAction::AddPartitions { .. } => {
+            Err(errors::unsupported("ALTER TABLE ... ADD PARTITIONS START ... END ... EVERY"))
+        }
+        AlterTableAction::DropPartition { if_exists, name: partition, force } => Ok(Command::DropPartition {
+            database,
+            table,
+            partition: partition.clone(),
+            if_exists: *if_exists,
+            force: *force,
+        }),
+    }
+}
+
+/// `Unknown properties: {key=value}`, for the first that is in no list.
+pub(crate) fn check_properties(properties: &Properties, known: impl Fn(&str) -> bool) -> Result<(), MySqlError> {
+    match properties.iter().find(|(key, _)| !known(key)) {
+        Some((key, value)) => {
+            let shown = if storage_model::volume::is_secret(key) { "******" } else { value };
+            Err(MySqlError::analyzing(format_args!("Unknown properties: {{{key}={shown}}}")))
+        }
+        None => Ok(()),
+    }
+}

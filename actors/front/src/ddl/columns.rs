@@ -1,0 +1,239 @@
+//! The columns of CREATE TABLE: names, types, keys, defaults.
+
+use std::collections::HashSet;
+
+use runtime_mysql::MySqlError;
+use runtime_sql::statement::table::{ColumnDefault, ColumnDefinition, KeyClause, KeyKind};
+use storage_model::schema::MAX_VARCHAR_LENGTH;
+use storage_model::{Column, ColumnId, DataType, DefaultValue, Value};
+
+use super::LONGEST_NAME;
+use crate::{errors, names};
+
+/// How many columns, and bytes of them, a key has that nobody asked for.
+const DEFAULT_KEY_COLUMNS: usize = 3;
+const DEFAULT_KEY_BYTES: u32 = 36;
+
+/// The columns of a table with their ids, and which of them are its key.
+pub(super) fn columns(defined: &[ColumnDefinition], key: Option<&KeyClause>) -> Result<Vec<Column>, MySqlError> {
+    if defined.is_empty() {
+        return Err(MySqlError::analyzing("a table needs at least one column"));
+    }
+    let mut seen = HashSet::new();
+    for column in defined {
+        if !seen.insert(column.name.to_lowercase()) {
+            return Err(MySqlError::duplicate_column(&column.name));
+        }
+    }
+    let keys = key_columns(defined, key)?;
+    defined.iter().enumerate().map(|(at, definition)| column(at, definition, at < keys)).collect()
+}
+
+fn column(at: usize, definition: &ColumnDefinition, key: bool) -> Result<Column, MySqlError> {
+    let name = &definition.name;
+    names::check_new("column", name, LONGEST_NAME)?;
+    if let Some(aggregate) = &definition.aggregate {
+        return Err(errors::unsupported(format_args!("column '{name}': aggregation {aggregate}")));
+    }
+    if definition.auto_increment {
+        return Err(errors::unsupported(format_args!("column '{name}': AUTO_INCREMENT")));
+    }
+    check_type(name, definition.data_type)?;
+    if key && !definition.data_type.can_be_key() {
+        let data_type = definition.data_type;
+        return Err(MySqlError::analyzing(format_args!("Invalid data type of key column '{name}': '{data_type}'")));
+    }
+    let nullable = definition.nullable.unwrap_or(true);
+    Ok(Column {
+        id: ColumnId(at as u64 + 1),
+        name: name.clone(),
+        data_type: definition.data_type,
+        nullable,
+        key,
+        default: default(definition, nullable)?,
+        comment: definition.comment.clone().unwrap_or_default(),
+    })
+}
+
+fn check_type(name: &str, data_type: DataType) -> Result<(), MySqlError> {
+    let wrong = |why: String| Err(MySqlError::analyzing(format_args!("column '{name}': {why}")));
+    match data_type {
+        DataType::Char(length) if !(1..=255).contains(&length) => {
+            wrong(format!("the length of CHAR must be from 1 to 255, not {length}"))
+        }
+        DataType::Varchar(length) if !(1..=MAX_VARCHAR_LENGTH).contains(&length) => {
+            wrong(format!("the length of VARCHAR must be from 1 to {MAX_VARCHAR_LENGTH}, not {length}"))
+        }
+        DataType::Decimal { precision, scale } if !(1..=38).contains(&precision) || scale > precision => {
+            wrong(format!("DECIMAL({precision}, {scale}): precision must be from 1 to 38, scale from 0 to precision"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many of the first columns are the key.
+fn key_columns(defined: &[ColumnDefinition], clause: Option<&KeyClause>) -> Result<usize, MySqlError> {
+    let marked = defined.iter().filter(|c| c.key).count();
+    let Some(KeyClause { kind, columns }) = clause else {
+        return match marked {
+            0 => default_key(defined),
+            _ if defined.iter().take(marked).all(|c| c.key) => Ok(marked),
+            _ => Err(not_a_prefix()),
+        };
+    };
+    match kind {
+        KeyKind::Duplicate => {}
+        KeyKind::Aggregate => return Err(errors::unsupported("AGGREGATE KEY")),
+        KeyKind::Unique => return Err(errors::unsupported("UNIQUE KEY")),
+        KeyKind::Primary => return Err(errors::unsupported("PRIMARY KEY")),
+    }
+    let mut seen = HashSet::new();
+    for name in columns {
+        if !defined.iter().any(|c| c.name.eq_ignore_ascii_case(name)) {
+            return Err(MySqlError::analyzing(format_args!("Key column({name}) doesn't exist")));
+        }
+        if !seen.insert(name.to_lowercase()) {
+            return Err(MySqlError::duplicate_column(name));
+        }
+    }
+    let in_order = columns.iter().zip(defined).all(|(name, column)| column.name.eq_ignore_ascii_case(name));
+    if !in_order || columns.is_empty() || defined.iter().skip(columns.len()).any(|c| c.key) {
+        return Err(not_a_prefix());
+    }
+    Ok(columns.len())
+}
+
+fn not_a_prefix() -> MySqlError {
+    MySqlError::analyzing(
+        "Key columns must be the first few columns of the schema and the order of the key columns must be consistent with \
+         the order of the schema",
+    )
+}
+
+/// The first columns, three and 36 bytes at most; a VARCHAR ends them, a FLOAT or DOUBLE never belongs to them.
+fn default_key(defined: &[ColumnDefinition]) -> Result<usize, MySqlError> {
+    let (mut count, mut bytes) = (0, 0);
+    for column in defined {
+        bytes += key_bytes(column.data_type);
+        let full = count >= DEFAULT_KEY_COLUMNS || bytes > DEFAULT_KEY_BYTES;
+        // The first column is a key however long it is.
+        if !column.data_type.can_be_key() || (full && count > 0) {
+            break;
+        }
+        count += 1;
+        if matches!(column.data_type, DataType::Varchar(_)) {
+            break;
+        }
+    }
+    match count {
+        0 => Err(MySqlError::analyzing(
+            "Data type of first column cannot be FLOAT or DOUBLE: it is the key of the table",
+        )),
+        _ => Ok(count),
+    }
+}
+
+fn key_bytes(data_type: DataType) -> u32 {
+    match data_type {
+        DataType::Boolean | DataType::TinyInt => 1,
+        DataType::SmallInt => 2,
+        DataType::Int | DataType::Float => 4,
+        DataType::BigInt | DataType::Double | DataType::DateTime => 8,
+        DataType::Date => 3,
+        DataType::LargeInt | DataType::Decimal { .. } => 16,
+        DataType::Char(length) => length,
+        DataType::Varchar(_) => 20,
+    }
+}
+
+/// DEFAULT, checked against the type, so that no INSERT fails of it later.
+fn default(definition: &ColumnDefinition, nullable: bool) -> Result<Option<DefaultValue>, MySqlError> {
+    let name = &definition.name;
+    match &definition.default {
+        ColumnDefault::None => Ok(None),
+        ColumnDefault::Null if nullable => Ok(Some(DefaultValue::Null)),
+        ColumnDefault::Null => {
+            Err(MySqlError::analyzing(format_args!("Can not set null default value to non nullable column: {name}")))
+        }
+        ColumnDefault::CurrentTimestamp if definition.data_type == DataType::DateTime => {
+            Ok(Some(DefaultValue::CurrentTimestamp))
+        }
+        ColumnDefault::CurrentTimestamp => Err(MySqlError::analyzing(format_args!(
+            "Invalid default value for '{name}': CURRENT_TIMESTAMP is for DATETIME columns"
+        ))),
+        ColumnDefault::Expression(text) => {
+            Err(errors::unsupported(format_args!("column '{name}': the default value {text}")))
+        }
+        ColumnDefault::Literal(text) => match fits(text, definition.data_type) {
+            Ok(()) => Ok(Some(DefaultValue::Literal(text.clone()))),
+            Err(why) => Err(MySqlError::analyzing(format_args!("Invalid default value for '{name}': '{text}' {why}"))),
+        },
+    }
+}
+
+/// Whether a text can be stored in a column of this type.
+fn fits(text: &str, data_type: DataType) -> Result<(), String> {
+    let is = |fine: bool| if fine { Ok(()) } else { Err(format!("is no {data_type}")) };
+    match data_type {
+        DataType::Boolean => is(["true", "false", "0", "1"].iter().any(|known| text.eq_ignore_ascii_case(known))),
+        DataType::Float => is(text.trim().parse::<f32>().is_ok_and(f32::is_finite)),
+        DataType::Double => is(text.trim().parse::<f64>().is_ok_and(f64::is_finite)),
+        DataType::Decimal { precision, scale } => decimal_fits(text.trim(), precision, scale),
+        DataType::Char(length) | DataType::Varchar(length) => match text.len() {
+            bytes if bytes <= length as usize => Ok(()),
+            bytes => Err(format!("is too long: {bytes} bytes in {data_type}")),
+        },
+        _ => is(Value::parse(text, data_type).is_some()),
+    }
+}
+
+fn decimal_fits(text: &str, precision: u8, scale: u8) -> Result<(), String> {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
+        return Err(format!("is no decimal({precision}, {scale})"));
+    }
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    if whole.len() > usize::from(precision - scale) || fraction.len() > usize::from(scale) {
+        return Err(format!("does not fit decimal({precision}, {scale})"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_checked_by_type() {
+        let decimal = DataType::Decimal { precision: 5, scale: 2 };
+        for (text, data_type) in [
+            ("0", DataType::TinyInt),
+            ("-128", DataType::TinyInt),
+            ("true", DataType::Boolean),
+            ("1e3", DataType::Double),
+            ("-123.45", decimal),
+            ("000123.400", decimal),
+            ("2015-09-12", DataType::Date),
+            ("2015-09-12 06:00:00", DataType::DateTime),
+            ("", DataType::Varchar(1)),
+            ("äö", DataType::Char(4)),
+        ] {
+            assert_eq!(fits(text, data_type), Ok(()), "{text} {data_type}");
+        }
+        for (text, data_type) in [
+            ("128", DataType::TinyInt),
+            ("", DataType::Int),
+            ("yes", DataType::Boolean),
+            ("nan", DataType::Double),
+            ("1234.5", decimal),
+            ("1.234", decimal),
+            (".", decimal),
+            ("2015-02-29", DataType::Date),
+            ("äö", DataType::Char(3)),
+        ] {
+            assert!(fits(text, data_type).is_err(), "{text} {data_type}");
+        }
+    }
+}

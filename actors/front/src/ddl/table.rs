@@ -1,0 +1,104 @@
+//! CREATE TABLE: from what was written to a draft that the catalog can take.
+
+use runtime_mysql::MySqlError;
+use runtime_sql::statement::CreateTable;
+use runtime_sql::statement::table::DistributionClause;
+use storage_catalog::TableDraft;
+use storage_model::{Column, Distribution, KeyModel};
+
+use super::{LONGEST_NAME, columns, partitions, properties};
+use crate::{errors, names};
+
+/// The most buckets that a partition may be given.
+const MOST_BUCKETS: u32 = 1024;
+/// The most buckets that a partition gets unasked.
+const MOST_DEFAULT_BUCKETS: usize = 16;
+
+/// The draft of a table. `alive`: how many compute nodes there are to spread buckets over.
+pub(crate) fn analyze(create: &CreateTable, alive: usize) -> Result<TableDraft, MySqlError> {
+    names::check_new("table", &create.name.name, LONGEST_NAME)?;
+    if let Some(engine) =
+        create.engine.as_deref().filter(|e| !["olap", "starrocks"].contains(&e.to_lowercase().as_str()))
+    {
+        return Err(MySqlError::unknown_storage_engine(engine));
+    }
+    let columns = columns::columns(&create.columns, create.key.as_ref())?;
+    check_order_by(create, &columns)?;
+    let (distribution, given) = distribution(create.distribution.as_ref(), &columns)?;
+    let buckets = given.unwrap_or_else(|| default_buckets(alive));
+    let (partitioning, partitions) = partitions::of_table(&create.partition, &create.name.name, &columns, buckets)?;
+    let (volume, properties) = properties::of_table(&create.properties)?;
+    Ok(TableDraft {
+        name: create.name.name.clone(),
+        columns,
+        model: KeyModel::Duplicate,
+        partitioning,
+        distribution,
+        buckets_given: given,
+        volume,
+        comment: create.comment.clone().unwrap_or_default(),
+        properties,
+        partitions,
+    })
+}
+
+/// Rows are sorted by the key; another order is not built.
+fn check_order_by(create: &CreateTable, columns: &[Column]) -> Result<(), MySqlError> {
+    if create.order_by.is_empty() {
+        return Ok(());
+    }
+    let keys = columns.iter().filter(|c| c.key).map(|c| c.name.to_lowercase());
+    if keys.eq(create.order_by.iter().map(|name| name.to_lowercase())) {
+        Ok(())
+    } else {
+        Err(errors::unsupported("ORDER BY other columns than those of the key"))
+    }
+}
+
+fn distribution(
+    clause: Option<&DistributionClause>,
+    columns: &[Column],
+) -> Result<(Distribution, Option<u32>), MySqlError> {
+    match clause {
+        None => Ok((Distribution::Random, None)),
+        Some(DistributionClause::Random { buckets }) => Ok((Distribution::Random, bucket_number(*buckets)?)),
+        Some(DistributionClause::Hash { columns: named, buckets }) => {
+            let mut ids = Vec::with_capacity(named.len());
+            for name in named {
+                let found = columns.iter().find(|c| c.name.eq_ignore_ascii_case(name));
+                let column = found
+                    .ok_or_else(|| MySqlError::analyzing(format_args!("Distribution column({name}) doesn't exist")))?;
+                if !column.data_type.can_be_key() {
+                    let data_type = column.data_type;
+                    return Err(MySqlError::analyzing(format_args!(
+                        "{data_type} column can not be distribution column: {name}"
+                    )));
+                }
+                if ids.contains(&column.id) {
+                    return Err(MySqlError::duplicate_column(name));
+                }
+                ids.push(column.id);
+            }
+            Ok((Distribution::Hash { columns: ids }, bucket_number(*buckets)?))
+        }
+    }
+}
+
+/// BUCKETS n, checked.
+pub(super) fn bucket_number(given: Option<u32>) -> Result<Option<u32>, MySqlError> {
+    match given {
+        Some(0) => Err(MySqlError::analyzing("Number of hash distribution should be greater than zero")),
+        Some(n) if n > MOST_BUCKETS => Err(MySqlError::analyzing(format_args!(
+            "The number of buckets is {n}, which exceeds the maximum of {MOST_BUCKETS}"
+        ))),
+        other => Ok(other),
+    }
+}
+
+/// Two tablets a compute node.
+pub(super) fn default_buckets(alive: usize) -> u32 {
+    (2 * alive).clamp(1, MOST_DEFAULT_BUCKETS) as u32
+}
+
+#[cfg(test)]
+mod tests;

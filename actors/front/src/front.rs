@@ -1,0 +1,150 @@
+//! What a frontend hands to its sessions, and the server that makes one session per connection.
+
+use std::sync::Arc;
+
+use actors_messages::checkpointer::CreateImage;
+use actors_messages::collector::Collect;
+use actors_messages::leader::{DrawTxn, Propose};
+use actors_messages::nodes::{BeatNow, NodeStatus, NodeStatuses, SuspectNode};
+use actors_messages::supervisor::{Preflight, Reconcile, RunningDetail};
+use actors_messages::{CatalogView, ReadPoints};
+use runtime_actor::{Recipient, SharedClock};
+use runtime_mysql::{Handler, MySqlError, ServerOptions};
+use runtime_rpc::plane::{Channels, ShowProof, TokenSource};
+use storage_catalog::{Command, Outcome};
+use storage_model::NodeId;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::errors;
+use crate::processlist::Sessions;
+use crate::session::Session;
+use crate::settings::FrontSettings;
+use crate::variables::Globals;
+
+/// The version of StarRocks whose behaviour clients may expect: the first word of `current_version()`.
+pub const COMPATIBLE_VERSION: &str = "3.5.0";
+
+/// Who this frontend is, for SHOW FRONTENDS and the like.
+#[derive(Clone, Debug)]
+pub struct FrontFacts {
+    /// Its Raft node id.
+    pub id: NodeId,
+    /// `host_port_ts`.
+    pub name: String,
+    /// As clients reach it.
+    pub host: String,
+    /// MySQL protocol.
+    pub query_port: u16,
+    /// When the process started, Unix milliseconds.
+    pub started_at_ms: u64,
+    /// Of Starkeep: `0.1.0`.
+    pub product_version: String,
+    /// Short commit.
+    pub commit: String,
+}
+
+impl FrontFacts {
+    /// What `current_version()` answers: `x.y.z commit`, of the StarRocks that we are compatible with.
+    pub fn current_version(&self) -> String {
+        format!("{COMPATIBLE_VERSION} {}", self.commit)
+    }
+
+    /// What SHOW FRONTENDS and the dashboards print: `version-commit`.
+    pub fn full_version(&self) -> String {
+        format!("{}-{}", self.product_version, self.commit)
+    }
+}
+
+/// How the Raft group is, as this frontend sees it now. Reading it never waits.
+#[derive(Clone, Debug, Default)]
+pub struct RaftStatus {
+    /// Who leads, if that is known.
+    pub leader: Option<NodeId>,
+    /// When another frontend was heard last, Unix milliseconds.
+    pub last_heartbeat_ms: Vec<(NodeId, u64)>,
+}
+
+/// Reads the status.
+pub type RaftStatusReader = Arc<dyn Fn() -> RaftStatus + Send + Sync>;
+
+/// What sessions work with. All of it is drawn by the node.
+pub struct Front {
+    /// The catalog.
+    pub view: CatalogView,
+    /// Which revisions running queries read.
+    pub reads: ReadPoints,
+    /// The metadata leader.
+    pub propose: Recipient<Propose>,
+    /// The metadata leader.
+    pub draw_txn: Recipient<DrawTxn>,
+    /// The checkpointer.
+    pub create_image: Recipient<CreateImage>,
+    /// The snapshot job supervisor.
+    pub preflight: Recipient<Preflight>,
+    /// The snapshot job supervisor.
+    pub reconcile: Recipient<Reconcile>,
+    /// The snapshot job supervisor.
+    pub running_detail: Recipient<RunningDetail>,
+    /// The GC coordinator.
+    pub collect: Recipient<Collect>,
+    /// The compute node monitor.
+    pub beat: Recipient<BeatNow>,
+    /// The compute node monitor.
+    pub suspect: Recipient<SuspectNode>,
+    /// Which compute nodes are alive.
+    pub nodes: NodeStatuses,
+    /// The configuration.
+    pub settings: Arc<dyn FrontSettings>,
+    /// Who this is.
+    pub me: FrontFacts,
+    /// Who leads.
+    pub raft: RaftStatusReader,
+    /// Time.
+    pub clock: SharedClock,
+}
+
+impl Front {
+    /// Puts a command through the log; its effects are in the view when this returns.
+    pub(crate) async fn propose(&self, command: Command) -> Result<Outcome, MySqlError> {
+        match self.propose.ask(Propose { command }).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(failure)) => Err(errors::propose(&failure)),
+            Err(lost) => Err(errors::ask(&lost, "metadata leader", true)),
+        }
+    }
+
+    /// The compute nodes that answer heartbeats.
+    pub(crate) fn alive_nodes(&self) -> Vec<NodeStatus> {
+        self.nodes.borrow().iter().filter(|status| status.alive).cloned().collect()
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_unix_ms()
+    }
+}
+
+/// What all sessions of one server share beside the [`Front`].
+pub(crate) struct Shared {
+    pub(crate) front: Arc<Front>,
+    pub(crate) sessions: Sessions,
+    pub(crate) globals: Globals,
+    pub(crate) channels: Channels,
+}
+
+impl Shared {
+    pub(crate) fn new(front: Arc<Front>) -> Arc<Shared> {
+        let view = front.view.clone();
+        let token: TokenSource = Arc::new(move || Some(view.now().identity().token.clone()));
+        let channels = Channels::new(ShowProof::new(token));
+        Arc::new(Shared { front, sessions: Sessions::default(), globals: Globals::default(), channels })
+    }
+}
+
+/// Serves MySQL clients until `shutdown` is cancelled; returns when the last connection is closed.
+pub async fn serve(front: Arc<Front>, listener: TcpListener, shutdown: CancellationToken) {
+    let options = ServerOptions { max_connections: front.settings.max_connections(), ..ServerOptions::default() };
+    let shared = Shared::new(front);
+    let factory = Arc::new(move |info| Box::new(Session::new(Arc::clone(&shared), info)) as Box<dyn Handler>);
+    runtime_mysql::serve(listener, factory, options, shutdown).await;
+}

@@ -1,0 +1,165 @@
+//! The virtual tables that only a frontend can fill: snapshots, sessions, variables, partitions with all that is known of
+//! them; and those that a cluster of ours has no rows for, so that clients find them with their columns. What the catalog
+//! alone answers (schemata, tables, columns, ...) is the query engine's.
+
+mod catalog;
+mod empty;
+mod snapshots;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors_messages::supervisor::RunningDetail;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use runtime_query::{QueryError, VirtualTables};
+use storage_catalog::Catalog;
+use storage_model::JobId;
+
+use crate::front::Shared;
+use crate::session::Session;
+use crate::sheet::{Kind, Sheet, row};
+use crate::show;
+use crate::variables::SessionVariables;
+
+/// How long a statement waits for the progress of the running job; without it the column is empty.
+const DETAIL: Duration = Duration::from_secs(2);
+
+/// A table of this room.
+struct Filled {
+    name: &'static str,
+    rows: fn(&FrontTables) -> Sheet,
+}
+
+/// Those with rows, in `information_schema`.
+const FILLED: &[Filled] = &[
+    Filled { name: "cluster_snapshots", rows: |t| snapshots::snapshots(&t.catalog) },
+    Filled { name: "cluster_snapshot_jobs", rows: |t| snapshots::jobs(&t.catalog, t.running.as_ref()) },
+    Filled { name: "partitions_meta", rows: |t| catalog::partitions_meta(&t.catalog) },
+    Filled { name: "recyclebin_catalogs", rows: |t| catalog::recycle_bin(&t.catalog) },
+    Filled { name: "collations", rows: |_| catalog::collations() },
+    Filled { name: "collation_character_set_applicability", rows: |_| catalog::collation_charsets() },
+    Filled { name: "warehouses", rows: |t| catalog::warehouses(&t.catalog) },
+    Filled { name: "processlist", rows: processlist },
+    Filled { name: "global_variables", rows: |t| variables(t, true) },
+    Filled { name: "session_variables", rows: |t| variables(t, false) },
+    Filled { name: "verbose_session_variables", rows: verbose_variables },
+    Filled { name: "applicable_roles", rows: |_| catalog::applicable_roles() },
+    Filled { name: "user_privileges", rows: |_| catalog::user_privileges() },
+];
+
+/// What a statement sees: one revision, one session.
+pub(crate) struct FrontTables {
+    shared: Arc<Shared>,
+    catalog: Arc<Catalog>,
+    variables: Arc<SessionVariables>,
+    /// Progress of the running snapshot job.
+    running: Option<(JobId, String)>,
+}
+
+impl FrontTables {
+    /// For a statement with this text. Messages are sent only for what it names.
+    pub(crate) async fn collect(session: &Session, catalog: Arc<Catalog>, text: &str) -> FrontTables {
+        let asks_for_jobs =
+            catalog.unfinished_job().is_some() && text.to_ascii_lowercase().contains("cluster_snapshot_jobs");
+        let running = match asks_for_jobs {
+            true => session.front().running_detail.ask_within(RunningDetail, DETAIL).await.unwrap_or_default(),
+            false => None,
+        };
+        let (shared, variables) = (Arc::clone(&session.shared), Arc::clone(&session.variables));
+        FrontTables { shared, catalog, variables, running }
+    }
+
+    fn sheet(&self, database: &str, table: &str) -> Option<Sheet> {
+        let filled = FILLED.iter().find(|filled| filled.name == table).filter(|_| database == "information_schema");
+        filled.map(|filled| (filled.rows)(self)).or_else(|| empty::sheet(database, table))
+    }
+}
+
+/// The names of all tables of a computed database.
+pub(crate) fn table_names(database: &str) -> Vec<String> {
+    let mut names: Vec<String> = empty::names(database).map(str::to_owned).collect();
+    if database == "information_schema" {
+        names.extend(FILLED.iter().map(|filled| filled.name.to_owned()));
+        names.extend(runtime_query::information_schema_tables().map(str::to_owned));
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+impl VirtualTables for FrontTables {
+    fn names(&self) -> Vec<(String, Vec<String>)> {
+        crate::names::VIRTUAL_DATABASES.map(|database| (database.to_owned(), table_names(database))).into()
+    }
+
+    fn schema(&self, database: &str, table: &str) -> Option<SchemaRef> {
+        self.sheet(database, table).map(|sheet| sheet.schema())
+    }
+
+    fn rows(&self, database: &str, table: &str) -> Result<RecordBatch, QueryError> {
+        let sheet = self.sheet(database, table).ok_or_else(|| QueryError::unknown_table(database, table))?;
+        Ok(sheet.batch()?)
+    }
+}
+
+fn processlist(tables: &FrontTables) -> Sheet {
+    use Kind::{BigInt, Int, Text};
+    let columns = [
+        ("ID", BigInt),
+        ("USER", Text),
+        ("HOST", Text),
+        ("DB", Text),
+        ("COMMAND", Text),
+        ("TIME", Int),
+        ("STATE", Text),
+        ("INFO", Text),
+    ];
+    // By their places in SHOW FULL PROCESSLIST.
+    let places = [1, 2, 3, 4, 5, 7, 8, 9];
+    let mut sheet = Sheet::new(&columns);
+    for row in show::processlist(&tables.shared, true).rows {
+        sheet.push(places.iter().map(|at| row[*at].clone()).collect());
+    }
+    sheet
+}
+
+fn variables(tables: &FrontTables, global: bool) -> Sheet {
+    let mut sheet = Sheet::text(&["VARIABLE_NAME", "VARIABLE_VALUE"]);
+    tables.variables.all(global).for_each(|(name, value, _)| sheet.push(row![name, value]));
+    sheet
+}
+
+fn verbose_variables(tables: &FrontTables) -> Sheet {
+    let mut sheet = Sheet::text(&["VARIABLE_NAME", "VARIABLE_VALUE", "DEFAULT_VALUE", "IS_CHANGED"]);
+    for (name, value, default) in tables.variables.all(false) {
+        let changed = if value == default { "0" } else { "1" };
+        sheet.push(row![name, value, default, changed]);
+    }
+    sheet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_specification_names_is_there() {
+        let names = table_names("information_schema");
+        for name in [
+            "schemata tables columns views statistics key_column_usage referential_constraints table_constraints routines",
+            "triggers events engines character_sets collations schema_privileges table_privileges column_privileges",
+            "user_privileges applicable_roles partitions global_variables session_variables verbose_session_variables files",
+            "materialized_views tasks task_runs loads stream_loads routine_load_jobs pipes pipe_files partitions_meta",
+            "tables_config be_configs be_tablets be_txns be_compactions be_metrics be_threads be_logs fe_metrics analyze_status",
+            "recyclebin_catalogs temporary_tables cluster_snapshots cluster_snapshot_jobs processlist",
+        ]
+        .iter()
+        .flat_map(|names| names.split(' '))
+        {
+            assert!(names.iter().any(|known| known == name), "{name}");
+        }
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+        assert!(table_names("sys").contains(&"grants_to_users".to_owned()));
+    }
+}

@@ -1,0 +1,290 @@
+//! One connection: who it is, where it is, its variables; and the loop over the statements of a text.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use runtime_actor::{TraceId, trace};
+use runtime_mysql::{
+    ColumnDef, ConnectionInfo, Handler, Login, MySqlError, OkInfo, Prepared, ResultWriter, SessionStatus, Value,
+};
+use runtime_query::{PlanContext, SessionFacts};
+use runtime_sql::{Hint, Parsed, Statement, like_matches, redact, split_qualified_name};
+use storage_catalog::Catalog;
+use tokio_util::sync::CancellationToken;
+
+use crate::front::{Front, Shared};
+use crate::information_schema::FrontTables;
+use crate::processlist::Entry;
+use crate::variables::SessionVariables;
+use crate::{errors, names, prepared, privileges, query};
+
+/// One session.
+pub(crate) struct Session {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) user: String,
+    pub(crate) host: String,
+    pub(crate) database: Option<String>,
+    pub(crate) variables: Arc<SessionVariables>,
+    /// Texts of PREPARE name FROM.
+    pub(crate) named: HashMap<String, String>,
+    /// What SHOW WARNINGS and SHOW ERRORS answer: the failure of the statement before.
+    pub(crate) last_error: Option<MySqlError>,
+}
+
+/// What a running statement must obey, and what it is called.
+pub(crate) struct Running {
+    /// In logs, SHOW PROCESSLIST and on compute nodes.
+    pub(crate) query_id: String,
+    pub(crate) trace: TraceId,
+    cancel: CancellationToken,
+}
+
+impl Running {
+    /// Drives `work` until it is done, KILL QUERY comes or the time is over.
+    pub(crate) async fn within<T>(
+        &self,
+        what: &str,
+        variable: &str,
+        seconds: u64,
+        work: impl Future<Output = Result<T, MySqlError>>,
+    ) -> Result<T, MySqlError> {
+        let advice = format!("please increase the '{variable}' session variable and retry");
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(MySqlError::query_interrupted()),
+            done = tokio::time::timeout(Duration::from_secs(seconds.max(1)), work) => {
+                done.unwrap_or_else(|_| Err(MySqlError::timed_out(what, seconds, advice)))
+            }
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>, info: ConnectionInfo) -> Session {
+        let entry = shared.sessions.enter(&info, shared.front.now_ms());
+        let variables = Arc::new(SessionVariables::new(&shared.globals));
+        Session {
+            entry,
+            user: String::new(),
+            host: info.client_address.ip().to_string(),
+            database: None,
+            variables,
+            named: HashMap::new(),
+            last_error: None,
+            shared,
+        }
+    }
+
+    pub(crate) fn front(&self) -> &Front {
+        &self.shared.front
+    }
+
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.front().view.now()
+    }
+
+    pub(crate) fn enter_database(&mut self, database: String) {
+        self.entry.set_database(Some(&database));
+        self.database = Some(database);
+    }
+
+    /// All that planning needs, against one revision of the catalog.
+    pub(crate) async fn plan_context(&self, catalog: Arc<Catalog>, text: &str) -> PlanContext {
+        let front = self.front();
+        let facts = SessionFacts {
+            user: self.user.clone(),
+            host: self.host.clone(),
+            connection_id: self.entry.id.into(),
+            time_zone: self.variables.get("time_zone").to_owned(),
+            now_ms: front.now_ms(),
+            version: front.me.current_version(),
+            variables: Arc::clone(&self.variables) as Arc<dyn runtime_query::Variables>,
+        };
+        let cores = front
+            .nodes
+            .borrow()
+            .iter()
+            .filter(|n| n.alive)
+            .filter_map(|n| n.report.as_ref())
+            .map(|r| r.cpu_cores)
+            .min();
+        PlanContext {
+            service_id: catalog.identity().service_id.clone(),
+            virtual_tables: Arc::new(FrontTables::collect(self, Arc::clone(&catalog), text).await),
+            catalog,
+            database: self.database.clone(),
+            session: facts,
+            parallelism: cores.unwrap_or(1).max(1) as usize,
+        }
+    }
+
+    /// Every statement of a text, each with its own result; the first that fails ends the text.
+    async fn run_text(&mut self, sql: &str, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
+        let statements = runtime_sql::parse(sql).map_err(|error| {
+            // Not the message: it quotes the text, which may hold a secret.
+            tracing::info!(connection = self.entry.id, line = error.line, column = error.column, "syntax error");
+            errors::syntax(&error)
+        })?;
+        if statements.len() > 1 && !out.multi_statements() {
+            return Err(MySqlError::analyzing(
+                "the text holds several statements, but the client did not say that it can take several results",
+            ));
+        }
+        if statements.is_empty() {
+            return out.ok(OkInfo::default()).await;
+        }
+        for parsed in statements {
+            self.run_one(parsed, out).await?;
+            out.set_status(self.status());
+        }
+        Ok(())
+    }
+
+    /// One statement, seen by SHOW PROCESSLIST while it runs.
+    pub(crate) async fn run_one(&mut self, parsed: Parsed, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
+        let kind = parsed.statement.statement_kind();
+        let query_id = uuid::Uuid::now_v7().to_string();
+        let cancel = self.entry.begin(redact(&parsed.text), query_id.clone(), self.front().now_ms());
+        self.shared.sessions.count_question();
+        let running = Running { query_id, trace: TraceId::new(), cancel };
+        let before = self.apply_hints(&parsed.hints);
+        let result = trace::scope(running.trace, self.checked(&parsed, &running, out)).await;
+        if let Some(before) = before {
+            self.variables = before;
+        }
+        self.entry.end(self.front().now_ms());
+        if let Err(error) = &result {
+            let (connection, query_id) = (self.entry.id, &running.query_id);
+            tracing::info!(connection, query_id, kind, code = error.code, error = error.message, "statement failed");
+        }
+        let looks_back = matches!(&parsed.statement, Statement::Show(show) if matches!(
+            show.what,
+            runtime_sql::statement::Shown::Warnings { .. } | runtime_sql::statement::Shown::Errors { .. }
+        ));
+        if !looks_back {
+            self.last_error = result.as_ref().err().cloned();
+        }
+        result
+    }
+
+    async fn checked(
+        &mut self,
+        parsed: &Parsed,
+        running: &Running,
+        out: &mut ResultWriter<'_>,
+    ) -> Result<(), MySqlError> {
+        privileges::check(&self.user, &parsed.statement)?;
+        self.dispatch(parsed, running, out).await
+    }
+
+    /// SET_VAR hints hold for one statement; what they name wrongly is passed over, as in MySQL. Gives the variables to
+    /// go back to.
+    fn apply_hints(&mut self, hints: &[Hint]) -> Option<Arc<SessionVariables>> {
+        if hints.is_empty() {
+            return None;
+        }
+        let before = Arc::clone(&self.variables);
+        let variables = Arc::make_mut(&mut self.variables);
+        for hint in hints {
+            if variables.set(&hint.name.to_lowercase(), &runtime_query::Constant::Text(hint.value.clone())).is_err() {
+                tracing::debug!(name = hint.name, "a hint sets no variable");
+            }
+        }
+        Some(before)
+    }
+
+    /// The one statement of a text that is prepared.
+    pub(crate) fn parse_one(sql: &str) -> Result<Parsed, MySqlError> {
+        let mut statements = runtime_sql::parse(sql).map_err(|e| errors::syntax(&e))?;
+        match (statements.pop(), statements.is_empty()) {
+            (Some(parsed), true) => Ok(parsed),
+            (Some(_), false) => Err(MySqlError::not_preparable()),
+            (None, _) => Err(MySqlError::empty_query()),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.shared.sessions.leave(&self.entry);
+    }
+}
+
+#[async_trait]
+impl Handler for Session {
+    async fn authenticate(&mut self, login: &Login) -> Result<(), MySqlError> {
+        if login.user != privileges::ROOT || !login.password_matches(None) {
+            tracing::info!(connection = self.entry.id, user = login.user, client = %login.client_address, "login denied");
+            return Err(login.denied());
+        }
+        login.user.clone_into(&mut self.user);
+        self.entry.set_user(&self.user);
+        Ok(())
+    }
+
+    async fn init_db(&mut self, name: &str) -> Result<(), MySqlError> {
+        let parts = split_qualified_name(name).ok_or_else(|| MySqlError::unknown_database(name))?;
+        let entered = match parts.as_slice() {
+            [database] => names::enter(&self.catalog(), None, database)?,
+            [catalog, database] => names::enter(&self.catalog(), Some(catalog), database)?,
+            _ => return Err(MySqlError::unknown_database(name)),
+        };
+        self.enter_database(entered);
+        Ok(())
+    }
+
+    async fn query(&mut self, sql: &str, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
+        self.run_text(sql, out).await
+    }
+
+    async fn prepare(&mut self, sql: &str) -> Result<Prepared, MySqlError> {
+        let parsed = Session::parse_one(sql)?;
+        if let Statement::Unsupported { what } = &parsed.statement {
+            return Err(errors::unsupported(what));
+        }
+        let params = runtime_sql::count_placeholders(&parsed.statement);
+        let columns = query::columns_of_prepared(self, parsed, params).await?;
+        Ok(Prepared { params, columns })
+    }
+
+    async fn execute(&mut self, sql: &str, params: &[Value], out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
+        let mut parsed = Session::parse_one(sql)?;
+        let values: Vec<_> = params.iter().map(prepared::literal).collect();
+        runtime_sql::bind(&mut parsed.statement, &values).map_err(|e| MySqlError::wrong_arguments(e))?;
+        self.run_one(parsed, out).await
+    }
+
+    async fn field_list(&mut self, table: &str, wildcard: &str) -> Result<Vec<ColumnDef>, MySqlError> {
+        let catalog = self.catalog();
+        let name = runtime_sql::QualifiedName::bare(table);
+        let (database, table) = names::stored_table(&catalog, &name, self.database.as_deref())?;
+        let wanted = |column: &&storage_model::Column| wildcard.is_empty() || like_matches(wildcard, &column.name);
+        let columns = table.schema.columns.iter().filter(wanted);
+        Ok(columns.map(|c| query::column_def(&c.name, c.data_type).of_table(&database.name, &table.name)).collect())
+    }
+
+    async fn reset(&mut self) -> Result<(), MySqlError> {
+        self.variables = Arc::new(SessionVariables::new(&self.shared.globals));
+        self.named.clear();
+        self.last_error = None;
+        Ok(())
+    }
+
+    fn statistics(&self) -> String {
+        let front = self.front();
+        let seconds = front.now_ms().saturating_sub(front.me.started_at_ms) / 1000;
+        let (threads, questions) = (self.shared.sessions.all().len(), self.shared.sessions.questions());
+        let tables = front.view.now().tables().count();
+        format!(
+            "Uptime: {seconds}  Threads: {threads}  Questions: {questions}  Slow queries: 0  Opens: 0  Open tables: {tables}"
+        )
+    }
+
+    fn status(&self) -> SessionStatus {
+        SessionStatus { autocommit: self.variables.is_on("autocommit"), in_transaction: false }
+    }
+}

@@ -1,0 +1,313 @@
+//! SHOW CREATE TABLE, DESC, SHOW COLUMNS, SHOW INDEX.
+
+use std::fmt::Write;
+
+use runtime_mysql::MySqlError;
+use runtime_sql::statement::show::ShownObject;
+use runtime_sql::{QualifiedName, quote_identifier, quote_string};
+use storage_catalog::Catalog;
+use storage_model::{Bound, Column, DefaultValue, Distribution, Partition, Partitioning, Table};
+
+use crate::names;
+use crate::sheet::{Sheet, row};
+
+/// SHOW CREATE TABLE.
+pub(super) fn create_table(
+    catalog: &Catalog,
+    object: ShownObject,
+    name: &QualifiedName,
+    current: Option<&str>,
+) -> Result<Sheet, MySqlError> {
+    let (_, table) = names::stored_table(catalog, name, current)?;
+    match object {
+        ShownObject::Table => {
+            let text = create_table_text(catalog, &table);
+            Ok(Sheet::text(&["Table", "Create Table"]).with(row![&table.name, text]))
+        }
+        ShownObject::View => Err(MySqlError::analyzing(format_args!("Table {} is not VIEW", table.name))),
+        ShownObject::MaterializedView => {
+            Err(MySqlError::analyzing(format_args!("Table {} is not MATERIALIZED VIEW", table.name)))
+        }
+    }
+}
+
+/// The statement that would create this table: it reads back as the same draft.
+pub(crate) fn create_table_text(catalog: &Catalog, table: &Table) -> String {
+    let mut text = format!("CREATE TABLE {} (\n", quote_identifier(&table.name));
+    let columns: Vec<String> = table.schema.columns.iter().map(column_text).collect();
+    text.push_str(&columns.join(",\n"));
+    text.push_str("\n) ENGINE=OLAP ");
+    let keys = quoted(table.schema.columns.iter().filter(|c| c.key).map(|c| c.name.as_str()));
+    if !keys.is_empty() {
+        let _ = write!(text, "\nDUPLICATE KEY({keys})");
+    }
+    if !table.comment.is_empty() {
+        let _ = write!(text, "\nCOMMENT {}", quote_string(&table.comment));
+    }
+    if let Partitioning::Range { .. } = table.partitioning {
+        let keys = names_at(table, &table.partition_positions());
+        let parts: Vec<String> = catalog.partitions_of(table).map(|p| partition_text(p)).collect();
+        let _ = write!(text, "\nPARTITION BY RANGE({keys})\n({})", parts.join(",\n"));
+    }
+    match &table.distribution {
+        Distribution::Random => text.push_str("\nDISTRIBUTED BY RANDOM"),
+        Distribution::Hash { .. } => {
+            let keys = names_at(table, &table.distribution_positions());
+            let _ = write!(text, "\nDISTRIBUTED BY HASH({keys})");
+        }
+    }
+    if let Some(buckets) = table.buckets_given {
+        let _ = write!(text, " BUCKETS {buckets}");
+    }
+    let mut properties = table.properties.clone();
+    if let Some(volume) = catalog.volume(table.volume) {
+        properties.insert("storage_volume".to_owned(), volume.name.clone());
+    }
+    let properties: Vec<String> =
+        properties.iter().map(|(key, value)| format!("{} = {}", quote_string(key), quote_string(value))).collect();
+    let _ = write!(text, " \nPROPERTIES (\n{}\n);", properties.join(",\n"));
+    text
+}
+
+fn column_text(column: &Column) -> String {
+    let null = if column.nullable { "NULL" } else { "NOT NULL" };
+    let mut text = format!("  {} {} {null}", quote_identifier(&column.name), column.data_type.to_sql());
+    match &column.default {
+        None => {}
+        Some(DefaultValue::Null) => text.push_str(" DEFAULT NULL"),
+        Some(DefaultValue::Literal(literal)) => {
+            let _ = write!(text, " DEFAULT {}", quote_string(literal));
+        }
+        Some(DefaultValue::CurrentTimestamp) => text.push_str(" DEFAULT CURRENT_TIMESTAMP"),
+    }
+    let _ = write!(text, " COMMENT {}", quote_string(&column.comment));
+    text
+}
+
+fn partition_text(partition: &Partition) -> String {
+    let name = quote_identifier(&partition.name);
+    let upper = bound_text(&partition.range.upper);
+    match &partition.range.lower {
+        // Only LESS THAN reads back as "from below everything".
+        Bound::Min => format!("PARTITION {name} VALUES LESS THAN {upper}"),
+        lower => format!("PARTITION {name} VALUES [{}, {upper})", bound_text(lower)),
+    }
+}
+
+fn bound_text(bound: &Bound) -> String {
+    match bound {
+        Bound::At(values) => {
+            let values: Vec<String> = values.iter().map(|value| quote_string(&value.to_string())).collect();
+            format!("({})", values.join(", "))
+        }
+        Bound::Min | Bound::Max => "(MAXVALUE)".to_owned(),
+    }
+}
+
+fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(quote_identifier).collect::<Vec<_>>().join(", ")
+}
+
+fn names_at(table: &Table, positions: &[usize]) -> String {
+    quoted(positions.iter().map(|at| table.schema.columns[*at].name.as_str()))
+}
+
+/// What DESC and SHOW COLUMNS say of a column.
+struct Described {
+    name: String,
+    data_type: String,
+    nullable: bool,
+    key: bool,
+    default: Option<String>,
+    comment: String,
+}
+
+/// The columns of a stored table, or those that were computed.
+fn described(
+    catalog: &Catalog,
+    name: &QualifiedName,
+    current: Option<&str>,
+    computed: Option<Vec<(String, String)>>,
+) -> Result<Vec<Described>, MySqlError> {
+    if let Some(columns) = computed {
+        let column = |(name, data_type): (String, String)| Described {
+            name,
+            data_type,
+            nullable: true,
+            key: false,
+            default: None,
+            comment: String::new(),
+        };
+        return Ok(columns.into_iter().map(column).collect());
+    }
+    let (_, table) = names::stored_table(catalog, name, current)?;
+    let column = |column: &Column| Described {
+        name: column.name.clone(),
+        data_type: column.data_type.to_sql(),
+        nullable: column.nullable,
+        key: column.key,
+        default: match &column.default {
+            None | Some(DefaultValue::Null) => None,
+            Some(DefaultValue::Literal(text)) => Some(text.clone()),
+            Some(DefaultValue::CurrentTimestamp) => Some("CURRENT_TIMESTAMP".to_owned()),
+        },
+        comment: column.comment.clone(),
+    };
+    Ok(table.schema.columns.iter().map(column).collect())
+}
+
+fn yes(value: bool) -> &'static str {
+    if value { "YES" } else { "NO" }
+}
+
+pub(super) fn describe(
+    catalog: &Catalog,
+    name: &QualifiedName,
+    all: bool,
+    current: Option<&str>,
+    computed: Option<Vec<(String, String)>>,
+) -> Result<Sheet, MySqlError> {
+    let columns = described(catalog, name, current, computed)?;
+    let plain = ["Field", "Type", "Null", "Key", "Default", "Extra"];
+    let mut sheet = match all {
+        true => Sheet::text(&[&["IndexName", "IndexKeysType"][..], &plain[..]].concat()),
+        false => Sheet::text(&plain),
+    };
+    for (at, c) in columns.into_iter().enumerate() {
+        let mut row = row![c.name, c.data_type, yes(c.nullable), c.key, c.default, ""];
+        if all {
+            // The table itself is the only index; its name stands in the first row.
+            let (index, kind) = if at == 0 { (name.name.as_str(), "DUP_KEYS") } else { ("", "") };
+            row.splice(0..0, row![index, kind]);
+        }
+        sheet.push(row);
+    }
+    Ok(sheet)
+}
+
+pub(super) fn columns(
+    catalog: &Catalog,
+    full: bool,
+    name: &QualifiedName,
+    current: Option<&str>,
+    computed: Option<Vec<(String, String)>>,
+) -> Result<Sheet, MySqlError> {
+    let columns = described(catalog, name, current, computed)?;
+    let mut sheet = match full {
+        true => {
+            let names = ["Field", "Type", "Collation", "Null", "Key", "Default", "Extra", "Privileges", "Comment"];
+            Sheet::text(&names)
+        }
+        false => Sheet::text(&["Field", "Type", "Null", "Key", "Default", "Extra"]),
+    };
+    for c in columns {
+        let (null, key) = (yes(c.nullable), yes(c.key));
+        sheet.push(match full {
+            true => row![c.name, c.data_type, "", null, key, c.default, "", "", c.comment],
+            false => row![c.name, c.data_type, null, key, c.default, ""],
+        });
+    }
+    Ok(sheet)
+}
+
+/// SHOW INDEX: secondary indexes, of which there are none.
+pub(super) fn index(catalog: &Catalog, name: &QualifiedName, current: Option<&str>) -> Result<Sheet, MySqlError> {
+    if !names::is_virtual(&names::database_name(name, current)?) {
+        names::stored_table(catalog, name, current)?;
+    }
+    Ok(Sheet::text(&[
+        "Table",
+        "Non_unique",
+        "Key_name",
+        "Seq_in_index",
+        "Column_name",
+        "Collation",
+        "Cardinality",
+        "Sub_part",
+        "Packed",
+        "Null",
+        "Index_type",
+        "Comment",
+    ]))
+}
+
+/// SHOW ALTER TABLE: changes of a table's partitions are done when they are answered, so no job is ever listed.
+pub(super) fn alter_jobs(kind: &str) -> Sheet {
+    match kind {
+        "OPTIMIZE" => Sheet::text(&[
+            "JobId",
+            "TableName",
+            "CreateTime",
+            "FinishTime",
+            "Operation",
+            "TransactionId",
+            "State",
+            "Msg",
+            "Progress",
+            "Timeout",
+            "Warehouse",
+        ]),
+        "ROLLUP" => Sheet::text(&[
+            "JobId",
+            "TableName",
+            "CreateTime",
+            "FinishedTime",
+            "BaseIndexName",
+            "RollupIndexName",
+            "RollupId",
+            "TransactionId",
+            "State",
+            "Msg",
+            "Progress",
+            "Timeout",
+            "Warehouse",
+        ]),
+        _ => Sheet::text(&[
+            "JobId",
+            "TableName",
+            "CreateTime",
+            "FinishTime",
+            "IndexName",
+            "IndexId",
+            "OriginIndexId",
+            "SchemaVersion",
+            "TransactionId",
+            "State",
+            "Msg",
+            "Progress",
+            "Timeout",
+            "Warehouse",
+        ]),
+    }
+}
+
+/// SHOW MATERIALIZED VIEWS: there are none.
+pub(super) fn materialized_views() -> Sheet {
+    Sheet::text(&[
+        "id",
+        "database_name",
+        "name",
+        "refresh_type",
+        "is_active",
+        "inactive_reason",
+        "partition_type",
+        "task_id",
+        "task_name",
+        "last_refresh_start_time",
+        "last_refresh_finished_time",
+        "last_refresh_duration",
+        "last_refresh_state",
+        "last_refresh_force_refresh",
+        "last_refresh_start_partition",
+        "last_refresh_end_partition",
+        "last_refresh_base_refresh_partitions",
+        "last_refresh_mv_refresh_partitions",
+        "last_refresh_error_code",
+        "last_refresh_error_message",
+        "rows",
+        "text",
+        "extra_message",
+        "query_rewrite_status",
+        "creator",
+    ])
+}

@@ -1,0 +1,94 @@
+//! Cluster snapshots: ON, OFF, ALTER and SHOW of automation, and the end of a restore. Checks come in a fixed order:
+//! privilege (before this room), state, volume, the store itself, the log.
+
+use actors_messages::supervisor::Reconcile;
+use runtime_mysql::MySqlError;
+use runtime_sql::Statement;
+use storage_catalog::{Catalog, Command, Rejection};
+use storage_model::{JobState, SnapshotKind, StorageVolume, UnixMillis};
+
+use crate::ddl::check_properties;
+use crate::session::Session;
+use crate::sheet::{Item, Sheet, row};
+use crate::{errors, volumes};
+
+/// Runs one of the statements of this room.
+pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), MySqlError> {
+    let command = match statement {
+        Statement::AdminSetAutomatedSnapshotOn { interval_seconds, volume, properties } => {
+            let catalog = session.catalog();
+            if catalog.header.snapshot_policy.is_some() {
+                return Err(errors::rejection(&Rejection::SnapshotsAreOn));
+            }
+            check_properties(properties, |_| false)?;
+            check_interval(*interval_seconds)?;
+            let target = target(&catalog, volume.as_deref())?;
+            let volume = Some(target.name.clone());
+            volumes::preflight(session, target).await?;
+            Command::EnableSnapshots { volume, interval_seconds: *interval_seconds }
+        }
+        Statement::AdminSetAutomatedSnapshotOff => Command::DisableSnapshots,
+        Statement::AdminAlterAutomatedSnapshot { interval_seconds, volume, properties } => {
+            let catalog = session.catalog();
+            if catalog.header.snapshot_policy.is_none() {
+                return Err(errors::rejection(&Rejection::SnapshotsAreOff));
+            }
+            check_properties(properties, |_| false)?;
+            check_interval(*interval_seconds)?;
+            if let Some(name) = volume {
+                volumes::preflight(session, target(&catalog, Some(name))?).await?;
+            }
+            Command::AlterSnapshots { volume: volume.clone(), interval_seconds: *interval_seconds }
+        }
+        Statement::AdminFinishRestore => Command::FinishRestore,
+        other => return Err(errors::unsupported(other.statement_kind())),
+    };
+    session.front().propose(command).await?;
+    if let Err(lost) = session.front().reconcile.tell(Reconcile) {
+        // It looks by itself in a moment.
+        tracing::debug!(%lost, "the snapshot job supervisor was not told of a change");
+    }
+    Ok(())
+}
+
+fn check_interval(seconds: Option<u64>) -> Result<(), MySqlError> {
+    match seconds {
+        Some(0) => Err(MySqlError::analyzing("the interval of automated snapshots must be at least one second")),
+        _ => Ok(()),
+    }
+}
+
+/// The volume that snapshots go to: named, or the default.
+fn target(catalog: &Catalog, name: Option<&str>) -> Result<StorageVolume, MySqlError> {
+    let found = match name {
+        Some(name) => catalog.volume_by_name(name).ok_or_else(|| Rejection::UnknownVolume(name.to_owned())),
+        None => catalog.header.default_volume.and_then(|id| catalog.volume(id)).ok_or(Rejection::NoDefaultVolume),
+    };
+    let volume = found.map_err(|why| errors::rejection(&why))?;
+    if !volume.enabled {
+        return Err(errors::rejection(&Rejection::VolumeDisabled(volume.name.clone())));
+    }
+    Ok(volume.as_ref().clone())
+}
+
+/// ADMIN SHOW AUTOMATED CLUSTER SNAPSHOT.
+pub(crate) fn show_automated(session: &Session) -> Sheet {
+    let catalog = session.catalog();
+    automated(&catalog, session.front().settings.snapshot_interval_seconds())
+}
+
+fn automated(catalog: &Catalog, default_interval: u64) -> Sheet {
+    let sheet = Sheet::text(&["Enabled", "Interval", "StorageVolume", "LastSnapshotTime", "NextSnapshotTime"]);
+    let Some(policy) = &catalog.header.snapshot_policy else {
+        return sheet.with(vec![Item::from(false), Item::Null, Item::Null, Item::Null, Item::Null]);
+    };
+    let seconds = policy.interval_seconds.unwrap_or(default_interval);
+    let automated = || catalog.jobs().rev().filter(|job| job.kind == SnapshotKind::Automated);
+    let last = automated().find(|job| job.state == JobState::Finished).map(|job| job.created_at);
+    // Start to start; the first one begins when it is turned on.
+    let newest = automated().next().map(|job| job.created_at).filter(|at| *at >= policy.enabled_at);
+    let next = newest.map_or(policy.enabled_at, |at| at.plus(seconds.saturating_mul(1000)));
+    let shown = |at: UnixMillis| at.to_datetime_text();
+    let volume = catalog.volume(policy.volume).map(|v| v.name.clone());
+    sheet.with(row![true, format!("{seconds} SECOND"), volume, last.map(shown), shown(next)])
+}

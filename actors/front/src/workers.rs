@@ -1,0 +1,137 @@
+//! Compute nodes as a statement uses them: which one, a stream of rows from it, files written by it.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+
+use actors_messages::compute::{LOAD_ACTION, LoadDone, LoadFragment, ReadFragment};
+use actors_messages::nodes::{NodeStatus, SuspectNode};
+use arrow::array::RecordBatch;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_flight::{Action, Ticket};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use runtime_mysql::MySqlError;
+use serde::Serialize;
+use storage_catalog::Catalog;
+use storage_model::{NodeId, StorageVolume, TableId};
+use storage_tablet::WriteSpec;
+use tonic::Status;
+
+use crate::errors;
+use crate::front::Shared;
+
+/// How many nodes a statement is tried on before its first row.
+pub(crate) const ATTEMPTS: u32 = 2;
+
+/// Rows from a compute node. Dropping it stops the node's work.
+pub(crate) type RowStream = BoxStream<'static, Result<RecordBatch, Status>>;
+
+/// A compute node that answers heartbeats: the one that a hash prefers, so that the same tables are read where their files
+/// are cached. `lost`: nodes that this statement has found dead already.
+pub(crate) fn choose(shared: &Shared, key: impl Hash, lost: &[NodeId]) -> Result<NodeStatus, MySqlError> {
+    let mut alive = shared.front.alive_nodes();
+    alive.retain(|status| !lost.contains(&status.node.id) && status.plane_address().is_some());
+    let weight = |status: &NodeStatus| {
+        let mut hasher = DefaultHasher::new();
+        (status.node.id, &key).hash(&mut hasher);
+        hasher.finish()
+    };
+    alive.into_iter().max_by_key(weight).ok_or_else(|| none_alive(lost))
+}
+
+fn none_alive(lost: &[NodeId]) -> MySqlError {
+    let text = match lost.is_empty() {
+        true => "no compute node is alive: the statement reads or writes data; see SHOW COMPUTE NODES".to_owned(),
+        false => format!(
+            "compute node {} was lost and no other compute node is alive: the statement reads or writes data; see SHOW \
+             COMPUTE NODES",
+            lost.iter().map(NodeId::to_string).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    MySqlError::new(1064, *b"HY000", text)
+}
+
+/// Tells the monitor that a node does not answer.
+pub(crate) fn suspect(shared: &Shared, node: &NodeStatus, status: &Status) {
+    let (id, address) = (node.node.id, node.node.address());
+    tracing::warn!(node = %id, address, cause = status.message(), "a statement lost its compute node");
+    let cause = format!("a statement could not reach it: {}", status.message());
+    if let Err(lost) = shared.front.suspect.tell(SuspectNode { node: id, cause }) {
+        tracing::debug!(%lost, "the compute node monitor was not told");
+    }
+}
+
+/// The volumes that a plan over these tables reads.
+pub(crate) fn volumes_of(catalog: &Catalog, tables: &[TableId]) -> Vec<StorageVolume> {
+    let mut ids: Vec<_> = tables.iter().filter_map(|id| catalog.table(*id)).map(|table| table.volume).collect();
+    // A table's files may lie in a volume that it no longer writes to.
+    for table in tables.iter().filter_map(|id| catalog.table(*id)) {
+        let rowsets = catalog.partitions_of(table).flat_map(|p| &p.rowsets);
+        ids.extend(rowsets.filter_map(|rowset| catalog.file(rowset.file)).map(|file| file.volume));
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    ids.iter().filter_map(|id| catalog.volume(*id)).map(|volume| volume.as_ref().clone()).collect()
+}
+
+/// Starts a fragment and waits for its first batch, so that a lost node shows before anything is sent to the client.
+pub(crate) async fn read(
+    shared: &Shared,
+    node: &NodeStatus,
+    fragment: &ReadFragment,
+) -> Result<(Option<RecordBatch>, RowStream), Status> {
+    let mut client = client(shared, node)?;
+    let ticket = Ticket { ticket: encode(fragment)?.into() };
+    let answer = client.do_get(ticket).await?.into_inner();
+    let batches = FlightRecordBatchStream::new_from_flight_data(answer.map_err(FlightError::from));
+    let mut rows: RowStream = batches.map_err(status_of).boxed();
+    let first = rows.next().await.transpose()?;
+    Ok((first, rows))
+}
+
+/// Runs a load on a node until its files are in the store.
+pub(crate) async fn load(
+    shared: &Shared,
+    node: &NodeStatus,
+    fragment: &LoadFragment<WriteSpec>,
+) -> Result<LoadDone, Status> {
+    let mut client = client(shared, node)?;
+    let action = Action { r#type: LOAD_ACTION.to_owned(), body: encode(fragment)?.into() };
+    let mut answers = client.do_action(action).await?.into_inner();
+    let answer = answers.message().await?.ok_or_else(|| Status::internal("the load was not answered"))?;
+    let decoded = bincode::serde::decode_from_slice(&answer.body, bincode::config::standard());
+    decoded.map(|(done, _)| done).map_err(|e| Status::internal(format!("the answer of a load cannot be read: {e}")))
+}
+
+fn client(shared: &Shared, node: &NodeStatus) -> Result<runtime_rpc::plane::FlightClient, Status> {
+    let address = node.plane_address().ok_or_else(|| Status::unavailable("the compute node is not alive"))?;
+    shared.channels.flight(&address).map_err(|e| Status::unavailable(e.to_string()))
+}
+
+fn encode<T: Serialize>(fragment: &T) -> Result<Vec<u8>, Status> {
+    let encoded = bincode::serde::encode_to_vec(fragment, bincode::config::standard());
+    encoded.map_err(|e| Status::internal(format!("a fragment cannot be written: {e}")))
+}
+
+fn status_of(error: FlightError) -> Status {
+    match error {
+        FlightError::Tonic(status) => *status,
+        other => Status::internal(other.to_string()),
+    }
+}
+
+/// What a failure on a node means for the statement: go on elsewhere, or fail with this.
+pub(crate) fn judge(
+    shared: &Shared,
+    node: &NodeStatus,
+    status: &Status,
+    lost: &mut Vec<NodeId>,
+) -> Result<(), MySqlError> {
+    if !errors::is_lost_node(status) {
+        return Err(errors::plane(status));
+    }
+    suspect(shared, node, status);
+    lost.push(node.node.id);
+    if lost.len() as u32 >= ATTEMPTS { Err(errors::plane(status)) } else { Ok(()) }
+}
