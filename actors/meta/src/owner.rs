@@ -16,6 +16,8 @@ use tokio::sync::watch;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// A store that does not answer within this is not waited for.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
 /// A reading older than this allows nothing to be deleted.
 const FRESH: Duration = Duration::from_secs(10);
 
@@ -114,8 +116,15 @@ fn used_volumes(catalog: &Catalog) -> Vec<StorageVolume> {
 async fn look(catalog: &Catalog, facts: &OwnerFacts, at: Instant) -> Looked {
     let mut looked = Looked { read: Vec::new(), at, greater: None, failures: Vec::new() };
     let layout = Layout(catalog.identity().service_id.clone());
-    for spec in used_volumes(catalog) {
-        match look_at(&spec, &layout, catalog, facts).await {
+    let volumes = used_volumes(catalog);
+    // Side by side and not for long: a store that does not answer must not let the readings of the others go stale.
+    let looks = volumes.iter().map(|spec| async {
+        let seen = tokio::time::timeout(LOOK_LIMIT, look_at(spec, &layout, catalog, facts)).await;
+        seen.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK_LIMIT.as_secs())))
+    });
+    let seen = futures::future::join_all(looks).await;
+    for (spec, seen) in volumes.iter().zip(seen) {
+        match seen {
             Ok(None) => looked.read.push(spec.id),
             Ok(Some(greater)) => looked.greater = Some(greater),
             Err(cause) => looked.failures.push(format!("{}: {cause}", spec.name)),
