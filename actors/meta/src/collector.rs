@@ -264,3 +264,6 @@ impl Handle<StepDone> for GcCoordinator {
         Answer::done()
     }
 }
+
+#[cfg(test)]
+mod tests;
