@@ -1,1 +1,25 @@
-//! The kit of the suites.
+//! The kit of the suites: real clusters of processes on this host, real clients, and a real S3 server in this process.
+//!
+//! ```text
+//!   gate    which suites run, one at a time; what a skipped one says
+//!   binary  the starkeep executable: STARKEEP_BIN, or built once
+//!   place   where a cluster's data lives: a directory, or a bucket of an S3 server
+//!   house   a cluster, its place, its restore plan, its logs
+//!   client  MySQL connections, the mysql command line, error codes
+//!   raw     the MySQL protocol by hand
+//! ```
+
+pub mod binary;
+pub mod client;
+pub mod gate;
+pub mod house;
+pub mod place;
+pub mod raw;
+
+pub use client::{Client, code_of};
+pub use gate::e2e;
+pub use house::{House, HouseSpec};
+pub use place::Place;
+
+/// The statements of the quick start, as a user types them.
+pub const QUICKSTART: &str = include_str!("../fixtures/quickstart.sql");

@@ -1,2 +1,17 @@
-//! e2e.
-fn main() {}
+//! Suites with real processes and real clients: only with `STARKEEP_E2E=1`, one at a time.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+#[path = "e2e/cluster.rs"]
+mod cluster;
+#[path = "e2e/disaster.rs"]
+mod disaster;
+#[path = "e2e/garbage.rs"]
+mod garbage;
+#[path = "e2e/hostile.rs"]
+mod hostile;
+#[path = "e2e/scripts.rs"]
+mod scripts;
+#[path = "e2e/snapshots.rs"]
+mod snapshots;
+#[path = "e2e/sql.rs"]
+mod sql;

@@ -15,7 +15,7 @@ impl World {
             let command = self.delayed.remove(0);
             return self.condemn_now(command);
         }
-        let (oldest_read, grace_millis) = (self.oldest_read(), self.rng.random_range(0..3) * 4000);
+        let (oldest_read, grace_millis) = (self.oldest_read(), self.rng.random_range(0..12) * 1000);
         let files: Vec<FileId> = if self.chance(2, 3) {
             self.catalog.condemnable(oldest_read, self.catalog.header.clock, grace_millis, 20)
         } else {

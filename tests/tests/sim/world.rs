@@ -139,7 +139,7 @@ impl World {
     /// One command through the log, at the model's clock.
     pub fn apply(&mut self, command: Command) -> Result<Outcome, Rejection> {
         let pause =
-            if self.chance(1, 200) { self.rng.random_range(0..90_000_000) } else { self.rng.random_range(0..5000) };
+            if self.chance(1, 100) { self.rng.random_range(0..150_000_000) } else { self.rng.random_range(0..5000) };
         self.model.clock += pause;
         self.model.revision += 1;
         self.last.1 += 1;
@@ -234,8 +234,7 @@ impl World {
     }
 
     pub fn any_table(&mut self) -> Option<(String, String)> {
-        let chosen = self.model.tables().map(|(d, t, _)| (d.clone(), t.clone())).choose(&mut self.rng);
-        chosen
+        self.model.tables().map(|(d, t, _)| (d.clone(), t.clone())).choose(&mut self.rng)
     }
 
     /// The oldest revision that a query reads, as the leader knows it when it decides.

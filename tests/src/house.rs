@@ -1,0 +1,275 @@
+//! A cluster of real processes, and everything that a suite does to it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use deploy_local::{Cluster, ClusterSpec};
+use mysql_async::Row;
+use tempfile::TempDir;
+
+use crate::binary;
+use crate::client::{Client, until};
+use crate::place::Place;
+
+/// A start may take this long.
+pub const START: Duration = Duration::from_secs(60);
+
+/// What to build.
+pub struct HouseSpec {
+    /// Where data goes; None: a directory beside the nodes.
+    pub place: Option<Place>,
+    /// How many compute nodes.
+    pub compute_nodes: usize,
+    /// More lines of fe.conf.
+    pub conf: Vec<(&'static str, String)>,
+}
+
+impl Default for HouseSpec {
+    fn default() -> HouseSpec {
+        HouseSpec { place: None, compute_nodes: 1, conf: Vec::new() }
+    }
+}
+
+/// A cluster and its place. Dropped before [`House::finish`] it shows the end of every log.
+pub struct House {
+    /// The processes.
+    pub cluster: Cluster,
+    /// Where the data is.
+    pub place: Place,
+    dir: TempDir,
+    finished: bool,
+}
+
+/// A row of information_schema.cluster_snapshot_jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// SNAPSHOT_NAME.
+    pub name: String,
+    /// STATE.
+    pub state: String,
+    /// DETAIL_INFO.
+    pub detail: String,
+    /// ERROR_MESSAGE.
+    pub error: String,
+}
+
+impl House {
+    /// Writes configurations; starts nothing.
+    pub async fn plan(spec: HouseSpec) -> anyhow::Result<House> {
+        let dir = tempfile::Builder::new().prefix("starkeep-e2e-").tempdir()?;
+        let place = spec.place.unwrap_or_else(|| Place::Directory(dir.path().join("volume")));
+        let mut frontend_conf = place.conf();
+        frontend_conf.extend(spec.conf.into_iter().map(|(k, v)| (k.to_owned(), v)));
+        let cluster = Cluster::new(&ClusterSpec {
+            binary: binary::starkeep()?,
+            root: dir.path().to_owned(),
+            compute_nodes: spec.compute_nodes,
+            standard_ports: false,
+            frontend_conf,
+            compute_conf: Vec::new(),
+        })?;
+        Ok(House { cluster, place, dir, finished: false })
+    }
+
+    /// A cluster that runs, with all its compute nodes alive.
+    pub async fn build(spec: HouseSpec) -> anyhow::Result<House> {
+        let mut house = House::plan(spec).await?;
+        house.cluster.start(&[], START).await?;
+        let mut client = house.client().await?;
+        for address in house.cluster.compute_addresses.clone() {
+            client.run(&format!("ALTER SYSTEM ADD COMPUTE NODE \"{address}\"")).await?;
+        }
+        house.all_alive(&mut client).await?;
+        client.close().await?;
+        Ok(house)
+    }
+
+    /// A directory of this house for anything.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A connection as root.
+    pub async fn client(&self) -> anyhow::Result<Client> {
+        Client::connect(self.cluster.ports.query).await
+    }
+
+    /// Waits until every compute node is alive.
+    pub async fn all_alive(&self, client: &mut Client) -> anyhow::Result<()> {
+        self.alive(client, self.cluster.compute.len()).await
+    }
+
+    /// Waits until exactly so many compute nodes are alive.
+    pub async fn alive(&self, client: &mut Client, count: usize) -> anyhow::Result<()> {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(40);
+        loop {
+            let rows: Vec<Row> = client.rows("SHOW COMPUTE NODES").await?;
+            let alive = rows.iter().filter(|r| r.get::<String, _>("Alive").as_deref() == Some("true")).count();
+            if alive == count {
+                return Ok(());
+            }
+            ensure!(tokio::time::Instant::now() < deadline, "{alive} compute nodes are alive, not {count}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// SIGKILL for the frontend, and a new start.
+    pub async fn restart_frontend(&mut self) -> anyhow::Result<()> {
+        self.cluster.frontend.kill().await?;
+        self.cluster.frontend.start(&[])?;
+        Ok(self.cluster.frontend.ready(START).await?)
+    }
+
+    /// All snapshot jobs, the oldest first.
+    pub async fn jobs(&self, client: &mut Client) -> anyhow::Result<Vec<Job>> {
+        let sql = "SELECT SNAPSHOT_NAME, STATE, DETAIL_INFO, ERROR_MESSAGE \
+                   FROM information_schema.cluster_snapshot_jobs ORDER BY JOB_ID";
+        let rows: Vec<(String, String, Option<String>, Option<String>)> = client.rows(sql).await?;
+        let job = |(name, state, detail, error): (_, _, Option<String>, Option<String>)| Job {
+            name,
+            state,
+            detail: detail.unwrap_or_default(),
+            error: error.unwrap_or_default(),
+        };
+        Ok(rows.into_iter().map(job).collect())
+    }
+
+    /// Waits for a job that is as wanted.
+    pub async fn job(&self, what: &str, limit: Duration, wanted: impl Fn(&Job) -> bool) -> anyhow::Result<Job> {
+        let mut client = self.client().await?;
+        let deadline = tokio::time::Instant::now() + limit;
+        loop {
+            let jobs = self.jobs(&mut client).await?;
+            if let Some(job) = jobs.iter().rev().find(|job| wanted(job)) {
+                client.close().await?;
+                return Ok(job.clone());
+            }
+            ensure!(tokio::time::Instant::now() < deadline, "no job is {what} after {limit:?}: {jobs:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Turns automated snapshots on and waits for the first; its path.
+    pub async fn snapshot(&self) -> anyhow::Result<String> {
+        let mut client = self.client().await?;
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON").await?;
+        let job = self.job("FINISHED or ERROR", Duration::from_secs(60), |j| !j.state.contains("ING")).await?;
+        ensure!(job.state == "FINISHED", "the snapshot failed: {job:?}");
+        let path = client.one("SELECT STORAGE_PATH FROM information_schema.cluster_snapshots").await?;
+        client.close().await?;
+        Ok(path)
+    }
+
+    /// SIGKILL for everything; all that is left is the place.
+    pub async fn lose_everything(&mut self) -> anyhow::Result<()> {
+        self.cluster.kill().await?;
+        Ok(self.cluster.delete_local_state()?)
+    }
+
+    /// Writes cluster_snapshot.yaml: what to restore, from which place.
+    pub fn restore_plan(&self, path: &str, place: &Place) -> anyhow::Result<()> {
+        let name = "builtin_storage_volume";
+        Ok(self.cluster.write_restore_plan(&format!(
+            "cluster_snapshot:\n  cluster_snapshot_path: {path}\n  storage_volume_name: {name}\nstorage_volumes:\n{}",
+            place.yaml(name)
+        ))?)
+    }
+
+    /// Restores by the plan that is written, and waits until every compute node is alive.
+    pub async fn restore(&mut self) -> anyhow::Result<()> {
+        self.cluster.start(&["--cluster_snapshot"], START).await?;
+        let mut client = self.client().await?;
+        self.all_alive(&mut client).await?;
+        client.close().await
+    }
+
+    /// Runs `starkeep` with these arguments; its exit code, and all that it printed.
+    pub async fn starkeep(&self, arguments: &[&str]) -> anyhow::Result<(i32, String)> {
+        starkeep(arguments).await
+    }
+
+    /// `starkeep fe --cluster_snapshot …`: a restore that ends by itself.
+    pub async fn restore_tool(&self, arguments: &[&str]) -> anyhow::Result<(i32, String)> {
+        let conf = self.cluster.frontend.conf.display().to_string();
+        let mut all = vec!["fe", "--conf", conf.as_str(), "--logconsole", "--cluster_snapshot"];
+        all.extend(arguments);
+        starkeep(&all).await
+    }
+
+    /// Everything that the frontend has printed.
+    pub fn frontend_log(&self) -> String {
+        std::fs::read_to_string(self.cluster.frontend.log()).unwrap_or_default()
+    }
+
+    fn logs(&self) -> Vec<(String, String)> {
+        let nodes = std::iter::once(&self.cluster.frontend).chain(&self.cluster.compute);
+        nodes.map(|n| (n.name.clone(), std::fs::read_to_string(n.log()).unwrap_or_default())).collect()
+    }
+
+    /// No process has panicked so far.
+    pub fn no_panic(&self) -> anyhow::Result<()> {
+        for (name, log) in self.logs() {
+            if let Some(line) = log.lines().find(|line| line.contains("panicked")) {
+                anyhow::bail!("{name} has panicked: {line}");
+            }
+        }
+        Ok(())
+    }
+
+    /// A clean stop of all; nothing has panicked.
+    pub async fn finish(mut self) -> anyhow::Result<()> {
+        let limit = Duration::from_secs(30);
+        let nodes = std::iter::once(&mut self.cluster.frontend).chain(&mut self.cluster.compute);
+        for node in nodes {
+            if node.pid().is_none() {
+                continue;
+            }
+            let status = node.stop(limit).await?;
+            let status = status.with_context(|| format!("{} did not stop within 30 s of SIGTERM", node.name))?;
+            ensure!(status.success(), "{} ended with {status} after SIGTERM", node.name);
+        }
+        self.no_panic()?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        for (name, log) in self.logs() {
+            let lines: Vec<&str> = log.lines().collect();
+            println!("---- the end of {name}'s log\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
+    }
+}
+
+/// Runs `starkeep` with these arguments; its exit code, and all that it printed.
+pub async fn starkeep(arguments: &[&str]) -> anyhow::Result<(i32, String)> {
+    let mut command = tokio::process::Command::new(binary::starkeep()?);
+    command.args(arguments).stdin(std::process::Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(300), command.output())
+        .await
+        .with_context(|| format!("starkeep {} did not end within 300 s", arguments.join(" ")))??;
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    Ok((output.status.code().unwrap_or(-1), text))
+}
+
+/// Waits until the place holds what is wanted.
+pub async fn objects_become(
+    place: &Place,
+    part: &str,
+    what: &str,
+    limit: Duration,
+    wanted: impl Fn(&[String]) -> bool,
+) -> anyhow::Result<Vec<String>> {
+    until(what, limit, || async {
+        let found = place.objects(part).await?;
+        Ok(if wanted(&found) { Ok(found) } else { Err(format!("{} objects: {found:?}", found.len())) })
+    })
+    .await
+}

@@ -1,0 +1,181 @@
+//! Automated snapshots: on and off, the interval, a store that fails, a leader that dies in the middle.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use tests::client::same;
+use tests::house::{START, objects_become, starkeep};
+use tests::{House, HouseSpec, Place, QUICKSTART, e2e};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Data in a directory, snapshots in a bucket that can misbehave.
+async fn with_vault(house: &House) -> anyhow::Result<Place> {
+    let vault = Place::s3(&house.directory("s3"), "vault/snapshots").await?;
+    let mut client = house.client().await?;
+    client.run(&vault.create_statement("vault")).await?;
+    client.close().await?;
+    Ok(vault)
+}
+
+fn interval(seconds: u64) -> Vec<(&'static str, String)> {
+    vec![("automated_cluster_snapshot_interval_seconds", seconds.to_string())]
+}
+
+#[test]
+fn two_intervals_leave_one_restorable_snapshot() {
+    e2e("snapshots/intervals", || async {
+        let house = House::build(HouseSpec { conf: interval(2), ..HouseSpec::default() }).await?;
+        let mut client = house.client().await?;
+        client.run(QUICKSTART).await?;
+        client
+            .refused("ADMIN SET AUTOMATED CLUSTER SNAPSHOT OFF", 1064, "Automated snapshot has not been turn on")
+            .await?;
+        client
+            .refused(
+                "ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON STORAGE VOLUME nowhere",
+                1064,
+                "Unknown storage volume: nowhere",
+            )
+            .await?;
+        let first = house.snapshot().await?;
+        client.refused("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON", 1064, "Automated snapshot has been turn on").await?;
+        let first = first.rsplit('/').next().context("an odd path")?.to_owned();
+        let second = house.job("the next", LIMIT, |j| j.state == "FINISHED" && j.name != first).await?;
+        house.job("the first DELETED", LIMIT, |j| j.name == first && j.state == "DELETED").await?;
+        client.run("ADMIN ALTER AUTOMATED CLUSTER SNAPSHOT SET INTERVAL 1 HOUR").await?;
+        let millis = |name: &str| name.trim_start_matches("automated_cluster_snapshot_").parse::<u64>();
+        let apart = millis(&second.name)?.saturating_sub(millis(&first)?);
+        ensure!((1500..4000).contains(&apart), "two seconds were asked for, {apart} ms lie between the first two");
+        let listed: Vec<String> = client.rows("SELECT SNAPSHOT_NAME FROM information_schema.cluster_snapshots").await?;
+        same("restorable snapshots", listed.len(), 1)?;
+        let shown: mysql_async::Row = client.one("ADMIN SHOW AUTOMATED CLUSTER SNAPSHOT").await?;
+        same("Enabled", shown.get::<String, _>("Enabled"), Some("true".to_owned()))?;
+        objects_become(&house.place, ".manifest.json", "one manifest", LIMIT, |found| found.len() == 1).await?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+#[test]
+fn off_purges_what_is_in_the_store() {
+    e2e("snapshots/off", || async {
+        let house = House::build(HouseSpec::default()).await?;
+        let mut client = house.client().await?;
+        client.run(QUICKSTART).await?;
+        house.snapshot().await?;
+        ensure!(!house.place.objects("/meta/image/").await?.is_empty(), "there is nothing to purge");
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT OFF").await?;
+        house.job("DELETED", LIMIT, |j| j.state == "DELETED").await?;
+        let left = house.place.objects("/meta/image/").await?;
+        ensure!(left.iter().all(|path| path.ends_with(".void")), "left over: {left:?}");
+        let listed: Vec<String> = client.rows("SELECT SNAPSHOT_NAME FROM information_schema.cluster_snapshots").await?;
+        same("restorable snapshots", listed, Vec::new())?;
+        same("rows", client.one::<u64>("SELECT COUNT(*) FROM quickstart.source_wiki_edit").await?, 3)?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+#[test]
+fn a_volume_that_refuses_writes_fails_the_job_and_nothing_else() {
+    e2e("snapshots/refused_writes", || async {
+        let house = House::build(HouseSpec { conf: interval(2), ..HouseSpec::default() }).await?;
+        let mut client = house.client().await?;
+        client.run(QUICKSTART).await?;
+        let vault = with_vault(&house).await?;
+        let server = vault.server().context("no server")?;
+        server.refuse_writes(true);
+        // The preflight sees it, and the statement says why.
+        let (_, text) = client.error("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON STORAGE VOLUME vault").await?;
+        ensure!(text.contains("writes are refused") || text.contains("403") || text.contains("AccessDenied"), "{text}");
+        server.refuse_writes(false);
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON STORAGE VOLUME vault").await?;
+        let good = house.job("FINISHED", LIMIT, |j| j.state == "FINISHED").await?;
+        server.refuse_writes(true);
+        let failed = house.job("ERROR", LIMIT, |j| j.state == "ERROR").await?;
+        ensure!(
+            failed.error.contains("writes are refused")
+                || failed.error.contains("403")
+                || failed.error.contains("AccessDenied"),
+            "the cause is not said: {failed:?}"
+        );
+        client
+            .run("INSERT INTO quickstart.source_wiki_edit (event_time, user) VALUES ('2015-09-12 09:00:00', 'a')")
+            .await?;
+        same("rows", client.one::<u64>("SELECT COUNT(*) FROM quickstart.source_wiki_edit").await?, 4)?;
+        let listed: Vec<String> = client.rows("SELECT SNAPSHOT_NAME FROM information_schema.cluster_snapshots").await?;
+        ensure!(!listed.is_empty(), "the failed job took the restorable snapshot away");
+        server.refuse_writes(false);
+        let healed = house
+            .job("FINISHED again", LIMIT, |j| j.state == "FINISHED" && j.name > failed.name && j.name != good.name)
+            .await?;
+        ensure!(healed.error.is_empty(), "{healed:?}");
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT OFF").await?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+#[test]
+fn a_leader_killed_in_the_middle_of_a_snapshot_ends_it_after_the_restart() {
+    e2e("snapshots/killed_in_the_middle", || async {
+        let mut house = House::build(HouseSpec::default()).await?;
+        let mut client = house.client().await?;
+        client.run(QUICKSTART).await?;
+        let vault = with_vault(&house).await?;
+        let server = vault.server().context("no server")?.clone();
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON STORAGE VOLUME vault INTERVAL 1 HOUR").await?;
+        // Whatever it does now, it does not end.
+        server.set_mode(storage_volume::testing::Mode::Hang);
+        let stuck = house.job("in progress or over", LIMIT, |_| true).await?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        client
+            .run("INSERT INTO quickstart.source_wiki_edit (event_time, user) VALUES ('2015-09-12 09:00:00', 'a')")
+            .await?;
+        house.cluster.frontend.kill().await?;
+        server.set_mode(storage_volume::testing::Mode::Normal);
+        house.cluster.frontend.start(&[])?;
+        house.cluster.frontend.ready(START).await?;
+        let mut client = house.client().await?;
+        house.all_alive(&mut client).await?;
+        let ended = house.job("FINISHED", LIMIT, |j| j.state == "FINISHED").await?;
+        same("the job", ended.name.as_str(), stuck.name.as_str())?;
+        same("jobs", house.jobs(&mut client).await?.len(), 1)?;
+        let mut arguments = vec!["snapshot".to_owned(), "list".to_owned(), vault.location(), "--json".to_owned()];
+        arguments.extend(vault.property_arguments());
+        let (code, text) = starkeep(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        let rows: serde_json::Value = serde_json::from_str(&text).with_context(|| text.clone())?;
+        let newest = rows.as_array().context("no list")?.iter().filter(|row| row["newest"] == true).count();
+        ensure!(code == 0 && newest == 1, "{text}");
+        same("manifests", vault.objects(".manifest.json").await?.len(), 1)?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+#[test]
+fn killed_at_any_moment_there_is_always_a_restorable_snapshot() {
+    e2e("snapshots/killed_often", || async {
+        let mut house = House::build(HouseSpec { conf: interval(1), ..HouseSpec::default() }).await?;
+        let mut client = house.client().await?;
+        client.run(QUICKSTART).await?;
+        house.snapshot().await?;
+        for round in 0..5_u64 {
+            // Intervals of a second: the kill comes at another place of the job each time.
+            tokio::time::sleep(Duration::from_millis(300 + round * 230)).await;
+            house.cluster.frontend.kill().await?;
+            let (code, text) = starkeep(&["snapshot", "verify", &house.place.location()]).await?;
+            ensure!(code == 0 && text.contains("good"), "round {round}: {code} {text}");
+            house.cluster.frontend.start(&[])?;
+            house.cluster.frontend.ready(START).await?;
+        }
+        let mut client = house.client().await?;
+        house.all_alive(&mut client).await?;
+        let names: Vec<String> = house.jobs(&mut client).await?.into_iter().map(|j| j.name).collect();
+        house.job("FINISHED after it all", LIMIT, |j| j.state == "FINISHED" && !names.contains(&j.name)).await?;
+        same("rows", client.one::<u64>("SELECT COUNT(*) FROM quickstart.source_wiki_edit").await?, 3)?;
+        client.close().await?;
+        house.finish().await
+    });
+}
