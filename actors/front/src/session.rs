@@ -124,11 +124,16 @@ impl Session {
 
     /// Every statement of a text, each with its own result; the first that fails ends the text.
     async fn run_text(&mut self, sql: &str, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
-        let statements = runtime_sql::parse(sql).map_err(|error| {
-            // Not the message: it quotes the text, which may hold a secret.
-            tracing::info!(connection = self.entry.id, line = error.line, column = error.column, "syntax error");
-            errors::syntax(&error)
-        })?;
+        let statements = match runtime_sql::parse(sql) {
+            Ok(statements) => statements,
+            Err(error) => {
+                // Not the message: it quotes the text, which may hold a secret.
+                tracing::info!(connection = self.entry.id, line = error.line, column = error.column, "syntax error");
+                let error = errors::syntax(&error);
+                self.last_error = Some(error.clone());
+                return Err(error);
+            }
+        };
         if statements.len() > 1 && !out.multi_statements() {
             return Err(MySqlError::analyzing(
                 "the text holds several statements, but the client did not say that it can take several results",
@@ -148,7 +153,7 @@ impl Session {
     pub(crate) async fn run_one(&mut self, parsed: Parsed, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
         let kind = parsed.statement.statement_kind();
         let query_id = uuid::Uuid::now_v7().to_string();
-        let cancel = self.entry.begin(redact(&parsed.text), query_id.clone(), self.front().now_ms());
+        let cancel = self.entry.begin(redact(beginning(&parsed.text)), query_id.clone(), self.front().now_ms());
         self.shared.sessions.count_question();
         let running = Running { query_id, trace: TraceId::new(), cancel };
         let before = self.apply_hints(&parsed.hints);
@@ -206,6 +211,16 @@ impl Session {
             (None, _) => Err(MySqlError::empty_query()),
         }
     }
+}
+
+/// As much of a statement as SHOW PROCESSLIST keeps.
+fn beginning(text: &str) -> &str {
+    const LONGEST: usize = 16 * 1024;
+    let mut end = text.len().min(LONGEST);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 impl Drop for Session {

@@ -1,1 +1,6 @@
-//! test placeholder
+//! Whole sessions: a real driver against the server, with a leader that is only a catalog behind a lock.
+
+mod data;
+mod kit;
+mod looking;
+mod managing;

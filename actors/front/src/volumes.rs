@@ -36,7 +36,7 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
             check_definition(altered.volume_type, &altered.location, &altered.properties)
                 .map_err(MySqlError::analyzing)?;
             let mut rest = properties.0.clone();
-            let enabled = rest.remove("enabled").map(|text| text.eq_ignore_ascii_case("true"));
+            let enabled = rest.remove("enabled").map(|text| text.trim().eq_ignore_ascii_case("true"));
             if !rest.is_empty() {
                 preflight(session, altered).await?;
             }
@@ -87,7 +87,8 @@ fn draft(
     };
     check_definition(volume_type, location, properties).map_err(MySqlError::analyzing)?;
     let mut properties = properties.0.clone();
-    let enabled = properties.remove("enabled").is_none_or(|text| !text.eq_ignore_ascii_case("false"));
+    // As in StarRocks: a volume takes nothing until it is said to be enabled.
+    let enabled = properties.remove("enabled").is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
     let comment = comment.unwrap_or_default().to_owned();
     Ok(VolumeDraft { name: name.to_owned(), volume_type, location: location.clone(), comment, enabled, properties })
 }

@@ -38,7 +38,7 @@ const TOPICS: &[(&str, &str, &str)] = &[
         "CREATE STORAGE VOLUME",
         "CREATE STORAGE VOLUME [IF NOT EXISTS] name TYPE = S3|LOCAL LOCATIONS = (\"location\") [COMMENT \"text\"] \
          [PROPERTIES (\"key\" = \"value\", ...)]",
-        "CREATE STORAGE VOLUME v TYPE = S3 LOCATIONS = (\"s3://bucket/path\") PROPERTIES (\"aws.s3.region\" = \"us-west-2\");",
+        "CREATE STORAGE VOLUME v TYPE = S3 LOCATIONS = (\"s3://bucket/path\") PROPERTIES (\"enabled\" = \"true\", \"aws.s3.region\" = \"us-west-2\");",
     ),
     (
         "CREATE TABLE",

@@ -1,0 +1,263 @@
+//! A frontend without a cluster: every recipient is a function.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actors_messages::leader::ProposeFailure;
+use actors_messages::nodes::NodeStatus;
+use actors_messages::{CatalogView, ReadPoints};
+use futures::future::BoxFuture;
+use futures::{FutureExt, future};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder, Row};
+use runtime_actor::{AskError, ManualClock, Message, Reach, Recipient, TellError};
+use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, Outcome};
+use storage_model::{
+    ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, Revision, ServiceId, TxnId, UnixMillis,
+};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{ConfigRow, Front, FrontFacts, FrontSettings, RaftStatus, SetFailure};
+
+pub(super) const START: u64 = 1_739_857_978_000;
+
+struct Answering<F>(F);
+
+impl<M: Message, F: Fn(M) -> M::Reply + Send + Sync + 'static> Reach<M> for Answering<F> {
+    fn ask(&self, message: M, _: Duration) -> BoxFuture<'static, Result<M::Reply, AskError>> {
+        future::ready(Ok((self.0)(message))).boxed()
+    }
+
+    fn tell(&self, message: M) -> Result<(), TellError> {
+        (self.0)(message);
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        M::NAME.to_owned()
+    }
+}
+
+fn to<M: Message>(answer: impl Fn(M) -> M::Reply + Send + Sync + 'static) -> Recipient<M> {
+    Recipient::new(Answering(answer))
+}
+
+struct Settings(Mutex<u64>);
+
+impl FrontSettings for Settings {
+    fn entries(&self) -> Vec<ConfigRow> {
+        let row = |key: &str, value: String, mutable| ConfigRow {
+            key: key.to_owned(),
+            aliases: Vec::new(),
+            value,
+            value_type: "String".to_owned(),
+            mutable,
+            comment: String::new(),
+        };
+        let interval = self.snapshot_interval_seconds().to_string();
+        let name = "automated_cluster_snapshot_interval_seconds";
+        vec![row("run_mode", "shared_data".to_owned(), false), row(name, interval, true)]
+    }
+
+    fn set(&self, key: &str, value: &str) -> Result<(), SetFailure> {
+        self.check(key, value)?;
+        *self.0.lock().unwrap() = value.parse().unwrap();
+        Ok(())
+    }
+
+    fn check(&self, key: &str, value: &str) -> Result<(), SetFailure> {
+        match key {
+            "automated_cluster_snapshot_interval_seconds" => {
+                value.parse::<u64>().map(drop).map_err(|_| SetFailure::Invalid("a number is needed".to_owned()))
+            }
+            _ => Err(SetFailure::NotMutable),
+        }
+    }
+
+    fn snapshot_interval_seconds(&self) -> u64 {
+        *self.0.lock().unwrap()
+    }
+
+    fn max_connections(&self) -> usize {
+        100
+    }
+}
+
+/// What the fakes have seen, and how they shall answer.
+#[derive(Default)]
+pub(super) struct Script {
+    /// Why every probe of a volume fails.
+    pub(super) preflight: Option<String>,
+    /// Names of messages in the order they came.
+    pub(super) told: Vec<String>,
+}
+
+pub(super) struct Kit {
+    port: u16,
+    pub(super) catalog: Arc<Mutex<Catalog>>,
+    pub(super) script: Arc<Mutex<Script>>,
+    pub(super) nodes: watch::Sender<Arc<Vec<NodeStatus>>>,
+    _stop: DropGuard,
+}
+
+impl Kit {
+    pub(super) async fn start() -> Kit {
+        let catalog = Arc::new(Mutex::new(genesis()));
+        let script = Arc::new(Mutex::new(Script::default()));
+        let (nodes, statuses) = watch::channel(Arc::default());
+        let (_, revisions) = watch::channel(Revision(0));
+        let view = {
+            let catalog = Arc::clone(&catalog);
+            CatalogView::new(
+                move || Arc::new(catalog.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+                revisions,
+            )
+        };
+        let leader = Arc::clone(&catalog);
+        let probe = Arc::clone(&script);
+        let note = |name: &'static str| {
+            let script = Arc::clone(&script);
+            move || script.lock().unwrap().told.push(name.to_owned())
+        };
+        let (reconcile, collect, beat, suspect) =
+            (note("Reconcile"), note("Collect"), note("BeatNow"), note("SuspectNode"));
+        let front = Front {
+            view,
+            reads: ReadPoints::default(),
+            propose: to(move |propose: actors_messages::leader::Propose| apply(&leader, propose.command)),
+            draw_txn: to(|_| Ok(TxnId(1008))),
+            create_image: to(|_| Ok(Revision(5))),
+            preflight: to(move |_| probe.lock().unwrap().preflight.clone().map_or(Ok(()), Err)),
+            reconcile: to(move |_| reconcile()),
+            running_detail: to(|_| None),
+            collect: to(move |_| collect()),
+            beat: to(move |_| beat()),
+            suspect: to(move |_| suspect()),
+            nodes: statuses,
+            settings: Arc::new(Settings(Mutex::new(600))),
+            me: FrontFacts {
+                id: NodeId(1),
+                name: "fe1_9010_1".to_owned(),
+                host: "fe1".to_owned(),
+                query_port: 9030,
+                started_at_ms: START,
+                product_version: "0.1.0".to_owned(),
+                commit: "abc1234".to_owned(),
+            },
+            raft: Arc::new(|| RaftStatus { leader: Some(NodeId(1)), last_heartbeat_ms: Vec::new() }),
+            clock: Arc::new(ManualClock::new(START + 60_000)),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shutdown = CancellationToken::new();
+        tokio::spawn(crate::serve(Arc::new(front), listener, shutdown.clone()));
+        Kit { port, catalog, script, nodes, _stop: shutdown.drop_guard() }
+    }
+
+    pub(super) fn opts(&self) -> OptsBuilder {
+        OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.port)
+            .user(Some("root"))
+            .prefer_socket(false)
+            .max_allowed_packet(Some(1 << 30))
+            .wait_timeout(Some(1000))
+    }
+
+    pub(super) async fn client(&self) -> Client {
+        Client(Conn::new(self.opts()).await.unwrap())
+    }
+
+    /// What a statement behind all sessions changes.
+    pub(super) fn propose(&self, command: Command) -> Outcome {
+        apply(&self.catalog, command).unwrap()
+    }
+
+    pub(super) fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.script.lock().unwrap().told)
+    }
+}
+
+fn genesis() -> Catalog {
+    let identity = ClusterIdentity {
+        cluster_id: ClusterId(77),
+        token: "hush".to_owned(),
+        service_id: ServiceId("3f2b6c9e".to_owned()),
+        incarnation: Incarnation("0123456789abcdef0123456789abcdef".to_owned()),
+        epoch: Epoch(1),
+    };
+    let catalog = Mutex::new(Catalog::genesis(identity, UnixMillis(START)));
+    let frontend = Frontend {
+        id: NodeId(1),
+        name: "fe1_9010_1".to_owned(),
+        role: FrontendRole::Follower,
+        host: "fe1".to_owned(),
+        edit_log_port: 9010,
+        http_port: 8030,
+        query_port: 9030,
+        rpc_port: 9020,
+    };
+    apply(&catalog, Command::RegisterFrontend { frontend }).unwrap();
+    catalog.into_inner().unwrap()
+}
+
+fn apply(catalog: &Mutex<Catalog>, command: Command) -> Result<Outcome, ProposeFailure> {
+    let mut catalog = catalog.lock().unwrap_or_else(PoisonError::into_inner);
+    let proposed_at = UnixMillis(START + 1000 * (catalog.revision().0 + 1));
+    Ok(catalog.apply(&Envelope { proposed_at, command })?)
+}
+
+/// A client that speaks in texts.
+pub(super) struct Client(pub(super) Conn);
+
+impl Client {
+    /// A statement that must succeed; `|` between the values of a row.
+    pub(super) async fn rows(&mut self, sql: &str) -> Vec<String> {
+        let rows: Vec<Row> = self.0.query(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        rows.iter().map(shown).collect()
+    }
+
+    /// The same with the names of the columns first.
+    pub(super) async fn table(&mut self, sql: &str) -> (String, Vec<String>) {
+        let mut result = self.0.query_iter(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        let names = result.columns_ref().iter().map(|c| c.name_str().into_owned()).collect::<Vec<_>>().join("|");
+        let rows: Vec<Row> = result.collect().await.unwrap();
+        (names, rows.iter().map(shown).collect())
+    }
+
+    pub(super) async fn ok(&mut self, sql: &str) {
+        self.0.query_drop(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    }
+
+    /// A statement that must fail.
+    pub(super) async fn fails(&mut self, sql: &str) -> (u16, String) {
+        match self.0.query_drop(sql).await {
+            Err(mysql_async::Error::Server(error)) => (error.code, error.message),
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+}
+
+fn shown(row: &Row) -> String {
+    let value = |at| match &row[at] {
+        mysql_async::Value::NULL => "NULL".to_owned(),
+        mysql_async::Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        other => other.as_sql(true).trim_matches('\'').to_owned(),
+    };
+    (0..row.len()).map(value).collect::<Vec<_>>().join("|")
+}
+
+/// A database with a table in it.
+pub(super) async fn quickstart(client: &mut Client) {
+    client.ok("CREATE STORAGE VOLUME v TYPE = LOCAL LOCATIONS = ('file:///data') PROPERTIES('enabled'='true')").await;
+    client.ok("SET v AS DEFAULT STORAGE VOLUME").await;
+    client.ok("CREATE DATABASE IF NOT EXISTS quickstart").await;
+    client.ok("USE quickstart").await;
+    client
+        .ok("CREATE TABLE t (k INT NOT NULL, d DATE, v VARCHAR(10) DEFAULT 'x' COMMENT 'what') DUPLICATE KEY(k)
+             PARTITION BY RANGE(d) (PARTITION p1 VALUES LESS THAN ('2020-01-01'), PARTITION p2 VALUES LESS THAN MAXVALUE)
+             DISTRIBUTED BY HASH(k) BUCKETS 4")
+        .await;
+}
