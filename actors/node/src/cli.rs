@@ -112,6 +112,7 @@ pub enum SnapshotCommand {
     /// Check every section, and that every data file is there with its size.
     Verify {
         #[command(flatten)]
+        /// Where to look.
         place: SnapshotArguments,
         /// Read every byte of every data file and compare its hash.
         #[arg(long = "with-data")]

@@ -17,8 +17,9 @@ use actors_compute::{ComputeNode, Membership, Plane, Ports, SnapshotAgent, Volum
 use actors_messages::compute::{AttestFiles, COMPUTE_NODE, DeleteObjects, Heartbeat, SNAPSHOT_AGENT};
 use anyhow::Context;
 use arrow_flight::flight_service_server::FlightServiceServer;
-use runtime_actor::{ActorSpec, Address, Budget, Clock, Strategy, SystemClock, Tree};
+use runtime_actor::{ActorSpec, Address, Budget, Strategy, SystemClock, Tree};
 use runtime_query::{Engine, EngineOptions, QueryError};
+use runtime_rpc::options::RpcOptions;
 use runtime_rpc::plane::{CheckProof, serve_flight};
 use runtime_rpc::{Registry, RpcServer};
 use storage_model::StorageVolume;
@@ -75,11 +76,18 @@ async fn serve(
     registry.expose::<ComputeNode, Heartbeat>(COMPUTE_NODE, actors.node.clone());
     registry.expose::<ComputeNode, DeleteObjects>(COMPUTE_NODE, actors.node.clone());
     registry.expose::<SnapshotAgent, AttestFiles>(SNAPSHOT_AGENT, actors.agent.clone());
-    let rpc = RpcServer::bind(listen::tokio(heartbeat)?, member.clone(), registry, shutdown.clone());
+    let rpc = RpcServer::bind_with(
+        listen::tokio(heartbeat)?,
+        member.clone(),
+        registry,
+        RpcOptions::default(),
+        shutdown.clone(),
+    )?;
 
     let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient());
     let token = Arc::new(move || member.cluster_token());
-    let data = serve_flight(FlightServiceServer::new(plane), listen::tokio(brpc)?, CheckProof::new(token), shutdown.clone());
+    let data =
+        serve_flight(FlightServiceServer::new(plane), listen::tokio(brpc)?, CheckProof::new(token), shutdown.clone());
     let data = tokio::spawn(data);
     let pages = crate::pages::of_compute(http, actors.tree.clone(), shutdown.clone())?;
 

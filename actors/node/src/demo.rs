@@ -68,7 +68,10 @@ pub async fn run(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     };
     drill.print(arguments.json, same)?;
     if arguments.keep {
-        eprintln!("the restored cluster runs on: mysql -h 127.0.0.1 -P {} -u root; Ctrl-C stops it", cluster.ports.query);
+        eprintln!(
+            "the restored cluster runs on: mysql -h 127.0.0.1 -P {} -u root; Ctrl-C stops it",
+            cluster.ports.query
+        );
         admin::until_interrupted().await?;
     }
     cluster.stop(Duration::from_secs(20)).await?;
@@ -138,7 +141,9 @@ impl Drill {
         let since = Instant::now();
         let mut found = Vec::new();
         let databases: Vec<String> = connection.query("SHOW DATABASES").await?;
-        for database in databases.iter().filter(|d| !matches!(d.as_str(), "information_schema" | "sys" | "_statistics_")) {
+        for database in
+            databases.iter().filter(|d| !matches!(d.as_str(), "information_schema" | "sys" | "_statistics_"))
+        {
             let tables: Vec<String> = connection.query(format!("SHOW TABLES FROM `{database}`")).await?;
             for table in tables {
                 found.push(fingerprint(connection, &format!("`{database}`.`{table}`")).await?);
@@ -224,13 +229,13 @@ impl Drill {
 async fn fingerprint(connection: &mut Conn, table: &str) -> anyhow::Result<Fingerprint> {
     let columns: Vec<Row> = connection.query(format!("DESC {table}")).await?;
     let names: Vec<String> = columns.iter().filter_map(|row| row.get::<String, _>(0)).collect();
-    let values: Vec<String> =
-        names.iter().map(|name| format!("IFNULL(CAST(`{name}` AS VARCHAR), '~null~')")).collect();
+    let values: Vec<String> = names.iter().map(|name| format!("IFNULL(CAST(`{name}` AS VARCHAR), '~null~')")).collect();
     let query = format!(
         "SELECT COUNT(*), IFNULL(CAST(SUM(CAST(murmur_hash3_32(CONCAT_WS('|', {})) AS BIGINT)) AS VARCHAR), '0') FROM {table}",
         values.join(", ")
     );
-    let row: Option<(u64, String)> = connection.query_first(query).await.with_context(|| format!("checksum of {table}"))?;
+    let row: Option<(u64, String)> =
+        connection.query_first(query).await.with_context(|| format!("checksum of {table}"))?;
     let (rows, checksum) = row.context("no row")?;
     Ok(Fingerprint { table: table.replace('`', ""), rows, checksum })
 }

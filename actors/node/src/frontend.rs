@@ -19,7 +19,7 @@ use actors_meta::{
     SnapshotJobSupervisor,
 };
 use anyhow::{Context, bail};
-use runtime_actor::{ActorSpec, Address, Budget, Clock, SharedClock, Strategy, SystemClock, Tree, random};
+use runtime_actor::{ActorSpec, Address, Budget, SharedClock, Strategy, SystemClock, Tree, random};
 use runtime_raft::{Meta, MetaDir, Node, Options};
 use runtime_rpc::options::RpcOptions;
 use runtime_rpc::{Identity, Peers};
@@ -131,7 +131,8 @@ impl Process {
         let identity = identity_source(opened.clone(), format!("{}:{}", me.host, me.edit_log_port));
         let directory = NodeDirectory::new(Peers::new(identity, RpcOptions::default()));
         let nodes = directory.statuses();
-        let serving = pages::of_frontend(http, tree.clone(), progress.clone(), nodes, opened.clone(), shutdown.clone())?;
+        let serving =
+            pages::of_frontend(http, tree.clone(), progress.clone(), nodes, opened.clone(), shutdown.clone())?;
 
         let dir = MetaDir::new(&config.meta_dir);
         if arguments.cluster_snapshot {
@@ -143,7 +144,13 @@ impl Process {
         }
         let known = dir.identity().context("who this frontend is")?;
         let me = Frontend { id: known.node.id, name: known.name, ..me };
-        let meta = Meta::open(&dir, &known.node, wall_clock(&clock), Options { image_every: config.edit_log_roll_num, ..Options::default() }).await?;
+        let meta = Meta::open(
+            &dir,
+            &known.node,
+            wall_clock(&clock),
+            Options { image_every: config.edit_log_roll_num, ..Options::default() },
+        )
+        .await?;
         let _ = opened.set(meta.clone());
         let process = Process { config, clock, tree, meta, me, shutdown };
         process.introduce().await?;
@@ -282,8 +289,7 @@ impl Process {
     ) -> (Address<SnapshotJobSupervisor>, Address<GcCoordinator>) {
         let group = self.tree.supervisor("background", Strategy::OneForOne, Budget::default());
         let settings = live.meta_settings();
-        let (meta, nodes, owner, config) =
-            (self.meta.clone(), directory.clone(), ownership.clone(), settings.clone());
+        let (meta, nodes, owner, config) = (self.meta.clone(), directory.clone(), ownership.clone(), settings.clone());
         let supervisor = group.start(ActorSpec::new("snapshot_job_supervisor"), move || {
             SnapshotJobSupervisor::new(meta.clone(), nodes.clone(), owner.clone(), config.clone(), VERSION.to_owned())
         });
@@ -352,7 +358,9 @@ async fn restore(
         say: &say,
     };
     match restore.run().await.context("the cluster was not restored, nothing has changed")? {
-        Restored::Already => tracing::info!("restore: this meta directory was restored by this plan before; starting it"),
+        Restored::Already => {
+            tracing::info!("restore: this meta directory was restored by this plan before; starting it")
+        }
         Restored::Verified(_) => {}
         Restored::Done { snapshot, revision, aside } => {
             let aside = aside.map(|path| path.display().to_string());

@@ -39,7 +39,8 @@ pub async fn run(command: SnapshotCommand) -> anyhow::Result<ExitCode> {
 fn source(arguments: &SnapshotArguments) -> anyhow::Result<Source> {
     let mut properties = BTreeMap::new();
     for property in &arguments.properties {
-        let (key, value) = property.split_once('=').with_context(|| format!("--property {property}: expected KEY=VALUE"))?;
+        let (key, value) =
+            property.split_once('=').with_context(|| format!("--property {property}: expected KEY=VALUE"))?;
         properties.insert(key.trim().to_owned(), value.trim().to_owned());
     }
     Ok(Source { location: arguments.location.clone(), properties, volumes: BTreeMap::new() })
@@ -81,7 +82,10 @@ fn print_list(rows: &[Listed]) {
         let (cut, epoch) = (row.cut.map_or(0, |c| c.0), row.epoch.map_or(0, |e| e.0));
         println!("  created {created} UTC, revision {cut}, epoch {epoch}, {} bytes of metadata", row.bytes);
         if let Some(c) = &row.counts {
-            println!("  {} databases, {} tables, {} data files, {} rows, {} bytes", c.databases, c.tables, c.files, c.rows, c.bytes);
+            println!(
+                "  {} databases, {} tables, {} data files, {} rows, {} bytes",
+                c.databases, c.tables, c.files, c.rows, c.bytes
+            );
         }
     }
 }

@@ -28,7 +28,11 @@ pub async fn run(arguments: PlaygroundArguments) -> anyhow::Result<ExitCode> {
     let mut cluster = Cluster::new(&spec)?;
     cluster.start(&[], Duration::from_secs(60)).await?;
     admin::add_compute_nodes(cluster.ports.query, &cluster.compute_addresses).await?;
-    println!("The cluster is up: 1 frontend, {} compute nodes, everything below {}.", cluster.compute.len(), root.display());
+    println!(
+        "The cluster is up: 1 frontend, {} compute nodes, everything below {}.",
+        cluster.compute.len(),
+        root.display()
+    );
     println!();
     println!("  mysql -h 127.0.0.1 -P {} -u root", cluster.ports.query);
     println!("  http://127.0.0.1:{}/api/v2/actors", cluster.ports.http);

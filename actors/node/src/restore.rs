@@ -132,7 +132,8 @@ impl Restore<'_> {
         incarnation: &Incarnation,
         facts: &OwnerFacts,
     ) -> Result<Restored, RestoreError> {
-        let found = find::newest(&source.volume, &source.layout, source.place.snapshot.as_deref()).await.map_err(chain)?;
+        let found =
+            find::newest(&source.volume, &source.layout, source.place.snapshot.as_deref()).await.map_err(chain)?;
         for skipped in &found.skipped {
             tracing::warn!(%skipped, "a newer snapshot cannot be restored");
             (self.say)(&format!("skipped: {skipped}"));
@@ -141,7 +142,11 @@ impl Restore<'_> {
         let name = manifest.name.clone();
         (self.say)(&format!(
             "restoring {name}, revision {}: {} sections, {} tables, {} data files, {} rows",
-            manifest.revision, manifest.sections.len(), manifest.counts.tables, manifest.counts.files, manifest.counts.rows
+            manifest.revision,
+            manifest.sections.len(),
+            manifest.counts.tables,
+            manifest.counts.files,
+            manifest.counts.rows
         ));
         let image = load(&source.volume, &source.layout, manifest).await.map_err(chain)?;
         (self.say)("every section is whole");
@@ -162,7 +167,10 @@ impl Restore<'_> {
         invariant::check(&restored).map_err(|e| RestoreError::Snapshot(format!("snapshot {name}: {e}")))?;
         for (id, volume) in &roots {
             owner::claim(volume, &source.layout, epoch, incarnation, facts).await.map_err(|e| {
-                RestoreError::Volume { volume: volume.name().to_owned(), cause: format!("volume {id} cannot be claimed: {}", e.chain()) }
+                RestoreError::Volume {
+                    volume: volume.name().to_owned(),
+                    cause: format!("volume {id} cannot be claimed: {}", e.chain()),
+                }
             })?;
         }
         (self.say)(&format!("claimed {} volumes as epoch {epoch}", roots.len()));
