@@ -111,8 +111,8 @@ pub enum SnapshotCommand {
     Show(SnapshotArguments),
     /// Check every section, and that every data file is there with its size.
     Verify {
-        #[command(flatten)]
         /// Where to look.
+        #[command(flatten)]
         place: SnapshotArguments,
         /// Read every byte of every data file and compare its hash.
         #[arg(long = "with-data")]

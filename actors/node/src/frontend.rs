@@ -329,7 +329,7 @@ fn found(dir: &MetaDir, me: &Frontend, clock: &SharedClock) -> anyhow::Result<()
         // StarRocks draws it from a positive 31-bit range.
         cluster_id: ClusterId((random::id() as u64 >> 33).max(1)),
         token: random::hex_id(),
-        service_id: ServiceId(uuid::Uuid::from_u128(random::id()).to_string()),
+        service_id: ServiceId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid().to_string()),
         incarnation: Incarnation(random::hex_id()),
         epoch: Epoch(1),
     };

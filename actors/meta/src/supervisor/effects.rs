@@ -14,7 +14,7 @@ use storage_model::snapshot::JobEvent;
 use storage_model::{
     JobId, JobState, ObjectName, Revision, SnapshotJob, SnapshotKind, StorageVolume, UnixMillis, VolumeId,
 };
-use storage_snapshot::manifest::Facts;
+use storage_snapshot::manifest::{Facts, Manifest};
 use storage_snapshot::{owner, retire, upload};
 use storage_volume::Volume;
 use storage_volume::layout::Layout;
@@ -59,6 +59,14 @@ struct Site {
     job: Arc<SnapshotJob>,
     volume: Volume,
     layout: Layout,
+}
+
+/// The new manifest names every dead cut: their void markers are not needed any more.
+async fn sweep_voids(site: &Site, cut: Revision) -> Result<(), String> {
+    let path = site.layout.manifest(&site.job.name, cut);
+    let bytes = site.volume.get(&path).await.map_err(|e| storage_volume::error_chain(&e))?;
+    let manifest = Manifest::parse(&bytes, &path).map_err(|e| e.chain())?;
+    retire::sweep_voids(&site.volume, &site.layout, &manifest).await.map(drop).map_err(|e| e.chain())
 }
 
 impl Effects {
@@ -190,7 +198,11 @@ impl Effects {
 
     async fn finish(&self, site: &Site, done: &upload::Uploaded) -> Result<(), String> {
         let (cut, sha256, bytes) = (done.cut, done.manifest_sha256.clone(), done.bytes);
-        self.propose(&site.job, JobEvent::Uploaded { cut, sha256, bytes }, "").await
+        self.propose(&site.job, JobEvent::Uploaded { cut, sha256, bytes }, "").await?;
+        if let Err(error) = sweep_voids(site, cut).await {
+            tracing::warn!(job = %site.job.id, error, "void markers that the new manifest lists were not swept");
+        }
+        Ok(())
     }
 
     /// The agents look at every data file that is new since the predecessor.
