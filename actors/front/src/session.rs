@@ -269,7 +269,7 @@ impl Handler for Session {
     async fn execute(&mut self, sql: &str, params: &[Value], out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
         let mut parsed = Session::parse_one(sql)?;
         let values: Vec<_> = params.iter().map(prepared::literal).collect();
-        runtime_sql::bind(&mut parsed.statement, &values).map_err(|e| MySqlError::wrong_arguments(e))?;
+        runtime_sql::bind(&mut parsed.statement, &values).map_err(MySqlError::wrong_arguments)?;
         self.run_one(parsed, out).await
     }
 

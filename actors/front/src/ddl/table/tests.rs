@@ -87,7 +87,7 @@ fn what_is_wrong_with_columns_and_keys() {
         ("CREATE TABLE t (a INT NOT NULL DEFAULT NULL)", "null default value"),
         ("CREATE TABLE t (a INT DEFAULT CURRENT_TIMESTAMP)", "CURRENT_TIMESTAMP"),
         ("CREATE TABLE t (a INT) DISTRIBUTED BY HASH(b)", "Distribution column(b) doesn't exist"),
-        ("CREATE TABLE t (a INT) DISTRIBUTED BY HASH(a) BUCKETS 0", "greater than zero"),
+        ("CREATE TABLE t (a INT) DISTRIBUTED BY HASH(a) BUCKETS 2000", "exceeds the maximum of 1024"),
         ("CREATE TABLE t (a INT) PROPERTIES('nonsense'='1')", "Unknown properties: {nonsense=1}"),
         ("CREATE TABLE t (a INT) PROPERTIES('replication_num'='0')", "Replication num"),
     ] {
