@@ -1,0 +1,124 @@
+//! The executable from outside: help on everything, and one clear line for what cannot start.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn starkeep(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_starkeep"));
+    command.args(arguments).env_remove("RUST_LOG").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn conf(directory: &Path, name: &str, lines: &str) -> String {
+    let path = directory.join(name);
+    std::fs::write(&path, lines).unwrap();
+    path.display().to_string()
+}
+
+/// The one line of a start that failed.
+fn failure(output: &Output) -> String {
+    assert!(!output.status.success(), "it started: {}", text(&output.stdout));
+    let stderr = text(&output.stderr);
+    let lines: Vec<&str> = stderr.lines().filter(|line| line.starts_with("starkeep: ")).collect();
+    assert_eq!(lines.len(), 1, "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    lines[0].to_owned()
+}
+
+#[test]
+fn there_is_help_on_everything() {
+    let roles: [&[&str]; 8] = [
+        &[],
+        &["fe"],
+        &["cn"],
+        &["demo"],
+        &["playground"],
+        &["snapshot", "list"],
+        &["snapshot", "show"],
+        &["snapshot", "verify"],
+    ];
+    for role in roles {
+        let output = starkeep(&[role, &["--help"]].concat());
+        assert!(output.status.success(), "{role:?}");
+        assert!(text(&output.stdout).contains("Usage: starkeep"), "{role:?}");
+    }
+    assert!(text(&starkeep(&["--version"]).stdout).starts_with("starkeep "));
+    assert!(!starkeep(&["no-such-role"]).status.success());
+}
+
+#[test]
+fn a_bad_value_stops_the_start_and_names_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = conf(dir.path(), "fe.conf", "# a comment\nquery_port = abc\n");
+    let line = failure(&starkeep(&["fe", "--conf", &file, "--logconsole"]));
+    assert!(line.contains("fe.conf:2") && line.contains("query_port"), "{line}");
+    let file = conf(dir.path(), "cn.conf", "heartbeat_service_port = 70000\n");
+    let line = failure(&starkeep(&["cn", "--conf", &file, "--logconsole"]));
+    assert!(line.contains("cn.conf:1") && line.contains("heartbeat_service_port"), "{line}");
+    let line = failure(&starkeep(&["fe", "--conf", "no/such/fe.conf"]));
+    assert!(line.contains("no/such/fe.conf"), "{line}");
+}
+
+#[test]
+fn a_port_in_use_stops_the_start_and_names_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let lines = format!(
+        "priority_networks = 127.0.0.1/32\nhttp_port = {port}\nmeta_dir = {0}/meta\nsys_log_dir = {0}\n",
+        dir.path().display()
+    );
+    let file = conf(dir.path(), "fe.conf", &lines);
+    let line = failure(&starkeep(&["fe", "--conf", &file, "--logconsole"]));
+    assert!(line.contains(&format!("http_port = {port}")), "{line}");
+    assert!(!dir.path().join("meta").exists(), "nothing was founded");
+}
+
+#[test]
+fn a_restore_without_a_plan_or_a_snapshot_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let volume = dir.path().join("volume");
+    std::fs::create_dir(&volume).unwrap();
+    let ports: Vec<u16> =
+        (0..4).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()).collect();
+    let lines = format!(
+        "priority_networks = 127.0.0.1/32\nhttp_port = {}\nquery_port = {}\nrpc_port = {}\nedit_log_port = {}\n\
+         meta_dir = {4}/meta\nenable_load_volume_from_conf = true\ncloud_native_storage_type = LOCAL\n\
+         cloud_native_local_path = {4}/volume\n",
+        ports[0],
+        ports[1],
+        ports[2],
+        ports[3],
+        dir.path().display()
+    );
+    let file = conf(dir.path(), "fe.conf", &lines);
+    let line = failure(&starkeep(&["fe", "--conf", &file, "--cluster_snapshot", "--logconsole"]));
+    assert!(line.contains("cluster_snapshot.yaml"), "{line}");
+    conf(
+        dir.path(),
+        "cluster_snapshot.yaml",
+        &format!(
+            "cluster_snapshot:\n  cluster_snapshot_path: file://{}/11111111-2222-4333-8444-555555555555/meta\n  \
+             storage_volume_name: builtin_storage_volume\n",
+            volume.display()
+        ),
+    );
+    let line = failure(&starkeep(&["fe", "--conf", &file, "--cluster_snapshot", "--logconsole"]));
+    assert!(line.contains("nothing has changed"), "{line}");
+    assert!(!dir.path().join("meta").exists());
+}
+
+#[test]
+fn an_empty_location_has_no_snapshots() {
+    let dir = tempfile::tempdir().unwrap();
+    let location = format!("file://{}", dir.path().display());
+    let output = starkeep(&["snapshot", "list", &location]);
+    assert_eq!(text(&output.stdout).trim(), "no snapshots", "{}", text(&output.stderr));
+    assert!(!starkeep(&["snapshot", "verify", &location]).status.success());
+    let missing = format!("{location}/no/such/directory");
+    assert!(!starkeep(&["snapshot", "list", &missing]).status.success());
+}
