@@ -20,7 +20,7 @@ use actors_meta::{
 };
 use anyhow::{Context, bail};
 use runtime_actor::{ActorSpec, Address, Budget, SharedClock, Strategy, SystemClock, Tree, random};
-use runtime_raft::{Meta, MetaDir, Node, Options};
+use runtime_raft::{Meta, MetaDir, Node, Options, ProposeError};
 use runtime_rpc::options::RpcOptions;
 use runtime_rpc::{Identity, Peers};
 use storage_catalog::{Catalog, ClusterIdentity, Command};
@@ -162,10 +162,16 @@ impl Process {
     /// What fe.conf says that the catalog must know.
     async fn introduce(&self) -> anyhow::Result<()> {
         self.meta.propose(Command::RegisterFrontend { frontend: self.me.clone() }).await?;
-        if let Some(draft) = builtin_volume(&self.config) {
-            self.meta.propose(Command::EnsureBuiltinVolume { draft }).await?;
+        let Some(draft) = builtin_volume(&self.config) else { return Ok(()) };
+        match self.meta.propose(Command::EnsureBuiltinVolume { draft }).await {
+            Ok(_) => Ok(()),
+            // After a restore that moved the volume fe.conf may still name the old place: the catalog is the truth.
+            Err(ProposeError::Rejected(rejection)) => {
+                tracing::warn!("{rejection}; the catalog's location is used, set fe.conf right");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 
     async fn serve(
