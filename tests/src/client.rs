@@ -17,10 +17,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects.
+    /// Connects, and asks the server what it takes, as drivers do.
     pub async fn connect(port: u16) -> anyhow::Result<Client> {
+        Client::connect_for(port, None).await
+    }
+
+    /// Connects as a client that sends packets of any size up to this.
+    pub async fn connect_for(port: u16, largest_packet: Option<usize>) -> anyhow::Result<Client> {
         let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port).user(Some("root"));
-        let options = options.prefer_socket(false).stmt_cache_size(0);
+        let options = options.prefer_socket(false).stmt_cache_size(0).max_allowed_packet(largest_packet);
         let conn = Conn::new(options).await.with_context(|| format!("connect to 127.0.0.1:{port}"))?;
         Ok(Client { conn })
     }

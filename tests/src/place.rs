@@ -24,7 +24,8 @@ pub enum Place {
 }
 
 impl Place {
-    /// A bucket on an S3 server of its own, over `directory`.
+    /// A bucket on an S3 server of its own, over `directory`. The server keeps what it knows of an object in a file whose
+    /// name is made of bucket and key, and file names are short: four letters of a bucket and one of a prefix are the most.
     pub async fn s3(directory: &Path, path: &str) -> anyhow::Result<Place> {
         let server = Arc::new(S3Server::start(directory).await.context("start an S3 server")?);
         Place::bucket(&server, path)

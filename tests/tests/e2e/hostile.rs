@@ -93,7 +93,9 @@ fn wrong_statements_have_clear_errors() {
 #[test]
 fn large_packets_are_taken_or_refused() {
     e2e("hostile/large_packets", || async {
-        let (house, mut client) = house_with_a_table().await?;
+        let (house, client) = house_with_a_table().await?;
+        client.close().await?;
+        let mut client = Client::connect_for(house.cluster.ports.query, Some(1 << 30)).await?;
         let megabytes = 60;
         let text = "x".repeat(megabytes << 20);
         same(

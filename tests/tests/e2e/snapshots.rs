@@ -11,7 +11,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Data in a directory, snapshots in a bucket that can misbehave.
 async fn with_vault(house: &House) -> anyhow::Result<Place> {
-    let vault = Place::s3(&house.directory("s3"), "vault/snapshots").await?;
+    let vault = Place::s3(&house.directory("s3"), "safe/v").await?;
     let mut client = house.client().await?;
     client.run(&vault.create_statement("vault")).await?;
     client.close().await?;
@@ -125,7 +125,7 @@ fn a_leader_killed_in_the_middle_of_a_snapshot_ends_it_after_the_restart() {
         client.run(QUICKSTART).await?;
         let vault = with_vault(&house).await?;
         let server = vault.server().context("no server")?.clone();
-        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON STORAGE VOLUME vault INTERVAL 1 HOUR").await?;
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON INTERVAL 1 HOUR STORAGE VOLUME vault").await?;
         // Whatever it does now, it does not end.
         server.set_mode(storage_volume::testing::Mode::Hang);
         let stuck = house.job("in progress or over", LIMIT, |_| true).await?;
