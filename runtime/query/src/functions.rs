@@ -12,9 +12,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Result, ScalarValue, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 pub(crate) use text::texts;
 
@@ -115,11 +113,8 @@ impl ScalarUDFImpl for Function {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        let enough = if self.variadic {
-            arguments.len() >= self.slots.len()
-        } else {
-            arguments.len() == self.slots.len()
-        };
+        let enough =
+            if self.variadic { arguments.len() >= self.slots.len() } else { arguments.len() == self.slots.len() };
         let Some(last) = self.slots.last().filter(|_| enough) else {
             return plan_err!("No matching function with signature: {} of {} arguments", self.name, arguments.len());
         };

@@ -9,11 +9,13 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Column as ColumnName;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
+use datafusion::sql::sqlparser::ast::Query;
 use runtime_sql::statement::{Insert, InsertSource};
 use storage_model::value::format_datetime;
 use storage_model::{Column, DefaultValue, Table};
 
 use crate::context::{PlanContext, SessionFacts};
+use crate::depth::Stack;
 use crate::error::QueryError;
 use crate::plan::{self, Logical, Placement, Planned, ResultColumn, result_type};
 use crate::rewrite::rewrite;
@@ -33,6 +35,18 @@ pub async fn plan_insert(cx: &PlanContext, table: &Table, insert: &Insert) -> Re
         }
         InsertSource::Query(query) => query,
     };
+    let stack = Stack::for_query(query)?;
+    stack.run_async(Box::pin(plan_rows(cx, table, insert, query, stack))).await
+}
+
+/// Plans the rows that a query gives.
+async fn plan_rows(
+    cx: &PlanContext,
+    table: &Table,
+    insert: &Insert,
+    query: &Query,
+    stack: Stack,
+) -> Result<Planned, QueryError> {
     let state = session::planner(cx.parallelism);
     let Logical { plan, labels, tables, notes, .. } = plan::logical(cx, &state, rewrite(query, cx)?)?;
     let names = if insert.by_name { Some(labels.as_slice()) } else { insert.columns.as_deref() };
@@ -54,8 +68,15 @@ pub async fn plan_insert(cx: &PlanContext, table: &Table, insert: &Insert) -> Re
         stored.push(store::store(value, column)?.alias(field.name()));
     }
     let plan = LogicalPlanBuilder::from(plan).project(stored)?.build()?;
-    let physical = state.create_physical_plan(&plan).await?;
-    Ok(Planned { columns: columns_of(table), placement: Placement::Compute, tables, values: None, plan: physical, notes })
+    let physical = plan::physical(&state, &plan, stack).await?;
+    Ok(Planned {
+        columns: columns_of(table),
+        placement: Placement::Compute,
+        tables,
+        values: None,
+        plan: physical,
+        notes,
+    })
 }
 
 /// A batch of a plan of [`plan_insert`] under the schema of its table.
@@ -70,12 +91,7 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Q
 fn columns_of(table: &Table) -> Vec<ResultColumn> {
     let column = |c: &Column| {
         let arrow_type = crate::types::arrow_type(c.data_type);
-        ResultColumn {
-            name: c.name.clone(),
-            data_type: result_type(&arrow_type),
-            arrow_type,
-            nullable: c.nullable,
-        }
+        ResultColumn { name: c.name.clone(), data_type: result_type(&arrow_type), arrow_type, nullable: c.nullable }
     };
     table.schema.columns.iter().map(column).collect()
 }
@@ -105,9 +121,10 @@ fn targets(table: &Table, columns: Option<&[String]>) -> Result<Targets, QueryEr
     };
     let mut sources = vec![Source::Default; all.len()];
     for (at, name) in names.iter().enumerate() {
-        let position = table.schema.position(name).ok_or_else(|| {
-            QueryError::analyzing(format!("Unknown column '{name}' in '{}'", table.name))
-        })?;
+        let position = table
+            .schema
+            .position(name)
+            .ok_or_else(|| QueryError::analyzing(format!("Unknown column '{name}' in '{}'", table.name)))?;
         if matches!(sources[position], Source::Given(_)) {
             return Err(QueryError::analyzing(format!("Column '{name}' specified twice")));
         }

@@ -14,6 +14,7 @@
 
 mod cells;
 mod context;
+mod depth;
 mod error;
 mod explain;
 mod functions;

@@ -21,9 +21,7 @@ impl ExprPlanner for MySqlOperators {
                 let right = not_zero(right, schema)?;
                 binary(numeric(left, schema)?, Operator::Modulo, right)
             }
-            BinaryOperator::MyIntegerDivide | BinaryOperator::DuckIntegerDivide => {
-                integer_divide(left, right, schema)?
-            }
+            BinaryOperator::MyIntegerDivide | BinaryOperator::DuckIntegerDivide => integer_divide(left, right, schema)?,
             BinaryOperator::StringConcat => binary(truth(left, schema)?, Operator::Or, truth(right, schema)?),
             BinaryOperator::Xor => {
                 let (left, right) = (truth(left, schema)?, truth(right, schema)?);

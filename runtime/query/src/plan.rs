@@ -19,6 +19,7 @@ use datafusion::sql::sqlparser::ast::{Query, Statement};
 use storage_model::{DataType, TableId};
 
 use crate::context::PlanContext;
+use crate::depth::{self, Stack};
 use crate::error::QueryError;
 use crate::provider::stored::StoredTable;
 use crate::provider::virtual_table::VirtualTable;
@@ -100,13 +101,18 @@ impl Planned {
 /// # Errors
 /// When names do not resolve or types do not fit, in StarRocks' words.
 pub async fn plan_query(cx: &PlanContext, query: &Query) -> Result<Planned, QueryError> {
+    let stack = Stack::for_query(query)?;
+    stack.run_async(Box::pin(plan_on_stack(cx, query, stack))).await
+}
+
+async fn plan_on_stack(cx: &PlanContext, query: &Query, stack: Stack) -> Result<Planned, QueryError> {
     let state = session::planner(cx.parallelism);
     let rewritten = rewrite(query, cx)?;
     if let Some(planned) = constant::plan(cx, &state, &rewritten)? {
         return Ok(planned);
     }
     let Logical { plan, labels, placement, tables, notes } = logical(cx, &state, rewritten)?;
-    let physical = state.create_physical_plan(&plan).await?;
+    let physical = physical(&state, &plan, stack).await?;
     let schema = physical.schema();
     let columns = schema.fields().iter().zip(labels).map(|(field, name)| ResultColumn {
         name,
@@ -115,6 +121,21 @@ pub async fn plan_query(cx: &PlanContext, query: &Query) -> Result<Planned, Quer
         nullable: field.is_nullable(),
     });
     Ok(Planned { columns: columns.collect(), placement, tables, values: None, plan: physical, notes })
+}
+
+/// The physical plan of a logical one.
+pub(crate) async fn physical(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    stack: Stack,
+) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    let mut plan = state.optimize(plan)?;
+    if stack.is_deep() {
+        plan = depth::balance_plan(plan)?;
+    }
+    let physical = state.query_planner().create_physical_plan(&plan, state).await?;
+    depth::check(&physical)?;
+    Ok(physical)
 }
 
 /// A query before it is optimised.

@@ -7,7 +7,7 @@
 //!        └── calls, session ─────────┘
 //! ```
 
-mod build;
+pub(crate) mod build;
 mod calls;
 mod labels;
 mod session;
@@ -18,10 +18,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType as SqlType, Expr, Function, Ident, JoinConstraint, JoinOperator, LimitClause,
-    ObjectName, Query, Select, SelectItem, TableAlias, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
+    ObjectName, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, Value, ValueWithSpan, VisitMut,
+    VisitorMut,
 };
 
 use crate::context::PlanContext;
+use crate::depth;
 use crate::error::QueryError;
 use crate::functions::TEXT;
 use crate::types;
@@ -197,6 +199,14 @@ impl Pass<'_> {
 impl VisitorMut for Pass<'_> {
     type Break = ();
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            wildcard::name_expressions(select);
+            wildcard::order_by_names(select, query.order_by.as_mut());
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         if let [only] = select.from.as_slice()
             && only.joins.is_empty()
@@ -241,6 +251,11 @@ impl VisitorMut for Pass<'_> {
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
         let outcome = self.table_factor(factor);
         self.keep(outcome)
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        depth::balance(expr);
+        ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {

@@ -16,10 +16,13 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion_proto::bytes::{physical_plan_from_bytes, physical_plan_to_bytes};
+use datafusion_proto::physical_plan::AsExecutionPlan;
+use datafusion_proto::protobuf::PhysicalPlanNode;
 use futures::Stream;
 use object_store::ObjectStore;
 use storage_model::{Kind, StorageVolume, VolumeId};
 
+use crate::depth;
 use crate::error::{ANALYZE_ERROR, QueryError};
 use crate::plan::Planned;
 use crate::provider::scan::volume_url;
@@ -69,13 +72,16 @@ impl Stream for Rows {
 /// # Errors
 /// When the plan has a part that cannot travel.
 pub fn encode(planned: &Planned) -> Result<Vec<u8>, QueryError> {
-    match physical_plan_to_bytes(Arc::clone(&planned.plan)) {
-        Ok(bytes) => Ok(bytes.to_vec()),
-        Err(error) => {
-            tracing::debug!(%error, "a plan cannot be encoded");
-            Err(QueryError::analyzing("not supported: this query over stored tables (a recursive common table expression?)"))
-        }
+    let bytes = depth::decoding(|| physical_plan_to_bytes(Arc::clone(&planned.plan)));
+    let bytes = bytes.map_err(|error| {
+        tracing::debug!(%error, "a plan cannot be encoded");
+        QueryError::analyzing("not supported: this query over stored tables (a recursive common table expression?)")
+    })?;
+    // Protocol buffers are not read beyond a hundred levels: better said here than on the other side.
+    if depth::decoding(|| PhysicalPlanNode::try_decode(&bytes)).is_err() {
+        return Err(depth::too_deep("plan that would be sent to a compute node"));
     }
+    Ok(bytes.to_vec())
 }
 
 /// Runs a plan that touches no table.
@@ -112,12 +118,15 @@ pub struct EngineOptions {
     pub parallelism: usize,
 }
 
+/// A volume as it was when its store was opened.
+type Opened = (StorageVolume, Arc<dyn ObjectStore>);
+
 /// Runs plans on a compute node.
 pub struct Engine {
     runtime: RuntimeEnv,
     parallelism: usize,
     open: Opener,
-    stores: Mutex<HashMap<VolumeId, (StorageVolume, Arc<dyn ObjectStore>)>>,
+    stores: Mutex<HashMap<VolumeId, Opened>>,
 }
 
 impl fmt::Debug for Engine {
@@ -173,7 +182,7 @@ impl Engine {
         }
         let runtime = RuntimeEnv { object_store_registry: Arc::new(registry), ..self.runtime.clone() };
         let task = session::task("query".to_owned(), Arc::new(runtime), self.parallelism);
-        let plan = physical_plan_from_bytes(plan, &task)?;
+        let plan = depth::decoding(|| physical_plan_from_bytes(plan, &task))?;
         Ok((plan, task))
     }
 

@@ -12,7 +12,7 @@ use crate::cells::Column;
 pub(super) fn functions() -> Vec<Function> {
     vec![
         Function::new(TEXT, &[Slot::Any], DataType::Utf8, |args, rows| Ok(Arc::new(texts(&args[0], rows)?))),
-        Function::new("concat", &[Slot::Any], DataType::Utf8, |args, rows| concat(args, rows)).variadic(),
+        Function::new("concat", &[Slot::Any], DataType::Utf8, concat).variadic(),
     ]
 }
 

@@ -16,7 +16,17 @@ use super::{DATETIME, DIFFERENCE, EPOCH, FROM_EPOCH, Function, SHIFT, Slot};
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -43,7 +53,9 @@ fn micros(array: &ArrayRef, rows: usize) -> Result<Vec<Option<i64>>> {
             let cast = arrow::compute::cast(array, &DATETIME)?;
             Ok(cast.as_primitive::<TimestampMicrosecondType>().iter().collect())
         }
-        DataType::Date32 => Ok(array.as_primitive::<Date32Type>().iter().map(|d| d.map(|d| i64::from(d) * DAY)).collect()),
+        DataType::Date32 => {
+            Ok(array.as_primitive::<Date32Type>().iter().map(|d| d.map(|d| i64::from(d) * DAY)).collect())
+        }
         _ => {
             let text = texts(array, rows)?;
             Ok((0..rows).map(|row| if text.is_null(row) { None } else { parse_datetime(text.value(row)) }).collect())

@@ -39,9 +39,16 @@ pub(crate) fn store(value: Expr, column: &Column) -> Result<Expr> {
 }
 
 /// The column that the constant arguments describe.
-fn column_of(name: Option<&ScalarValue>, data_type: Option<&ScalarValue>, nullable: Option<&ScalarValue>) -> Result<Column> {
-    let (Some(ScalarValue::Utf8(Some(name))), Some(ScalarValue::Utf8(Some(text))), Some(ScalarValue::Boolean(Some(nullable)))) =
-        (name, data_type, nullable)
+fn column_of(
+    name: Option<&ScalarValue>,
+    data_type: Option<&ScalarValue>,
+    nullable: Option<&ScalarValue>,
+) -> Result<Column> {
+    let (
+        Some(ScalarValue::Utf8(Some(name))),
+        Some(ScalarValue::Utf8(Some(text))),
+        Some(ScalarValue::Boolean(Some(nullable))),
+    ) = (name, data_type, nullable)
     else {
         return internal_err!("{NAME} needs constants for the column");
     };
@@ -80,7 +87,8 @@ impl ScalarUDFImpl for Store {
                 // An empty batch stores nothing, so nothing can be wrong with it.
                 let stored = stored(&value.to_array_of_size(rows.min(1))?, &column)?;
                 let target = types::arrow_type(column.data_type);
-                let value = if rows == 0 { ScalarValue::try_from(&target)? } else { ScalarValue::try_from_array(&stored, 0)? };
+                let value =
+                    if rows == 0 { ScalarValue::try_from(&target)? } else { ScalarValue::try_from_array(&stored, 0)? };
                 Ok(ColumnarValue::Array(value.to_array_of_size(rows)?))
             }
             ColumnarValue::Array(array) => Ok(ColumnarValue::Array(stored(array, &column)?)),

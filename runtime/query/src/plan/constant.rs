@@ -31,7 +31,8 @@ pub(super) fn plan(
     let mut columns = Vec::with_capacity(select.projection.len());
     let mut arrays = Vec::with_capacity(select.projection.len());
     for (item, label) in select.projection.iter().zip(&rewritten.labels) {
-        let (SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr), Label::Text(label)) = (item, label)
+        let (SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr), Label::Text(label)) =
+            (item, label)
         else {
             return Ok(None);
         };

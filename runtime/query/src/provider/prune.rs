@@ -22,8 +22,16 @@ pub(crate) fn partition_may_match(table: &Table, partition: &Partition, filters:
     let Partitioning::Range { columns } = &table.partitioning else { return true };
     let Some(column) = columns.first().and_then(|c| table.schema.position_of(*c)) else { return true };
     let span = Span::of(partition, columns.len());
-    let name = types::plan_name(&table.schema.columns[column].name);
-    filters.iter().all(|filter| span.may_match(filter, &name))
+    let column = &table.schema.columns[column];
+    let subject = Subject { name: types::plan_name(&column.name), is_time: !column.data_type.is_integer() };
+    filters.iter().all(|filter| span.may_match(filter, &subject))
+}
+
+/// The first partition column.
+struct Subject {
+    name: String,
+    /// DATE or DATETIME: on the axis in microseconds, which only casts between the two keep.
+    is_time: bool,
 }
 
 /// The values that the first partition column takes in a partition, on one axis: whole numbers, or microseconds.
@@ -41,14 +49,10 @@ impl Span {
             Bound::At(values) => values.first().map(axis_of_value),
             _ => None,
         };
-        Span {
-            lower: first(&partition.range.lower),
-            upper: first(&partition.range.upper),
-            upper_included: columns > 1,
-        }
+        Span { lower: first(&partition.range.lower), upper: first(&partition.range.upper), upper_included: columns > 1 }
     }
 
-    fn may_match(&self, filter: &Expr, column: &str) -> bool {
+    fn may_match(&self, filter: &Expr, column: &Subject) -> bool {
         match filter {
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
                 self.may_match(left, column) && self.may_match(right, column)
@@ -119,18 +123,18 @@ fn axis_of_value(value: &Value) -> i128 {
 }
 
 /// The column, or a cast of it that keeps every value in its place on the axis.
-fn is_column(expr: &Expr, column: &str) -> bool {
+fn is_column(expr: &Expr, column: &Subject) -> bool {
     let mut expr = expr;
     loop {
         let (inner, target) = match expr {
-            Expr::Column(found) => return found.name == column,
+            Expr::Column(found) => return found.name == column.name,
             Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
             Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
             _ => return false,
         };
         let keeps = match target {
-            ArrowType::Int64 | ArrowType::Decimal128(_, 0) | ArrowType::Decimal256(_, 0) => true,
-            ArrowType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, None) => true,
+            ArrowType::Int64 | ArrowType::Decimal128(_, 0) | ArrowType::Decimal256(_, 0) => !column.is_time,
+            ArrowType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, None) => column.is_time,
             _ => false,
         };
         if !keeps {

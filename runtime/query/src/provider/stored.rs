@@ -50,7 +50,10 @@ impl StoredTable {
                     continue;
                 }
                 let file = catalog.file(rowset.file).ok_or_else(|| {
-                    QueryError::internal(format!("partition {} names file {} that is unknown", partition.id, rowset.file))
+                    QueryError::internal(format!(
+                        "partition {} names file {} that is unknown",
+                        partition.id, rowset.file
+                    ))
                 })?;
                 note.rows += rowset.rows;
                 pieces.push(Piece {

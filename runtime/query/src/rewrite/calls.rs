@@ -65,11 +65,7 @@ fn other_name(name: &str, arguments: usize) -> Option<&'static str> {
 }
 
 /// The expression that a call stands for, when DataFusion would not know it.
-pub(super) fn rewrite(
-    name: &str,
-    function: &mut Function,
-    session: &SessionFacts,
-) -> Result<Option<Expr>, QueryError> {
+pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFacts) -> Result<Option<Expr>, QueryError> {
     let arguments = argument_count(function);
     let name = match other_name(name, arguments) {
         Some(other) => {
@@ -216,8 +212,11 @@ fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Res
             let [time] = take(function)?;
             build::call("date_format", vec![time, build::text("%M")])
         }
-        ("year" | "quarter" | "month" | "day" | "dayofmonth" | "hour" | "minute" | "second" | "dayofyear"
-        | "dayofweek" | "week" | "weekofyear", 1) => {
+        (
+            "year" | "quarter" | "month" | "day" | "dayofmonth" | "hour" | "minute" | "second" | "dayofyear"
+            | "dayofweek" | "week" | "weekofyear",
+            1,
+        ) => {
             let [time] = take(function)?;
             part(name, time)
         }

@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, ExcludeSelectItem, Ident, ObjectName, ObjectNamePart, Select, SelectItem, WildcardAdditionalOptions,
+    ExcludeSelectItem, Expr, Ident, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Select, SelectItem,
+    WildcardAdditionalOptions,
 };
 
 use super::labels;
@@ -30,12 +31,27 @@ pub(super) fn name_expressions(select: &mut Select) {
                 let expr = std::mem::replace(expr, super::build::null());
                 *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('`', alias) };
             }
-            SelectItem::ExprWithAlias { alias, .. } => {
-                if !taken.insert(types::plan_name(&alias.value)) {
-                    alias.value = format!("{}__{at}", alias.value);
-                }
+            SelectItem::ExprWithAlias { alias, .. } if !taken.insert(types::plan_name(&alias.value)) => {
+                alias.value = format!("{}__{at}", alias.value);
             }
             _ => {}
+        }
+    }
+}
+
+/// An ORDER BY that repeats an expression of the select list means that column, which DISTINCT insists on.
+pub(super) fn order_by_names(select: &Select, order_by: Option<&mut OrderBy>) {
+    let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = order_by else { return };
+    for order in exprs {
+        let same = |item: &SelectItem| match item {
+            SelectItem::ExprWithAlias { expr, alias } if *expr == order.expr && !is_column(expr) => Some(alias.clone()),
+            _ => None,
+        };
+        if matches!(order.expr, Expr::Value(_)) {
+            continue;
+        }
+        if let Some(alias) = select.projection.iter().find_map(same) {
+            order.expr = Expr::Identifier(alias);
         }
     }
 }

@@ -51,7 +51,10 @@ async fn constants() {
         ("CAST('2015-09-12' AS DATETIME)", "2015-09-12 00:00:00"),
         ("CAST('abcdef' AS CHAR(3))", "abc"),
         ("CAST('170141183460469231731687303715884105727' AS LARGEINT)", "170141183460469231731687303715884105727"),
-        ("date_format('2015-09-02 15:04:05', '%Y/%m/%e %H:%i:%s %W %M %p')", "2015/09/2 15:04:05 Wednesday September PM"),
+        (
+            "date_format('2015-09-02 15:04:05', '%Y/%m/%e %H:%i:%s %W %M %p')",
+            "2015/09/2 15:04:05 Wednesday September PM",
+        ),
         ("str_to_date('12/09/2015 3:04 PM', '%d/%m/%Y %h:%i %p')", "2015-09-12 15:04:00"),
         ("date_add('2015-01-31', INTERVAL 1 MONTH)", "2015-02-28 00:00:00"),
         ("'2016-02-29' + INTERVAL 1 YEAR", "2017-02-28 00:00:00"),
@@ -121,7 +124,8 @@ async fn values_print_as_starrocks_prints_them() {
         .await
         .unwrap();
     let lines = house.ask("SELECT * FROM t ORDER BY c0 DESC").await;
-    let first = "1|-7|-170141183460469231731687303715884105728|1.1|3|-0.500|2015-09-12|0099-01-02 03:04:05.000007|\u{1F980}";
+    let first =
+        "1|-7|-170141183460469231731687303715884105728|1.1|3|-0.500|2015-09-12|0099-01-02 03:04:05.000007|\u{1F980}";
     assert_eq!(lines[1], first);
     assert_eq!(lines[2], "NULL|NULL|NULL|NULL|1.5e-07|12345678901234567.899|NULL|NULL|");
     assert_eq!(house.one("SELECT c2 + 1 FROM t WHERE c1 = -7").await, "-170141183460469231731687303715884105727");

@@ -105,7 +105,14 @@ impl House {
     }
 
     /// Columns by position: the first `keys` are keys, partitioned by day ranges of one column, hashed by another.
-    pub fn create(&mut self, name: &str, mut columns: Vec<Column>, by_day: Option<(usize, &[i32])>, hash: usize, buckets: u32) {
+    pub fn create(
+        &mut self,
+        name: &str,
+        mut columns: Vec<Column>,
+        by_day: Option<(usize, &[i32])>,
+        hash: usize,
+        buckets: u32,
+    ) {
         for (at, column) in columns.iter_mut().enumerate() {
             column.id = ColumnId(at as u64 + 1);
             column.key = at == 0;
@@ -256,7 +263,8 @@ impl House {
         };
         let volume = Volume::open(&self.volumes()[0]).unwrap();
         let stream = futures::stream::iter(batches).map(Ok::<_, std::io::Error>);
-        let written = storage_tablet::write(stream, &spec, &volume).await.map_err(|e| QueryError::invalid(e.to_string()))?;
+        let written =
+            storage_tablet::write(stream, &spec, &volume).await.map_err(|e| QueryError::invalid(e.to_string()))?;
         self.apply(Command::CommitLoad { txn: TxnId(self.txn), table: table.id, label: None, files: written.files });
         Ok(written.rows)
     }
