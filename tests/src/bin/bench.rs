@@ -55,6 +55,7 @@ fn main() -> anyhow::Result<()> {
     let report = json!({
         "bench": format!("{:?}", arguments.name).to_lowercase(),
         "machine": { "cores": cores, "cpu": cpu(), "os": std::env::consts::OS, "arch": std::env::consts::ARCH },
+        // The server may be another: STARKEEP_BIN.
         "profile": if cfg!(debug_assertions) { "dev" } else { "release" },
         "result": result,
     });

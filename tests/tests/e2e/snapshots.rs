@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use storage_volume::testing::{Mode, S3Server};
 use tests::client::same;
-use tests::house::{START, objects_become, starkeep};
+use tests::house::{Job, START, objects_become, starkeep};
 use tests::{House, HouseSpec, Place, QUICKSTART, e2e};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -117,38 +118,64 @@ fn a_volume_that_refuses_writes_fails_the_job_and_nothing_else() {
     });
 }
 
+/// Takes the store away in the middle of an upload; the job that does not end now.
+async fn stuck_job(house: &House, server: &S3Server) -> anyhow::Result<Job> {
+    let mut client = house.client().await?;
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    loop {
+        let newest = house.jobs(&mut client).await?.pop().context("no job")?;
+        if newest.state == "SNAPSHOTING" {
+            server.set_mode(Mode::Unavailable);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let newest = house.jobs(&mut client).await?.pop().context("no job")?;
+            if newest.state == "SNAPSHOTING" {
+                client.close().await?;
+                return Ok(newest);
+            }
+            server.set_mode(Mode::Normal);
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "no job was caught in the middle, the last is {newest:?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 #[test]
 fn a_leader_killed_in_the_middle_of_a_snapshot_ends_it_after_the_restart() {
     e2e("snapshots/killed_in_the_middle", || async {
-        let mut house = House::build(HouseSpec::default()).await?;
+        let mut house = House::build(HouseSpec { conf: interval(1), ..HouseSpec::default() }).await?;
         let mut client = house.client().await?;
         client.run(QUICKSTART).await?;
         let vault = with_vault(&house).await?;
         let server = vault.server().context("no server")?.clone();
-        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON INTERVAL 1 HOUR STORAGE VOLUME vault").await?;
-        // Whatever it does now, it does not end.
-        server.set_mode(storage_volume::testing::Mode::Hang);
-        let stuck = house.job("in progress or over", LIMIT, |_| true).await?;
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON STORAGE VOLUME vault").await?;
+        house.job("FINISHED", LIMIT, |j| j.state == "FINISHED").await?;
+        let stuck = stuck_job(&house, &server).await?;
+        client.run("ADMIN ALTER AUTOMATED CLUSTER SNAPSHOT SET INTERVAL 1 HOUR").await?;
+        // Writes never wait for a snapshot.
         client
             .run("INSERT INTO quickstart.source_wiki_edit (event_time, user) VALUES ('2015-09-12 09:00:00', 'a')")
             .await?;
         house.cluster.frontend.kill().await?;
-        server.set_mode(storage_volume::testing::Mode::Normal);
+        server.set_mode(Mode::Normal);
         house.cluster.frontend.start(&[])?;
         house.cluster.frontend.ready(START).await?;
+        house.job("the same one, FINISHED", LIMIT, |j| j.name == stuck.name && j.state == "FINISHED").await?;
+        objects_become(&vault, ".manifest.json", "one manifest", LIMIT, |found| {
+            found.len() == 1 && found[0].contains(&stuck.name)
+        })
+        .await?;
         let mut client = house.client().await?;
         house.all_alive(&mut client).await?;
-        let ended = house.job("FINISHED", LIMIT, |j| j.state == "FINISHED").await?;
-        same("the job", ended.name.as_str(), stuck.name.as_str())?;
-        same("jobs", house.jobs(&mut client).await?.len(), 1)?;
+        let listed: Vec<String> = client.rows("SELECT SNAPSHOT_NAME FROM information_schema.cluster_snapshots").await?;
+        same("restorable snapshots", listed, vec![stuck.name.clone()])?;
+        let unfinished = house.jobs(&mut client).await?.into_iter().filter(|j| j.state.ends_with("ING")).count();
+        same("jobs that never end", unfinished, 0)?;
         let mut arguments = vec!["snapshot".to_owned(), "list".to_owned(), vault.location(), "--json".to_owned()];
         arguments.extend(vault.property_arguments());
         let (code, text) = starkeep(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let rows: serde_json::Value = serde_json::from_str(&text).with_context(|| text.clone())?;
-        let newest = rows.as_array().context("no list")?.iter().filter(|row| row["newest"] == true).count();
-        ensure!(code == 0 && newest == 1, "{text}");
-        same("manifests", vault.objects(".manifest.json").await?.len(), 1)?;
+        let newest: Vec<_> = rows.as_array().context("no list")?.iter().filter(|row| row["newest"] == true).collect();
+        ensure!(code == 0 && newest.len() == 1 && newest[0]["name"] == stuck.name.as_str(), "{text}");
         client.close().await?;
         house.finish().await
     });
