@@ -4,3 +4,4 @@ mod data;
 mod kit;
 mod looking;
 mod managing;
+mod node;

@@ -1,5 +1,6 @@
 //! A frontend without a cluster: every recipient is a function.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -123,11 +124,13 @@ impl Kit {
         };
         let (reconcile, collect, beat, suspect) =
             (note("Reconcile"), note("Collect"), note("BeatNow"), note("SuspectNode"));
+        // No transaction id comes twice: files are named by it.
+        let next_txn = AtomicU64::new(1008);
         let front = Front {
             view,
             reads: ReadPoints::default(),
             propose: to(move |propose: actors_messages::leader::Propose| apply(&leader, propose.command)),
-            draw_txn: to(|_| Ok(TxnId(1008))),
+            draw_txn: to(move |_| Ok(TxnId(next_txn.fetch_add(1, Ordering::SeqCst)))),
             create_image: to(|_| Ok(Revision(5))),
             preflight: to(move |_| probe.lock().unwrap().preflight.clone().map_or(Ok(()), Err)),
             reconcile: to(move |_| reconcile()),
