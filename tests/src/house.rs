@@ -17,8 +17,8 @@ pub const START: Duration = Duration::from_secs(60);
 
 /// What to build.
 pub struct HouseSpec {
-    /// Where data goes; None: a directory beside the nodes.
-    pub place: Option<Place>,
+    /// `bucket/prefix` on an S3 server of its own; None: a directory beside the nodes.
+    pub bucket: Option<&'static str>,
     /// How many compute nodes.
     pub compute_nodes: usize,
     /// More lines of fe.conf.
@@ -27,7 +27,7 @@ pub struct HouseSpec {
 
 impl Default for HouseSpec {
     fn default() -> HouseSpec {
-        HouseSpec { place: None, compute_nodes: 1, conf: Vec::new() }
+        HouseSpec { bucket: None, compute_nodes: 1, conf: Vec::new() }
     }
 }
 
@@ -58,7 +58,10 @@ impl House {
     /// Writes configurations; starts nothing.
     pub async fn plan(spec: HouseSpec) -> anyhow::Result<House> {
         let dir = tempfile::Builder::new().prefix("starkeep-e2e-").tempdir()?;
-        let place = spec.place.unwrap_or_else(|| Place::Directory(dir.path().join("volume")));
+        let place = match spec.bucket {
+            Some(path) => Place::s3(&dir.path().join("s3"), path).await?,
+            None => Place::Directory(dir.path().join("volume")),
+        };
         let mut frontend_conf = place.conf();
         frontend_conf.extend(spec.conf.into_iter().map(|(k, v)| (k.to_owned(), v)));
         let cluster = Cluster::new(&ClusterSpec {

@@ -86,9 +86,13 @@ async fn serve(
 
     let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient());
     let token = Arc::new(move || member.cluster_token());
-    let data =
-        serve_flight(FlightServiceServer::new(plane), listen::tokio(brpc)?, CheckProof::new(token), shutdown.clone());
-    let data = tokio::spawn(data);
+    let threads = PlanThreads::start()?;
+    let brpc = {
+        let _inside = threads.handle.enter();
+        listen::tokio(brpc)?
+    };
+    let data = serve_flight(FlightServiceServer::new(plane), brpc, CheckProof::new(token), shutdown.clone());
+    let data = threads.handle.spawn(data);
     let pages = crate::pages::of_compute(http, actors.tree.clone(), shutdown.clone())?;
 
     tracing::info!(version = VERSION, %host, heartbeat = config.heartbeat_service_port, "compute node is ready");
@@ -110,8 +114,33 @@ async fn serve(
     if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
         tracing::warn!("connections were still open at the end of the stop");
     }
+    drop(threads);
     actors.tree.stop(STOP_LIMIT).await;
     Ok(code)
+}
+
+/// Plans have threads of their own: one that does not yield must not keep heartbeats from being answered.
+struct PlanThreads {
+    runtime: Option<tokio::runtime::Runtime>,
+    handle: tokio::runtime::Handle,
+}
+
+impl PlanThreads {
+    fn start() -> anyhow::Result<PlanThreads> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.enable_all().thread_name("plan").thread_stack_size(8 << 20);
+        let runtime = builder.build().context("threads for plans")?;
+        Ok(PlanThreads { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for PlanThreads {
+    fn drop(&mut self) {
+        // A plan that will not end is not waited for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 fn engine(root: &Path, memory: u64, volumes: &Volumes) -> anyhow::Result<Arc<Engine>> {

@@ -113,12 +113,14 @@ fn a_restore_without_a_plan_or_a_snapshot_changes_nothing() {
 }
 
 #[test]
-fn an_empty_location_has_no_snapshots() {
+fn a_location_without_snapshots_is_said_to_be_one() {
     let dir = tempfile::tempdir().unwrap();
     let location = format!("file://{}", dir.path().display());
-    let output = starkeep(&["snapshot", "list", &location]);
-    assert_eq!(text(&output.stdout).trim(), "no snapshots", "{}", text(&output.stderr));
-    assert!(!starkeep(&["snapshot", "verify", &location]).status.success());
-    let missing = format!("{location}/no/such/directory");
-    assert!(!starkeep(&["snapshot", "list", &missing]).status.success());
+    for what in ["list", "show", "verify"] {
+        let line = failure(&starkeep(&["snapshot", what, &location]));
+        assert!(line.contains("there is none"), "{line}");
+        let line = failure(&starkeep(&["snapshot", what, &format!("{location}/no/such/directory")]));
+        assert!(line.contains("no such directory"), "{line}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "looking makes nothing");
 }

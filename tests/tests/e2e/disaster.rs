@@ -48,10 +48,8 @@ async fn fill(house: &House) -> anyhow::Result<()> {
 }
 
 /// A filled cluster on S3 with one snapshot, lost. Its bucket is all that is left.
-async fn lost(path: &str) -> anyhow::Result<(House, String, Vec<(String, Vec<String>)>)> {
-    let disk = tempfile::Builder::new().prefix("starkeep-s3-").tempdir()?.keep();
-    let place = Place::s3(&disk, path).await?;
-    let mut house = House::build(HouseSpec { place: Some(place), ..HouseSpec::default() }).await?;
+async fn lost(bucket: &'static str) -> anyhow::Result<(House, String, Vec<(String, Vec<String>)>)> {
+    let mut house = House::build(HouseSpec { bucket: Some(bucket), ..HouseSpec::default() }).await?;
     fill(&house).await?;
     let before = contents(&house).await?;
     let snapshot = house.snapshot().await?;
@@ -143,6 +141,11 @@ fn a_restore_from_another_bucket() {
         let text = |column: &str| described.get::<String, _>(column).unwrap_or_default();
         let text = format!("{} {}", text("Location"), text("Params"));
         ensure!(text.contains("s3://new/q") && !text.contains(server.secret_key()), "{text}");
+        client.close().await?;
+        house.restart_frontend().await?;
+        let mut client = house.client().await?;
+        house.all_alive(&mut client).await?;
+        same("rows after a restart", client.one::<u64>("SELECT COUNT(*) FROM d.kinds WHERE id = 77").await?, 1)?;
         client.close().await?;
         ensure!(house.place.objects("").await?.is_empty(), "something was written to the old bucket");
         house.finish().await
