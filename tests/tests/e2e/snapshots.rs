@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use storage_volume::testing::{Mode, S3Server};
 use tests::client::same;
 use tests::house::{Job, START, objects_become, starkeep};
-use tests::{House, HouseSpec, Place, QUICKSTART, e2e};
+use tests::{Client, House, HouseSpec, Place, QUICKSTART, code_of, e2e};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -181,27 +181,68 @@ fn a_leader_killed_in_the_middle_of_a_snapshot_ends_it_after_the_restart() {
     });
 }
 
+/// Loads, truncates and drops until the connection is lost: there is always garbage, and always a file that only an
+/// older snapshot names.
+async fn churn(port: u16, round: u64) -> anyhow::Result<()> {
+    let mut client = Client::connect(port).await?;
+    for n in 0.. {
+        let table = format!("quickstart.churn_{round}_{}", n % 3);
+        client
+            .run(&format!(
+                "CREATE TABLE IF NOT EXISTS {table} (id BIGINT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1"
+            ))
+            .await?;
+        client.run(&format!("INSERT INTO {table} VALUES ({n})")).await?;
+        match n % 4 {
+            1 => client.run(&format!("TRUNCATE TABLE {table}")).await?,
+            3 => client.run(&format!("DROP TABLE {table} FORCE")).await?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn killed_at_any_moment_there_is_always_a_restorable_snapshot() {
     e2e("snapshots/killed_often", || async {
-        let mut house = House::build(HouseSpec { conf: interval(1), ..HouseSpec::default() }).await?;
+        let mut conf = interval(1);
+        conf.push(("lake_autovacuum_grace_period_minutes", "0".to_owned()));
+        let mut house = House::build(HouseSpec { conf, ..HouseSpec::default() }).await?;
         let mut client = house.client().await?;
         client.run(QUICKSTART).await?;
         house.snapshot().await?;
-        for round in 0..5_u64 {
-            // Intervals of a second: the kill comes at another place of the job each time.
-            tokio::time::sleep(Duration::from_millis(300 + round * 230)).await;
+        for round in 0..6_u64 {
+            let churning = tokio::spawn(churn(house.cluster.ports.query, round));
+            // Intervals of a second, a look for garbage every five: the kill comes at another place each time.
+            tokio::time::sleep(Duration::from_millis(2300 + round * 1130)).await;
             house.cluster.frontend.kill().await?;
-            let (code, text) = starkeep(&["snapshot", "verify", &house.place.location()]).await?;
+            let churned =
+                tokio::time::timeout(Duration::from_secs(30), churning).await.context("the client hangs")??;
+            ensure!(churned.is_err_and(|error| code_of(&error).is_none()), "the churn met an error before the kill");
+            let (code, text) = starkeep(&["snapshot", "verify", &house.place.location(), "--with-data"]).await?;
             ensure!(code == 0 && text.contains("good"), "round {round}: {code} {text}");
             house.cluster.frontend.start(&[])?;
             house.cluster.frontend.ready(START).await?;
+            let mut client = house.client().await?;
+            house.all_alive(&mut client).await?;
+            client.close().await?;
         }
         let mut client = house.client().await?;
-        house.all_alive(&mut client).await?;
         let names: Vec<String> = house.jobs(&mut client).await?.into_iter().map(|j| j.name).collect();
         house.job("FINISHED after it all", LIMIT, |j| j.state == "FINISHED" && !names.contains(&j.name)).await?;
         same("rows", client.one::<u64>("SELECT COUNT(*) FROM quickstart.source_wiki_edit").await?, 3)?;
+        client.close().await?;
+        // And it is a snapshot of a cluster that works.
+        house.lose_everything().await?;
+        let objects = house.place.objects(".manifest.json").await?;
+        let service = objects.first().and_then(|path| path.split('/').next()).context("no manifest")?.to_owned();
+        house.restore_plan(&format!("{}/{service}/meta", house.place.location()), &house.place)?;
+        house.restore().await?;
+        let mut client = house.client().await?;
+        same("rows", client.one::<u64>("SELECT COUNT(*) FROM quickstart.source_wiki_edit").await?, 3)?;
+        for table in client.rows::<String>("SHOW TABLES FROM quickstart").await? {
+            client.one::<u64>(&format!("SELECT COUNT(*) FROM quickstart.{table}")).await?;
+        }
         client.close().await?;
         house.finish().await
     });
