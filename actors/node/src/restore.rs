@@ -174,7 +174,7 @@ impl Restore<'_> {
             })?;
         }
         (self.say)(&format!("claimed {} volumes as epoch {epoch}", roots.len()));
-        let aside = self.into_place(restored, aside)?;
+        let aside = self.put_in_place(restored, aside)?;
         Ok(Restored::Done { snapshot: name, revision: plan.cut.0, aside })
     }
 
@@ -271,7 +271,7 @@ impl Restore<'_> {
         }
     }
 
-    fn into_place(&self, catalog: Catalog, aside: Option<String>) -> Result<Option<PathBuf>, RestoreError> {
+    fn put_in_place(&self, catalog: Catalog, aside: Option<String>) -> Result<Option<PathBuf>, RestoreError> {
         let failed = |e: &dyn std::fmt::Display| RestoreError::MetaDir(e.to_string());
         let marker = marker_path(self.meta_dir);
         let text = format!("{}\n{}\n", self.fingerprint(), catalog.identity().incarnation);

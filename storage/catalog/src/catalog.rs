@@ -125,6 +125,7 @@ pub struct Catalog {
     pub(crate) database_names: OrdMap<String, DatabaseId>,
     pub(crate) table_names: OrdMap<(DatabaseId, String), TableId>,
     pub(crate) removed: OrdSet<(Revision, FileId)>,
+    pub(crate) objects: OrdMap<(VolumeId, String), FileId>,
     pub(crate) label_times: OrdSet<(UnixMillis, DatabaseId, String)>,
 }
 
@@ -161,6 +162,7 @@ impl Catalog {
             database_names: OrdMap::new(),
             table_names: OrdMap::new(),
             removed: OrdSet::new(),
+            objects: OrdMap::new(),
             label_times: OrdSet::new(),
         }
     }
@@ -170,6 +172,7 @@ impl Catalog {
         self.database_names = self.databases.values().map(|d| (d.name.clone(), d.id)).collect();
         self.table_names = self.tables.values().map(|t| ((t.database, t.name.clone()), t.id)).collect();
         self.removed = self.files.values().filter_map(|f| f.removed_at.map(|(at, _)| (at, f.id))).collect();
+        self.objects = self.files.values().map(|f| ((f.volume, f.object.clone()), f.id)).collect();
         self.label_times = self.labels.iter().map(|((db, label), used)| (used.at, *db, label.clone())).collect();
     }
 

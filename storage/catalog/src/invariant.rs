@@ -164,6 +164,9 @@ fn objects_have_one_file(catalog: &Catalog) -> Result<(), String> {
         if let Some(other) = seen.insert((file.volume, file.object.as_str()), file.id) {
             return Err(format!("files {other} and {} share the object {}", file.id, file.object));
         }
+        if catalog.objects.get(&(file.volume, file.object.clone())) != Some(&file.id) {
+            return Err(format!("the index of objects does not know file {}", file.id));
+        }
     }
     Ok(())
 }

@@ -35,6 +35,7 @@ impl Catalog {
             let Some(file) = self.files.get(id).cloned() else { continue };
             let (Some(_), Some((removed, _))) = (file.condemned_at, file.removed_at) else { continue };
             self.removed.remove(&(removed, *id));
+            self.objects.remove(&(file.volume, file.object.clone()));
             self.files.remove(id);
             forgotten += 1;
         }

@@ -34,6 +34,7 @@ impl Catalog {
                 let text = format!("a partition of table {} was dropped or truncated while the load ran", table.name);
                 return Err(Rejection::Stale(text));
             }
+            self.check_file(written)?;
             rows += written.rows();
             let file = self.insert_file(written);
             let runs = written.runs.iter().map(|run| Rowset {
@@ -60,6 +61,18 @@ impl Catalog {
         Ok(Outcome::Committed { rows })
     }
 
+    /// Objects are written once and named once: a load that is proposed again is refused, not doubled.
+    fn check_file(&self, written: &WrittenFile) -> Result<(), Rejection> {
+        let refuse = |why: &str| Err(Rejection::Stale(format!("the file {} {why}", written.object)));
+        if self.objects.contains_key(&(written.volume, written.object.clone())) {
+            return refuse("was committed before");
+        }
+        if !self.volumes.contains_key(&written.volume) {
+            return refuse("lies in a storage volume that was dropped while the load ran");
+        }
+        if written.runs.is_empty() { refuse("holds no rows") } else { Ok(()) }
+    }
+
     fn insert_file(&mut self, written: &WrittenFile) -> FileId {
         let id = FileId(self.draw_id());
         let entry = FileEntry {
@@ -74,6 +87,7 @@ impl Catalog {
             removed_at: None,
             condemned_at: None,
         };
+        self.objects.insert((entry.volume, entry.object.clone()), id);
         self.files.insert(id, Arc::new(entry));
         id
     }

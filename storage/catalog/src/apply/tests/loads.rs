@@ -58,6 +58,21 @@ fn a_load_that_the_table_left_behind_is_stale_and_leaves_nothing() {
 }
 
 #[test]
+fn a_load_that_is_proposed_again_is_refused_and_not_doubled() {
+    let mut kit = Kit::new();
+    let files = vec![kit.written("orders", 0, "o1")];
+    let command = kit.commit("orders", None, files);
+    kit.ok(command.clone());
+    assert!(matches!(kit.refused(command.clone()), Rejection::Stale(why) if why.contains("committed before")));
+    let Command::CommitLoad { txn, table, files, .. } = command else { unreachable!() };
+    let twice = vec![WrittenFile { object: "o2".into(), ..files[0].clone() }; 2];
+    assert!(matches!(kit.refused(Command::CommitLoad { txn, table, label: None, files: twice }), Rejection::Stale(_)));
+    let empty = vec![WrittenFile { object: "o3".into(), runs: Vec::new(), ..files[0].clone() }];
+    assert!(matches!(kit.refused(Command::CommitLoad { txn, table, label: None, files: empty }), Rejection::Stale(_)));
+    assert_eq!(kit.catalog.file_count(), 1);
+}
+
+#[test]
 fn a_partition_of_another_table_is_no_target() {
     let mut kit = Kit::new();
     let foreign = kit.written("notes", 0, "o1");
