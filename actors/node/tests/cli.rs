@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 fn starkeep(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_starkeep"));
-    command.args(arguments).env_remove("RUST_LOG").output().unwrap()
+    command.args(arguments).env_remove("RUST_LOG").output().expect("the executable runs")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -15,7 +15,7 @@ fn text(bytes: &[u8]) -> String {
 
 fn conf(directory: &Path, name: &str, lines: &str) -> String {
     let path = directory.join(name);
-    std::fs::write(&path, lines).unwrap();
+    std::fs::write(&path, lines).expect("a file in a temporary directory");
     path.display().to_string()
 }
 
