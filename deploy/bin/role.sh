@@ -145,7 +145,7 @@ start_daemon() {
     local pid before code last waited
     local -a detach=()
     command -v setsid >/dev/null && detach=(setsid)
-    before=$(wc -c <"$OUT_FILE" 2>/dev/null || echo 0)
+    before=$(wc -c 2>/dev/null <"$OUT_FILE" || echo 0)
     "${detach[@]}" "$BINARY" "$@" >>"$OUT_FILE" 2>&1 </dev/null &
     pid=$!
     echo "$pid" >"$PID_FILE"

@@ -6,6 +6,7 @@
 //! changes sides while it serves a living cluster.
 
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -57,7 +58,7 @@ impl Membership {
     /// Durable before it returns: a node that has once said yes does not forget it.
     fn keep(&self, cluster_id: u64, token: &str) -> io::Result<()> {
         let temporary = self.file.with_extension("tmp");
-        let mut file = std::fs::File::create(&temporary)?;
+        let mut file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         write!(file, "clusterId={cluster_id}\ntoken={token}\n")?;
         file.sync_all()?;
         std::fs::rename(&temporary, &self.file)?;

@@ -1,8 +1,8 @@
 //! The GC coordinator: `Condemn` through the log, delete the objects, `Forget` through the log. Whatever dies in
 //! between, the next one goes on where the catalog says.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use actors_messages::ReadPoints;
 use actors_messages::collector::Collect;
@@ -22,6 +22,8 @@ use crate::settings::{MetaSettings, SettingsReader};
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Files a step.
 const BATCH: usize = 500;
+/// After a deletion that failed.
+const DELETE_RETRY: Duration = Duration::from_secs(30);
 /// A node may take this long to delete a batch.
 const DELETE_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -33,6 +35,8 @@ pub struct GcCoordinator {
     ownership: watch::Receiver<Ownership>,
     settings: SettingsReader,
     working: bool,
+    /// Volumes that refused a deletion, and when they are tried again: they do not hold up the others.
+    put_off: HashMap<VolumeId, Instant>,
     counts: Counts,
     last_error: String,
 }
@@ -80,7 +84,7 @@ pub fn decide(
         return None;
     }
     let mut by_volume: BTreeMap<VolumeId, Vec<FileId>> = BTreeMap::new();
-    for file in catalog.condemned(BATCH).into_iter().filter(|f| may_delete(f.volume)) {
+    for file in catalog.condemned(BATCH, &may_delete) {
         by_volume.entry(file.volume).or_default().push(file.id);
     }
     if let Some((volume, files)) = by_volume.pop_first() {
@@ -90,14 +94,14 @@ pub fn decide(
     if catalog.trash().any(|t| now.since(t.dropped_at) >= expire) {
         return Some(Step::Erase);
     }
-    let candidates = catalog.condemnable(oldest_read, now, settings.gc_grace.as_millis() as u64, BATCH);
-    let candidates: Vec<FileId> =
-        candidates.into_iter().filter(|id| catalog.file(*id).is_some_and(|f| may_delete(f.volume))).collect();
+    let candidates = catalog.condemnable(oldest_read, now, settings.gc_grace.as_millis() as u64, BATCH, &may_delete);
     (!candidates.is_empty()).then_some(Step::Condemn(candidates))
 }
 
 #[derive(Debug)]
 struct StepDone {
+    /// The volume in which objects were deleted.
+    at: Option<VolumeId>,
     counts: Counts,
     error: Option<String>,
 }
@@ -116,8 +120,8 @@ impl GcCoordinator {
         ownership: watch::Receiver<Ownership>,
         settings: SettingsReader,
     ) -> GcCoordinator {
-        let (working, counts, last_error) = (false, Counts::default(), String::new());
-        GcCoordinator { meta, reads, directory, ownership, settings, working, counts, last_error }
+        let (working, put_off, counts, last_error) = (false, HashMap::new(), Counts::default(), String::new());
+        GcCoordinator { meta, reads, directory, ownership, settings, working, put_off, counts, last_error }
     }
 
     fn step(&mut self, cx: &mut Context<Self>) {
@@ -129,11 +133,16 @@ impl GcCoordinator {
         let oldest_read = self.reads.oldest(|| self.meta.view());
         let ownership = self.ownership.borrow().clone();
         let catalog = self.meta.view();
-        let may_delete = |volume| ownership.allows_deletes(volume, now);
+        self.put_off.retain(|_, until| *until > now);
+        let may_delete = |volume| ownership.allows_deletes(volume, now) && !self.put_off.contains_key(&volume);
         let Some(step) = decide(&catalog, &settings, oldest_read, UnixMillis(cx.now_unix_ms()), may_delete) else {
             return;
         };
         self.working = true;
+        let at = match &step {
+            Step::Delete(volume, _) => Some(*volume),
+            Step::Erase | Step::Condemn(_) => None,
+        };
         let (meta, directory, watch) = (self.meta.clone(), self.directory.clone(), self.ownership.clone());
         let clock = cx.clock().clone();
         cx.effect(async move {
@@ -149,7 +158,7 @@ impl GcCoordinator {
                     delete(&meta, &directory, volume, files, allowed, &mut counts).await
                 }
             };
-            StepDone { counts, error: done.err() }
+            StepDone { at, counts, error: done.err() }
         });
     }
 }
@@ -250,6 +259,9 @@ impl Handle<StepDone> for GcCoordinator {
                     tracing::warn!(error, "garbage collection is held up; it goes on by itself");
                 }
                 self.last_error = error;
+                if let Some(volume) = done.at {
+                    self.put_off.insert(volume, cx.clock().monotonic() + DELETE_RETRY);
+                }
             }
             None => {
                 self.last_error.clear();

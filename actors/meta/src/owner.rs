@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use actors_messages::CatalogView;
-use runtime_actor::{Actor, Answer, Context, Handle, Message};
+use runtime_actor::{Actor, Answer, Clock, Context, Handle, Message, SystemClock};
 use serde::Serialize;
 use storage_catalog::Catalog;
-use storage_model::{StorageVolume, VolumeId};
+use storage_model::{StorageVolume, UnixMillis, VolumeId};
 use storage_snapshot::owner::{self, OwnerFacts};
 use storage_volume::Volume;
 use storage_volume::layout::Layout;
@@ -16,6 +16,8 @@ use tokio::sync::watch;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// A hold older than this was left behind by a restore that died.
+const HOLD_MILLIS: u64 = 86_400_000;
 /// A store that does not answer within this is not waited for.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
 /// A reading older than this allows nothing to be deleted.
@@ -108,9 +110,9 @@ impl OwnerWatch {
     }
 }
 
-/// The volumes whose roots are in use.
+/// Every volume: one that is disabled for new data may still hold files and snapshots.
 fn used_volumes(catalog: &Catalog) -> Vec<StorageVolume> {
-    catalog.volumes().filter(|v| v.enabled).map(|v| v.as_ref().clone()).collect()
+    catalog.volumes().map(|v| v.as_ref().clone()).collect()
 }
 
 async fn look(catalog: &Catalog, facts: &OwnerFacts, at: Instant) -> Looked {
@@ -142,7 +144,8 @@ async fn look_at(
 ) -> Result<Option<String>, String> {
     let identity = catalog.identity();
     let volume = Volume::open(spec).map_err(|e| storage_volume::error_chain(&e))?;
-    let claims = owner::claims(&volume, layout).await.map_err(|e| e.chain())?;
+    let owners = owner::owners(&volume, layout).await.map_err(|e| e.chain())?;
+    let claims = &owners.claims;
     let ours = (identity.epoch, identity.incarnation.clone());
     if let Some(other) = claims
         .iter()
@@ -155,7 +158,12 @@ async fn look_at(
     if !claims.iter().any(|c| c.epoch == identity.epoch && c.incarnation == identity.incarnation) {
         owner::claim(&volume, layout, identity.epoch, &identity.incarnation, facts).await.map_err(|e| e.chain())?;
     }
-    Ok(None)
+    // Somebody restores from here: nothing is deleted until the hold is taken away, or is a day old.
+    let oldest = UnixMillis(SystemClock.now_unix_ms().saturating_sub(HOLD_MILLIS));
+    match owners.holds.iter().find(|h| h.incarnation != identity.incarnation && h.written_at > oldest) {
+        Some(hold) => Err(format!("a restore (incarnation {}) holds it: nothing is deleted there", hold.incarnation)),
+        None => Ok(None),
+    }
 }
 
 impl Actor for OwnerWatch {
@@ -189,7 +197,7 @@ impl Handle<Looked> for OwnerWatch {
         self.looking = false;
         self.looks += 1;
         for failure in looked.failures.iter().filter(|f| !self.failures.contains(f)) {
-            tracing::warn!(failure, "owner claims cannot be read: nothing is deleted there");
+            tracing::warn!(failure, "nothing is deleted in this volume now");
         }
         self.failures = looked.failures;
         self.ownership.send_modify(|ownership| {
@@ -200,6 +208,7 @@ impl Handle<Looked> for OwnerWatch {
             }
             let mut read_at = match ownership {
                 Ownership::Ours { read_at } => std::mem::take(read_at),
+                Ownership::Unknown if looked.read.is_empty() => return,
                 Ownership::Unknown => HashMap::new(),
                 Ownership::Superseded(_) => return,
             };

@@ -8,6 +8,7 @@
 //! ```
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -142,6 +143,9 @@ impl Process {
         if !dir.exists() {
             found(&dir, &me, &clock)?;
         }
+        // The log and the images hold the secrets of storage volumes.
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("meta_dir {}", dir.path().display()))?;
         let known = dir.identity().context("who this frontend is")?;
         let me = Frontend { id: known.node.id, name: known.name, ..me };
         let meta = Meta::open(
@@ -196,6 +200,11 @@ impl Process {
             incarnation = %identity.incarnation, epoch = %identity.epoch, revision = %catalog.revision(),
             query_port = self.me.query_port, "frontend is ready"
         );
+        if catalog.is_careful() {
+            tracing::warn!(
+                "the cluster was restored: for a day no snapshot retires and no file is deleted; ADMIN FINISH RESTORE ends that"
+            );
+        }
         let failed = self.tree.failed();
         let code = tokio::select! {
             stopped = admin::until_interrupted() => stopped.map(|()| ExitCode::SUCCESS)?,

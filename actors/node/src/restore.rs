@@ -2,7 +2,8 @@
 //! before anything is changed; the last rename is the moment at which the restored cluster exists.
 //!
 //! 1. plan and volumes  2. hold on the root  3. newest complete manifest  4. every section hash  5. every data file
-//! 6. claim with a new epoch on every root  7. rebase  8. old meta directory aside  9. new one into place
+//! 6. rebase  7. claim with a new epoch on every root, then look at manifest and files once more
+//! 8. old meta directory aside  9. new one into place
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use storage_model::restore::RestorePlan;
 use storage_model::volume::BUILTIN_STORAGE_VOLUME;
 use storage_model::{Epoch, Frontend, Incarnation, StorageVolume, UnixMillis, VolumeId};
 use storage_snapshot::owner::OwnerFacts;
-use storage_snapshot::{Candidate, Found, check_files, find, load, owner};
+use storage_snapshot::{Candidate, FileCheck, Found, check_files, find, load, owner};
 use storage_volume::layout::{Layout, SnapshotPlace, split_snapshot_path};
 use storage_volume::{Volume, error_chain};
 use thiserror::Error;
@@ -151,10 +152,7 @@ impl Restore<'_> {
         let image = load(&source.volume, &source.layout, manifest).await.map_err(chain)?;
         (self.say)("every section is whole");
         let volumes = self.volumes(&image);
-        let checked = check_files(&image, &volumes, Volume::open).await.map_err(|problems| {
-            let first: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
-            RestoreError::Files { name: name.clone(), count: problems.len(), first: first.join("; ") }
-        })?;
+        let checked = all_files(&name, &image, &volumes).await?;
         (self.say)(&format!("{} data files are there, {} bytes", checked.files, checked.bytes));
         let roots = open_roots(&image, &volumes)?;
         let epoch = self.next_epoch(&image, &roots, &source.layout).await?;
@@ -162,20 +160,78 @@ impl Restore<'_> {
         if self.verify_only {
             return Ok(Restored::Verified(name));
         }
-        let plan = self.rebase_plan(&found, incarnation, epoch, volumes);
+        let plan = self.rebase_plan(&found, incarnation, epoch, volumes.clone());
         let restored = rebase(&image, &plan).map_err(|e| RestoreError::Snapshot(e.to_string()))?;
         invariant::check(&restored).map_err(|e| RestoreError::Snapshot(format!("snapshot {name}: {e}")))?;
-        for (id, volume) in &roots {
-            owner::claim(volume, &source.layout, epoch, incarnation, facts).await.map_err(|e| {
-                RestoreError::Volume {
-                    volume: volume.name().to_owned(),
-                    cause: format!("volume {id} cannot be claimed: {}", e.chain()),
-                }
+        let placed = async {
+            self.claim(&roots, &source.layout, epoch, incarnation, facts).await?;
+            // A living owner may have deleted something before it saw the hold: what is there now stays.
+            self.check_again(source, &found, &image, &volumes).await?;
+            self.put_in_place(restored, aside)
+        };
+        match placed.await {
+            Ok(aside) => Ok(Restored::Done { snapshot: name, revision: plan.cut.0, aside }),
+            Err(error) => {
+                self.take_claims_back(&roots, &source.layout, epoch, incarnation).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn claim(
+        &self,
+        roots: &BTreeMap<VolumeId, Volume>,
+        layout: &Layout,
+        epoch: Epoch,
+        incarnation: &Incarnation,
+        facts: &OwnerFacts,
+    ) -> Result<(), RestoreError> {
+        for (id, volume) in roots {
+            owner::claim(volume, layout, epoch, incarnation, facts).await.map_err(|e| RestoreError::Volume {
+                volume: volume.name().to_owned(),
+                cause: format!("volume {id} cannot be claimed: {}", e.chain()),
             })?;
         }
         (self.say)(&format!("claimed {} volumes as epoch {epoch}", roots.len()));
-        let aside = self.put_in_place(restored, aside)?;
-        Ok(Restored::Done { snapshot: name, revision: plan.cut.0, aside })
+        Ok(())
+    }
+
+    /// Unless the new meta directory stands, nobody is behind the claims: the old cluster goes on.
+    async fn take_claims_back(
+        &self,
+        roots: &BTreeMap<VolumeId, Volume>,
+        layout: &Layout,
+        epoch: Epoch,
+        incarnation: &Incarnation,
+    ) {
+        let here = self.meta_dir.exists().then(|| self.meta_dir.newest_image().ok()).flatten();
+        if here.is_some_and(|catalog| catalog.identity().incarnation == *incarnation) {
+            return;
+        }
+        for volume in roots.values() {
+            if let Err(error) = owner::release(volume, layout, epoch, incarnation).await {
+                tracing::error!(
+                    volume = volume.name(),
+                    error = error.chain(),
+                    "a claim of the failed restore could not be taken back"
+                );
+            }
+        }
+    }
+
+    async fn check_again(
+        &self,
+        source: &Source,
+        found: &Found,
+        image: &Catalog,
+        volumes: &BTreeMap<String, StorageVolume>,
+    ) -> Result<(), RestoreError> {
+        let name = &found.manifest.name;
+        let again = find::newest(&source.volume, &source.layout, Some(name)).await.map_err(chain)?;
+        if again.manifest.sha256 != found.manifest.sha256 {
+            return Err(RestoreError::Snapshot(format!("the snapshot {name} has changed while it was restored")));
+        }
+        all_files(name, image, volumes).await.map(drop)
     }
 
     /// The volume in which the snapshot lies: named in the plan, or the one of fe.conf.
@@ -234,7 +290,20 @@ impl Restore<'_> {
             return Ok(None);
         }
         let path = self.meta_dir.path().display();
-        let current = self.meta_dir.newest_image().map_err(|e| RestoreError::MetaDir(e.to_string()))?;
+        let current = match self.meta_dir.newest_image() {
+            Ok(current) => current,
+            // Damaged metadata is a reason to restore.
+            Err(error) if self.force => {
+                tracing::warn!(%error, "the old meta directory cannot be read; it is set aside");
+                return Ok(Some(format!("before-epoch-{epoch}")));
+            }
+            Err(error) => {
+                let text = format!(
+                    "the meta directory {path} cannot be read: {error}; remove it, or give --force to set it aside"
+                );
+                return Err(RestoreError::MetaDir(text));
+            }
+        };
         let (here, there) = (current.identity(), image.identity());
         let is_newer = here.service_id == there.service_id && here.epoch >= there.epoch;
         let is_other = here.service_id != there.service_id;
@@ -333,6 +402,18 @@ fn open_roots(
         roots.insert(known.id, open(spec)?);
     }
     Ok(roots)
+}
+
+/// Every data file must be there with its size.
+async fn all_files(
+    name: &str,
+    image: &Catalog,
+    volumes: &BTreeMap<String, StorageVolume>,
+) -> Result<FileCheck, RestoreError> {
+    check_files(image, volumes, Volume::open).await.map_err(|problems| {
+        let first: Vec<String> = problems.iter().take(5).map(ToString::to_string).collect();
+        RestoreError::Files { name: name.to_owned(), count: problems.len(), first: first.join("; ") }
+    })
 }
 
 /// Beside the meta directory, so that setting that aside does not move it.

@@ -75,10 +75,20 @@ pub struct Cluster {
     pub compute_addresses: Vec<String>,
 }
 
+/// Another cluster on the standard ports would answer in the place of this one.
+fn must_be_free(ports: &[(&str, u16)]) -> Result<(), NodeError> {
+    for (key, port) in ports {
+        std::net::TcpListener::bind(("127.0.0.1", *port))
+            .map_err(NodeError::io(format!("{key} = {port} is in use")))?;
+    }
+    Ok(())
+}
+
 impl Cluster {
     /// Draws ports and writes configurations; starts nothing.
     pub fn new(spec: &ClusterSpec) -> Result<Cluster, NodeError> {
         let ports = if spec.standard_ports {
+            must_be_free(&[("http_port", Ports::STANDARD.http), ("query_port", Ports::STANDARD.query)])?;
             Ports::STANDARD
         } else {
             let [http, rpc, query, edit_log] = free_ports().map_err(NodeError::io("draw ports"))?;
@@ -107,7 +117,13 @@ impl Cluster {
     fn add_compute(&mut self, spec: &ClusterSpec, n: usize) -> Result<(), NodeError> {
         let step = n as u16 * 100;
         let ports = if spec.standard_ports {
-            ComputePorts { be: 9060 + step, http: 8040 + step, heartbeat: 9050 + step, brpc: 8060 + step }
+            let ports = ComputePorts { be: 9060 + step, http: 8040 + step, heartbeat: 9050 + step, brpc: 8060 + step };
+            must_be_free(&[
+                ("be_http_port", ports.http),
+                ("heartbeat_service_port", ports.heartbeat),
+                ("brpc_port", ports.brpc),
+            ])?;
+            ports
         } else {
             let [be, http, heartbeat, brpc] = free_ports().map_err(NodeError::io("draw ports"))?;
             ComputePorts { be, http, heartbeat, brpc }

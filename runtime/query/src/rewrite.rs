@@ -9,6 +9,7 @@
 
 pub(crate) mod build;
 mod calls;
+mod ignored;
 mod labels;
 mod session;
 mod wildcard;
@@ -165,6 +166,7 @@ impl Pass<'_> {
     }
 
     fn table_factor(&mut self, factor: &mut TableFactor) -> Result<(), QueryError> {
+        ignored::table(factor)?;
         match factor {
             TableFactor::Table { alias, .. }
             | TableFactor::Derived { alias, .. }
@@ -216,7 +218,8 @@ impl VisitorMut for Pass<'_> {
             select.from.clear();
         }
         wildcard::name_expressions(select);
-        ControlFlow::Continue(())
+        let outcome = ignored::group_by(select);
+        self.keep(outcome)
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use storage_model::{FileEntry, FileId, Revision, SnapshotJob, UnixMillis};
+use storage_model::{FileEntry, FileId, Revision, SnapshotJob, UnixMillis, VolumeId};
 
 use crate::catalog::Catalog;
 
@@ -52,23 +52,35 @@ impl Catalog {
         (now.since(removed_time) < grace_millis).then_some(Kept::Young)
     }
 
-    /// Removed files that nothing keeps and that are not condemned yet, oldest removal first, at most `limit`.
-    pub fn condemnable(&self, oldest_read: Revision, now: UnixMillis, grace_millis: u64, limit: usize) -> Vec<FileId> {
+    /// Removed files in volumes of `wanted` that nothing keeps and that are not condemned yet, oldest removal first, at
+    /// most `limit`.
+    pub fn condemnable(
+        &self,
+        oldest_read: Revision,
+        now: UnixMillis,
+        grace_millis: u64,
+        limit: usize,
+        wanted: impl Fn(VolumeId) -> bool,
+    ) -> Vec<FileId> {
         let pins = self.pins();
         let now = self.header.clock.max(now);
         self.removed
             .iter()
             .filter_map(|(_, id)| self.files.get(id))
-            .filter(|f| f.condemned_at.is_none() && self.kept(f, &pins, oldest_read, now, grace_millis).is_none())
+            .filter(|f| {
+                wanted(f.volume)
+                    && f.condemned_at.is_none()
+                    && self.kept(f, &pins, oldest_read, now, grace_millis).is_none()
+            })
             .take(limit)
             .map(|f| f.id)
             .collect()
     }
 
-    /// Condemned files whose objects are to be deleted, at most `limit`.
-    pub fn condemned(&self, limit: usize) -> Vec<&FileEntry> {
+    /// Condemned files in volumes of `wanted` whose objects are to be deleted, at most `limit`.
+    pub fn condemned(&self, limit: usize, wanted: impl Fn(VolumeId) -> bool) -> Vec<&FileEntry> {
         let removed = self.removed.iter().filter_map(|(_, id)| self.file(*id));
-        removed.filter(|f| f.condemned_at.is_some()).take(limit).collect()
+        removed.filter(|f| f.condemned_at.is_some() && wanted(f.volume)).take(limit).collect()
     }
 
     /// Removed and not forgotten: how many files, how many bytes.

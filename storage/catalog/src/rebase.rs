@@ -34,7 +34,7 @@ pub struct Rebase {
     pub snapshot_name: String,
     /// SHA-256 of the manifest, hex, and bytes of manifest and sections.
     pub manifest: (String, u64),
-    /// The names of the snapshots whose manifest is in the store now.
+    /// The names of the snapshots whose manifest is in the volume restored from now.
     pub present: BTreeSet<String>,
     /// Compute nodes of the new cluster, `(host, heartbeat port)`; None: those of the image.
     pub compute_nodes: Option<Vec<(String, u16)>>,
@@ -109,6 +109,8 @@ fn replace_compute_nodes(catalog: &mut Catalog, plan: &Rebase) {
 
 fn settle_jobs(catalog: &mut Catalog, plan: &Rebase) -> Result<(), RebaseError> {
     let jobs: Vec<Arc<SnapshotJob>> = catalog.jobs.values().cloned().collect();
+    // Which manifests are there is known of the volume that was restored from, not of others.
+    let source = jobs.iter().find(|j| j.name == plan.snapshot_name).map(|j| j.volume);
     let mut found = false;
     for job in jobs {
         let mut job = job.as_ref().clone();
@@ -128,7 +130,10 @@ fn settle_jobs(catalog: &mut Catalog, plan: &Rebase) -> Result<(), RebaseError> 
             job.state = JobState::Error;
             job.error = INTERRUPTED.to_owned();
             job.finished_at = Some(plan.now);
-        } else if matches!(job.state, JobState::Finished | JobState::Expired) && !plan.present.contains(&job.name) {
+        } else if matches!(job.state, JobState::Finished | JobState::Expired)
+            && Some(job.volume) == source
+            && !plan.present.contains(&job.name)
+        {
             job.state = JobState::Deleted;
         }
         catalog.jobs.insert(job.id, Arc::new(job));

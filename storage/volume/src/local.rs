@@ -1,11 +1,12 @@
 //! A directory as an object store that keeps its word: when a write returns, file and directories are on disk. Reads,
 //! lists and deletes are object_store's own; a directory that is gone (not mounted) is an error, never an empty store.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -20,11 +21,15 @@ use object_store::{
 const STORE: &str = "LOCAL";
 /// A delete elsewhere may remove a directory that has just been made here: so often it is made again.
 const ATTEMPTS: usize = 20;
+/// So many synced directories are remembered.
+const MOST_DURABLE: usize = 100_000;
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalStore {
     root: Arc<PathBuf>,
+    /// Directories whose entries in their parents this process has synced.
+    durable: Arc<Mutex<HashSet<PathBuf>>>,
     inner: Arc<LocalFileSystem>,
 }
 
@@ -54,7 +59,7 @@ impl LocalStore {
         let root = root.canonicalize().map_err(|e| generic(io_error("cannot open", root, &e)))?;
         // Directories go with their last file: a listing by delimiter shows what a bucket would show.
         let inner = LocalFileSystem::new_with_prefix(&root)?.with_automatic_cleanup(true);
-        Ok(LocalStore { root: Arc::new(root), inner: Arc::new(inner) })
+        Ok(LocalStore { root: Arc::new(root), durable: Arc::default(), inner: Arc::new(inner) })
     }
 
     /// An error when the directory itself is gone.
@@ -104,17 +109,28 @@ impl LocalStore {
     fn make_parents(&self, path: &FilePath) -> io::Result<()> {
         let below: Vec<&FilePath> = path.ancestors().skip(1).take_while(|d| *d != self.root.as_path()).collect();
         for directory in below.into_iter().rev() {
-            if directory.is_dir() {
+            let exists = directory.is_dir();
+            // Another writer may have made it and died before its entry was on disk.
+            if exists && self.durable().contains(directory) {
                 continue;
             }
             match fs::create_dir(directory) {
                 Ok(()) => {}
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+                Err(e) if exists || e.kind() == ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(e),
             }
             directory.parent().map_or(Ok(()), sync_directory)?;
+            let mut durable = self.durable();
+            if durable.len() >= MOST_DURABLE {
+                durable.clear();
+            }
+            durable.insert(directory.to_owned());
         }
         Ok(())
+    }
+
+    fn durable(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sync_blocking(&self, location: &Path) -> Result<()> {

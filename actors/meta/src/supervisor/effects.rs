@@ -25,6 +25,8 @@ use crate::nodes::NodeDirectory;
 
 /// Files that one agent looks at in one message.
 const ATTEST_BATCH: usize = 2000;
+/// An undecidable job waits no longer than this.
+const UNDECIDED_MILLIS: u64 = 86_400_000;
 /// An agent may take this long for a batch.
 const ATTEST_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -158,8 +160,8 @@ impl Effects {
         let Some(frozen) = self.meta.frozen(cut) else {
             return self.take_up(&site).await;
         };
-        self.check_owner(&site).await.map_err(Trouble::Fatal)?;
         self.attest(&site, &frozen).await.map_err(Trouble::Fatal)?;
+        self.check_owner(&site).await.map_err(Trouble::Fatal)?;
         let term = self.meta.status().term;
         let facts = Facts::of_job(&frozen, id, &self.product_version, term)
             .ok_or_else(|| Trouble::Fatal(format!("the frozen catalog of revision {cut} does not know its job")))?;
@@ -189,6 +191,7 @@ impl Effects {
 
     /// This leader does not hold the frozen view. A former one may have written the manifest; else cut again.
     async fn take_up(&self, site: &Site) -> Result<(), Trouble> {
+        self.check_owner(site).await.map_err(Trouble::Undecided)?;
         match upload::published(&site.volume, &site.layout, &site.job.name, &site.job.cuts).await {
             Ok(Some(done)) => self.finish(site, &done).await.map_err(Trouble::Undecided),
             Ok(None) => self.propose(&site.job, JobEvent::Recut, "").await.map_err(Trouble::Undecided),
@@ -262,7 +265,13 @@ impl Effects {
                     ever_written.store(true, Ordering::Relaxed);
                 }
             }
-            if ever_written.load(Ordering::Relaxed) {
+            // A store that says nothing for a day does not keep the cluster from its next snapshots, nor files for ever. The
+            // next manifest in this volume lists the cuts as dead.
+            let given_up = now().since(job.created_at) > UNDECIDED_MILLIS;
+            if given_up {
+                tracing::error!(job = %id, name = job.name, "a snapshot job is abandoned undecided: its volume has not answered for a day");
+            }
+            if ever_written.load(Ordering::Relaxed) && !given_up {
                 let there = upload::published(&site.volume, &site.layout, &job.name, &job.cuts).await;
                 match there {
                     Ok(None) => {}
@@ -289,6 +298,7 @@ impl Effects {
 
     async fn delete(&self, id: JobId) -> Result<(), String> {
         let site = self.site(id)?;
+        self.check_owner(&site).await?;
         let (job, why) = (&site.job, "the snapshot has expired");
         let gone = retire::delete(&site.volume, &site.layout, &job.name, &job.cuts, why, now()).await;
         let removed = gone.map_err(|e| e.chain())?;

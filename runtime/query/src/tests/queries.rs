@@ -158,6 +158,7 @@ async fn plans_travel() {
             "10",
         ),
         ("SELECT sum(murmur_hash3_32(user, delta)) <> 0 FROM wiki", "1"),
+        ("SELECT count(*) > count(user) FROM (SELECT user, count(*) FROM wiki GROUP BY user WITH ROLLUP) r", "1"),
     ];
     for (sql, expected) in checks {
         let planned = house.plan(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
@@ -256,5 +257,14 @@ async fn deep_queries_run_or_are_refused() {
         {
             assert!(error.message.contains("too deep"), "{error}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_would_be_passed_over_is_refused() {
+    let house = wiki().await;
+    for query in ["SELECT * FROM wiki PARTITION (p1)", "SELECT * FROM wiki TABLESAMPLE (1 PERCENT)"] {
+        let error = house.error(query).await;
+        assert!(error.message.contains("is not supported yet"), "{query}: {}", error.message);
     }
 }

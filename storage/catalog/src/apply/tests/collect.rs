@@ -90,10 +90,10 @@ fn a_file_is_forgotten_only_after_it_was_condemned() {
     assert_eq!(kit.ok(forget(&[live, dead, FileId(4711)])), Outcome::Erased(0));
     kit.condemn(vec![dead]);
     assert_eq!(kit.catalog.gc_backlog(), (1, 100));
-    assert_eq!(kit.catalog.condemned(9).len(), 1);
+    assert_eq!(kit.catalog.condemned(9, |_| true).len(), 1);
     assert_eq!(kit.ok(forget(&[live, dead, dead])), Outcome::Erased(1));
     assert!(kit.catalog.file(dead).is_none() && kit.catalog.file(live).is_some());
-    assert_eq!((kit.catalog.gc_backlog(), kit.catalog.condemned(9).len()), ((0, 0), 0));
+    assert_eq!((kit.catalog.gc_backlog(), kit.catalog.condemned(9, |_| true).len()), ((0, 0), 0));
 }
 
 #[test]
@@ -118,9 +118,9 @@ fn candidates_come_oldest_first_and_bounded() {
     let late = kit.load("notes", 0, "late");
     kit.ok(truncate("notes", &[]));
     let now = kit.catalog.header.clock;
-    let all = kit.catalog.condemnable(Revision(u64::MAX), now, 0, 100);
+    let all = kit.catalog.condemnable(Revision(u64::MAX), now, 0, 100, |_| true);
     assert_eq!((all.len(), all[4]), (5, late));
-    assert_eq!(kit.catalog.condemnable(Revision(u64::MAX), now, 0, 3), files[..3]);
-    assert_eq!(kit.catalog.condemnable(Revision(u64::MAX), now, MINUTE, 100), []);
-    assert_eq!(kit.catalog.condemnable(Revision(u64::MAX), now.plus(2 * MINUTE), MINUTE, 100).len(), 5);
+    assert_eq!(kit.catalog.condemnable(Revision(u64::MAX), now, 0, 3, |_| true), files[..3]);
+    assert_eq!(kit.catalog.condemnable(Revision(u64::MAX), now, MINUTE, 100, |_| true), []);
+    assert_eq!(kit.catalog.condemnable(Revision(u64::MAX), now.plus(2 * MINUTE), MINUTE, 100, |_| true).len(), 5);
 }
