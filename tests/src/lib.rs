@@ -22,4 +22,4 @@ pub use house::{House, HouseSpec};
 pub use place::Place;
 
 /// The statements of the quick start, as a user types them.
-pub const QUICKSTART: &str = include_str!("../fixtures/quickstart.sql");
+pub const QUICKSTART: &str = include_str!("../../actors/node/src/demo/quickstart.sql");
