@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actors_messages::compute::{AttestFiles, Attestation, SNAPSHOT_AGENT};
@@ -258,11 +257,11 @@ impl Effects {
         let job = catalog.job(id).ok_or_else(|| format!("job {id} is gone"))?.clone();
         if !job.cuts.is_empty() {
             let site = self.site(id)?;
-            let ever_written = AtomicBool::new(false);
+            let mut unmarked = false;
             for cut in &job.cuts {
                 if let Err(error) = retire::void(&site.volume, &site.layout, &job.name, *cut, &cause, now()).await {
                     tracing::warn!(job = %id, %cut, error = error.chain(), "a void marker could not be written");
-                    ever_written.store(true, Ordering::Relaxed);
+                    unmarked = true;
                 }
             }
             // A store that says nothing for a day does not keep the cluster from its next snapshots, nor files for ever. The
@@ -271,7 +270,7 @@ impl Effects {
             if given_up {
                 tracing::error!(job = %id, name = job.name, "a snapshot job is abandoned undecided: its volume has not answered for a day");
             }
-            if ever_written.load(Ordering::Relaxed) && !given_up {
+            if unmarked && !given_up {
                 let there = upload::published(&site.volume, &site.layout, &job.name, &job.cuts).await;
                 match there {
                     Ok(None) => {}
