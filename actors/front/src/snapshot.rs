@@ -86,8 +86,8 @@ fn automated(catalog: &Catalog, default_interval: u64) -> Sheet {
     let automated = || catalog.jobs().rev().filter(|job| job.kind == SnapshotKind::Automated);
     let last = automated().find(|job| job.state == JobState::Finished).map(|job| job.created_at);
     // Start to start; the first one begins when it is turned on.
-    let newest = automated().next().map(|job| job.created_at).filter(|at| *at >= policy.enabled_at);
-    let next = newest.map_or(policy.enabled_at, |at| at.plus(seconds.saturating_mul(1000)));
+    let newest = automated().next().filter(|job| job.created_uptime >= policy.enabled_uptime);
+    let next = newest.map_or(policy.enabled_at, |job| job.created_at.plus(seconds.saturating_mul(1000)));
     let shown = |at: UnixMillis| at.to_datetime_text();
     let volume = catalog.volume(policy.volume).map(|v| v.name.clone());
     sheet.with(row![true, format!("{seconds} SECOND"), volume, last.map(shown), shown(next)])

@@ -11,7 +11,7 @@ use runtime_actor::{Actor, Answer, Context, Handle, Message};
 use runtime_raft::Meta;
 use serde::Serialize;
 use storage_catalog::{Catalog, Command, Outcome};
-use storage_model::{FileId, UnixMillis, VolumeId};
+use storage_model::{FileId, Uptime, VolumeId};
 use tokio::sync::watch;
 
 use crate::nodes::NodeDirectory;
@@ -77,7 +77,7 @@ pub fn decide(
     catalog: &Catalog,
     settings: &MetaSettings,
     oldest_read: storage_model::Revision,
-    now: UnixMillis,
+    now: Uptime,
     may_delete: impl Fn(VolumeId) -> bool,
 ) -> Option<Step> {
     if catalog.is_careful() {
@@ -91,7 +91,7 @@ pub fn decide(
         return Some(Step::Delete(volume, files));
     }
     let expire = settings.trash_expire.as_millis() as u64;
-    if catalog.trash().any(|t| now.since(t.dropped_at) >= expire) {
+    if catalog.trash().any(|t| now.since(t.dropped_uptime) >= expire) {
         return Some(Step::Erase);
     }
     let candidates = catalog.condemnable(oldest_read, now, settings.gc_grace.as_millis() as u64, BATCH, &may_delete);
@@ -135,7 +135,7 @@ impl GcCoordinator {
         let catalog = self.meta.view();
         self.put_off.retain(|_, until| *until > now);
         let may_delete = |volume| ownership.allows_deletes(volume, now) && !self.put_off.contains_key(&volume);
-        let Some(step) = decide(&catalog, &settings, oldest_read, UnixMillis(cx.now_unix_ms()), may_delete) else {
+        let Some(step) = decide(&catalog, &settings, oldest_read, self.meta.now().uptime, may_delete) else {
             return;
         };
         self.working = true;

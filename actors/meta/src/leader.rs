@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actors_messages::leader::{DrawTxn, Propose, ProposeFailure};
-use runtime_actor::{Actor, Answer, Context, Handle};
+use runtime_actor::{Actor, Answer, Context, Handle, Message};
 use runtime_raft::{Meta, ProposeError};
 use serde::Serialize;
 use storage_catalog::{Command, Outcome};
@@ -13,6 +14,10 @@ use tokio::sync::{Mutex, watch};
 
 use crate::owner::Ownership;
 
+/// How often a look at the log's own time is taken.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// In a quiet cluster the uptime becomes durable this often.
+const KEEP_TIME_MILLIS: u64 = 600_000;
 /// Transaction ids reserved by one log entry.
 const LEASED_TXNS: u64 = 1000;
 
@@ -67,6 +72,34 @@ impl Actor for MetadataLeader {
             failed: self.counts.failed.load(Ordering::Relaxed),
             ownership: self.ownership.borrow().describe(),
         }
+    }
+
+    fn started(&mut self, cx: &mut Context<Self>) {
+        cx.every(LOOK_EVERY, || KeepTime);
+    }
+}
+
+/// The uptime has moved on without a command for long: write it down.
+#[derive(Debug)]
+struct KeepTime;
+
+impl Message for KeepTime {
+    type Reply = ();
+    const NAME: &'static str = "KeepTime";
+}
+
+impl Handle<KeepTime> for MetadataLeader {
+    fn handle(&mut self, _: KeepTime, _: &mut Context<Self>) -> Answer<()> {
+        if self.meta.now().uptime.since(self.meta.view().header.uptime) < KEEP_TIME_MILLIS
+            || refuse_if_superseded(&self.ownership).is_err()
+        {
+            return Answer::done();
+        }
+        let (meta, counts) = (self.meta.clone(), self.counts.clone());
+        Answer::later(async move {
+            // What fails is logged there, and the next look comes.
+            let _ = propose(&meta, &counts, Command::KeepTime).await;
+        })
     }
 }
 

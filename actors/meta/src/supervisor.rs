@@ -13,7 +13,7 @@ use actors_messages::supervisor::{Preflight, Reconcile, RunningDetail};
 use runtime_actor::{Actor, Answer, Context, Handle, Message};
 use runtime_raft::Meta;
 use serde::Serialize;
-use storage_model::{JobId, UnixMillis};
+use storage_model::JobId;
 use tokio::sync::watch;
 
 use self::decide::{job_step, next_begin, sweep_step};
@@ -129,7 +129,7 @@ impl SnapshotJobSupervisor {
             return;
         }
         if self.job_lane.is_free(now)
-            && let Some(step) = job_step(&catalog, &(self.settings)(), UnixMillis(cx.now_unix_ms()))
+            && let Some(step) = job_step(&catalog, &(self.settings)(), self.meta.now())
         {
             self.job_lane.working = true;
             let effects = self.effects();

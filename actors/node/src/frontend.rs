@@ -151,7 +151,7 @@ impl Process {
         let meta = Meta::open(
             &dir,
             &known.node,
-            wall_clock(&clock),
+            raft_clock(&clock),
             Options { image_every: config.edit_log_roll_num, ..Options::default() },
         )
         .await?;
@@ -316,9 +316,9 @@ impl Process {
     }
 }
 
-fn wall_clock(clock: &SharedClock) -> runtime_raft::Clock {
+fn raft_clock(clock: &SharedClock) -> runtime_raft::Clock {
     let clock = clock.clone();
-    Arc::new(move || UnixMillis(clock.now_unix_ms()))
+    Arc::new(move || (UnixMillis(clock.now_unix_ms()), clock.monotonic()))
 }
 
 /// How this frontend introduces itself to compute nodes; nobody before the metadata is open.

@@ -8,12 +8,12 @@ mod proposer;
 mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openraft::ServerState;
 use openraft::error::Fatal;
 use storage_catalog::{Catalog, Command, Envelope, Outcome};
-use storage_model::{NodeId, Revision, UnixMillis};
+use storage_model::{NodeId, Now, Revision, UnixMillis, Uptime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -28,8 +28,8 @@ use crate::types::{Node, Types};
 
 use proposer::Proposal;
 
-/// Where the time of a proposal comes from.
-pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+/// Where the time of a proposal comes from: the wall clock and one that never goes back.
+pub type Clock = Arc<dyn Fn() -> (UnixMillis, Instant) + Send + Sync>;
 
 /// An image that is being built is asked for again after this: a request that comes while Raft tidies up is dropped.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -120,6 +120,8 @@ struct Inner {
     shared: Arc<Shared>,
     images: Arc<ImageStore>,
     clock: Clock,
+    /// The catalog's uptime when this node opened it, and that moment: what has passed since then counts.
+    opened: (Uptime, Instant),
     proposals: mpsc::Sender<Proposal>,
     stop: watch::Sender<bool>,
     role: watch::Receiver<Role>,
@@ -158,9 +160,18 @@ impl Meta {
     /// Dropping the future does not take the proposal back.
     pub async fn propose(&self, command: Command) -> Result<Outcome, ProposeError> {
         let (answer, reply) = oneshot::channel();
-        let envelope = Envelope { proposed_at: (self.0.clock)(), command };
+        let envelope = Envelope { proposed_at: self.now(), command };
         self.0.proposals.send(Proposal { envelope, answer }).await.map_err(|_| self.no_proposer())?;
         reply.await.unwrap_or_else(|_| Err(self.no_proposer()))
+    }
+
+    /// What the cluster's clocks show. The uptime goes on from that of the catalog by the time that this node has really
+    /// lived through, so that it never jumps, and it never runs ahead of real time on any node.
+    pub fn now(&self) -> Now {
+        let (wall, monotonic) = (self.0.clock)();
+        let (uptime, at) = self.0.opened;
+        let lived = u64::try_from(monotonic.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX);
+        Now { wall, uptime: uptime.plus(lived).max(self.view().header.uptime) }
     }
 
     fn no_proposer(&self) -> ProposeError {

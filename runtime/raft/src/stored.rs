@@ -229,7 +229,7 @@ impl ImageMeta {
 #[cfg(test)]
 mod tests {
     use storage_catalog::Command;
-    use storage_model::{NodeId, UnixMillis};
+    use storage_model::{NodeId, Now};
 
     use super::*;
 
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(round_trip(&Owner("abc".to_owned())).0, "abc");
 
         let command = Command::SetConfig { key: "k".to_owned(), value: "v".to_owned() };
-        let envelope = Envelope { proposed_at: UnixMillis(5), command };
+        let envelope = Envelope { proposed_at: Now::at(5), command };
         let payload = EntryPayload::Normal(Batch::new(vec![envelope.clone(), envelope.clone()]));
         let EntryPayload::Normal(batch) = round_trip(&Frame::new(&payload).unwrap()).payload().unwrap() else {
             panic!("another payload");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use openraft::CommittedLeaderId;
 use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope};
-use storage_model::{ClusterId, Epoch, Incarnation, NodeId, ServiceId, UnixMillis};
+use storage_model::{ClusterId, Epoch, Incarnation, NodeId, Now, ServiceId, UnixMillis};
 
 use crate::meta::Clock;
 use crate::types::{LogId, Node};
@@ -19,7 +19,7 @@ pub(crate) fn me() -> Node {
 }
 
 pub(crate) fn clock() -> Clock {
-    Arc::new(|| UnixMillis(1_700_000_000_000))
+    Arc::new(|| (UnixMillis(1_700_000_000_000), std::time::Instant::now()))
 }
 
 pub(crate) fn set(key: impl ToString, value: impl ToString) -> Command {
@@ -41,7 +41,7 @@ pub(crate) fn catalog_of(incarnation: &str, revision: u64) -> Catalog {
     };
     let mut catalog = Catalog::genesis(identity, UnixMillis(1));
     for n in 0..revision {
-        catalog.apply(&Envelope { proposed_at: UnixMillis(2), command: set(format!("key{n}"), n) }).unwrap();
+        catalog.apply(&Envelope { proposed_at: Now::at(2), command: set(format!("key{n}"), n) }).unwrap();
     }
     catalog
 }

@@ -1,5 +1,5 @@
 //! Applying a command: the only way a catalog changes. A command that is rejected changes nothing but the revision and
-//! the clock.
+//! the clocks.
 
 mod collect;
 mod databases;
@@ -12,7 +12,7 @@ mod volumes;
 
 use std::sync::Arc;
 
-use storage_model::{FileId, PartitionId, UnixMillis};
+use storage_model::{FileId, PartitionId, Uptime};
 
 use crate::catalog::Catalog;
 use crate::command::{Command, Envelope, Outcome, Rejection, Reply};
@@ -24,7 +24,8 @@ impl Catalog {
     /// Applies a command: revision + 1, whatever the reply.
     pub fn apply(&mut self, envelope: &Envelope) -> Reply {
         self.header.revision = self.header.revision.next();
-        self.header.clock = self.header.clock.max(envelope.proposed_at);
+        self.header.clock = envelope.proposed_at.wall;
+        self.header.uptime = self.header.uptime.max(envelope.proposed_at.uptime);
         let mut next = self.clone();
         let reply = next.take(&envelope.command);
         if reply.is_ok() {
@@ -83,6 +84,7 @@ impl Catalog {
                 Ok(Outcome::Done)
             }
             Command::FinishRestore => self.finish_restore(),
+            Command::KeepTime => Ok(Outcome::Done),
         }
     }
 
@@ -114,18 +116,18 @@ impl Catalog {
     }
 
     fn drop_reference(&mut self, id: FileId) {
-        let (revision, clock) = (self.header.revision, self.header.clock);
+        let (revision, uptime) = (self.header.revision, self.header.uptime);
         let Some(file) = self.files.get_mut(&id) else { return };
         let file = Arc::make_mut(file);
         file.references = file.references.saturating_sub(1);
         if file.references == 0 && file.removed_at.is_none() {
-            file.removed_at = Some((revision, clock));
+            file.removed_at = Some((revision, uptime));
             self.removed.insert((revision, id));
         }
     }
 
     /// Drops expired labels, oldest first.
-    fn trim_labels(&mut self, now: UnixMillis) {
+    fn trim_labels(&mut self, now: Uptime) {
         while let Some(oldest) = self.label_times.get_min().cloned() {
             if now.since(oldest.0) < LABEL_KEEP_MILLIS {
                 return;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use storage_model::{
     ClusterId, ComputeNode, DatabaseId, Epoch, FileEntry, FileId, Frontend, Incarnation, JobId, NodeId, Partition,
     PartitionId, Revision, ServiceId, SnapshotJob, SnapshotPolicy, StorageVolume, Table, TableId, TxnId, UnixMillis,
-    VolumeId,
+    Uptime, VolumeId,
 };
 
 /// Who this cluster is.
@@ -35,7 +35,7 @@ pub struct RestoreFacts {
     /// When it was restored.
     pub restored_at: UnixMillis,
     /// Nothing expires, retires or is deleted before this; None once an admin has finished the restore.
-    pub careful_until: Option<UnixMillis>,
+    pub careful_until: Option<Uptime>,
 }
 
 /// The scalars of the catalog.
@@ -45,8 +45,10 @@ pub struct Header {
     pub identity: ClusterIdentity,
     /// The last applied command.
     pub revision: Revision,
-    /// The highest proposed time so far: only rises.
+    /// The wall clock of the last command. May go back.
     pub clock: UnixMillis,
+    /// The cluster's uptime at the last command: only rises, never jumps.
+    pub uptime: Uptime,
     /// The next id of any kind but transactions.
     pub next_id: u64,
     /// The next transaction id.
@@ -81,6 +83,8 @@ pub struct Trash {
     pub id: u64,
     /// When it was dropped.
     pub dropped_at: UnixMillis,
+    /// The same moment on the clock that never jumps.
+    pub dropped_uptime: Uptime,
     /// The database, when it was the database that was dropped.
     pub database: Option<Database>,
     /// The dropped tables.
@@ -102,7 +106,7 @@ pub struct UsedLabel {
     /// The load.
     pub txn: TxnId,
     /// When it was committed.
-    pub at: UnixMillis,
+    pub at: Uptime,
 }
 
 /// All that the cluster knows.
@@ -126,7 +130,7 @@ pub struct Catalog {
     pub(crate) table_names: OrdMap<(DatabaseId, String), TableId>,
     pub(crate) removed: OrdSet<(Revision, FileId)>,
     pub(crate) objects: OrdMap<(VolumeId, String), FileId>,
-    pub(crate) label_times: OrdSet<(UnixMillis, DatabaseId, String)>,
+    pub(crate) label_times: OrdSet<(Uptime, DatabaseId, String)>,
 }
 
 impl Catalog {
@@ -136,6 +140,7 @@ impl Catalog {
             identity,
             revision: Revision(0),
             clock: now,
+            uptime: Uptime::default(),
             next_id: 10_001,
             next_txn: 1,
             starmgr_id: 0,
@@ -312,6 +317,6 @@ impl Catalog {
     /// Whether a restored cluster is still careful: nothing expires, retires or is deleted.
     pub fn is_careful(&self) -> bool {
         let until = self.header.restored.as_ref().and_then(|r| r.careful_until);
-        until.is_some_and(|until| self.header.clock < until)
+        until.is_some_and(|until| self.header.uptime < until)
     }
 }

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use storage_model::snapshot::{IllegalTransition, JobEvent};
 use storage_model::{
-    Column, DatabaseId, Distribution, FileId, Frontend, JobId, KeyModel, Kind, NodeId, PartitionRange, Partitioning,
-    SnapshotKind, TableId, TxnId, UnixMillis, VolumeId, VolumeType, WrittenFile,
+    Column, DatabaseId, Distribution, FileId, Frontend, JobId, KeyModel, Kind, NodeId, Now, PartitionRange,
+    Partitioning, SnapshotKind, TableId, TxnId, VolumeId, VolumeType, WrittenFile,
 };
 use thiserror::Error;
 
 /// A command on its way through the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
-    /// The proposer's clock; the catalog's own clock takes it only when it is later.
-    pub proposed_at: UnixMillis,
+    /// The proposer's clocks. The catalog takes the wall's as it is, and the uptime only when it is later.
+    pub proposed_at: Now,
     /// What to do.
     pub command: Command,
 }
@@ -283,6 +283,8 @@ pub enum Command {
     },
     /// ADMIN FINISH RESTORE: the careful time is over.
     FinishRestore,
+    /// Nothing but the time: proposed now and then in a quiet cluster, so that a restart forgets little of its uptime.
+    KeepTime,
 }
 
 impl Command {
@@ -316,6 +318,7 @@ impl Command {
             Command::EraseTrash { .. } => "EraseTrash",
             Command::SetConfig { .. } => "SetConfig",
             Command::FinishRestore => "FinishRestore",
+            Command::KeepTime => "KeepTime",
         }
     }
 }

@@ -149,6 +149,7 @@ pub fn encode(catalog: &Catalog, secrets: Secrets) -> Result<Vec<Section>, Image
 struct PersistedTrash {
     id: u64,
     dropped_at: storage_model::UnixMillis,
+    dropped_uptime: storage_model::Uptime,
     database: Option<crate::catalog::Database>,
     tables: Vec<storage_model::Table>,
     partitions: Vec<storage_model::PartitionId>,
@@ -159,6 +160,7 @@ impl From<&crate::catalog::Trash> for PersistedTrash {
         PersistedTrash {
             id: trash.id,
             dropped_at: trash.dropped_at,
+            dropped_uptime: trash.dropped_uptime,
             database: trash.database.clone(),
             tables: trash.tables.iter().map(|t| t.as_ref().clone()).collect(),
             partitions: trash.partitions.clone(),
@@ -171,6 +173,7 @@ impl From<PersistedTrash> for crate::catalog::Trash {
         crate::catalog::Trash {
             id: trash.id,
             dropped_at: trash.dropped_at,
+            dropped_uptime: trash.dropped_uptime,
             database: trash.database,
             tables: trash.tables.into_iter().map(Arc::new).collect(),
             partitions: trash.partitions,

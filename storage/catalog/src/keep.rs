@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use storage_model::{FileEntry, FileId, Revision, SnapshotJob, UnixMillis, VolumeId};
+use storage_model::{FileEntry, FileId, Revision, SnapshotJob, Uptime, VolumeId};
 
 use crate::catalog::Catalog;
 
@@ -39,7 +39,7 @@ impl Catalog {
         file: &FileEntry,
         pins: &BTreeSet<Revision>,
         oldest_read: Revision,
-        now: UnixMillis,
+        now: Uptime,
         grace_millis: u64,
     ) -> Option<Kept> {
         let Some((removed, removed_time)) = file.removed_at else { return Some(Kept::Referenced) };
@@ -57,13 +57,13 @@ impl Catalog {
     pub fn condemnable(
         &self,
         oldest_read: Revision,
-        now: UnixMillis,
+        now: Uptime,
         grace_millis: u64,
         limit: usize,
         wanted: impl Fn(VolumeId) -> bool,
     ) -> Vec<FileId> {
         let pins = self.pins();
-        let now = self.header.clock.max(now);
+        let now = self.header.uptime.max(now);
         self.removed
             .iter()
             .filter_map(|(_, id)| self.files.get(id))

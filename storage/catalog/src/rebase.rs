@@ -68,12 +68,12 @@ pub fn rebase(image: &Catalog, plan: &Rebase) -> Result<Catalog, RebaseError> {
     header.identity.incarnation = plan.incarnation.clone();
     header.identity.epoch = plan.epoch;
     header.revision = header.revision.next();
-    header.clock = header.clock.max(plan.now);
+    header.clock = plan.now;
     header.restored = Some(RestoreFacts {
         snapshot_name: plan.snapshot_name.clone(),
         cut: plan.cut,
         restored_at: plan.now,
-        careful_until: Some(header.clock.plus(CAREFUL_MILLIS)),
+        careful_until: Some(header.uptime.plus(CAREFUL_MILLIS)),
     });
     next.frontends = std::iter::once((plan.frontend.id, Arc::new(plan.frontend.clone()))).collect();
     replace_volumes(&mut next, plan);
@@ -112,11 +112,12 @@ fn settle_jobs(catalog: &mut Catalog, plan: &Rebase) -> Result<(), RebaseError> 
     // Which manifests are there is known of the volume that was restored from, not of others.
     let source = jobs.iter().find(|j| j.name == plan.snapshot_name).map(|j| j.volume);
     let mut found = false;
+    let revision = catalog.header.revision;
     for job in jobs {
         let mut job = job.as_ref().clone();
         if job.name == plan.snapshot_name && job.state == JobState::Snapshoting {
             found = true;
-            job.state = JobState::Finished;
+            job.enter(JobState::Finished, plan.now, revision);
             job.cut = Some(plan.cut);
             job.finished_at = Some(plan.now);
             job.detail = RESET.to_owned();
@@ -127,14 +128,14 @@ fn settle_jobs(catalog: &mut Catalog, plan: &Rebase) -> Result<(), RebaseError> 
                 job.path = format!("{root}/{service}/meta/image/{}", job.name);
             }
         } else if job.state.is_unfinished() {
-            job.state = JobState::Error;
+            job.enter(JobState::Error, plan.now, revision);
             job.error = INTERRUPTED.to_owned();
             job.finished_at = Some(plan.now);
         } else if matches!(job.state, JobState::Finished | JobState::Expired)
             && Some(job.volume) == source
             && !plan.present.contains(&job.name)
         {
-            job.state = JobState::Deleted;
+            job.enter(JobState::Deleted, plan.now, revision);
         }
         catalog.jobs.insert(job.id, Arc::new(job));
     }

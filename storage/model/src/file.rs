@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{FileId, PartitionId, Revision, VolumeId};
-use crate::time::UnixMillis;
+use crate::time::Uptime;
 
 /// The name of an object below the service root of its volume:
 /// `db{db}/{table}/{partition}/data/{incarnation}_{txn}_{attempt}_{n}.parquet`. Never used twice.
@@ -29,7 +29,7 @@ pub struct FileEntry {
     /// How many rowsets of partitions (live or in the recycle bin) name it.
     pub references: u32,
     /// The revision that dropped the last reference, and when.
-    pub removed_at: Option<(Revision, UnixMillis)>,
+    pub removed_at: Option<(Revision, Uptime)>,
     /// The revision at which GC condemned it; from then on nobody may name it.
     pub condemned_at: Option<Revision>,
 }

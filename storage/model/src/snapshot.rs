@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ids::{JobId, Revision, VolumeId};
-use crate::time::UnixMillis;
+use crate::time::{UnixMillis, Uptime};
 
 /// Automated snapshots have this before their time in milliseconds; manual ones may not.
 pub const AUTOMATED_PREFIX: &str = "automated_cluster_snapshot_";
@@ -30,6 +30,8 @@ pub struct SnapshotPolicy {
     pub interval_seconds: Option<u64>,
     /// When it was turned on.
     pub enabled_at: UnixMillis,
+    /// The same moment on the clock that never jumps.
+    pub enabled_uptime: Uptime,
 }
 
 /// Who asked for a snapshot.
@@ -173,6 +175,8 @@ pub struct SnapshotJob {
     pub state: JobState,
     /// When it began.
     pub created_at: UnixMillis,
+    /// The same moment on the clock that never jumps.
+    pub created_uptime: Uptime,
     /// When it became FINISHED or ERROR.
     pub finished_at: Option<UnixMillis>,
     /// Its cuts, oldest first; each is pinned until the job ends or chooses one.
@@ -191,9 +195,31 @@ pub struct SnapshotJob {
     pub error: String,
     /// COMMENT of a manual snapshot.
     pub comment: String,
+    /// Every state it took, oldest first; the first is INITIALIZING.
+    pub history: Vec<JobChange>,
+}
+
+/// A snapshot job took a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobChange {
+    /// The state.
+    pub state: JobState,
+    /// When.
+    pub at: UnixMillis,
+    /// The log entry that did it.
+    pub revision: Revision,
 }
 
 impl SnapshotJob {
+    /// Puts the job into a state and writes that into its history. A state that it is in already, as after another cut,
+    /// is not written again.
+    pub fn enter(&mut self, state: JobState, at: UnixMillis, revision: Revision) {
+        if self.history.last().is_none_or(|last| last.state != state) {
+            self.history.push(JobChange { state, at, revision });
+        }
+        self.state = state;
+    }
+
     /// The revisions whose files this job keeps.
     pub fn pins(&self) -> &[Revision] {
         match self.state {

@@ -1,4 +1,7 @@
-//! Wall-clock times as plain numbers. Times are arguments, never read here.
+//! Times as plain numbers. Times are arguments, never read here.
+//!
+//! Two clocks: the wall's, which people read and which may jump either way; and the cluster's uptime, which only counts
+//! the time that a frontend has really lived through. What expires, expires by uptime.
 
 use std::fmt;
 
@@ -26,6 +29,40 @@ impl UnixMillis {
         let (year, month, day) = civil_from_days((seconds / 86_400) as i64);
         let of_day = seconds % 86_400;
         format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    }
+}
+
+/// Milliseconds that frontends of the cluster have lived through, one after the other, since its first start. Never jumps,
+/// whatever the wall clock does; time in which no frontend ran does not count. Kept through restores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Uptime(pub u64);
+
+impl Uptime {
+    /// This uptime plus `millis` milliseconds.
+    pub fn plus(self, millis: u64) -> Uptime {
+        Uptime(self.0.saturating_add(millis))
+    }
+
+    /// Milliseconds since `earlier`, 0 when `earlier` is later.
+    pub fn since(self, earlier: Uptime) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// What both clocks show at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Now {
+    /// For people and records.
+    pub wall: UnixMillis,
+    /// For whatever expires.
+    pub uptime: Uptime,
+}
+
+impl Now {
+    /// Both clocks at the same number: for simulations in which neither jumps.
+    pub fn at(millis: u64) -> Now {
+        Now { wall: UnixMillis(millis), uptime: Uptime(millis) }
     }
 }
 

@@ -16,7 +16,7 @@ use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, Outcome, Part
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    ClusterId, Column, ColumnId, DataType, Distribution, Epoch, Incarnation, JobId, KeyModel, PartitionRange,
+    ClusterId, Column, ColumnId, DataType, Distribution, Epoch, Incarnation, JobId, KeyModel, Now, PartitionRange,
     Partitioning, Revision, ServiceId, SnapshotKind, StorageVolume, TableId, TxnId, UnixMillis, VolumeId, VolumeType,
     WrittenFile,
 };
@@ -90,7 +90,7 @@ impl Kit {
 
     pub fn apply(&mut self, command: Command) -> Outcome {
         self.clock += 1000;
-        self.catalog.apply(&Envelope { proposed_at: UnixMillis(self.clock), command }).unwrap()
+        self.catalog.apply(&Envelope { proposed_at: Now::at(self.clock), command }).unwrap()
     }
 
     fn create_volumes(&mut self) {

@@ -7,8 +7,8 @@ use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
     Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, FileId, Frontend, FrontendRole,
-    Incarnation, JobId, KeyModel, NodeId, PartitionId, PartitionRange, Partitioning, Revision, ServiceId, SnapshotKind,
-    TableId, TxnId, UnixMillis, Value, VolumeId, VolumeType, WrittenFile,
+    Incarnation, JobId, KeyModel, NodeId, Now, PartitionId, PartitionRange, Partitioning, Revision, ServiceId,
+    SnapshotKind, TableId, TxnId, UnixMillis, Uptime, Value, VolumeId, VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 
@@ -125,7 +125,7 @@ fn begin(name: &str) -> Command {
 }
 
 /// One of every command at least, in an order in which most are taken; a second apart.
-pub fn commands() -> Vec<(UnixMillis, Command)> {
+pub fn commands() -> Vec<(Now, Command)> {
     let (shop, edits_name, none) = (text("shop"), text("edits"), BTreeMap::new());
     let secrets = [("aws.s3.region", "eu-west-1"), ("aws.s3.secret_key", "hush")];
     let commands = vec![
@@ -180,12 +180,13 @@ pub fn commands() -> Vec<(UnixMillis, Command)> {
         event(10_017, JobEvent::Deleted),
         Command::SetConfig { key: text("lake_autovacuum_grace_period_minutes"), value: text("5") },
         Command::FinishRestore,
+        Command::KeepTime,
         Command::DisableSnapshots,
         Command::CreateDatabase { name: text("old"), volume: None, if_not_exists: true },
         Command::DropDatabase { name: text("old"), if_exists: true, force: true },
         Command::DropVolume { name: text("vault_of_old"), if_exists: true },
     ];
-    (1..).map(|n| UnixMillis(START + n * 1000)).zip(commands).collect()
+    (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }
 
 pub fn catalog() -> Catalog {

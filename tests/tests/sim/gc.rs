@@ -17,7 +17,7 @@ impl World {
         }
         let (oldest_read, grace_millis) = (self.oldest_read(), self.rng.random_range(0..12) * 1000);
         let files: Vec<FileId> = if self.chance(2, 3) {
-            self.catalog.condemnable(oldest_read, self.catalog.header.clock, grace_millis, 20, |_| true)
+            self.catalog.condemnable(oldest_read, self.catalog.header.uptime, grace_millis, 20, |_| true)
         } else {
             // A coordinator that has lost its mind.
             self.catalog.files().map(|f| f.id).choose_multiple(&mut self.rng, 10)

@@ -12,6 +12,7 @@ const DAY_MILLIS: u64 = 86_400_000;
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     pub revision: u64,
+    /// The cluster's uptime.
     pub clock: u64,
     pub births: u64,
     pub databases: BTreeMap<String, Database>,
@@ -151,10 +152,9 @@ impl Model {
     }
 
     /// This model, frozen at its cut, becomes the model of the restored cluster.
-    pub fn restored(&self, name: &str, cut: u64, present: &BTreeSet<String>, now: u64) -> Model {
+    pub fn restored(&self, name: &str, cut: u64, present: &BTreeSet<String>) -> Model {
         let mut next = self.clone();
         next.revision += 1;
-        next.clock = next.clock.max(now);
         next.careful_until = Some(next.clock + DAY_MILLIS);
         for job in next.jobs.values_mut() {
             if job.name == name {

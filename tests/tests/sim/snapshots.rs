@@ -214,12 +214,11 @@ impl World {
         let manifest = &self.store.manifests[&job.name];
         let decoded: Catalog = image::decode(&manifest.sections).unwrap();
         let (cut, present) = (manifest.cut, self.store.present());
-        let now = self.model.clock + 1000;
         let epoch = self.catalog.identity().epoch.0 + 1;
         let plan = Rebase {
             incarnation: Incarnation(format!("{:08x}{:024x}", epoch, self.rng.random::<u64>())),
             epoch: Epoch(epoch),
-            now: UnixMillis(now),
+            now: UnixMillis(self.rng.random_range(0..4_000_000_000_000)),
             frontend: frontend(epoch),
             cut: Revision(cut),
             snapshot_name: job.name.clone(),
@@ -236,7 +235,7 @@ impl World {
                 return "restore";
             }
         }
-        let mut next = manifest.model.restored(&job.name, cut, &present, now);
+        let mut next = manifest.model.restored(&job.name, cut, &present);
         // Births are never given twice, not even after a restore: ids of the dead timeline mean nothing here.
         next.births = self.model.births;
         self.model = next;

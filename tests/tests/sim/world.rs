@@ -7,7 +7,7 @@ use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
 use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, Outcome, Rejection, VolumeDraft, image};
 use storage_model::{
-    ClusterId, Epoch, Incarnation, JobId, Revision, ServiceId, TableId, UnixMillis, VolumeId, VolumeType,
+    ClusterId, Epoch, Incarnation, JobId, Now, Revision, ServiceId, TableId, UnixMillis, Uptime, VolumeId, VolumeType,
 };
 
 use super::loads::Load;
@@ -136,7 +136,7 @@ impl World {
         world
     }
 
-    /// One command through the log, at the model's clock.
+    /// One command through the log, at the model's uptime and any time of the day.
     pub fn apply(&mut self, command: Command) -> Result<Outcome, Rejection> {
         let pause =
             if self.chance(1, 100) { self.rng.random_range(0..150_000_000) } else { self.rng.random_range(0..5000) };
@@ -144,7 +144,9 @@ impl World {
         self.model.revision += 1;
         self.last.1 += 1;
         self.history.push(format!("r{} {command:?}", self.model.revision));
-        let envelope = Envelope { proposed_at: UnixMillis(self.model.clock), command };
+        // The wall's clock jumps as it likes; nothing that the model says depends on it.
+        let wall = UnixMillis(START + self.rng.random_range(0..400 * 86_400_000));
+        let envelope = Envelope { proposed_at: Now { wall, uptime: Uptime(self.model.clock) }, command };
         // What goes through the log is bytes.
         let bytes = storage_catalog::codec::encode(storage_catalog::codec::ENVELOPE, &envelope).unwrap();
         let envelope = storage_catalog::codec::decode(storage_catalog::codec::ENVELOPE, &bytes).unwrap();

@@ -208,7 +208,7 @@ fn genesis() -> Catalog {
 
 fn apply(catalog: &Mutex<Catalog>, command: Command) -> Result<Outcome, ProposeFailure> {
     let mut catalog = catalog.lock().unwrap_or_else(PoisonError::into_inner);
-    let proposed_at = UnixMillis(START + 1000 * (catalog.revision().0 + 1));
+    let proposed_at = storage_model::Now::at(START + 1000 * (catalog.revision().0 + 1));
     Ok(catalog.apply(&Envelope { proposed_at, command })?)
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use storage_catalog::{ClusterIdentity, Envelope, PartitionDraft, TableDraft, VolumeDraft};
 use storage_model::file::WrittenRun;
 use storage_model::{
-    ClusterId, Column, ColumnId, DataType, Distribution, Epoch, Incarnation, KeyModel, PartitionRange, Partitioning,
-    Revision, ServiceId, TableId, TxnId, VolumeType, WrittenFile,
+    ClusterId, Column, ColumnId, DataType, Distribution, Epoch, Incarnation, KeyModel, Now, PartitionRange,
+    Partitioning, Revision, ServiceId, TableId, TxnId, UnixMillis, VolumeType, WrittenFile,
 };
 
 use super::*;
@@ -41,7 +41,7 @@ impl House {
     }
 
     fn apply(&mut self, command: Command) -> Outcome {
-        self.catalog.apply(&Envelope { proposed_at: UnixMillis(self.now), command }).unwrap()
+        self.catalog.apply(&Envelope { proposed_at: Now::at(self.now), command }).unwrap()
     }
 
     fn table(&mut self) -> TableId {
@@ -89,7 +89,7 @@ impl House {
     }
 
     fn step(&self, oldest_read: Revision, may_delete: bool) -> Option<Step> {
-        decide(&self.catalog, &MetaSettings::default(), oldest_read, UnixMillis(self.now), |_| may_delete)
+        decide(&self.catalog, &MetaSettings::default(), oldest_read, Uptime(self.now), |_| may_delete)
     }
 }
 
@@ -130,7 +130,7 @@ fn force_ends_a_file_at_once_but_a_restored_cluster_is_careful() {
         snapshot_name: "s".into(),
         cut: Revision(1),
         restored_at: UnixMillis(house.now),
-        careful_until: Some(UnixMillis(house.now + 1)),
+        careful_until: Some(Uptime(house.now + 1)),
     });
     assert_eq!(house.step(house.catalog.revision(), true), None);
     house.apply(Command::FinishRestore);

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use storage_catalog::Catalog;
-use storage_model::{JobId, JobState, Revision, SnapshotJob, SnapshotKind, UnixMillis, VolumeId};
+use storage_model::{JobId, JobState, Now, Revision, SnapshotJob, SnapshotKind, SnapshotPolicy, UnixMillis, VolumeId};
 
 use crate::settings::MetaSettings;
 
@@ -54,44 +54,62 @@ pub fn interval(catalog: &Catalog, settings: &MetaSettings) -> Duration {
     own.map_or(settings.snapshot_interval, Duration::from_secs)
 }
 
-/// When the next automated job is to begin; None while automation is off.
-pub fn next_begin(catalog: &Catalog, settings: &MetaSettings) -> Option<UnixMillis> {
-    let policy = catalog.header.snapshot_policy.as_ref()?;
+/// The last automated job since automation was turned on, and how long after its start the next one begins.
+fn last_and_pause<'a>(
+    catalog: &'a Catalog,
+    policy: &SnapshotPolicy,
+    settings: &MetaSettings,
+) -> Option<(&'a SnapshotJob, u64)> {
     let automated = catalog.jobs().filter(|j| j.kind == SnapshotKind::Automated);
     let since_on: Vec<&SnapshotJob> =
-        automated.map(AsRef::as_ref).filter(|j| j.created_at >= policy.enabled_at).collect();
-    let Some(last) = since_on.last() else { return Some(policy.enabled_at) };
+        automated.map(AsRef::as_ref).filter(|j| j.created_uptime >= policy.enabled_uptime).collect();
     let interval = interval(catalog, settings);
     let failures = since_on.iter().rev().take_while(|j| j.state == JobState::Error).count() as u32;
     let pause = match failures {
         0 => interval,
         n => FIRST_RETRY.saturating_mul(1 << (n - 1).min(16)).min(interval),
     };
-    Some(last.created_at.plus(pause.as_millis() as u64))
+    Some((since_on.last().copied()?, pause.as_millis() as u64))
+}
+
+/// When the next automated job is to begin, for people; None while automation is off.
+pub fn next_begin(catalog: &Catalog, settings: &MetaSettings) -> Option<UnixMillis> {
+    let policy = catalog.header.snapshot_policy.as_ref()?;
+    let last = last_and_pause(catalog, policy, settings);
+    Some(last.map_or(policy.enabled_at, |(last, pause)| last.created_at.plus(pause)))
+}
+
+/// Either clock may say that it is time: the wall's also counts while no frontend ran, the uptime also when the wall's was
+/// set back. One snapshot too early does no harm, none for a year does.
+fn is_due(catalog: &Catalog, policy: &SnapshotPolicy, settings: &MetaSettings, now: Now) -> bool {
+    let last = last_and_pause(catalog, policy, settings);
+    last.is_none_or(|(last, pause)| {
+        now.uptime.since(last.created_uptime) >= pause || now.wall >= last.created_at.plus(pause)
+    })
 }
 
 /// The step for the running or the next job.
-pub fn job_step(catalog: &Catalog, settings: &MetaSettings, now: UnixMillis) -> Option<JobStep> {
+pub fn job_step(catalog: &Catalog, settings: &MetaSettings, now: Now) -> Option<JobStep> {
     if let Some(job) = catalog.unfinished_job() {
         return Some(running_step(catalog, settings, now, job));
     }
     let policy = catalog.header.snapshot_policy.as_ref()?;
     let expired = catalog.jobs().filter(|j| j.state == JobState::Expired).count();
-    if expired >= MOST_EXPIRED || next_begin(catalog, settings)? > now {
+    if expired >= MOST_EXPIRED || !is_due(catalog, policy, settings, now) {
         return None;
     }
     let newest = catalog.jobs().filter_map(|j| j.name.strip_prefix(storage_model::snapshot::AUTOMATED_PREFIX));
     let newest = newest.filter_map(|ms| ms.parse::<u64>().ok()).max().unwrap_or(0);
-    let name = format!("{}{}", storage_model::snapshot::AUTOMATED_PREFIX, now.0.max(newest + 1));
+    let name = format!("{}{}", storage_model::snapshot::AUTOMATED_PREFIX, now.wall.0.max(newest + 1));
     Some(JobStep::Begin { volume: policy.volume, name })
 }
 
-fn running_step(catalog: &Catalog, settings: &MetaSettings, now: UnixMillis, job: &SnapshotJob) -> JobStep {
+fn running_step(catalog: &Catalog, settings: &MetaSettings, now: Now, job: &SnapshotJob) -> JobStep {
     let limit = settings.snapshot_timeout;
     if job.kind == SnapshotKind::Automated && catalog.header.snapshot_policy.is_none() {
         return JobStep::Abandon(job.id, "cancelled: automated snapshots were turned off".to_owned());
     }
-    if now.since(job.created_at) > limit.as_millis() as u64 {
+    if now.uptime.since(job.created_uptime) > limit.as_millis() as u64 {
         let text =
             format!("timed out: not finished within automated_cluster_snapshot_timeout_seconds = {}", limit.as_secs());
         return JobStep::Abandon(job.id, text);

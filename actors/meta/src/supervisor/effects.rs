@@ -266,7 +266,7 @@ impl Effects {
             }
             // A store that says nothing for a day does not keep the cluster from its next snapshots, nor files for ever. The
             // next manifest in this volume lists the cuts as dead.
-            let given_up = now().since(job.created_at) > UNDECIDED_MILLIS;
+            let given_up = self.meta.now().uptime.since(job.created_uptime) > UNDECIDED_MILLIS;
             if given_up {
                 tracing::error!(job = %id, name = job.name, "a snapshot job is abandoned undecided: its volume has not answered for a day");
             }

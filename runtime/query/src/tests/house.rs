@@ -8,8 +8,8 @@ use futures::{StreamExt, TryStreamExt};
 use runtime_sql::Statement;
 use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, TableDraft, VolumeDraft};
 use storage_model::{
-    Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, Incarnation, KeyModel,
-    PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, UnixMillis, Value, VolumeType,
+    Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, Incarnation, KeyModel, Now,
+    PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, Value, VolumeType,
 };
 use storage_tablet::{TargetPartition, WriteSpec};
 use storage_volume::Volume;
@@ -100,7 +100,7 @@ impl House {
     }
 
     fn apply(&mut self, command: Command) {
-        let envelope = Envelope { proposed_at: UnixMillis(NOW), command };
+        let envelope = Envelope { proposed_at: Now::at(NOW), command };
         self.catalog.apply(&envelope).unwrap_or_else(|e| panic!("{e}: {envelope:?}"));
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use storage_catalog::Envelope;
-use storage_model::UnixMillis;
+use storage_model::Now;
 use tempfile::TempDir;
 
 use super::*;
@@ -22,7 +22,7 @@ fn written() -> (TempDir, PathBuf) {
     let mut log = open_log(&log_dir).unwrap();
     log.save_vote(Ballot(Vote::new_committed(1, 1))).unwrap();
     for index in 1..=ENTRIES {
-        let envelope = Envelope { proposed_at: UnixMillis(index), command: testing::set("key", index) };
+        let envelope = Envelope { proposed_at: Now::at(index), command: testing::set("key", index) };
         let frame = Frame::new(&EntryPayload::Normal(Batch::new(vec![envelope]))).unwrap();
         log.append([(Point(testing::log_id(1, index)), frame)]).unwrap();
         log.commit(Point(testing::log_id(1, index))).unwrap();

@@ -56,7 +56,19 @@ pub(super) async fn open(dir: &MetaDir, me: &Node, clock: Clock, options: Option
     let meta = Arc::new_cyclic(|weak| {
         let roller = tokio::spawn(roll(weak.clone(), revisions, options.image_every.max(1)));
         let open = Mutex::new(Some(Open { log, lock, proposer, roller }));
-        Inner { raft, shared, images, clock, proposals, stop, role, imaging: tokio::sync::Mutex::default(), open }
+        let opened = (shared.view().header.uptime, clock().1);
+        Inner {
+            raft,
+            shared,
+            images,
+            clock,
+            opened,
+            proposals,
+            stop,
+            role,
+            imaging: tokio::sync::Mutex::default(),
+            open,
+        }
     });
     let meta = Meta(meta);
     let status = meta.status();

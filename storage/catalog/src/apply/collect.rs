@@ -14,7 +14,7 @@ impl Catalog {
             return Err(Rejection::Careful);
         }
         let pins = self.pins();
-        let (revision, now) = (self.header.revision, self.header.clock);
+        let (revision, now) = (self.header.revision, self.header.uptime);
         let mut condemned = Vec::new();
         for id in candidates {
             let Some(file) = self.files.get(id) else { continue };
@@ -46,8 +46,8 @@ impl Catalog {
         if self.is_careful() {
             return Err(Rejection::Careful);
         }
-        let now = self.header.clock;
-        let is_old = |t: &&Arc<crate::catalog::Trash>| now.since(t.dropped_at) >= older_than_millis;
+        let now = self.header.uptime;
+        let is_old = |t: &&Arc<crate::catalog::Trash>| now.since(t.dropped_uptime) >= older_than_millis;
         let old: Vec<_> = self.trash.values().filter(is_old).cloned().collect();
         for trash in &old {
             self.erase_partitions(trash.all_partitions());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use storage_model::{DatabaseId, VolumeId};
+use storage_model::{DatabaseId, PartitionId, Table, VolumeId};
 
 use crate::catalog::{Catalog, Database, Trash};
 use crate::command::{Outcome, Rejection, Reply};
@@ -32,13 +32,20 @@ impl Catalog {
             self.tables.remove(&table.id);
         }
         let database = self.databases.remove(&id).map(|d| d.as_ref().clone());
-        let trash = Trash { id: 0, dropped_at: self.header.clock, database, tables, partitions: Vec::new() };
-        self.discard(trash, force);
+        self.discard(database, tables, Vec::new(), force);
         Ok(Outcome::Done)
     }
 
     /// Into the recycle bin, or with `force` away for good.
-    pub(super) fn discard(&mut self, mut trash: Trash, force: bool) {
+    pub(super) fn discard(
+        &mut self,
+        database: Option<Database>,
+        tables: Vec<Arc<Table>>,
+        partitions: Vec<PartitionId>,
+        force: bool,
+    ) {
+        let (dropped_at, dropped_uptime) = (self.header.clock, self.header.uptime);
+        let mut trash = Trash { id: 0, dropped_at, dropped_uptime, database, tables, partitions };
         if force {
             self.erase_partitions(trash.all_partitions().collect::<Vec<_>>());
         } else {

@@ -93,7 +93,7 @@ impl Catalog {
     }
 
     fn use_label(&mut self, table: &storage_model::Table, label: &str, txn: TxnId) -> Result<(), Rejection> {
-        let now = self.header.clock;
+        let now = self.header.uptime;
         self.trim_labels(now);
         let key = (table.database, label.to_owned());
         if let Some(used) = self.labels.get(&key) {

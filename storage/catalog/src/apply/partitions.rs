@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use storage_model::{Partition, PartitionId, Partitioning, Table};
 
-use crate::catalog::{Catalog, Trash};
+use crate::catalog::Catalog;
 use crate::command::{Outcome, PartitionDraft, Rejection, Reply};
 
 impl Catalog {
@@ -51,8 +51,7 @@ impl Catalog {
         let mut table = old.as_ref().clone();
         table.partitions.retain(|id| *id != gone);
         self.tables.insert(table.id, Arc::new(table));
-        let dropped_at = self.header.clock;
-        self.discard(Trash { id: 0, dropped_at, database: None, tables: Vec::new(), partitions: vec![gone] }, force);
+        self.discard(None, Vec::new(), vec![gone], force);
         self.header.starmgr_id += 1;
         Ok(Outcome::Done)
     }

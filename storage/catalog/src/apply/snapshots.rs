@@ -17,8 +17,8 @@ impl Catalog {
             Some(name) => self.usable_volume(name)?,
             None => self.header.default_volume.ok_or(Rejection::NoDefaultVolume)?,
         };
-        let enabled_at = self.header.clock;
-        self.header.snapshot_policy = Some(SnapshotPolicy { volume, interval_seconds, enabled_at });
+        let (enabled_at, enabled_uptime) = (self.header.clock, self.header.uptime);
+        self.header.snapshot_policy = Some(SnapshotPolicy { volume, interval_seconds, enabled_at, enabled_uptime });
         Ok(Outcome::Done)
     }
 
@@ -58,7 +58,7 @@ impl Catalog {
         let path = format!("{root}/{}/meta/image/{name}", self.header.identity.service_id);
         self.trim_jobs(max_history);
         let id = JobId(self.draw_id());
-        let job = SnapshotJob {
+        let mut job = SnapshotJob {
             id,
             name: name.to_owned(),
             kind,
@@ -66,6 +66,7 @@ impl Catalog {
             path,
             state: JobState::Initializing,
             created_at: self.header.clock,
+            created_uptime: self.header.uptime,
             finished_at: None,
             cuts: Vec::new(),
             cut: None,
@@ -75,7 +76,9 @@ impl Catalog {
             detail: String::new(),
             error: String::new(),
             comment: comment.to_owned(),
+            history: Vec::new(),
         };
+        job.enter(JobState::Initializing, self.header.clock, self.header.revision);
         self.jobs.insert(id, Arc::new(job));
         Ok(Outcome::Job(id))
     }
@@ -85,7 +88,7 @@ impl Catalog {
         if matches!(event, JobEvent::Retire | JobEvent::Deleted) && self.is_careful() {
             return Err(Rejection::Careful);
         }
-        job.state = job.state.next(event)?;
+        job.enter(job.state.next(event)?, self.header.clock, self.header.revision);
         job.detail = detail.to_owned();
         match event {
             JobEvent::Cut | JobEvent::Recut => {
@@ -122,7 +125,8 @@ impl Catalog {
         };
         let older: Vec<_> = self.jobs.values().filter(is_older).cloned().collect();
         for job in older {
-            let expired = SnapshotJob { state: JobState::Expired, ..job.as_ref().clone() };
+            let mut expired = job.as_ref().clone();
+            expired.enter(JobState::Expired, self.header.clock, self.header.revision);
             self.jobs.insert(expired.id, Arc::new(expired));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use storage_model::{ColumnId, DatabaseId, PartitionId, Schema, Table, TableId};
 
-use crate::catalog::{Catalog, Trash};
+use crate::catalog::Catalog;
 use crate::command::{Outcome, PartitionDraft, Rejection, Reply, TableDraft};
 
 impl Catalog {
@@ -55,8 +55,7 @@ impl Catalog {
         let table = found?;
         self.table_names.remove(&(table.database, table.name.clone()));
         self.tables.remove(&table.id);
-        let (dropped_at, tables) = (self.header.clock, vec![table]);
-        self.discard(Trash { id: 0, dropped_at, database: None, tables, partitions: Vec::new() }, force);
+        self.discard(None, vec![table], Vec::new(), force);
         self.header.starmgr_id += 1;
         Ok(Outcome::Done)
     }

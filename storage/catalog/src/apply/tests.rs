@@ -17,12 +17,12 @@ use std::collections::BTreeMap;
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    Bound, ClusterId, Column, ColumnId, DataType, Distribution, Epoch, FileId, Incarnation, JobId, KeyModel,
-    PartitionId, PartitionRange, Partitioning, Revision, ServiceId, SnapshotKind, TableId, TxnId, UnixMillis, Value,
-    VolumeId, VolumeType, WrittenFile,
+    Bound, ClusterId, Column, ColumnId, DataType, Distribution, Epoch, FileId, Incarnation, JobId, KeyModel, Now,
+    PartitionId, PartitionRange, Partitioning, Revision, ServiceId, SnapshotKind, TableId, TxnId, UnixMillis, Uptime,
+    Value, VolumeId, VolumeType, WrittenFile,
 };
 
-use crate::catalog::{Catalog, ClusterIdentity};
+use crate::catalog::{Catalog, ClusterIdentity, Header};
 use crate::command::{Command, Envelope, Outcome, PartitionDraft, Rejection, TableDraft, VolumeDraft};
 use crate::{image as images, invariant};
 
@@ -124,7 +124,7 @@ impl Kit {
     fn apply(&mut self, command: Command) -> Result<Outcome, Rejection> {
         self.clock += 1000;
         let before = self.catalog.revision();
-        let reply = self.catalog.apply(&Envelope { proposed_at: UnixMillis(self.clock), command });
+        let reply = self.catalog.apply(&Envelope { proposed_at: Now::at(self.clock), command });
         assert_eq!(self.catalog.revision(), before.next(), "every command is one revision, whatever the reply");
         assert_eq!(self.catalog.header.clock, UnixMillis(self.clock));
         invariant::check(&self.catalog).unwrap();
@@ -136,13 +136,14 @@ impl Kit {
         self.apply(command).unwrap_or_else(|e| panic!("{name} was refused: {e}"))
     }
 
-    /// The command is refused, and nothing but the revision and the clock has moved.
+    /// The command is refused, and nothing but the revision and the clocks has moved.
     fn refused(&mut self, command: Command) -> Rejection {
         let before = self.catalog.clone();
         let name = command.name();
         let Err(rejection) = self.apply(command) else { panic!("{name} was taken") };
         let mut after = self.catalog.clone();
-        (after.header.revision, after.header.clock) = (before.header.revision, before.header.clock);
+        let Header { revision, clock, uptime, .. } = before.header;
+        (after.header.revision, after.header.clock, after.header.uptime) = (revision, clock, uptime);
         assert_eq!(images::to_bytes(&after), images::to_bytes(&before), "{name} was refused and left something");
         assert_eq!(after.removed, before.removed);
         assert_eq!(after.label_times, before.label_times);

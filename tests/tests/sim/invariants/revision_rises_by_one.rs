@@ -1,10 +1,10 @@
-//! Every command is one revision, taken or refused; the clock only rises.
+//! Every command is one revision, taken or refused; the uptime only rises.
 
 use crate::sim::world::World;
 
 pub fn check(world: &World) -> Result<(), String> {
     let (before, applied) = world.last;
-    let (now, clock) = (world.catalog.revision().0, world.catalog.header.clock.0);
+    let (now, clock) = (world.catalog.revision().0, world.catalog.header.uptime.0);
     if now != before + applied || now != world.model.revision {
         return Err(format!("{before} and {applied} commands make {now}, the model is at {}", world.model.revision));
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use runtime_sql::Statement;
 use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, TableDraft, VolumeDraft};
 use storage_model::{
-    Bound, ClusterId, ColumnId, DefaultValue, Distribution, Epoch, Incarnation, PartitionRange, Partitioning,
+    Bound, ClusterId, ColumnId, DefaultValue, Distribution, Epoch, Incarnation, Now, PartitionRange, Partitioning,
     ServiceId, UnixMillis, Value, VolumeType,
 };
 
@@ -151,7 +151,7 @@ fn catalog() -> Catalog {
 }
 
 fn apply(catalog: &mut Catalog, command: Command) {
-    catalog.apply(&Envelope { proposed_at: UnixMillis(2000), command }).unwrap_or_else(|e| panic!("{e}"));
+    catalog.apply(&Envelope { proposed_at: Now::at(2000), command }).unwrap_or_else(|e| panic!("{e}"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use storage_catalog::{ClusterIdentity, Command, Envelope, Outcome, VolumeDraft};
 use storage_model::snapshot::JobEvent;
-use storage_model::{ClusterId, Epoch, Incarnation, ServiceId, VolumeType};
+use storage_model::{ClusterId, Epoch, Incarnation, ServiceId, UnixMillis, Uptime, VolumeType};
 
 use super::*;
 
@@ -36,7 +36,7 @@ impl House {
     }
 
     fn apply(&mut self, command: Command) -> Outcome {
-        self.catalog.apply(&Envelope { proposed_at: UnixMillis(self.now), command }).unwrap()
+        self.catalog.apply(&Envelope { proposed_at: Now::at(self.now), command }).unwrap()
     }
 
     fn event(&mut self, job: JobId, event: JobEvent) {
@@ -44,7 +44,7 @@ impl House {
     }
 
     fn step(&self) -> Option<JobStep> {
-        job_step(&self.catalog, &MetaSettings::default(), UnixMillis(self.now))
+        job_step(&self.catalog, &MetaSettings::default(), Now::at(self.now))
     }
 
     fn sweep(&self) -> Option<SweepStep> {
@@ -122,6 +122,45 @@ fn off_cancels_what_runs_and_retires_what_is_there() {
     assert_eq!(house.sweep(), Some(SweepStep::Delete(finished)));
     assert_eq!(sweep_step(&house.catalog, |_| false, |_| false), None, "claims were not read");
     assert_eq!(sweep_step(&house.catalog, |_| true, |_| true), None, "put off");
+}
+
+/// A clock that stood a year ahead when a snapshot began does not put off the next one by a year, and a job that runs is
+/// not given up for it.
+#[test]
+fn a_wall_clock_that_jumps_neither_stops_snapshots_nor_gives_them_up() {
+    let mut house = House::new();
+    house.on();
+    let year = 365 * 86_400_000;
+    let settings = MetaSettings::default();
+    let step = |house: &House, wall: u64, uptime: u64| {
+        job_step(&house.catalog, &settings, Now { wall: UnixMillis(wall), uptime: Uptime(uptime) })
+    };
+    let job = {
+        let now = Now { wall: UnixMillis(house.now + year), uptime: Uptime(house.now) };
+        let Some(JobStep::Begin { volume, name }) = job_step(&house.catalog, &settings, now) else { panic!() };
+        let kind = SnapshotKind::Automated;
+        let command = Command::BeginSnapshot { kind, name, volume, comment: String::new(), max_history: 100 };
+        match house.catalog.apply(&Envelope { proposed_at: now, command }).unwrap() {
+            Outcome::Job(job) => job,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(step(&house, house.now + 2 * year, house.now), Some(JobStep::Initialize(job)), "it goes on");
+    house.event(job, JobEvent::Cut);
+    let cut = house.catalog.revision();
+    house.event(job, JobEvent::Uploaded { cut, sha256: String::new(), bytes: 1 });
+    assert_eq!(step(&house, house.now, house.now), None, "the clock is right again");
+    assert!(matches!(step(&house, house.now + 600_000, house.now + 600_000), Some(JobStep::Begin { .. })));
+}
+
+/// Time in which no frontend ran counts for the next snapshot, by the wall clock.
+#[test]
+fn after_a_long_stop_a_snapshot_is_due_at_once() {
+    let mut house = House::new();
+    house.on();
+    house.snapshot();
+    let now = Now { wall: UnixMillis(house.now + 3_600_000), uptime: Uptime(house.now + 1) };
+    assert!(matches!(job_step(&house.catalog, &MetaSettings::default(), now), Some(JobStep::Begin { .. })));
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn condemn(files: &[FileId], oldest_read: Revision, grace_millis: u64) -> Comman
 
 fn kept(kit: &Kit, file: FileId, oldest_read: Revision, grace_millis: u64) -> Option<Kept> {
     let (entry, pins) = (kit.catalog.file(file).unwrap(), kit.catalog.pins());
-    kit.catalog.kept(entry, &pins, oldest_read, kit.catalog.header.clock, grace_millis)
+    kit.catalog.kept(entry, &pins, oldest_read, kit.catalog.header.uptime, grace_millis)
 }
 
 /// Created, cut somewhere, removed: kept exactly when the cut lies in `[created, removed)`.
@@ -34,7 +34,7 @@ fn a_pin_keeps_exactly_the_files_that_live_at_it() {
             // A cut has a log entry of its own, so these two bounds are tried on the rule itself.
             let entry = kit.catalog.file(file).unwrap();
             let (at, expected) = if when == "at creation" { (created, true) } else { (removed, false) };
-            let found = kit.catalog.kept(entry, &[at].into(), Revision(u64::MAX), UnixMillis(u64::MAX), 0);
+            let found = kit.catalog.kept(entry, &[at].into(), Revision(u64::MAX), storage_model::Uptime(u64::MAX), 0);
             assert_eq!(found.is_some(), expected, "{when}");
             continue;
         }
@@ -117,7 +117,7 @@ fn candidates_come_oldest_first_and_bounded() {
     kit.ok(truncate("notes", &[]));
     let late = kit.load("notes", 0, "late");
     kit.ok(truncate("notes", &[]));
-    let now = kit.catalog.header.clock;
+    let now = kit.catalog.header.uptime;
     let all = kit.catalog.condemnable(Revision(u64::MAX), now, 0, 100, |_| true);
     assert_eq!((all.len(), all[4]), (5, late));
     assert_eq!(kit.catalog.condemnable(Revision(u64::MAX), now, 0, 3, |_| true), files[..3]);

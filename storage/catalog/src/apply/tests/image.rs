@@ -47,7 +47,7 @@ fn a_catalog_survives_the_trip_and_lives_on_as_before() {
     invariant::check(&copy).unwrap();
     for command in [create_table(plain("more")), drop_table("orders", true), Command::LeaseTxns { count: 3 }] {
         kit.clock += 1000;
-        let envelope = Envelope { proposed_at: UnixMillis(kit.clock), command };
+        let envelope = Envelope { proposed_at: Now::at(kit.clock), command };
         assert_eq!(copy.apply(&envelope), kit.catalog.apply(&envelope));
     }
     assert_eq!(to_bytes(&copy), to_bytes(&kit.catalog));

@@ -58,12 +58,28 @@ fn configuration_is_kept() {
     assert_eq!(kit.catalog.config().collect::<Vec<_>>(), [(&"k".to_owned(), &"2".to_owned())]);
 }
 
+/// The wall clock is taken as it is; the uptime, by which things expire, never goes back.
 #[test]
-fn the_clock_never_goes_back() {
+fn the_wall_clock_may_go_back_and_the_uptime_never_does() {
     let mut kit = Kit::empty();
-    let command = Command::LeaseTxns { count: 1 };
-    kit.catalog.apply(&Envelope { proposed_at: UnixMillis(START - 1), command: command.clone() }).unwrap();
-    assert_eq!(kit.catalog.header.clock, UnixMillis(START));
-    kit.catalog.apply(&Envelope { proposed_at: UnixMillis(START + 9), command }).unwrap();
-    assert_eq!(kit.catalog.header.clock, UnixMillis(START + 9));
+    let mut at = |wall: u64, uptime: u64| {
+        let proposed_at = Now { wall: UnixMillis(wall), uptime: Uptime(uptime) };
+        kit.catalog.apply(&Envelope { proposed_at, command: Command::KeepTime }).unwrap();
+        (kit.catalog.header.clock.0, kit.catalog.header.uptime.0)
+    };
+    assert_eq!(at(START + 9, START + 5), (START + 9, START + 5));
+    assert_eq!(at(START - 1, START + 4), (START - 1, START + 5));
+}
+
+/// A year forth on the wall and back again: nothing has expired.
+#[test]
+fn a_jump_of_the_wall_clock_expires_nothing() {
+    let mut kit = Kit::new();
+    let file = kit.load("notes", 0, "o1");
+    kit.ok(drop_table("notes", false));
+    let year = 365 * 24 * 60 * MINUTE;
+    let proposed_at = Now { wall: UnixMillis(kit.clock + year), uptime: kit.catalog.header.uptime };
+    let command = Command::EraseTrash { older_than_millis: MINUTE };
+    assert_eq!(kit.catalog.apply(&Envelope { proposed_at, command }), Ok(Outcome::Erased(0)));
+    assert!(kit.catalog.file(file).unwrap().removed_at.is_none());
 }

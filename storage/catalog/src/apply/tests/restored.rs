@@ -9,8 +9,9 @@ use super::*;
 fn restored() -> Kit {
     let (_, image, cut) = super::rebase::frozen();
     let plan = super::rebase::plan(cut);
-    let clock = plan.now.0;
-    Kit { catalog: rebase(&image, &plan).unwrap(), clock }
+    let catalog = rebase(&image, &plan).unwrap();
+    let clock = catalog.header.uptime.0;
+    Kit { catalog, clock }
 }
 
 fn job(kit: &Kit, name: &str) -> JobId {
