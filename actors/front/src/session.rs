@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use runtime_actor::{TraceId, trace};
+use runtime_actor::{TraceId, random, trace};
 use runtime_mysql::{
     ColumnDef, ConnectionInfo, Handler, Login, MySqlError, OkInfo, Prepared, ResultWriter, SessionStatus, Value,
 };
@@ -33,13 +33,16 @@ pub(crate) struct Session {
     pub(crate) named: HashMap<String, String>,
     /// What SHOW WARNINGS and SHOW ERRORS answer: the failure of the statement before.
     pub(crate) last_error: Option<MySqlError>,
+    /// The last short text and what it says: pools ask the same little question all day.
+    recent: Option<(String, Arc<[Parsed]>)>,
 }
 
 /// What a running statement must obey, and what it is called.
 pub(crate) struct Running {
     /// In logs, SHOW PROCESSLIST and on compute nodes.
     pub(crate) query_id: String,
-    pub(crate) trace: TraceId,
+    /// The trace and span of the statement.
+    pub(crate) cause: TraceContext,
     cancel: CancellationToken,
 }
 
@@ -75,8 +78,15 @@ impl Session {
             variables,
             named: HashMap::new(),
             last_error: None,
+            recent: None,
             shared,
         }
+    }
+
+    /// The user's login was checked.
+    pub(crate) fn become_user(&mut self, user: &str) {
+        user.clone_into(&mut self.user);
+        self.entry.set_user(user);
     }
 
     pub(crate) fn front(&self) -> &Front {
@@ -124,7 +134,7 @@ impl Session {
 
     /// Every statement of a text, each with its own result; the first that fails ends the text.
     async fn run_text(&mut self, sql: &str, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
-        let statements = match runtime_sql::parse(sql) {
+        let statements = match self.read(sql) {
             Ok(statements) => statements,
             Err(error) => {
                 // Not the message: it quotes the text, which may hold a secret.
@@ -142,22 +152,39 @@ impl Session {
         if statements.is_empty() {
             return out.ok(OkInfo::default()).await;
         }
-        for parsed in statements {
+        for parsed in statements.iter() {
             self.run_one(parsed, out).await?;
             out.set_status(self.status());
         }
         Ok(())
     }
 
+    /// The statements of a text.
+    fn read(&mut self, sql: &str) -> Result<Arc<[Parsed]>, runtime_sql::SyntaxError> {
+        /// Texts up to this many bytes are remembered.
+        const SHORT: usize = 512;
+        if let Some((text, statements)) = &self.recent
+            && text == sql
+        {
+            return Ok(Arc::clone(statements));
+        }
+        let statements: Arc<[Parsed]> = runtime_sql::parse(sql)?.into();
+        if sql.len() <= SHORT {
+            self.recent = Some((sql.to_owned(), Arc::clone(&statements)));
+        }
+        Ok(statements)
+    }
+
     /// One statement, seen by SHOW PROCESSLIST while it runs.
-    pub(crate) async fn run_one(&mut self, parsed: Parsed, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
+    pub(crate) async fn run_one(&mut self, parsed: &Parsed, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
         let kind = parsed.statement.statement_kind();
-        let query_id = uuid::Uuid::now_v7().to_string();
-        let cancel = self.entry.begin(redact(beginning(&parsed.text)), query_id.clone(), self.front().now_ms());
+        let now_ms = self.front().now_ms();
+        let query_id = uuid::Builder::from_unix_timestamp_millis(now_ms, &random::bytes()).into_uuid().to_string();
+        let cancel = self.entry.begin(redact(beginning(&parsed.text)), query_id.clone(), now_ms);
         self.shared.sessions.count_question();
         let running = Running { query_id, trace: TraceId::new(), cancel };
         let before = self.apply_hints(&parsed.hints);
-        let result = trace::scope(running.trace, self.checked(&parsed, &running, out)).await;
+        let result = trace::scope(running.trace, self.checked(parsed, &running, out)).await;
         if let Some(before) = before {
             self.variables = before;
         }
@@ -215,8 +242,16 @@ impl Session {
 
 /// As much of a statement as SHOW PROCESSLIST keeps.
 fn beginning(text: &str) -> &str {
-    const LONGEST: usize = 16 * 1024;
-    let mut end = text.len().min(LONGEST);
+    cut(text, 16 * 1024)
+}
+
+/// As much of a statement as its span keeps.
+fn shortened(text: &str) -> &str {
+    cut(text, 256)
+}
+
+fn cut(text: &str, longest: usize) -> &str {
+    let mut end = text.len().min(longest);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -232,12 +267,11 @@ impl Drop for Session {
 #[async_trait]
 impl Handler for Session {
     async fn authenticate(&mut self, login: &Login) -> Result<(), MySqlError> {
-        if login.user != privileges::ROOT || !login.password_matches(None) {
+        if !privileges::is_proved(login) {
             tracing::info!(connection = self.entry.id, user = login.user, client = %login.client_address, "login denied");
             return Err(login.denied());
         }
-        login.user.clone_into(&mut self.user);
-        self.entry.set_user(&self.user);
+        self.become_user(&login.user);
         Ok(())
     }
 
@@ -270,7 +304,7 @@ impl Handler for Session {
         let mut parsed = Session::parse_one(sql)?;
         let values: Vec<_> = params.iter().map(prepared::literal).collect();
         runtime_sql::bind(&mut parsed.statement, &values).map_err(MySqlError::wrong_arguments)?;
-        self.run_one(parsed, out).await
+        self.run_one(&parsed, out).await
     }
 
     async fn field_list(&mut self, table: &str, wildcard: &str) -> Result<Vec<ColumnDef>, MySqlError> {

@@ -178,6 +178,10 @@ const BEGINNINGS: &[&str] = &[
 pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Option<Statement>> {
     let first = cursor.current().source;
     let begins = |beginning: &&&str| {
+        // Every statement passes here: most are told apart by their first letters.
+        if !beginning.get(..first.len()).is_some_and(|start| start.eq_ignore_ascii_case(first)) {
+            return false;
+        }
         let mut words = beginning.split(' ').enumerate();
         words.next().is_some_and(|(_, word)| first.eq_ignore_ascii_case(word))
             && words.all(|(n, word)| cursor.ahead(n).is_word(word))
