@@ -15,10 +15,12 @@
 //! | [`result`] | writing results, streaming, with back-pressure |
 //! | [`server`], [`options`] | accepting connections, limits, shutting down |
 //! | [`password`] | checking `mysql_native_password` |
+//! | [`capture`] | a text run for a caller in this process |
 //! | `source`, `sink` | packets in, packets out |
 //! | `command`, `login`, `statement`, `reply` | the shapes of the packets |
 //! | `connection` | one client, from greeting to goodbye |
 
+pub mod capture;
 pub mod cell;
 pub mod column;
 pub mod error;
@@ -39,6 +41,7 @@ mod statement;
 #[cfg(test)]
 mod fixture;
 
+pub use capture::{Captured, capture};
 pub use cell::Cell;
 pub use column::ColumnDef;
 pub use error::MySqlError;

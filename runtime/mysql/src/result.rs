@@ -4,6 +4,7 @@
 use mysql_common::constants::{CapabilityFlags, ColumnType, StatusFlags};
 use mysql_common::io::BufMutExt;
 
+use crate::capture::Captured;
 use crate::cell::Cell;
 use crate::column::ColumnDef;
 use crate::error::MySqlError;
@@ -67,6 +68,8 @@ pub struct ResultWriter<'a> {
     state: State,
     types: Vec<ColumnType>,
     rows: u64,
+    /// Takes the results instead of the sink.
+    captured: Option<&'a mut Captured>,
 }
 
 impl<'a> ResultWriter<'a> {
@@ -76,7 +79,13 @@ impl<'a> ResultWriter<'a> {
         encoding: Encoding,
         status: SessionStatus,
     ) -> Self {
-        Self { sink, client, encoding, status, state: State::Empty, types: Vec::new(), rows: 0 }
+        Self { sink, client, encoding, status, state: State::Empty, types: Vec::new(), rows: 0, captured: None }
+    }
+
+    /// A writer for a caller in this process; nothing comes to `sink`.
+    pub(crate) fn capturing(sink: &'a mut PacketSink, captured: &'a mut Captured) -> Self {
+        let writer = Self::new(sink, CapabilityFlags::empty(), Encoding::Text, SessionStatus::default());
+        Self { captured: Some(captured), ..writer }
     }
 
     /// True when the client may send several statements in one text (it can change its mind by COM_SET_OPTION).
@@ -96,6 +105,10 @@ impl<'a> ResultWriter<'a> {
 
     /// One result without rows.
     pub async fn ok(&mut self, info: OkInfo) -> Result<(), MySqlError> {
+        if let Some(captured) = &mut self.captured {
+            captured.take_ok(info);
+            return Ok(());
+        }
         self.begin_result()?;
         self.state = State::Ended(Ending::Ok(info));
         self.flush_if_full().await
@@ -105,6 +118,12 @@ impl<'a> ResultWriter<'a> {
     pub async fn start(&mut self, columns: &[ColumnDef]) -> Result<(), MySqlError> {
         if columns.is_empty() {
             return Err(MySqlError::unknown_error("a result set needs at least one column"));
+        }
+        if let Some(captured) = &mut self.captured {
+            captured.take_columns(columns);
+            self.types = columns.iter().map(|column| column.column_type).collect();
+            self.state = State::Rows;
+            return Ok(());
         }
         self.begin_result()?;
         self.sink.begin().put_lenenc_int(columns.len() as u64);
@@ -127,6 +146,10 @@ impl<'a> ResultWriter<'a> {
                 cells.len(),
                 self.types.len()
             )));
+        }
+        if let Some(captured) = &mut self.captured {
+            self.rows += 1;
+            return captured.take_row(cells);
         }
         let out = self.sink.begin();
         let encoded = match self.encoding {
