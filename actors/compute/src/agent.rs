@@ -48,6 +48,7 @@ impl Actor for SnapshotAgent {
 
 impl Handle<AttestFiles> for SnapshotAgent {
     fn handle(&mut self, message: AttestFiles, _: &mut Context<Self>) -> Answer<Result<Attestation, String>> {
+        fail::fail_point!("handler.snapshot_agent");
         self.requests += 1;
         self.files += message.files.len() as u64;
         let volumes = self.volumes.clone();

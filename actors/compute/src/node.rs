@@ -112,6 +112,7 @@ impl Actor for ComputeNode {
 
 impl Handle<Heartbeat> for ComputeNode {
     fn handle(&mut self, message: Heartbeat, cx: &mut Context<Self>) -> Answer<NodeReport> {
+        fail::fail_point!("handler.compute_node");
         let now = cx.clock().monotonic();
         self.counts.heartbeats += 1;
         self.last_heartbeat = Some(now);
@@ -172,7 +173,9 @@ impl Handle<DeleteObjects> for ComputeNode {
             };
             let layout = Layout(message.service);
             let paths: Vec<String> = message.objects.iter().map(|object| layout.in_root(object)).collect();
+            fail::fail_point!("cn.delete.before");
             let outcomes = volume.delete_many(&paths).await;
+            fail::fail_point!("cn.delete.after");
             for (object, outcome) in message.objects.into_iter().zip(outcomes) {
                 match outcome {
                     Ok(()) => done.deleted.push(object),

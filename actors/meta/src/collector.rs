@@ -164,6 +164,7 @@ impl GcCoordinator {
 }
 
 async fn erase(meta: &Meta, older_than_millis: u64) -> Result<u64, String> {
+    fail::fail_point!("gc.erase.before");
     match meta.propose(Command::EraseTrash { older_than_millis }).await {
         Ok(Outcome::Erased(n)) => Ok(n),
         Ok(other) => Err(format!("EraseTrash was answered with {other:?}")),
@@ -178,7 +179,10 @@ async fn condemn(
     settings: &MetaSettings,
 ) -> Result<u64, String> {
     let grace_millis = settings.gc_grace.as_millis() as u64;
-    match meta.propose(Command::Condemn { files, oldest_read, grace_millis }).await {
+    fail::fail_point!("gc.condemn.before");
+    let condemned = meta.propose(Command::Condemn { files, oldest_read, grace_millis }).await;
+    fail::fail_point!("gc.condemn.after");
+    match condemned {
         Ok(Outcome::Condemned(files)) => Ok(files.len() as u64),
         Ok(other) => Err(format!("Condemn was answered with {other:?}")),
         Err(error) => Err(error.to_string()),
@@ -205,11 +209,16 @@ async fn delete(
     let (_, peer) = alive.get(at).ok_or_else(|| "no compute node is alive to delete objects".to_owned())?;
     let service = catalog.identity().service_id.clone();
     let message = DeleteObjects { volume: spec, service, objects: named.keys().cloned().collect() };
+    fail::fail_point!("gc.delete.before");
     let answer = peer.ask(COMPUTE_NODE, message, DELETE_DEADLINE).await.map_err(|e| e.to_string())?;
+    fail::fail_point!("gc.delete.after");
     counts.deleted = answer.deleted.len() as u64;
     let gone: Vec<FileId> = answer.deleted.iter().filter_map(|object| named.get(object).copied()).collect();
     if !gone.is_empty() {
-        match meta.propose(Command::Forget { files: gone }).await {
+        fail::fail_point!("gc.forget.before");
+        let forgotten = meta.propose(Command::Forget { files: gone }).await;
+        fail::fail_point!("gc.forget.after");
+        match forgotten {
             Ok(Outcome::Erased(n)) => counts.forgotten = n,
             Ok(other) => return Err(format!("Forget was answered with {other:?}")),
             Err(error) => return Err(error.to_string()),
@@ -241,6 +250,7 @@ impl Actor for GcCoordinator {
 
 impl Handle<Collect> for GcCoordinator {
     fn handle(&mut self, _: Collect, cx: &mut Context<Self>) -> Answer<()> {
+        fail::fail_point!("handler.gc_coordinator");
         self.step(cx);
         Answer::done()
     }

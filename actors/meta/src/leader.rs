@@ -106,7 +106,14 @@ impl Handle<KeepTime> for MetadataLeader {
 async fn propose(meta: &Meta, counts: &Counts, command: Command) -> Result<Outcome, ProposeFailure> {
     counts.proposed.fetch_add(1, Ordering::Relaxed);
     let name = command.name();
-    meta.propose(command).await.map_err(|error| match error {
+    if name == "CommitLoad" {
+        fail::fail_point!("load.commit.before");
+    }
+    let done = meta.propose(command).await;
+    if name == "CommitLoad" {
+        fail::fail_point!("load.commit.after");
+    }
+    done.map_err(|error| match error {
         ProposeError::Rejected(rejection) => {
             counts.rejected.fetch_add(1, Ordering::Relaxed);
             ProposeFailure::Rejected(rejection)
@@ -131,6 +138,7 @@ fn refuse_if_superseded(ownership: &watch::Receiver<Ownership>) -> Result<(), Pr
 
 impl Handle<Propose> for MetadataLeader {
     fn handle(&mut self, message: Propose, _cx: &mut Context<Self>) -> Answer<Result<Outcome, ProposeFailure>> {
+        fail::fail_point!("handler.metadata_leader");
         if let Err(refused) = refuse_if_superseded(&self.ownership) {
             return Answer::now(Err(refused));
         }

@@ -161,6 +161,7 @@ impl Actor for ComputeNodeMonitor {
 
 impl Handle<Tick> for ComputeNodeMonitor {
     fn handle(&mut self, _: Tick, cx: &mut Context<Self>) -> Answer<()> {
+        fail::fail_point!("handler.compute_node_monitor");
         if !self.beating {
             self.beating = true;
             self.beats += 1;

@@ -183,6 +183,7 @@ impl Actor for OwnerWatch {
 
 impl Handle<Tick> for OwnerWatch {
     fn handle(&mut self, _: Tick, cx: &mut Context<Self>) -> Answer<()> {
+        fail::fail_point!("handler.owner_watch");
         if !self.looking && !matches!(*self.ownership.borrow(), Ownership::Superseded(_)) {
             self.looking = true;
             let (catalog, facts, at) = (self.view.now(), self.facts.clone(), cx.clock().monotonic());

@@ -184,6 +184,7 @@ impl Actor for SnapshotJobSupervisor {
 
 impl Handle<Reconcile> for SnapshotJobSupervisor {
     fn handle(&mut self, _: Reconcile, cx: &mut Context<Self>) -> Answer<()> {
+        fail::fail_point!("handler.snapshot_job_supervisor");
         self.reconcile(cx);
         Answer::done()
     }

@@ -17,7 +17,7 @@ use actors_compute::{ComputeNode, Membership, Plane, Ports, SnapshotAgent, Volum
 use actors_messages::compute::{AttestFiles, COMPUTE_NODE, DeleteObjects, Heartbeat, SNAPSHOT_AGENT};
 use anyhow::Context;
 use arrow_flight::flight_service_server::FlightServiceServer;
-use runtime_actor::{ActorSpec, Address, Budget, Strategy, SystemClock, Tree};
+use runtime_actor::{Address, Budget, Strategy, SystemClock, Tree};
 use runtime_query::{Engine, EngineOptions, QueryError};
 use runtime_rpc::options::RpcOptions;
 use runtime_rpc::plane::{CheckProof, serve_flight};
@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{ComputeArguments, VERSION};
 use crate::config::{ComputeConfig, advertised_host, bind_host};
+use crate::spec::spec;
 use crate::{admin, listen, logging};
 
 /// How long a clean stop may take.
@@ -64,7 +65,7 @@ async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let root = config.storage_root_path.0.first().context("storage_root_path names no directory")?.path.clone();
     let name = format!("{host}:{}", config.heartbeat_service_port);
-    let member = Membership::open(&root, name, VERSION.to_owned());
+    let member = Membership::open(&root, name.clone(), VERSION.to_owned());
     let member = Arc::new(member.with_context(|| format!("storage_root_path {}", root.display()))?);
     let memory = config.mem_limit.bytes(host_memory_bytes());
     let volumes = Volumes::default();
@@ -84,7 +85,9 @@ async fn serve(
         shutdown.clone(),
     )?;
 
-    let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient());
+    let recorder = actors.tree.recorder();
+    recorder.set_node(name);
+    let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient(), recorder);
     let token = Arc::new(move || member.cluster_token());
     let threads = PlanThreads::start()?;
     let brpc = {
@@ -170,10 +173,10 @@ fn draw_tree(config: &ComputeConfig, volumes: Volumes, memory: u64) -> Actors {
         starlet_port: config.starlet_port,
     };
     let for_node = volumes.clone();
-    let node = group.start(ActorSpec::new("compute_node").mailbox(4096), move || {
+    let node = group.start(spec("compute_node").mailbox(4096), move || {
         ComputeNode::new(ports, for_node.clone(), VERSION.to_owned(), started_at_ms, memory)
     });
-    let agent = group.start(ActorSpec::new("snapshot_agent"), move || SnapshotAgent::new(volumes.clone()));
+    let agent = group.start(spec("snapshot_agent"), move || SnapshotAgent::new(volumes.clone()));
     Actors { tree, node, agent }
 }
 

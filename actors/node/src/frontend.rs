@@ -20,7 +20,7 @@ use actors_meta::{
     SnapshotJobSupervisor,
 };
 use anyhow::{Context, bail};
-use runtime_actor::{ActorSpec, Address, Budget, SharedClock, Strategy, SystemClock, Tree, random};
+use runtime_actor::{Address, Budget, SharedClock, Strategy, SystemClock, Tree, random};
 use runtime_raft::{Meta, MetaDir, Node, Options, ProposeError};
 use runtime_rpc::options::RpcOptions;
 use runtime_rpc::{Identity, Peers};
@@ -35,6 +35,7 @@ use crate::config::{FrontendConfig, advertised_host, bind_host, builtin_volume};
 use crate::pages::{self, Progress};
 use crate::restore::{Restore, Restored};
 use crate::settings::LiveConfig;
+use crate::spec::spec;
 use crate::{admin, listen, logging, restore_plan};
 
 /// How long a clean stop may take.
@@ -127,6 +128,7 @@ impl Process {
     ) -> anyhow::Result<ExitCode> {
         let shutdown = CancellationToken::new();
         let tree = Tree::new("fe", clock.clone());
+        tree.recorder().set_node(format!("{}:{}", me.host, me.edit_log_port));
         let progress = Progress::default();
         let opened: Arc<OnceLock<Meta>> = Arc::default();
         let identity = identity_source(opened.clone(), format!("{}:{}", me.host, me.edit_log_port));
@@ -238,6 +240,7 @@ impl Process {
             Arc::new(move || RaftStatus { leader: meta.status().leader, last_heartbeat_ms: Vec::new() })
         };
         Front {
+            recorder: self.tree.recorder(),
             view,
             reads,
             propose: leader.0.recipient(),
@@ -274,15 +277,13 @@ impl Process {
         let group = self.tree.supervisor("metadata", Strategy::OneForOne, Budget::default());
         let facts = OwnerFacts::new(&self.me.host, UnixMillis(self.clock.now_unix_ms()), VERSION);
         let of_watch = view.clone();
-        group.start(ActorSpec::new("owner_watch"), move || {
-            OwnerWatch::new(of_watch.clone(), owns.clone(), facts.clone())
-        });
+        group.start(spec("owner_watch"), move || OwnerWatch::new(of_watch.clone(), owns.clone(), facts.clone()));
         let meta = self.meta.clone();
-        let leader = group.start(ActorSpec::new("metadata_leader").mailbox(16_384), move || {
+        let leader = group.start(spec("metadata_leader").mailbox(16_384), move || {
             MetadataLeader::new(meta.clone(), ownership.clone())
         });
         let meta = self.meta.clone();
-        let checkpointer = group.start(ActorSpec::new("checkpointer"), move || Checkpointer::new(meta.clone()));
+        let checkpointer = group.start(spec("checkpointer"), move || Checkpointer::new(meta.clone()));
         (leader, checkpointer)
     }
 
@@ -290,7 +291,7 @@ impl Process {
         let group = self.tree.supervisor("nodes", Strategy::OneForOne, Budget::default());
         let (view, directory) = (view.clone(), directory.clone());
         let name = format!("{}:{}", self.me.host, self.me.edit_log_port);
-        group.start(ActorSpec::new("compute_node_monitor"), move || {
+        group.start(spec("compute_node_monitor"), move || {
             ComputeNodeMonitor::new(view.clone(), directory.clone(), name.clone())
         })
     }
@@ -305,11 +306,11 @@ impl Process {
         let group = self.tree.supervisor("background", Strategy::OneForOne, Budget::default());
         let settings = live.meta_settings();
         let (meta, nodes, owner, config) = (self.meta.clone(), directory.clone(), ownership.clone(), settings.clone());
-        let supervisor = group.start(ActorSpec::new("snapshot_job_supervisor"), move || {
+        let supervisor = group.start(spec("snapshot_job_supervisor"), move || {
             SnapshotJobSupervisor::new(meta.clone(), nodes.clone(), owner.clone(), config.clone(), VERSION.to_owned())
         });
         let (meta, nodes, reads) = (self.meta.clone(), directory.clone(), reads.clone());
-        let collector = group.start(ActorSpec::new("gc_coordinator"), move || {
+        let collector = group.start(spec("gc_coordinator"), move || {
             GcCoordinator::new(meta.clone(), reads.clone(), nodes.clone(), ownership.clone(), settings.clone())
         });
         (supervisor, collector)

@@ -13,6 +13,8 @@ pub mod cli;
 mod compute;
 pub mod config;
 mod demo;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 mod frontend;
 mod listen;
 mod logging;
@@ -22,3 +24,4 @@ mod playground;
 pub mod restore;
 pub mod restore_plan;
 mod settings;
+mod spec;

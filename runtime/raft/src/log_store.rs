@@ -238,7 +238,10 @@ impl RaftLogStorage<Types> for LogStore {
         // What lies behind the purge point is committed and in an image: it is not written again.
         let purged = log.log_state().purged().map(|point| point.0.index);
         let stored = stored.into_iter().filter(|(point, _)| Some(point.0.index) > purged);
+        fail::fail_point!("raft.append.before");
+        fail::fail_point!("raft.append.error", |what: Option<String>| Err(write_failed(what.unwrap_or_default())));
         log.append(stored).map_err(write_failed)?;
+        fail::fail_point!("raft.append.unsynced");
         log.flush(true, Some(Synced::Raft(callback))).map_err(write_failed)
     }
 

@@ -51,7 +51,10 @@ pub async fn void(
     let marker = Void { name: name.to_owned(), cut, why: why.to_owned(), at: at.into() };
     let text = serde_json::to_vec_pretty(&marker)
         .map_err(|e| SnapshotError::internal("write void marker", &path, e.to_string()))?;
-    store::write(volume, "write void marker", &path, Bytes::from(text)).await
+    fail::fail_point!("job.void.before");
+    store::write(volume, "write void marker", &path, Bytes::from(text)).await?;
+    fail::fail_point!("job.void.after");
+    Ok(())
 }
 
 /// Deletes cuts of a snapshot: marker, manifest, sections of the snapshot's own directory, leftovers. What a manifest
@@ -75,7 +78,9 @@ pub async fn delete(
     };
     let (manifests, rest): (Vec<_>, Vec<_>) = objects.into_iter().partition(dead);
     let mut removed = Removed::default();
+    fail::fail_point!("job.delete_manifest.before");
     remove(volume, "delete manifest", &manifests, &mut removed).await?;
+    fail::fail_point!("job.delete_manifest.after");
     let needed = needed_by_living(volume, layout, name, &rest).await?;
     let (mut sections, mut leftovers) = (Vec::new(), Vec::new());
     for object in rest {
@@ -91,6 +96,7 @@ pub async fn delete(
         }
     }
     remove(volume, "delete section", &sections, &mut removed).await?;
+    fail::fail_point!("job.delete_sections.after");
     remove(volume, "delete leftover", &leftovers, &mut removed).await?;
     Ok(removed)
 }

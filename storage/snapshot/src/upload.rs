@@ -230,7 +230,9 @@ async fn upload_sections(
         let (size, state) = (bytes.len() as u64, &state);
         async move {
             if present.get(&path) != Some(&size) {
+                fail::fail_point!("job.section.before");
                 store::write(volume, "upload section", &path, bytes).await?;
+                fail::fail_point!("job.section.after");
             }
             let mut now = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             now.sections_done += 1;
@@ -246,7 +248,9 @@ async fn upload_sections(
 async fn publish(volume: &Volume, layout: &Layout, manifest: &Manifest) -> Result<Uploaded, SnapshotError> {
     let path = layout.manifest(&manifest.name, manifest.revision);
     let bytes = Bytes::from(manifest.to_bytes()?);
+    fail::fail_point!("job.manifest.before");
     store::write(volume, "write manifest", &path, bytes.clone()).await?;
+    fail::fail_point!("job.manifest.after");
     let corrupt = |what: &str| SnapshotError::corrupt("verify manifest", &path, what);
     match store::read(volume, "verify manifest", &path).await? {
         Some(read) if read == bytes => {}

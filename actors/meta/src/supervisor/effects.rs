@@ -87,8 +87,12 @@ impl Effects {
         let to = job.state.next(&event).map_err(|e| e.to_string())?;
         let (name, cause) = (event.name(), matches!(event, JobEvent::Failed { .. }));
         let command = Command::SnapshotEvent { job: job.id, event: event.clone(), detail: detail.to_owned() };
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!(points_of(&event).0);
         match self.meta.propose(command).await {
             Ok(_) => {
+                #[cfg(feature = "failpoints")]
+                fail::fail_point!(points_of(&event).1);
                 let revision = self.meta.view().revision();
                 tracing::info!(job = %job.id, name = job.name, from = %job.state, to = %to, event = name, %revision, "snapshot job");
                 if cause && let JobEvent::Failed { cause } = event {
@@ -124,7 +128,9 @@ impl Effects {
     async fn begin(&self, volume: VolumeId, name: String) -> Result<(), String> {
         let (kind, max_history) = (SnapshotKind::Automated, self.history);
         let command = Command::BeginSnapshot { kind, name: name.clone(), volume, comment: String::new(), max_history };
+        fail::fail_point!("job.begin.before");
         self.meta.propose(command).await.map_err(|e| e.to_string())?;
+        fail::fail_point!("job.begin.after");
         tracing::info!(name, to = %JobState::Initializing, event = "Begin", "snapshot job");
         Ok(())
     }
@@ -159,7 +165,9 @@ impl Effects {
         let Some(frozen) = self.meta.frozen(cut) else {
             return self.take_up(&site).await;
         };
+        fail::fail_point!("job.attest.before");
         self.attest(&site, &frozen).await.map_err(Trouble::Fatal)?;
+        fail::fail_point!("job.attest.after");
         self.check_owner(&site).await.map_err(Trouble::Fatal)?;
         let term = self.meta.status().term;
         let facts = Facts::of_job(&frozen, id, &self.product_version, term)
@@ -201,6 +209,7 @@ impl Effects {
     async fn finish(&self, site: &Site, done: &upload::Uploaded) -> Result<(), String> {
         let (cut, sha256, bytes) = (done.cut, done.manifest_sha256.clone(), done.bytes);
         self.propose(&site.job, JobEvent::Uploaded { cut, sha256, bytes }, "").await?;
+        fail::fail_point!("job.sweep_voids.before");
         if let Err(error) = sweep_voids(site, cut).await {
             tracing::warn!(job = %site.job.id, error, "void markers that the new manifest lists were not swept");
         }
@@ -306,5 +315,18 @@ impl Effects {
         }
         self.propose(job, JobEvent::Deleted, "").await?;
         Ok(())
+    }
+}
+
+/// Where the harness may break things: before and after an event goes through the log.
+#[cfg(feature = "failpoints")]
+fn points_of(event: &JobEvent) -> (&'static str, &'static str) {
+    match event {
+        JobEvent::Cut => ("job.cut.before", "job.cut.after"),
+        JobEvent::Recut => ("job.recut.before", "job.recut.after"),
+        JobEvent::Uploaded { .. } => ("job.finish.before", "job.finish.after"),
+        JobEvent::Retire => ("job.retire.before", "job.retire.after"),
+        JobEvent::Deleted => ("job.deleted.before", "job.deleted.after"),
+        JobEvent::Failed { .. } => ("job.failed.before", "job.failed.after"),
     }
 }

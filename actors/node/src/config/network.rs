@@ -32,6 +32,12 @@ impl Cidr {
             _ => false,
         }
     }
+
+    /// All of 127.0.0.0/8 is this host's own, though interfaces list only one address of it.
+    fn only_loopback(&self) -> Option<IpAddr> {
+        let is_one = matches!(self.address, IpAddr::V4(v4) if v4.is_loopback() && self.prefix == 32);
+        is_one.then_some(self.address)
+    }
 }
 
 impl FromStr for Cidr {
@@ -121,6 +127,7 @@ fn choose(networks: &PriorityNetworks, host: &[HostAddress]) -> Result<IpAddr, C
         let all = || host.iter().map(|own| own.address);
         let found = networks.0.iter().find_map(|network| all().find(|address| network.contains(*address)));
         return found
+            .or_else(|| networks.0.iter().find_map(Cidr::only_loopback))
             .ok_or_else(|| ConfigError::NoAddress { networks: networks.to_string(), addresses: all().collect() });
     }
     let best = host.iter().filter_map(|own| Some((rank(own)?, own.address))).min_by_key(|(rank, _)| *rank);
@@ -205,6 +212,8 @@ mod tests {
     fn this_host_has_loopback() {
         assert_eq!(advertised_host(&networks("127.0.0.0/8")).unwrap().to_string(), "127.0.0.1");
         assert!(advertised_host(&PriorityNetworks::default()).is_ok());
+        assert_eq!(advertised_host(&networks("127.0.0.9/32")).unwrap().to_string(), "127.0.0.9");
+        assert!(advertised_host(&networks("192.0.2.9/32")).is_err());
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub enum Effect {
     LoseAnswer(String),
     /// It is done after this time.
     Delay(Duration),
+    /// It may be done; the answer is 503 Slow Down.
+    Throttle,
+    /// The answer ends in the middle. (Of Get.)
+    Truncate,
 }
 
 /// When to do it.
@@ -118,7 +122,8 @@ impl Faults {
         lock(&self.state).seen.get(&operation).copied().unwrap_or(0)
     }
 
-    fn decide(&self, operation: Operation, path: &str) -> Option<Effect> {
+    /// Counts an operation, and says what becomes of it.
+    pub fn decide(&self, operation: Operation, path: &str) -> Option<Effect> {
         let mut state = lock(&self.state);
         *state.seen.entry(operation).or_default() += 1;
         for rule in &mut state.rules {
@@ -147,6 +152,8 @@ impl Faults {
             }
             Some(Effect::Fail(text)) => Err(failure(text)),
             Some(Effect::LoseAnswer(text)) => Ok(Some(failure(text))),
+            Some(Effect::Throttle) => Ok(Some(failure("503 Slow Down".to_owned()))),
+            Some(Effect::Truncate) => Err(failure("the answer ended in the middle".to_owned())),
         }
     }
 }
