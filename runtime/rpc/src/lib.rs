@@ -9,8 +9,9 @@
 //! * [`identity`]: who a node is, the [`Gate`] that lets it in, and how it proves that it belongs to the cluster.
 //! * [`registry`]: what a node exposes: messages by mailbox and name.
 //! * [`server`] and [`peer`]: the two ends; [`options`]: their limits; [`error`]: what can go wrong.
+//! * [`tls`]: certificates at both ends, if the cluster wants them.
 //! * [`plane`]: what the Arrow Flight data plane needs to be served and called inside the cluster.
-//! * [`codec`]: bytes of messages. `wire` (private): bytes of frames.
+//! * [`codec`]: bytes of messages. Private: `wire`, bytes of frames; `outbox`, frames on their way; `stream`, what they go over.
 //!
 //! ```
 //! use runtime_actor::*;
@@ -66,11 +67,14 @@ pub mod codec;
 pub mod error;
 pub mod identity;
 pub mod options;
+mod outbox;
 pub mod peer;
 pub mod plane;
 mod proof;
 pub mod registry;
 pub mod server;
+mod stream;
+pub mod tls;
 mod wire;
 
 pub use error::{Fault, RpcError};
@@ -79,6 +83,7 @@ pub use options::RpcOptions;
 pub use peer::{Peer, Peers, RemoteMailbox};
 pub use registry::Registry;
 pub use server::RpcServer;
+pub use tls::{Tls, TlsError, TlsFiles};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::tls::Tls;
+
 /// Limits and times; the defaults are for a cluster in one data centre.
 #[derive(Debug, Clone)]
 pub struct RpcOptions {
@@ -13,7 +15,7 @@ pub struct RpcOptions {
     pub handshake_timeout: Duration,
     /// How often a caller asks for a sign of life.
     pub ping_every: Duration,
-    /// A connection on which nothing comes for so long is dead.
+    /// A connection on which nothing comes, or that takes nothing, for so long is dead.
     pub dead_after: Duration,
     /// After a failed attempt to connect, asks fail at once for so long; doubling up to `backoff_most`.
     pub backoff_first: Duration,
@@ -23,6 +25,11 @@ pub struct RpcOptions {
     pub max_connections: usize,
     /// How many asks of one connection a server works on; those beyond are answered with [`Fault::Full`](crate::Fault::Full).
     pub max_in_flight: usize,
+    /// How many bytes of frames may wait to be written to one connection; beyond, who sends waits, and a server takes up
+    /// no more asks. One frame may always wait, however large.
+    pub outbox_bytes: usize,
+    /// TLS, if nodes speak it; both ends must.
+    pub tls: Option<Tls>,
     /// How long a server that stops waits for the asks it works on.
     pub grace: Duration,
 }
@@ -39,6 +46,8 @@ impl Default for RpcOptions {
             backoff_most: Duration::from_secs(2),
             max_connections: 1_024,
             max_in_flight: 1_024,
+            outbox_bytes: 32 << 20,
+            tls: None,
             grace: Duration::from_secs(5),
         }
     }

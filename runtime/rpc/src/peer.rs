@@ -20,6 +20,7 @@ use crate::codec;
 use crate::error::RpcError;
 use crate::identity::{Identity, IdentitySource};
 use crate::options::RpcOptions;
+use crate::stream::{self, Connector};
 use link::Link;
 
 /// Another node, as this one calls it. Clones share the connection; it is closed when the last clone is dropped.
@@ -32,6 +33,7 @@ struct Inner {
     address: String,
     identity: IdentitySource,
     options: RpcOptions,
+    connector: Connector,
     /// The connection that asks use.
     link: Mutex<Option<Arc<Link>>>,
     /// Held while a connection is made: only one at a time is.
@@ -59,10 +61,22 @@ impl Peer {
 
     /// Like [`Peer::connect`], with an identity that may change between connections, and every limit chosen.
     pub fn with(address: impl Into<String>, identity: IdentitySource, options: RpcOptions) -> Self {
+        let connector = stream::tcp(options.tls.clone());
+        Self::over(address, identity, options, connector)
+    }
+
+    /// Like [`Peer::with`], over streams of the caller's.
+    pub(crate) fn over(
+        address: impl Into<String>,
+        identity: IdentitySource,
+        options: RpcOptions,
+        connector: Connector,
+    ) -> Self {
         let inner = Inner {
             address: address.into(),
             identity,
             options,
+            connector,
             link: Mutex::new(None),
             dialing: tokio::sync::Mutex::new(Attempts::default()),
         };
@@ -147,7 +161,7 @@ impl Inner {
         }
         let dialed = tokio::time::timeout(
             self.options.connect_timeout,
-            dial::dial(&self.address, (self.identity)(), &self.options),
+            dial::dial(&self.address, &self.connector, (self.identity)(), &self.options),
         )
         .await
         .unwrap_or_else(|_| Err(self.unreachable(&"it did not answer in time")));

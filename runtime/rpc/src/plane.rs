@@ -1,5 +1,8 @@
 //! The ends of the data plane: record batches travel as Arrow Flight streams, never through mailboxes. Here is only what every
-//! such service needs: the cluster's proof on every call, a server with the right limits, and channels that are kept.
+//! such service needs: the cluster's proof on every call, a server with the right limits, and channels that are kept; over
+//! the same TLS as the mailboxes, if there is any.
+
+mod secure;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,6 +22,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Status};
 
 use crate::proof::{hmac, same};
+use crate::tls::Tls;
 
 /// The metadata key of the proof.
 pub const PROOF_KEY: &str = "x-starkeep-proof";
@@ -69,6 +73,9 @@ impl CheckProof {
 
 impl Interceptor for CheckProof {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        if request.extensions().get::<secure::Known>().is_some_and(|known| !known.is_secure) {
+            return Err(Status::unauthenticated("TLS is off at the caller and on here"));
+        }
         let Some(token) = (self.0)().filter(|token| !token.is_empty()) else {
             return Err(Status::unavailable("this node does not belong to a cluster yet"));
         };
@@ -95,17 +102,36 @@ pub async fn serve_flight<T: FlightService>(
     check: CheckProof,
     shutdown: CancellationToken,
 ) -> Result<(), PlaneError> {
+    serve_flight_over(None, service, listener, check, shutdown).await
+}
+
+/// Like [`serve_flight`], over TLS if there is any.
+pub async fn serve_flight_over<T: FlightService>(
+    tls: Option<Tls>,
+    service: FlightServiceServer<T>,
+    listener: TcpListener,
+    check: CheckProof,
+    shutdown: CancellationToken,
+) -> Result<(), PlaneError> {
     let address = listener.local_addr().map_or_else(|error| error.to_string(), |at: SocketAddr| at.to_string());
     let service = service.max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT);
-    Server::builder()
+    let server = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(16 << 20)
-        .add_service(InterceptedService::new(service, check))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), shutdown.cancelled_owned())
-        .await
-        .map_err(|error| PlaneError { address, cause: causes(&error) })
+        .add_service(InterceptedService::new(service, check));
+    let served = match tls {
+        None => {
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            server.serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await
+        }
+        Some(tls) => {
+            let incoming = secure::incoming(listener, tls, shutdown.clone());
+            server.serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await
+        }
+    };
+    served.map_err(|error| PlaneError { address, cause: causes(&error) })
 }
 
 /// An error with its causes.
@@ -127,6 +153,7 @@ pub type FlightClient = FlightServiceClient<InterceptedService<Channel, ShowProo
 #[derive(Clone)]
 pub struct Channels {
     proof: ShowProof,
+    tls: Option<Tls>,
     known: Arc<Mutex<HashMap<String, Channel>>>,
 }
 
@@ -138,9 +165,14 @@ impl fmt::Debug for Channels {
 }
 
 impl Channels {
-    /// No channel yet.
+    /// No channel yet; all will show this proof.
     pub fn new(proof: ShowProof) -> Self {
-        Self { proof, known: Arc::default() }
+        Self { proof, tls: None, known: Arc::default() }
+    }
+
+    /// Channels yet to be made go over TLS, if there is any.
+    pub fn over(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The channel to `host:port`. Connects at the first call, and again by itself when it broke. Must be called inside a tokio
@@ -159,7 +191,10 @@ impl Channels {
             .keep_alive_while_idle(true)
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(16 << 20);
-        let channel = endpoint.connect_lazy();
+        let channel = match self.tls.clone() {
+            None => endpoint.connect_lazy(),
+            Some(tls) => endpoint.connect_with_connector_lazy(secure::Connector::new(address, tls)),
+        };
         known.insert(address.to_owned(), channel.clone());
         Ok(channel)
     }

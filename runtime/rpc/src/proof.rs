@@ -31,14 +31,14 @@ pub(crate) enum Side {
     Server,
 }
 
-/// What one end sends to show that it holds the token. `card` is what the caller said about itself, so that nobody between
-/// can change it.
-pub(crate) fn prove(token: &str, side: Side, caller: &Nonce, server: &Nonce, card: &[u8]) -> [u8; 32] {
+/// What one end sends to show that it holds the token. `cards` is what has been said about who is who, the caller's card and
+/// then (in the server's proof) the server's, so that nobody between can change it.
+pub(crate) fn prove(token: &str, side: Side, caller: &Nonce, server: &Nonce, cards: &[u8]) -> [u8; 32] {
     let label: &[u8] = match side {
         Side::Caller => b"starkeep rpc caller",
         Side::Server => b"starkeep rpc server",
     };
-    hmac(token.as_bytes(), &[label, caller, server, card])
+    hmac(token.as_bytes(), &[label, caller, server, cards])
 }
 
 /// Compares without telling by the time it takes where the difference is.

@@ -14,6 +14,9 @@ use tokio_util::task::TaskTracker;
 use crate::identity::Gate;
 use crate::options::RpcOptions;
 use crate::registry::Registry;
+use crate::stream::{self, Reading, Writing};
+use crate::tls::{Purpose, Tls, TlsFault};
+use crate::wire::preamble;
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
@@ -96,13 +99,38 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, tasks: TaskTracker) 
     }
 }
 
+/// Under the time that a handshake may take: TLS if there is any, then ours.
 async fn serve(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%from, %error, "a connection ended before it began");
         return;
     }
-    let (reader, writer) = stream.into_split();
-    let greeting = handshake::greet(reader, writer, shared);
+    let opened = tokio::time::timeout(shared.options.handshake_timeout, open(stream, shared.options.tls.as_ref()));
+    let opened = tokio::select! {
+        () = shared.shutdown.cancelled() => return,
+        opened = opened => opened,
+    };
+    match opened {
+        Ok(Ok((reading, writing))) => attend(reading, writing, from, shared).await,
+        Ok(Err(fault)) => tracing::warn!(%from, %fault, "a connection is closed before the handshake"),
+        Err(_) => tracing::debug!(%from, "a connection did not begin in time"),
+    }
+}
+
+async fn open(stream: TcpStream, tls: Option<&Tls>) -> Result<(Reading, Writing), TlsFault> {
+    let Some(tls) = tls else { return Ok(stream::halves(stream)) };
+    let mut first = [0; 1];
+    if stream.peek(&mut first).await? == 1 && first[0] == preamble()[0] {
+        let (reading, writing) = stream::halves(stream);
+        handshake::refuse_without_tls(reading, writing).await;
+        return Err(TlsFault::Refused("the caller does not speak TLS, which is on here".to_owned()));
+    }
+    Ok(stream::split(tls.accept(stream, Purpose::Mailboxes).await?))
+}
+
+/// Serves one stream until it ends.
+pub(crate) async fn attend(reading: Reading, writing: Writing, from: SocketAddr, shared: &Arc<Shared>) {
+    let greeting = handshake::greet(reading, writing, shared);
     let greeted = tokio::select! {
         () = shared.shutdown.cancelled() => return,
         greeted = tokio::time::timeout(shared.options.handshake_timeout, greeting) => greeted,

@@ -2,5 +2,5 @@
 
 mod asking;
 mod gates;
-mod kit;
+pub(crate) mod kit;
 mod strangers;

@@ -10,8 +10,10 @@
 use bincode::config::{Configuration, Limit};
 use bincode::{Decode, Encode};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter};
-use tokio::sync::mpsc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
 
 use crate::error::Fault;
 use crate::identity::Card;
@@ -67,6 +69,8 @@ pub(crate) struct Frame {
 pub(crate) enum WireError {
     #[error("not this protocol")]
     Magic,
+    #[error("it speaks TLS, and this end does not")]
+    Tls,
     #[error("protocol version {theirs}, ours is {VERSION}")]
     Version { theirs: u16 },
     #[error("a frame of {bytes} bytes is too large (limit {limit})")]
@@ -75,6 +79,8 @@ pub(crate) enum WireError {
     Head(String),
     #[error("the connection ended inside a frame")]
     Cut,
+    #[error("nothing came for too long")]
+    Silent,
     #[error("a frame out of turn")]
     OutOfTurn,
     #[error("{0}")]
@@ -93,11 +99,16 @@ pub(crate) fn preamble() -> [u8; PREAMBLE] {
     bytes
 }
 
+/// Whether these are the first bytes of a TLS record: a handshake or an alert, of any version.
+pub(crate) fn looks_like_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15 | 0x16, 0x03, ..])
+}
+
 /// Checks the other end's preamble.
 pub(crate) fn check_preamble(bytes: &[u8; PREAMBLE]) -> Result<(), WireError> {
     let (magic, version) = bytes.split_at(MAGIC.len());
     if magic != MAGIC {
-        return Err(WireError::Magic);
+        return Err(if looks_like_tls(magic) { WireError::Tls } else { WireError::Magic });
     }
     let theirs = u16::from_be_bytes([version[0], version[1]]);
     if theirs == VERSION { Ok(()) } else { Err(WireError::Version { theirs }) }
@@ -146,18 +157,32 @@ pub(crate) struct FrameReader<R> {
     io: R,
     buffer: BytesMut,
     pub(crate) limit: usize,
+    /// How long it may be before more bytes come.
+    pub(crate) patience: Option<Duration>,
+    /// When bytes came last.
+    pub(crate) heard: Instant,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(io: R, limit: usize) -> Self {
-        Self { io, buffer: BytesMut::new(), limit }
+        Self { io, buffer: BytesMut::new(), limit, patience: None, heard: Instant::now() }
+    }
+
+    /// What it reads from.
+    pub(crate) fn into_inner(self) -> R {
+        self.io
     }
 
     /// Reads and checks the preamble.
     pub(crate) async fn preamble(&mut self) -> Result<(), WireError> {
         let mut bytes = [0; PREAMBLE];
-        self.io.read_exact(&mut bytes).await?;
-        check_preamble(&bytes)
+        match self.io.read_exact(&mut bytes).await {
+            Ok(_) => check_preamble(&bytes),
+            // An alert of TLS is shorter than a preamble.
+            Err(_) if looks_like_tls(&bytes) => Err(WireError::Tls),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(WireError::Cut),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The next frame; nothing when the other end has closed.
@@ -168,9 +193,15 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             }
             // Grows with what arrives, not with what a length promises.
             self.buffer.reserve(8 << 10);
-            if self.io.read_buf(&mut self.buffer).await? == 0 {
+            let read = self.io.read_buf(&mut self.buffer);
+            let read = match self.patience {
+                Some(patience) => tokio::time::timeout(patience, read).await.map_err(|_| WireError::Silent)?,
+                None => read.await,
+            };
+            if read? == 0 {
                 return if self.buffer.is_empty() { Ok(None) } else { Err(WireError::Cut) };
             }
+            self.heard = Instant::now();
         }
     }
 
@@ -178,23 +209,6 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) async fn must(&mut self) -> Result<Frame, WireError> {
         self.next().await?.ok_or(WireError::Cut)
     }
-}
-
-/// Writes frames as they come, until the last sender is gone; flushes when none waits.
-pub(crate) async fn write_all<W: AsyncWrite + Unpin>(writer: W, mut frames: mpsc::Receiver<Bytes>) {
-    let mut writer = BufWriter::with_capacity(64 << 10, writer);
-    while let Some(frame) = frames.recv().await {
-        let mut written = writer.write_all(&frame).await;
-        if written.is_ok() && frames.is_empty() {
-            written = writer.flush().await;
-        }
-        if let Err(error) = written {
-            tracing::debug!(%error, "a connection broke while it was written to");
-            return;
-        }
-    }
-    // The other end may be gone already.
-    let _ = writer.shutdown().await;
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Making a connection: the calling side of the handshake.
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
 
 use super::link::Link;
 use crate::error::RpcError;
 use crate::identity::{Card, Identity};
 use crate::options::RpcOptions;
 use crate::proof::{Nonce, Side, prove, same};
-use crate::wire::{FrameReader, HANDSHAKE_LIMIT, Head, WireError, card_bytes, encode, preamble};
+use crate::stream::{Connector, Writing};
+use crate::tls::{TlsFault, explain};
+use crate::wire::{FrameReader, HANDSHAKE_LIMIT, Head, VERSION, WireError, card_bytes, encode, preamble};
 
 /// Why no connection came about.
 enum NoLink {
@@ -23,9 +23,28 @@ impl<E: Into<WireError>> From<E> for NoLink {
     }
 }
 
+impl From<TlsFault> for NoLink {
+    fn from(fault: TlsFault) -> Self {
+        match fault {
+            TlsFault::Refused(reason) => Self::Refused(reason),
+            TlsFault::Io(error) => Self::Broken(error.into()),
+        }
+    }
+}
+
 /// Connects and says who we are.
-pub(crate) async fn dial(address: &str, identity: Identity, options: &RpcOptions) -> Result<Link, RpcError> {
-    shake_hands(address, identity, options).await.map_err(|error| match error {
+pub(crate) async fn dial(
+    address: &str,
+    connector: &Connector,
+    identity: Identity,
+    options: &RpcOptions,
+) -> Result<Link, RpcError> {
+    shake_hands(address, connector, identity, options).await.map_err(|error| match error {
+        // With TLS 1.3 the other end judges our certificate when we think that all is well.
+        NoLink::Broken(WireError::Io(error)) if explain(&error).is_some() => {
+            let reason = explain(&error).unwrap_or_default();
+            RpcError::Refused { address: address.to_owned(), reason }
+        }
         NoLink::Refused(reason) => RpcError::Refused { address: address.to_owned(), reason },
         NoLink::Broken(WireError::Cut) => {
             let cause = "it closed the connection in the handshake".to_owned();
@@ -35,14 +54,17 @@ pub(crate) async fn dial(address: &str, identity: Identity, options: &RpcOptions
     })
 }
 
-async fn shake_hands(address: &str, identity: Identity, options: &RpcOptions) -> Result<Link, NoLink> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let (reader, mut writer) = stream.into_split();
-    let mut reader = FrameReader::new(reader, HANDSHAKE_LIMIT);
+async fn shake_hands(
+    address: &str,
+    connector: &Connector,
+    identity: Identity,
+    options: &RpcOptions,
+) -> Result<Link, NoLink> {
+    let (reading, mut writer) = connector(address.to_owned()).await?;
+    let mut reader = FrameReader::new(reading, HANDSHAKE_LIMIT);
     let ours: Nonce = runtime_actor::random::bytes();
     let card = Card::of(&identity);
-    let covered = card_bytes(&card)?;
+    let mut covered = card_bytes(&card)?;
     let has_token = !identity.token.is_empty();
     writer.write_all(&preamble()).await?;
     let hello = Head::Hello { card, nonce: ours, has_token, frame_limit: options.frame_limit as u64 };
@@ -50,8 +72,9 @@ async fn shake_hands(address: &str, identity: Identity, options: &RpcOptions) ->
     match reader.preamble().await {
         Ok(()) => {}
         Err(WireError::Version { theirs }) => {
-            return Err(NoLink::Refused(format!("it speaks protocol version {theirs}")));
+            return Err(NoLink::Refused(format!("it speaks protocol version {theirs}, this node {VERSION}")));
         }
+        Err(WireError::Tls) => return Err(NoLink::Refused("TLS is off at this end and on at the other".to_owned())),
         Err(WireError::Magic) => return Err(NoLink::Refused("what listens there is not a starkeep node".to_owned())),
         Err(error) => return Err(error.into()),
     }
@@ -71,14 +94,20 @@ async fn shake_hands(address: &str, identity: Identity, options: &RpcOptions) ->
         Head::Refused { reason } => return Err(NoLink::Refused(reason)),
         _ => return Err(WireError::OutOfTurn.into()),
     };
+    covered.extend(card_bytes(&card)?);
     if !same(&proof, &prove(&identity.token, Side::Server, &ours, &theirs, &covered)) {
         return Err(NoLink::Refused("it could not prove that it belongs to this cluster".to_owned()));
+    }
+    if card.cluster_id != identity.cluster_id {
+        return Err(NoLink::Refused(format!("it belongs to cluster {}, not {}", card.cluster_id, identity.cluster_id)));
     }
     reader.limit = options.frame_limit;
     let frame_limit = usize::try_from(their_limit).unwrap_or(usize::MAX).min(options.frame_limit);
     Ok(Link::start(address, card.with_token(String::new()), reader, writer, frame_limit, options))
 }
 
-async fn send(writer: &mut OwnedWriteHalf, head: &Head) -> Result<(), WireError> {
-    Ok(writer.write_all(&encode(head, &[], HANDSHAKE_LIMIT)?).await?)
+async fn send(writer: &mut Writing, head: &Head) -> Result<(), WireError> {
+    writer.write_all(&encode(head, &[], HANDSHAKE_LIMIT)?).await?;
+    // TLS keeps what is not flushed.
+    Ok(writer.flush().await?)
 }

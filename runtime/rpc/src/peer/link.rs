@@ -6,18 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use runtime_actor::trace;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::{Fault, RpcError};
 use crate::identity::Identity;
 use crate::options::RpcOptions;
+use crate::outbox::Outbox;
+use crate::stream::{Reading, Writing};
 use crate::wire::{Frame, FrameReader, Head, WireError, encode};
-
-/// How many frames may wait to be written.
-const WAITING_FRAMES: usize = 64;
 
 /// What becomes of an ask.
 enum Ended {
@@ -38,7 +36,7 @@ type Shared = Arc<Mutex<Pending>>;
 pub(crate) struct Link {
     address: String,
     remote: Identity,
-    outbox: mpsc::Sender<Bytes>,
+    outbox: Outbox,
     pending: Shared,
     ids: AtomicU64,
     frame_limit: usize,
@@ -53,15 +51,15 @@ impl Link {
     pub(crate) fn start(
         address: &str,
         remote: Identity,
-        reader: FrameReader<OwnedReadHalf>,
-        writer: OwnedWriteHalf,
+        reader: FrameReader<Reading>,
+        writer: Writing,
         frame_limit: usize,
         options: &RpcOptions,
     ) -> Self {
-        let (outbox, frames) = mpsc::channel(WAITING_FRAMES);
+        let (outbox, writing) = Outbox::open(writer, options.outbox_bytes, options.dead_after);
         let pending = Shared::default();
         let close = CancellationToken::new();
-        let writing = tokio::spawn(crate::wire::write_all(writer, frames));
+        let writing = tokio::spawn(writing);
         let reading = read(reader, pending.clone(), outbox.clone(), options.clone());
         let (ending, closed) = (pending.clone(), close.clone());
         tokio::spawn(async move {
@@ -169,20 +167,15 @@ impl Drop for Waiting<'_> {
 }
 
 /// Reads answers until the connection is over, and keeps it alive with pings.
-async fn read(
-    mut reader: FrameReader<OwnedReadHalf>,
-    pending: Shared,
-    outbox: mpsc::Sender<Bytes>,
-    options: RpcOptions,
-) -> String {
-    let mut heard = Instant::now();
+async fn read(mut reader: FrameReader<Reading>, pending: Shared, outbox: Outbox, options: RpcOptions) -> String {
+    reader.heard = Instant::now();
     let mut pings = tokio::time::interval(options.ping_every);
     pings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let next = tokio::select! {
             next = reader.next() => next,
             _ = pings.tick() => {
-                if heard.elapsed() > options.dead_after {
+                if reader.heard.elapsed() > options.dead_after {
                     return "the other node gives no sign of life".to_owned();
                 }
                 if let Ok(ping) = encode(&Head::Ping, &[], options.frame_limit) {
@@ -192,7 +185,6 @@ async fn read(
                 continue;
             }
         };
-        heard = Instant::now();
         let Frame { head, payload } = match next {
             Ok(Some(frame)) => frame,
             Ok(None) => return "the other node closed the connection".to_owned(),

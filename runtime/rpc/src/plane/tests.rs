@@ -63,11 +63,15 @@ fn token(token: Option<&str>) -> TokenSource {
 }
 
 async fn get(address: &str, shown: Option<&str>, size: usize) -> Result<usize, Code> {
-    let channels = Channels::new(ShowProof::new(token(shown)));
+    get_over(None, address, shown, size).await.map_err(|status| status.code())
+}
+
+async fn get_over(tls: Option<Tls>, address: &str, shown: Option<&str>, size: usize) -> Result<usize, Status> {
+    let channels = Channels::new(ShowProof::new(token(shown))).over(tls);
     let mut client = channels.flight(address).unwrap();
     let ticket = Ticket { ticket: size.to_string().into() };
-    let mut stream = client.do_get(ticket).await.map_err(|status| status.code())?.into_inner();
-    let data = stream.message().await.map_err(|status| status.code())?.unwrap();
+    let mut stream = client.do_get(ticket).await?.into_inner();
+    let data = stream.message().await?.unwrap();
     Ok(data.data_body.len())
 }
 
@@ -100,4 +104,31 @@ fn the_proof_does_not_give_the_token_away() {
     let shown = ShowProof::new(token(Some("hush"))).call(Request::new(())).unwrap();
     let proof = shown.metadata().get(PROOF_KEY).unwrap().to_str().unwrap().to_owned();
     assert!(!proof.contains("hush") && proof.len() == 64);
+}
+
+async fn plane(tls: Option<Tls>) -> (String, tokio_util::sync::DropGuard) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let shutdown = CancellationToken::new();
+    let check = CheckProof::new(token(Some("hush")));
+    tokio::spawn(serve_flight_over(tls, FlightServiceServer::new(Bodies), listener, check, shutdown.clone()));
+    (address, shutdown.drop_guard())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_plane_goes_over_the_same_tls() {
+    let (server, caller, stranger) = crate::tls::tests::pair();
+    let (address, _server) = plane(Some(server)).await;
+    assert_eq!(get_over(Some(caller.clone()), &address, Some("hush"), 20 << 20).await.unwrap(), 20 << 20);
+    let unproven = get_over(Some(caller.clone()), &address, None, 1).await.unwrap_err();
+    assert_eq!(unproven.code(), Code::Unauthenticated);
+    let distrusted = get_over(Some(stranger), &address, Some("hush"), 1).await.unwrap_err();
+    assert!(causes(&distrusted).contains("does not trust the other's certificate"), "{}", causes(&distrusted));
+    assert_eq!(distrusted.code(), Code::Unavailable);
+    let plain = get_over(None, &address, Some("hush"), 1).await.unwrap_err();
+    assert_eq!((plain.code(), plain.message()), (Code::Unauthenticated, "TLS is off at the caller and on here"));
+    let (address, _server) = plane(None).await;
+    let secure = get_over(Some(caller), &address, Some("hush"), 1).await.unwrap_err();
+    assert!(causes(&secure).contains("TLS is on at this end and off at the other"), "{}", causes(&secure));
+    assert_eq!(secure.code(), Code::Unavailable);
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use runtime_actor::{TraceId, trace};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,11 +14,10 @@ use super::Shared;
 use super::handshake::Admitted;
 use crate::error::Fault;
 use crate::identity::Identity;
+use crate::outbox::Outbox;
 use crate::registry::Call;
-use crate::wire::{Frame, Head, WireError, encode};
-
-/// How many frames may wait to be written.
-const WAITING_FRAMES: usize = 64;
+use crate::stream::Reading;
+use crate::wire::{Frame, FrameReader, Head, WireError, encode};
 
 /// No ask is worked on for longer, whatever its caller says.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
@@ -31,7 +29,7 @@ struct Serving<'a> {
     caller: Arc<Identity>,
     shared: &'a Arc<Shared>,
     frame_limit: usize,
-    outbox: mpsc::Sender<Bytes>,
+    outbox: Outbox,
     in_flight: InFlight,
     tasks: TaskTracker,
     /// The connection is over: nobody is left to hear an answer.
@@ -41,11 +39,10 @@ struct Serving<'a> {
 /// Serves one caller until it goes, misbehaves, or the server stops.
 pub(crate) async fn run(admitted: Admitted, from: SocketAddr, shared: &Arc<Shared>) {
     let Admitted { caller, mut reader, writer, frame_limit } = admitted;
-    let (outbox, frames) = mpsc::channel(WAITING_FRAMES);
+    let (outbox, writing) = Outbox::open(writer, shared.options.outbox_bytes, shared.options.dead_after);
     let over = CancellationToken::new();
     let _over = over.clone().drop_guard();
-    let writing = tokio::spawn(crate::wire::write_all(writer, frames));
-    let abort_writing = writing.abort_handle();
+    let mut writing = tokio::spawn(writing);
     let serving = Serving {
         caller,
         shared,
@@ -56,18 +53,15 @@ pub(crate) async fn run(admitted: Admitted, from: SocketAddr, shared: &Arc<Share
         over: over.clone(),
     };
     let ended = loop {
-        let next = tokio::select! {
+        let step = tokio::select! {
             () = shared.shutdown.cancelled() => break None,
-            next = tokio::time::timeout(shared.options.dead_after * 2, reader.next()) => next,
+            _ = &mut writing => break Some("the caller takes no answers".to_owned()),
+            step = serving.step(&mut reader) => step,
         };
-        let frame = match next {
-            Ok(Ok(Some(frame))) => frame,
-            Ok(Ok(None)) => break Some("the caller closed it".to_owned()),
-            Ok(Err(error)) => break Some(error.to_string()),
-            Err(_) => break Some("nothing came for too long".to_owned()),
-        };
-        if let Err(error) = serving.take(frame).await {
-            break Some(error.to_string());
+        match step {
+            Ok(true) => {}
+            Ok(false) => break Some("the caller closed it".to_owned()),
+            Err(error) => break Some(error.to_string()),
         }
     };
     serving.tasks.close();
@@ -83,12 +77,24 @@ pub(crate) async fn run(admitted: Admitted, from: SocketAddr, shared: &Arc<Share
         }
     }
     drop(serving);
-    if tokio::time::timeout(Duration::from_secs(1), writing).await.is_err() {
-        abort_writing.abort();
+    if !writing.is_finished() && tokio::time::timeout(Duration::from_secs(1), &mut writing).await.is_err() {
+        writing.abort();
     }
 }
 
 impl Serving<'_> {
+    /// Takes in the next frame; false when there is none any more. A caller that does not fetch its answers is not heard:
+    /// its asks stay on its side.
+    async fn step(&self, reader: &mut FrameReader<Reading>) -> Result<bool, WireError> {
+        if self.outbox.has_room().await.is_err() {
+            return Ok(false);
+        }
+        match reader.next().await? {
+            Some(frame) => self.take(frame).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     async fn take(&self, frame: Frame) -> Result<(), WireError> {
         match frame.head {
             Head::Ask { id, mailbox, message, deadline_ms, trace } => {

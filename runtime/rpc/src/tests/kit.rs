@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use crate::identity::FixedGate;
 use crate::*;
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 macro_rules! message {
     ($name:ident($field:ty) -> $reply:ty) => {
         #[derive(Debug, Clone, Serialize, Deserialize)]
-        pub(super) struct $name(pub(super) $field);
+        pub(crate) struct $name(pub(crate) $field);
         impl Message for $name {
             type Reply = $reply;
             const NAME: &'static str = stringify!($name);
@@ -37,10 +37,10 @@ message!(Boom(()) -> ());
 message!(Hidden(()) -> ());
 
 #[derive(Default)]
-pub(super) struct Worker {
+pub(crate) struct Worker {
     /// How many sleeps ran to their end, and how many began.
-    pub(super) slept: Arc<AtomicUsize>,
-    pub(super) began: Arc<AtomicUsize>,
+    pub(crate) slept: Arc<AtomicUsize>,
+    pub(crate) began: Arc<AtomicUsize>,
 }
 
 impl Actor for Worker {
@@ -91,17 +91,17 @@ impl Handle<Boom> for Worker {
     }
 }
 
-pub(super) struct Node {
-    pub(super) address: String,
-    pub(super) server: RpcServer,
-    pub(super) shutdown: CancellationToken,
-    pub(super) slept: Arc<AtomicUsize>,
-    pub(super) began: Arc<AtomicUsize>,
-    pub(super) worker: Address<Worker>,
+pub(crate) struct Node {
+    pub(crate) address: String,
+    pub(crate) server: RpcServer,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) slept: Arc<AtomicUsize>,
+    pub(crate) began: Arc<AtomicUsize>,
+    pub(crate) worker: Address<Worker>,
     _tree: Tree,
 }
 
-pub(super) fn me(node: &str, token: &str) -> Identity {
+pub(crate) fn me(node: &str, token: &str) -> Identity {
     Identity {
         cluster_id: 42,
         token: token.to_owned(),
@@ -112,7 +112,7 @@ pub(super) fn me(node: &str, token: &str) -> Identity {
     }
 }
 
-pub(super) fn options() -> RpcOptions {
+pub(crate) fn options() -> RpcOptions {
     RpcOptions {
         backoff_first: Duration::from_millis(20),
         backoff_most: Duration::from_millis(50),
@@ -121,7 +121,7 @@ pub(super) fn options() -> RpcOptions {
 }
 
 impl Node {
-    pub(super) async fn start(address: &str, gate: Arc<dyn Gate>, options: RpcOptions) -> Self {
+    pub(crate) async fn start(address: &str, gate: Arc<dyn Gate>, options: RpcOptions) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let tree = Tree::new("node", SystemClock::shared());
         let (slept, began) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
@@ -145,26 +145,26 @@ impl Node {
     }
 
     /// A node that lets everybody of the cluster in.
-    pub(super) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::start("127.0.0.1:0", open_gate(), options()).await
     }
 
-    pub(super) fn peer(&self) -> Peer {
+    pub(crate) fn peer(&self) -> Peer {
         Peer::with(self.address.clone(), Arc::new(|| me("caller", "hush")), options())
     }
 
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         self.server.ended().await;
     }
 }
 
-pub(super) fn open_gate() -> Arc<dyn Gate> {
+pub(crate) fn open_gate() -> Arc<dyn Gate> {
     Arc::new(FixedGate::new(Some("hush".to_owned()), |_: &Identity| Ok(me("server", "hush"))))
 }
 
 /// Waits until something is so.
-pub(super) async fn until(mut so: impl FnMut() -> bool) {
+pub(crate) async fn until(mut so: impl FnMut() -> bool) {
     tokio::time::timeout(PATIENCE, async {
         while !so() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -86,7 +86,7 @@ async fn a_silent_server_is_noticed() {
         let mut reader = FrameReader::new(reader, 1 << 20);
         reader.preamble().await.unwrap();
         let Head::Hello { card, nonce, .. } = reader.must().await.unwrap().head else { panic!() };
-        let covered = crate::wire::card_bytes(&card).unwrap();
+        let covered = crate::wire::card_bytes(&card).unwrap().repeat(2);
         let proof = crate::proof::prove("hush", crate::proof::Side::Server, &nonce, &[0; 32], &covered);
         let challenge = encode(&Head::Challenge { nonce: [0; 32], has_token: true }, &[], 1 << 20).unwrap();
         let welcome = encode(&Head::Welcome { card, proof, frame_limit: 1 << 20 }, &[], 1 << 20).unwrap();
