@@ -72,7 +72,9 @@ impl Plane {
             rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         });
         fail::fail_point!("cn.rowset.before");
+        fail::fail_point!("cn.rowset.before");
         let written = storage_tablet::write(counted, &fragment.spec, &target).await.map_err(|e| status_of_write(&e))?;
+        fail::fail_point!("cn.rowset.after");
         fail::fail_point!("cn.rowset.after");
         Ok(LoadDone { files: written.files, rows: written.rows })
     }
