@@ -36,7 +36,7 @@ use crate::pages::{self, Progress};
 use crate::restore::{Restore, Restored};
 use crate::settings::LiveConfig;
 use crate::spec::spec;
-use crate::{admin, listen, logging, restore_plan};
+use crate::{admin, listen, logging, offline, restore_plan};
 
 /// How long a clean stop may take.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -96,9 +96,7 @@ async fn dry(config: &FrontendConfig, arguments: &FrontendArguments, me: &Fronte
         say: &say,
     };
     if arguments.list {
-        for candidate in restore.list().await? {
-            println!("{} {}", candidate.name, candidate.state);
-        }
+        offline::print_list(&restore.list().await?);
         return Ok(ExitCode::SUCCESS);
     }
     if let Restored::Verified(name) = restore.run().await? {

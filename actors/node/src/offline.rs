@@ -65,7 +65,8 @@ async fn verify(arguments: SnapshotArguments, with_data: bool) -> anyhow::Result
     Ok(if verified.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print_list(rows: &[Listed]) {
+/// Snapshots for people, the newest first.
+pub fn print_list(rows: &[Listed]) {
     if rows.is_empty() {
         println!("no snapshots");
     }

@@ -10,6 +10,9 @@ use deploy_local::{Cluster, ClusterSpec};
 use crate::admin;
 use crate::cli::PlaygroundArguments;
 
+/// How often the processes are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Runs it.
 pub async fn run(arguments: PlaygroundArguments) -> anyhow::Result<ExitCode> {
     let temporary = tempfile::Builder::new().prefix("starkeep-playground-").tempdir()?;
@@ -38,8 +41,25 @@ pub async fn run(arguments: PlaygroundArguments) -> anyhow::Result<ExitCode> {
     println!("  http://127.0.0.1:{}/api/v2/actors", cluster.ports.http);
     println!();
     println!("Ctrl-C stops it{}.", if arguments.dir.is_none() { " and deletes everything" } else { "" });
-    admin::until_interrupted().await?;
+    let mut interrupted = std::pin::pin!(admin::until_interrupted());
+    loop {
+        tokio::select! {
+            done = &mut interrupted => break done?,
+            () = tokio::time::sleep(LOOK_EVERY) => revive(&mut cluster)?,
+        }
+    }
     println!("stopping");
     cluster.stop(Duration::from_secs(20)).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts again what has died, as the unit of a service manager would.
+fn revive(cluster: &mut Cluster) -> anyhow::Result<()> {
+    for node in std::iter::once(&mut cluster.frontend).chain(&mut cluster.compute) {
+        if let Some(status) = node.ended() {
+            println!("{} has ended ({status}) and is started again; its log: {}", node.name, node.log().display());
+            node.start(&[])?;
+        }
+    }
+    Ok(())
 }

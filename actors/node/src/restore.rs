@@ -16,7 +16,8 @@ use storage_model::restore::RestorePlan;
 use storage_model::volume::BUILTIN_STORAGE_VOLUME;
 use storage_model::{Epoch, Frontend, Incarnation, StorageVolume, UnixMillis, VolumeId};
 use storage_snapshot::owner::OwnerFacts;
-use storage_snapshot::{Candidate, FileCheck, Found, check_files, find, load, owner};
+use storage_snapshot::report::{self, Listed};
+use storage_snapshot::{FileCheck, Found, check_files, find, load, owner};
 use storage_volume::layout::{Layout, SnapshotPlace, split_snapshot_path};
 use storage_volume::{Volume, error_chain};
 use thiserror::Error;
@@ -100,10 +101,10 @@ struct Source {
 
 impl Restore<'_> {
     /// Every candidate in the place that the plan names, for `--list`.
-    pub async fn list(&self) -> Result<Vec<Candidate>, RestoreError> {
+    pub async fn list(&self) -> Result<Vec<Listed>, RestoreError> {
         let source = self.source()?;
         let name = source.place.snapshot.as_deref();
-        find::candidates(&source.volume, &source.layout, name).await.map_err(|e| RestoreError::Snapshot(e.chain()))
+        report::list_root(&source.volume, &source.layout, name).await.map_err(|e| RestoreError::Snapshot(e.chain()))
     }
 
     /// Restores.

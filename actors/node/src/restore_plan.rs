@@ -20,7 +20,7 @@ use crate::config::{Variables, environment, expand, volume_type};
 #[derive(Debug, Error)]
 pub enum PlanError {
     /// The file is not there or cannot be read.
-    #[error("cannot read the restore plan {}: {source}", file.display())]
+    #[error("cannot read the restore plan {}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -28,7 +28,7 @@ pub enum PlanError {
         source: io::Error,
     },
     /// It is no YAML.
-    #[error("{file} is no YAML: {source}")]
+    #[error("{file} is no YAML")]
     Syntax {
         /// The file.
         file: String,

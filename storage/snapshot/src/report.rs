@@ -113,19 +113,29 @@ pub struct Verified {
 pub async fn list(source: &Source) -> Result<Vec<Listed>, SnapshotError> {
     let mut rows = Vec::new();
     for place in source.places().await? {
-        let mut found = candidates(&place.volume, &place.layout, place.snapshot.as_deref()).await?;
-        found.sort_by(|a, b| (a.epoch, a.cut, &a.name).cmp(&(b.epoch, b.cut, &b.name)));
-        let newest = found.iter().filter(|c| c.is_complete()).map(|c| (c.epoch, c.cut)).max();
-        rows.extend(found.into_iter().map(|c| listed(&place, c, newest)));
+        rows.extend(list_root(&place.volume, &place.layout, place.snapshot.as_deref()).await?);
     }
     Ok(rows)
 }
 
-fn listed(place: &Place, candidate: Candidate, newest: Option<(Option<Epoch>, Option<Revision>)>) -> Listed {
+/// What is in one service root, or only the snapshot of this name, oldest first.
+pub async fn list_root(volume: &Volume, layout: &Layout, snapshot: Option<&str>) -> Result<Vec<Listed>, SnapshotError> {
+    let mut found = candidates(volume, layout, snapshot).await?;
+    found.sort_by(|a, b| (a.epoch, a.cut, &a.name).cmp(&(b.epoch, b.cut, &b.name)));
+    let newest = found.iter().filter(|c| c.is_complete()).map(|c| (c.epoch, c.cut)).max();
+    Ok(found.into_iter().map(|c| listed(volume, layout, c, newest)).collect())
+}
+
+fn listed(
+    volume: &Volume,
+    layout: &Layout,
+    candidate: Candidate,
+    newest: Option<(Option<Epoch>, Option<Revision>)>,
+) -> Listed {
     let manifest = candidate.manifest.as_ref();
     Listed {
-        service_id: place.layout.0.clone(),
-        path: directory(&place.volume, &place.layout, &candidate.name),
+        service_id: layout.0.clone(),
+        path: directory(volume, layout, &candidate.name),
         cut: candidate.cut,
         epoch: candidate.epoch,
         snapshot_type: manifest.map(|m| m.snapshot_type),

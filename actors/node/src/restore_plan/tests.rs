@@ -66,7 +66,7 @@ fn plan(text: &str) -> RestorePlan {
 fn refusal(text: &str) -> String {
     let error = parse(text, "plan", &Variables::new()).unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
-    error.to_string()
+    storage_volume::error_chain(&error)
 }
 
 /// The refusal of the smallest plan with something after it.
