@@ -16,7 +16,8 @@ use arrow_flight::{
 };
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
-use runtime_actor::{Recipient, TraceId, trace};
+use runtime_actor::trace::RootSpan;
+use runtime_actor::{Recipient, Recorder, TraceContext};
 use runtime_query::{Engine, QueryError};
 use storage_tablet::WriteSpec;
 use tonic::{Request, Response, Status, Streaming};
@@ -30,29 +31,35 @@ pub struct Plane {
     volumes: Volumes,
     started: Recipient<FragmentStarted>,
     ended: Recipient<FragmentEnded>,
+    recorder: Recorder,
 }
 
 impl Plane {
-    /// A plane that runs plans on `engine` and tells the node's actor of each.
+    /// A plane that runs plans on `engine` and tells the node's actor of each. Every fragment is a span of `recorder`.
     pub fn new(
         engine: Arc<Engine>,
         volumes: Volumes,
         started: Recipient<FragmentStarted>,
         ended: Recipient<FragmentEnded>,
+        recorder: Recorder,
     ) -> Plane {
-        Plane { engine, volumes, started, ended }
+        Plane { engine, volumes, started, ended, recorder }
     }
 
-    async fn begin(&self, query: &str, what: &'static str) -> Result<Running, Status> {
-        let started = FragmentStarted { query: query.to_owned(), what };
-        let fragment = self.started.ask(started).await.map_err(|e| Status::unavailable(e.to_string()))?;
+    async fn begin(&self, read: &ReadFragment, what: &'static str) -> Result<Running, Status> {
+        let span = self.recorder.open_in(TraceContext::from_wire(read.trace, read.parent), "fragment", what);
+        span.label("query", read.query.as_str());
+        let started = FragmentStarted { query: read.query.clone(), what };
+        let started = span.run(self.started.ask(started)).await;
+        let fragment = started.map_err(|e| Status::unavailable(e.to_string()))?;
         let rows = Arc::new(AtomicU64::new(0));
-        Ok(Running { fragment, rows, error: None, ended: self.ended.clone() })
+        Ok(Running { fragment, rows, error: None, ended: self.ended.clone(), span: Some(span) })
     }
 
     async fn load(&self, fragment: LoadFragment<WriteSpec>) -> Result<LoadDone, Status> {
-        let mut running = self.begin(&fragment.read.query, "load").await?;
-        let done = self.write(&fragment, running.rows.clone()).await;
+        let mut running = self.begin(&fragment.read, "load").await?;
+        let rows = running.rows.clone();
+        let done = running.inside(self.write(&fragment, rows)).await;
         running.error = done.as_ref().err().map(|status| status.message().to_owned());
         done
     }
@@ -77,13 +84,31 @@ struct Running {
     rows: Arc<AtomicU64>,
     error: Option<String>,
     ended: Recipient<FragmentEnded>,
+    span: Option<RootSpan>,
+}
+
+impl Running {
+    /// Works for the fragment's span.
+    async fn inside<F: Future>(&self, work: F) -> F::Output {
+        match &self.span {
+            Some(span) => span.run(work).await,
+            None => work.await,
+        }
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         let (fragment, rows, error) = (self.fragment, self.rows.load(Ordering::Relaxed), self.error.take());
-        if let Err(lost) = self.ended.tell(FragmentEnded { fragment, rows, error }) {
+        let Some(span) = self.span.take() else { return };
+        span.label("rows", rows.to_string());
+        let told = span.run_sync(|| self.ended.tell(FragmentEnded { fragment, rows, error: error.clone() }));
+        if let Err(lost) = told {
             tracing::warn!(fragment, %lost, "the node's actor was not told of the end of a fragment");
+        }
+        match error {
+            Some(error) => span.fail(error),
+            None => span.finish(),
         }
     }
 }
@@ -142,18 +167,12 @@ impl FlightService for Plane {
 
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
         let fragment: ReadFragment = decode("the ticket", &request.into_inner().ticket)?;
-        let trace = TraceId::from_u128(fragment.trace);
-        let batches = trace::scope(trace, async {
-            let mut running = self.begin(&fragment.query, "read").await?;
-            match self.engine.execute(&fragment.plan, &fragment.volumes) {
-                Ok(batches) => Ok((running, batches)),
-                Err(error) => {
-                    running.error = Some(error.to_string());
-                    Err(status_of(&error))
-                }
-            }
-        });
-        let (running, batches) = batches.await?;
+        let mut running = self.begin(&fragment, "read").await?;
+        let batches = running.inside(async { self.engine.execute(&fragment.plan, &fragment.volumes) }).await;
+        let batches = batches.map_err(|error| {
+            running.error = Some(error.to_string());
+            status_of(&error)
+        })?;
         let schema = batches.schema();
         let inner = batches.map_err(|e| FlightError::Tonic(Box::new(status_of(&e)))).boxed();
         let rows = Rows { inner, running };
@@ -171,8 +190,7 @@ impl FlightService for Plane {
             return Err(Status::invalid_argument(format!("there is no action {}", action.r#type)));
         }
         let fragment: LoadFragment<WriteSpec> = decode("the load", &action.body)?;
-        let trace = TraceId::from_u128(fragment.read.trace);
-        let done = trace::scope(trace, self.load(fragment)).await?;
+        let done = self.load(fragment).await?;
         let body = bincode::serde::encode_to_vec(&done, bincode::config::standard())
             .map_err(|e| Status::internal(format!("the answer cannot be written: {e}")))?;
         let answer = Ok(ActionResult { body: body.into() });

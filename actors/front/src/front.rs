@@ -8,7 +8,7 @@ use actors_messages::leader::{DrawTxn, Propose};
 use actors_messages::nodes::{BeatNow, NodeStatus, NodeStatuses, SuspectNode};
 use actors_messages::supervisor::{Preflight, Reconcile, RunningDetail};
 use actors_messages::{CatalogView, ReadPoints};
-use runtime_actor::{Recipient, SharedClock};
+use runtime_actor::{Recipient, Recorder, SharedClock};
 use runtime_mysql::{Handler, MySqlError, ServerOptions};
 use runtime_rpc::plane::{Channels, ShowProof, TokenSource};
 use storage_catalog::{Command, Outcome};
@@ -70,6 +70,8 @@ pub type RaftStatusReader = Arc<dyn Fn() -> RaftStatus + Send + Sync>;
 
 /// What sessions work with. All of it is drawn by the node.
 pub struct Front {
+    /// Where the span of each statement goes.
+    pub recorder: Recorder,
     /// The catalog.
     pub view: CatalogView,
     /// Which revisions running queries read.

@@ -135,7 +135,8 @@ async fn write(
     let mut fragment = LoadFragment {
         read: ReadFragment {
             query: running.query_id.clone(),
-            trace: running.trace.as_u128(),
+            trace: running.cause.trace.as_u128(),
+            parent: running.cause.span.as_u64(),
             plan: runtime_query::encode(&plan.planned).map_err(|e| errors::query(&e))?,
             volumes: workers::volumes_of(&cx.catalog, &plan.planned.tables),
         },

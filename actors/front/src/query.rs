@@ -74,7 +74,8 @@ async fn send_remote(
     let shared = &session.shared;
     let fragment = ReadFragment {
         query: running.query_id.clone(),
-        trace: running.trace.as_u128(),
+        trace: running.cause.trace.as_u128(),
+        parent: running.cause.span.as_u64(),
         plan: runtime_query::encode(planned).map_err(|e| errors::query(&e))?,
         volumes: workers::volumes_of(&cx.catalog, &planned.tables),
     };

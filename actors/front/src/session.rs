@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use runtime_actor::{TraceId, random, trace};
+use runtime_actor::{TraceContext, random};
 use runtime_mysql::{
     ColumnDef, ConnectionInfo, Handler, Login, MySqlError, OkInfo, Prepared, ResultWriter, SessionStatus, Value,
 };
@@ -180,15 +180,23 @@ impl Session {
         let kind = parsed.statement.statement_kind();
         let now_ms = self.front().now_ms();
         let query_id = uuid::Builder::from_unix_timestamp_millis(now_ms, &random::bytes()).into_uuid().to_string();
-        let cancel = self.entry.begin(redact(beginning(&parsed.text)), query_id.clone(), now_ms);
+        let text = redact(beginning(&parsed.text));
+        let span = self.front().recorder.open("statement", kind);
+        span.label("query", query_id.as_str());
+        span.label("statement", shortened(&text));
+        let cancel = self.entry.begin(text, query_id.clone(), now_ms);
         self.shared.sessions.count_question();
-        let running = Running { query_id, trace: TraceId::new(), cancel };
+        let running = Running { query_id, cause: span.context(), cancel };
         let before = self.apply_hints(&parsed.hints);
-        let result = trace::scope(running.trace, self.checked(parsed, &running, out)).await;
+        let result = span.run(self.checked(parsed, &running, out)).await;
         if let Some(before) = before {
             self.variables = before;
         }
         self.entry.end(self.front().now_ms());
+        match &result {
+            Ok(()) => span.finish(),
+            Err(error) => span.fail(&error.message),
+        }
         if let Err(error) = &result {
             let (connection, query_id) = (self.entry.id, &running.query_id);
             tracing::info!(connection, query_id, kind, code = error.code, error = error.message, "statement failed");

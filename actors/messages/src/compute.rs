@@ -110,6 +110,8 @@ pub struct ReadFragment {
     pub query: String,
     /// The trace it belongs to.
     pub trace: u128,
+    /// The span that caused it.
+    pub parent: u64,
     /// A physical plan, as `runtime_query` encodes it.
     pub plan: Vec<u8>,
     /// The volumes that the plan reads.

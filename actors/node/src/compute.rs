@@ -65,7 +65,7 @@ async fn serve(
 ) -> anyhow::Result<ExitCode> {
     let root = config.storage_root_path.0.first().context("storage_root_path names no directory")?.path.clone();
     let name = format!("{host}:{}", config.heartbeat_service_port);
-    let member = Membership::open(&root, name, VERSION.to_owned());
+    let member = Membership::open(&root, name.clone(), VERSION.to_owned());
     let member = Arc::new(member.with_context(|| format!("storage_root_path {}", root.display()))?);
     let memory = config.mem_limit.bytes(host_memory_bytes());
     let volumes = Volumes::default();
@@ -85,7 +85,9 @@ async fn serve(
         shutdown.clone(),
     )?;
 
-    let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient());
+    let recorder = actors.tree.recorder();
+    recorder.set_node(name);
+    let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient(), recorder);
     let token = Arc::new(move || member.cluster_token());
     let threads = PlanThreads::start()?;
     let brpc = {

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub trait Clock: Debug + Send + Sync + 'static {
     /// Milliseconds since 1970-01-01 UTC. For people and records; never for exclusion.
     fn now_unix_ms(&self) -> u64;
+    /// The same in microseconds, as far as the clock knows them.
+    fn now_unix_us(&self) -> u64 {
+        self.now_unix_ms().saturating_mul(1000)
+    }
     /// Never goes back. For durations.
     fn monotonic(&self) -> Instant;
 }
@@ -28,9 +32,13 @@ impl SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
     fn now_unix_ms(&self) -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+        self.now_unix_us() / 1000
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the one place where the wall clock is read")]
+    fn now_unix_us(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
     }
 
     fn monotonic(&self) -> Instant {
@@ -54,7 +62,11 @@ impl VirtualClock {
 
 impl Clock for VirtualClock {
     fn now_unix_ms(&self) -> u64 {
-        self.start_unix_ms + u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.now_unix_us() / 1000
+    }
+
+    fn now_unix_us(&self) -> u64 {
+        self.start_unix_ms * 1000 + u64::try_from(self.base.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn monotonic(&self) -> Instant {

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::clock::SharedClock;
 use crate::host::panic_text;
 use crate::mailbox::{Control, Life, Mailbox, ReplyTo, Settle};
-use crate::trace;
+use crate::trace::{Recorder, Scope, SpanId, micros};
 use crate::view::Outcome;
 
 /// What a handler decided about the life of its actor.
@@ -26,14 +26,24 @@ pub(crate) enum Verdict {
     Fail(String),
 }
 
+/// The message at hand.
+#[derive(Debug)]
+pub(crate) struct AtHand {
+    /// In the numbering of the gauge.
+    pub(crate) seq: u64,
+    pub(crate) span: Option<SpanId>,
+    pub(crate) began: Instant,
+    /// The handler has ended.
+    pub(crate) settled: bool,
+}
+
 /// The surroundings of one incarnation of an actor. Everything started through it ends with the incarnation.
 pub struct Context<A: Actor> {
     mailbox: Arc<Mailbox<A>>,
     incarnation: u64,
     life: Life,
     pub(crate) verdict: Option<Verdict>,
-    /// The message being handled, in the numbering of the gauge.
-    pub(crate) seq: u64,
+    pub(crate) at_hand: Option<AtHand>,
 }
 
 /// A running timer. Dropping it changes nothing; [`Timer::cancel`] ends it.
@@ -49,7 +59,7 @@ impl Timer {
 
 impl<A: Actor> Context<A> {
     pub(crate) fn new(mailbox: Arc<Mailbox<A>>, incarnation: u64, life: Life) -> Self {
-        Self { mailbox, incarnation, life, verdict: None, seq: 0 }
+        Self { mailbox, incarnation, life, verdict: None, at_hand: None }
     }
 
     /// The actor's own address.
@@ -70,6 +80,11 @@ impl<A: Actor> Context<A> {
     /// Milliseconds since 1970 on the tree's clock.
     pub fn now_unix_ms(&self) -> u64 {
         self.mailbox.clock.now_unix_ms()
+    }
+
+    /// Where the spans of this node are kept, for work that is no message.
+    pub fn recorder(&self) -> &Recorder {
+        &self.mailbox.recorder
     }
 
     /// Sends a message to itself, behind those that wait. Never refused for lack of room; dies with this incarnation.
@@ -117,7 +132,7 @@ impl<A: Actor> Context<A> {
                 if waiting.swap(true, Ordering::Relaxed) {
                     continue;
                 }
-                let sent = trace::sync_scope(trace::TraceId::new(), || {
+                let sent = crate::trace::sync_scope(crate::TraceId::routine(), || {
                     mailbox.post_own(message(), own, Some(waiting.clone()))
                 });
                 if sent.is_err() {
@@ -146,8 +161,10 @@ impl<A: Actor> Context<A> {
     {
         let (mailbox, own) = (self.mailbox.clone(), self.incarnation);
         self.spawn(async move {
-            let message = future.await;
-            let _ = mailbox.post_own(message, own, None);
+            let span = mailbox.recorder.open("effect", M::NAME).at(mailbox.path.clone());
+            let message = span.run(future).await;
+            let _ = span.run_sync(|| mailbox.post_own(message, own, None));
+            span.finish();
         });
     }
 
@@ -175,8 +192,7 @@ impl<A: Actor> Context<A> {
         F: Future<Output = ()> + Send + 'static,
     {
         let (mailbox, own) = (self.mailbox.clone(), self.incarnation);
-        let trace = trace::current();
-        self.life.runtime.spawn(trace::scope(trace, async move {
+        self.life.runtime.spawn(Scope::current().run(async move {
             let result = tokio::select! {
                 biased;
                 () = token.cancelled() => return,
@@ -188,14 +204,34 @@ impl<A: Actor> Context<A> {
         }));
     }
 
-    pub(crate) fn answer_later<T>(&self, future: BoxFuture<'static, T>, reply: Option<ReplyTo<T>>, while_wanted: bool)
+    /// The handler has ended like this; told once per message.
+    pub(crate) fn handled(&mut self, outcome: Outcome) {
+        let Some(at_hand) = self.at_hand.as_mut().filter(|at_hand| !at_hand.settled) else { return };
+        at_hand.settled = true;
+        let now = self.mailbox.clock.monotonic();
+        let took = now.saturating_duration_since(at_hand.began);
+        self.mailbox.gauge.end(at_hand.seq, took, outcome);
+        let Some(span) = at_hand.span else { return };
+        let handle_us = micros(took);
+        if outcome == Outcome::Running {
+            self.mailbox.recorder.update(span, |record| record.handle_us = handle_us);
+        } else {
+            self.mailbox.recorder.finish(span, now, |record| {
+                (record.handle_us, record.outcome) = (handle_us, outcome);
+            });
+        }
+    }
+
+    pub(crate) fn answer_later<T>(&mut self, future: BoxFuture<'static, T>, reply: Option<ReplyTo<T>>, while_wanted: bool)
     where
         T: Send + 'static,
     {
-        let mut settle = Settle { mailbox: self.mailbox.clone(), seq: self.seq, outcome: Outcome::Lost };
+        let (seq, span) = self.at_hand.take().map_or((u64::MAX, None), |at_hand| (at_hand.seq, at_hand.span));
+        let mut settle = Settle { mailbox: self.mailbox.clone(), seq, span, outcome: Outcome::Lost };
         let kill = self.life.kill.clone();
-        let trace = trace::current();
-        let task = trace::scope(trace, async move {
+        let scope = Scope::current();
+        let trace = scope.cx.map(|cx| cx.trace);
+        let task = scope.run(async move {
             let mut reply = reply;
             let result = {
                 let given_up = async {
@@ -222,7 +258,8 @@ impl<A: Actor> Context<A> {
                 }
                 Err(panic) => {
                     settle.outcome = Outcome::Panicked;
-                    tracing::error!(actor = %settle.mailbox.path, %trace, reason = panic_text(&*panic), "an answer panicked");
+                    settle.error(panic_text(&*panic));
+                    tracing::error!(actor = %settle.mailbox.path, ?trace, reason = panic_text(&*panic), "an answer panicked");
                 }
             }
         });

@@ -7,20 +7,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::trace::TraceId;
+use crate::trace::{TraceId, micros};
 use crate::view::{MailboxView, MessageView, Outcome, TIMING_BOUNDS_US, TimingView};
 
 /// How many messages are remembered per actor.
-const REMEMBERED: usize = 64;
+const REMEMBERED: usize = 256;
 
 /// Locks, also after a panic elsewhere: what these locks guard is consistent between any two statements.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A duration in whole microseconds.
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[derive(Default)]
@@ -66,8 +61,9 @@ struct Remembered {
 pub(crate) struct Taken {
     pub(crate) name: &'static str,
     pub(crate) trace: TraceId,
-    pub(crate) at_unix_ms: u64,
+    pub(crate) at_unix_us: u64,
     pub(crate) waited: Duration,
+    pub(crate) now: Instant,
 }
 
 pub(crate) struct Gauge {
@@ -103,7 +99,7 @@ impl Gauge {
             handle: Timing::default(),
             seq: AtomicU64::new(0),
             busy_since: AtomicU64::new(0),
-            last: Mutex::new(VecDeque::with_capacity(REMEMBERED)),
+            last: Mutex::default(),
             state: Mutex::new((Value::Null, 0)),
         }
     }
@@ -154,8 +150,8 @@ impl Gauge {
     }
 
     fn remember(&self, taken: &Taken, outcome: Outcome) -> u64 {
-        let seq = self.seq.fetch_add(1, Relaxed);
         let mut last = lock(&self.last);
+        let seq = self.seq.fetch_add(1, Relaxed);
         if last.len() == REMEMBERED {
             last.pop_front();
         }
@@ -163,7 +159,7 @@ impl Gauge {
             seq,
             name: taken.name,
             trace: taken.trace,
-            at_unix_ms: taken.at_unix_ms,
+            at_unix_ms: taken.at_unix_us / 1000,
             wait_us: micros(taken.waited),
             handle_us: 0,
             outcome,
@@ -172,7 +168,10 @@ impl Gauge {
     }
 
     fn update(&self, seq: u64, f: impl FnOnce(&mut Remembered)) {
-        if let Some(message) = lock(&self.last).iter_mut().rev().find(|message| message.seq == seq) {
+        let mut last = lock(&self.last);
+        // They follow each other without a gap.
+        let at = last.front().and_then(|first| usize::try_from(seq.checked_sub(first.seq)?).ok());
+        if let Some(message) = at.and_then(|at| last.get_mut(at)) {
             f(message);
         }
     }
@@ -236,13 +235,19 @@ mod tests {
     use super::*;
 
     fn taken(name: &'static str) -> Taken {
-        Taken { name, trace: TraceId::from_u128(1), at_unix_ms: 5, waited: Duration::from_micros(50) }
+        Taken {
+            name,
+            trace: TraceId::from_u128(1),
+            at_unix_us: 5_000,
+            waited: Duration::from_micros(50),
+            now: Instant::now(),
+        }
     }
 
     #[test]
     fn counts_times_and_the_last_messages() {
         let gauge = Gauge::new();
-        for _ in 0..70 {
+        for _ in 0..300 {
             let seq = gauge.begin(&taken("a"));
             gauge.end(seq, Duration::from_micros(5), Outcome::Done);
         }
@@ -250,9 +255,9 @@ mod tests {
         gauge.end(seq, Duration::from_secs(20), Outcome::Running);
         gauge.settle(seq, Outcome::Lost);
         let view = gauge.mailbox(8);
-        assert_eq!((view.handled, view.failed), (71, 1));
-        assert_eq!(view.handle.at_most, [70, 70, 70, 70, 70, 70, 70, 71]);
-        assert_eq!(view.wait.at_most[..2], [0, 71]);
+        assert_eq!((view.handled, view.failed), (301, 1));
+        assert_eq!(view.handle.at_most, [300, 300, 300, 300, 300, 300, 300, 301]);
+        assert_eq!(view.wait.at_most[..2], [0, 301]);
         assert_eq!(view.handle.max_us, 20_000_000);
         let messages = gauge.messages();
         assert_eq!(messages.len(), REMEMBERED);

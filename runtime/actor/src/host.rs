@@ -9,10 +9,10 @@ use actix::{Actor as _, ActorContext, AsyncContext};
 use tokio::sync::mpsc;
 
 use crate::actor::Actor;
-use crate::context::{Context, Verdict};
+use crate::context::{AtHand, Context, Verdict};
 use crate::mailbox::{Control, Envelope, Feed, Item, Life, Mailbox};
 use crate::supervision::{Event, NodeId};
-use crate::trace;
+use crate::trace::TraceContext;
 use crate::view::Outcome;
 
 /// Builds the actor, once per incarnation.
@@ -106,7 +106,9 @@ impl<A: Actor> actix::Actor for Host<A> {
         let incarnation = self.cx.incarnation();
         ctx.add_stream(Feed { mailbox: self.mailbox.clone(), incarnation });
         self.mailbox.gauge.busy();
-        let result = trace::sync_scope(trace::TraceId::new(), || {
+        // Nothing has caused it: each message that is sent from here starts a trace.
+        let scope = self.mailbox.scope(None);
+        let result = scope.run_sync(|| {
             let (Some(actor), cx) = (self.actor.as_mut(), &mut self.cx) else { return Ok(()) };
             catch_unwind(AssertUnwindSafe(|| actor.started(cx)))
         });
@@ -146,20 +148,19 @@ impl<A: Actor> Host<A> {
             return envelope.letter.refuse(crate::AskError::Lost);
         };
         let taken = self.mailbox.taken(&envelope);
+        let span = self.mailbox.open_span(&envelope, &taken);
         let seq = self.mailbox.gauge.begin(&taken);
-        let began = self.mailbox.clock.monotonic();
         let cx = &mut self.cx;
-        cx.seq = seq;
+        cx.at_hand = Some(AtHand { seq, span, began: taken.now, settled: false });
+        let at = TraceContext { trace: taken.trace, span: span.unwrap_or(envelope.cx.span) };
         let letter = envelope.letter;
-        let result = trace::sync_scope(taken.trace, || catch_unwind(AssertUnwindSafe(|| letter.deliver(actor, cx))));
-        let took = self.mailbox.clock.monotonic().saturating_duration_since(began);
-        let outcome = match (&result, &self.cx.verdict) {
-            (Err(_), _) => Outcome::Panicked,
-            (Ok(_), Some(Verdict::Fail(_))) => Outcome::Failed,
-            (Ok(true), _) => Outcome::Running,
-            (Ok(false), _) => Outcome::Done,
-        };
-        self.mailbox.gauge.end(seq, took, outcome);
+        let scope = self.mailbox.scope(Some(at));
+        let result = scope.run_sync(|| catch_unwind(AssertUnwindSafe(|| letter.deliver(actor, cx))));
+        if let (Err(panic), Some(span)) = (&result, span) {
+            self.mailbox.recorder.label(span, "error", panic_text(&**panic).to_owned());
+        }
+        // Only after a panic: otherwise it was done before the answer went out.
+        self.cx.handled(Outcome::Panicked);
         match result {
             Ok(_) => self.obey(ctx),
             Err(panic) => {

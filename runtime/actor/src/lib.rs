@@ -11,7 +11,8 @@
 //! * [`context`]: what a handler may do: timers, effects, fail, stop.
 //! * [`tree`]: who supervises whom, with which budget; stop in order; observe.
 //! * [`view`]: the picture of the tree that the dashboard and `/metrics` show.
-//! * [`trace`], [`clock`], [`random`], [`pool`]: trace ids, time, ids and blocking work.
+//! * [`trace`]: which message caused which, over all nodes; kept in bounded rings, searched by the dashboard.
+//! * [`clock`], [`random`], [`pool`]: time, ids and blocking work.
 //!
 //! ```
 //! use runtime_actor::*;
@@ -76,7 +77,7 @@ pub use actor::{Actor, Answer, Handle, Message};
 pub use address::{Address, AskError, Reach, Recipient, TellError};
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, VirtualClock};
 pub use context::{Context, Timer};
-pub use trace::TraceId;
+pub use trace::{Recorder, SpanId, TraceContext, TraceId};
 pub use tree::{ActorSpec, Backoff, Budget, Failure, Strategy, Supervisor, Tree, TreeSpec};
 pub use view::{MailboxView, MessageView, NodeView, Status, TreeView};
 

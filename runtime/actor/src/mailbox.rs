@@ -16,9 +16,9 @@ use tokio_util::task::TaskTracker;
 use crate::actor::{Actor, Answer, Handle, Kind, Message};
 use crate::address::{AskError, TellError};
 use crate::clock::SharedClock;
-use crate::context::Context;
+use crate::context::{Context, Verdict};
 use crate::gauge::{Gauge, Taken, lock};
-use crate::trace::{self, TraceId};
+use crate::trace::{self, Record, Recorder, Scope, SpanId, TraceContext, micros};
 use crate::view::Outcome;
 
 /// Where the answer to an ask goes.
@@ -26,8 +26,8 @@ pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, AskError>>;
 
 /// A message with its type erased.
 pub(crate) trait Deliver<A: Actor>: Send {
-    /// Hands the message to the actor; true when the answer comes later.
-    fn deliver(self: Box<Self>, actor: &mut A, cx: &mut Context<A>) -> bool;
+    /// Hands the message to the actor.
+    fn deliver(self: Box<Self>, actor: &mut A, cx: &mut Context<A>);
     /// The sender does not wait any more.
     fn abandoned(&self) -> bool;
     /// The message will not be handled.
@@ -41,21 +41,23 @@ pub(crate) struct Letter<M: Message> {
 }
 
 impl<A: Handle<M>, M: Message> Deliver<A> for Letter<M> {
-    fn deliver(self: Box<Self>, actor: &mut A, cx: &mut Context<A>) -> bool {
+    fn deliver(self: Box<Self>, actor: &mut A, cx: &mut Context<A>) {
         let Self { message, reply } = *self;
         tracing::trace!(message = ?message, "handle");
         let Answer(kind) = actor.handle(message, cx);
         match kind {
             Kind::Now(value) => {
+                let failed = matches!(cx.verdict, Some(Verdict::Fail(_)));
+                // Counted before it is answered: whoever has the answer sees it in the list.
+                cx.handled(if failed { Outcome::Failed } else { Outcome::Done });
                 if let Some(reply) = reply {
                     // A sender that gave up in the meantime is not an error.
                     let _ = reply.send(Ok(value));
                 }
-                false
             }
             Kind::Later { future, while_wanted } => {
+                cx.handled(Outcome::Running);
                 cx.answer_later(future, reply, while_wanted);
-                true
             }
         }
     }
@@ -75,7 +77,10 @@ impl<A: Handle<M>, M: Message> Deliver<A> for Letter<M> {
 pub(crate) struct Envelope<A: Actor> {
     pub(crate) letter: Box<dyn Deliver<A>>,
     pub(crate) name: &'static str,
-    pub(crate) trace: TraceId,
+    /// Where it was sent from.
+    pub(crate) cx: TraceContext,
+    /// `ask`, `tell`, `event` or `tick`.
+    kind: &'static str,
     enqueued: Instant,
     /// The incarnation that sent it to itself; such letters die with it and do not count against the capacity.
     own: Option<u64>,
@@ -133,8 +138,9 @@ struct Queue<A: Actor> {
 }
 
 pub(crate) struct Mailbox<A: Actor> {
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
     pub(crate) gauge: Gauge,
+    pub(crate) recorder: Recorder,
     pub(crate) clock: SharedClock,
     pub(crate) runtime: Runtime,
     pub(crate) capacity: usize,
@@ -145,7 +151,13 @@ pub(crate) struct Mailbox<A: Actor> {
 const MOST_OBSERVERS: usize = 16;
 
 impl<A: Actor> Mailbox<A> {
-    pub(crate) fn new(path: String, capacity: usize, clock: SharedClock, runtime: Runtime) -> Self {
+    pub(crate) fn new(
+        path: String,
+        capacity: usize,
+        clock: SharedClock,
+        recorder: Recorder,
+        runtime: Runtime,
+    ) -> Self {
         let queue = Queue {
             closed: false,
             incarnation: 0,
@@ -156,7 +168,15 @@ impl<A: Actor> Mailbox<A> {
             external: 0,
             waker: None,
         };
-        Self { path, gauge: Gauge::new(), clock, runtime, capacity: capacity.max(1), queue: Mutex::new(queue) }
+        Self {
+            path: path.into(),
+            gauge: Gauge::new(),
+            clock,
+            recorder,
+            runtime,
+            capacity: capacity.max(1),
+            queue: Mutex::new(queue),
+        }
     }
 
     /// Takes in a letter from outside.
@@ -165,7 +185,8 @@ impl<A: Actor> Mailbox<A> {
         M: Message,
         A: Handle<M>,
     {
-        self.push(Box::new(Letter { message, reply }), M::NAME, None, None)
+        let kind = if reply.is_some() { "ask" } else { "tell" };
+        self.push(Box::new(Letter { message, reply }), M::NAME, kind, None, None)
     }
 
     /// Takes in a letter that incarnation `own` sends to itself.
@@ -174,18 +195,20 @@ impl<A: Actor> Mailbox<A> {
         M: Message,
         A: Handle<M>,
     {
-        self.push(Box::new(Letter { message, reply: None }), M::NAME, Some(own), waiting)
+        let kind = if waiting.is_some() { "tick" } else { "event" };
+        self.push(Box::new(Letter { message, reply: None }), M::NAME, kind, Some(own), waiting)
     }
 
     fn push(
         &self,
         letter: Box<dyn Deliver<A>>,
         name: &'static str,
+        kind: &'static str,
         own: Option<u64>,
         waiting: Option<Arc<AtomicBool>>,
     ) -> Result<(), TellError> {
         let envelope =
-            Envelope { letter, name, trace: trace::current(), enqueued: self.clock.monotonic(), own, waiting };
+            Envelope { letter, name, kind, cx: trace::current(), enqueued: self.clock.monotonic(), own, waiting };
         let waker = {
             let mut queue = lock(&self.queue);
             let stale = own.is_some_and(|own| own != queue.incarnation || own <= queue.dead_up_to);
@@ -315,8 +338,52 @@ impl<A: Actor> Mailbox<A> {
 
     /// What the gauge wants to know about a letter.
     pub(crate) fn taken(&self, envelope: &Envelope<A>) -> Taken {
-        let waited: Duration = self.clock.monotonic().saturating_duration_since(envelope.enqueued);
-        Taken { name: envelope.name, trace: envelope.trace, at_unix_ms: self.clock.now_unix_ms(), waited }
+        let now = self.clock.monotonic();
+        let waited: Duration = now.saturating_duration_since(envelope.enqueued);
+        Taken { name: envelope.name, trace: envelope.cx.trace, at_unix_us: self.clock.now_unix_us(), waited, now }
+    }
+
+    /// The span of a letter that is taken up, if its trace is recorded.
+    pub(crate) fn open_span(&self, envelope: &Envelope<A>, taken: &Taken) -> Option<SpanId> {
+        if !self.recorder.records(envelope.cx.trace) {
+            return None;
+        }
+        let record = self.record(envelope, taken);
+        let span = record.span;
+        self.recorder.begin(record).then_some(span)
+    }
+
+    fn record(&self, envelope: &Envelope<A>, taken: &Taken) -> Record {
+        let wait_us = micros(taken.waited);
+        Record {
+            trace: envelope.cx.trace,
+            span: SpanId::new(),
+            parent: envelope.cx.span,
+            actor: self.path.clone(),
+            name: envelope.name.into(),
+            kind: envelope.kind,
+            at_unix_us: taken.at_unix_us.saturating_sub(wait_us),
+            began: envelope.enqueued,
+            wait_us,
+            handle_us: 0,
+            total_us: wait_us,
+            outcome: Outcome::Running,
+            labels: Vec::new(),
+        }
+    }
+
+    /// A letter that nobody waits for any more is not handled, but seen.
+    fn expired(&self, envelope: &Envelope<A>) {
+        let taken = self.taken(envelope);
+        self.gauge.expired(&taken);
+        if self.recorder.records(envelope.cx.trace) {
+            self.recorder.note(Record { outcome: Outcome::Expired, ..self.record(envelope, &taken) });
+        }
+    }
+
+    /// What runs for a span of this actor carries this.
+    pub(crate) fn scope(&self, cx: Option<TraceContext>) -> Scope {
+        Scope { cx, recorder: Some(self.recorder.clone()) }
     }
 }
 
@@ -333,7 +400,7 @@ impl<A: Actor> Stream for Feed<A> {
         loop {
             match self.mailbox.take(self.incarnation, cx.waker()) {
                 Poll::Ready(Some(Item::Letter(envelope))) if envelope.letter.abandoned() => {
-                    self.mailbox.gauge.expired(&self.mailbox.taken(&envelope));
+                    self.mailbox.expired(&envelope);
                 }
                 other => return other,
             }
@@ -345,11 +412,24 @@ impl<A: Actor> Stream for Feed<A> {
 pub(crate) struct Settle<A: Actor> {
     pub(crate) mailbox: Arc<Mailbox<A>>,
     pub(crate) seq: u64,
+    pub(crate) span: Option<SpanId>,
     pub(crate) outcome: Outcome,
+}
+
+impl<A: Actor> Settle<A> {
+    pub(crate) fn error(&self, text: &str) {
+        if let Some(span) = self.span {
+            self.mailbox.recorder.label(span, "error", text.to_owned());
+        }
+    }
 }
 
 impl<A: Actor> Drop for Settle<A> {
     fn drop(&mut self) {
         self.mailbox.gauge.settle(self.seq, self.outcome);
+        if let Some(span) = self.span {
+            let outcome = self.outcome;
+            self.mailbox.recorder.finish(span, self.mailbox.clock.monotonic(), |record| record.outcome = outcome);
+        }
     }
 }

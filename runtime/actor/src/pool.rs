@@ -5,14 +5,14 @@
 #[error("blocking work was lost: {0}")]
 pub struct BlockingLost(String);
 
-/// Runs a function that blocks (files, fsync, heavy computation) on tokio's blocking pool, under the caller's trace id.
+/// Runs a function that blocks (files, fsync, heavy computation) on tokio's blocking pool, in the caller's trace and span.
 pub async fn blocking<T, F>(f: F) -> Result<T, BlockingLost>
 where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
-    let trace = crate::trace::current();
-    tokio::task::spawn_blocking(move || crate::trace::sync_scope(trace, f))
+    let scope = crate::trace::Scope::current();
+    tokio::task::spawn_blocking(move || scope.run_sync(f))
         .await
         .map_err(|error| BlockingLost(error.to_string()))
 }
@@ -31,9 +31,9 @@ mod tests {
 
     #[tokio::test]
     async fn blocking_work_keeps_the_trace_and_reports_a_panic() {
-        let id = crate::TraceId::new();
-        let seen = crate::trace::scope(id, async { blocking(crate::trace::current).await }).await;
-        assert_eq!(seen, Ok(id));
+        let cx = crate::trace::TraceContext { trace: crate::TraceId::new(), span: crate::SpanId::new() };
+        let seen = crate::trace::scope(cx, async { blocking(crate::trace::current).await }).await;
+        assert_eq!(seen, Ok(cx));
         assert!(blocking(|| panic!("boom")).await.is_err());
     }
 }

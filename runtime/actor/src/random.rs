@@ -10,6 +10,11 @@ pub fn id() -> u128 {
     rand::rng().random()
 }
 
+/// 64 random bits.
+pub fn id_u64() -> u64 {
+    rand::rng().random()
+}
+
 /// 128 random bits as 32 hex digits: incarnations, attempts, file names.
 pub fn hex_id() -> String {
     format!("{:032x}", id())

@@ -14,6 +14,7 @@ use crate::clock::SharedClock;
 use crate::gauge::lock;
 use crate::host::{Exit, Guard};
 use crate::hosts::Hosts;
+use crate::trace::Recorder;
 use crate::tree::{Budget, Failure, Strategy, TreeSpec};
 use crate::view::TreeView;
 
@@ -37,6 +38,7 @@ pub(crate) enum Event {
 pub(crate) struct Inner {
     pub(crate) name: String,
     pub(crate) clock: SharedClock,
+    pub(crate) recorder: Recorder,
     pub(crate) runtime: Runtime,
     pub(crate) hosts: Hosts,
     pub(crate) failure: watch::Sender<Option<Failure>>,
@@ -51,6 +53,7 @@ impl Inner {
         let started_at_unix_ms = spec.clock.now_unix_ms();
         let inner = Arc::new(Self {
             arena: Mutex::new(Arena::new(spec.name.clone(), spec.budget)),
+            recorder: Recorder::new(spec.name.as_str(), spec.clock.clone()),
             name: spec.name,
             clock: spec.clock,
             runtime: runtime.clone(),

@@ -1,97 +1,41 @@
-//! Trace ids: one per request, carried by every message, effect and frame that the request causes.
+//! Message tracing: what one cause set off, over all actors and nodes.
+//!
+//! ```text
+//!   statement (span, no parent)            one trace = one tree of spans
+//!   ├── Propose        ask    @fe/metadata/metadata_leader
+//!   └── FragmentStarted ask   @cn/compute/compute_node      (the parent's id travelled in the frame)
+//! ```
+//!
+//! * Every message is one span; its parent is the span in which it was sent. [`current`] tells the trace and the span,
+//!   [`scope`] sets them where they came from another node.
+//! * An effect ([`Context::effect`](crate::Context::effect)) is a span too, below the message whose handler started it; what
+//!   [`Context::spawn`](crate::Context::spawn) and [`Context::after`](crate::Context::after) send belongs to that message. What
+//!   is set off in `started` has no cause: each message sent from there starts a trace.
+//! * Work that is no message (a SQL statement, a step of a job) opens a [`RootSpan`].
+//! * A tick of [`Context::every`](crate::Context::every) starts a *routine* trace. Its spans, on every node, go to a small
+//!   ring of their own, so that ticks which find nothing to do never push out what people look for; a routine span that
+//!   failed or was labelled is kept with the notable ones. The trace id itself says that it is routine ([`TraceId::class`]).
+//! * All work on one thing (a snapshot job) is one *derived* trace, [`TraceId::of`], whoever does it; those have a ring of
+//!   their own as well.
+//!
+//! Cost: one lock of one of [`Recorder`]'s shards when a span opens and one when it ends; names are `&'static str`, paths
+//! shared, and text is made only when somebody reads.
 
-use std::fmt;
-use std::future::Future;
-use std::str::FromStr;
+mod id;
+mod record;
+mod recorder;
+mod scope;
+mod span;
+mod view;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+pub use id::{Class, SpanId, TraceContext, TraceId};
+pub use recorder::{Recorder, Subscription};
+pub use scope::{current, label, scope, span, span_in, sync_scope};
+pub use span::RootSpan;
+pub use view::{SpanFilter, SpanView, TraceSummary};
 
-tokio::task_local! {
-    static CURRENT: TraceId;
-}
-
-/// 128 random bits, written as 32 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TraceId(u128);
-
-impl TraceId {
-    /// A new random id.
-    #[allow(clippy::new_without_default, reason = "a default that differs on every call would surprise")]
-    pub fn new() -> Self {
-        Self(crate::random::id())
-    }
-
-    /// From its number (wire form).
-    pub fn from_u128(value: u128) -> Self {
-        Self(value)
-    }
-
-    /// The number (wire form).
-    pub fn as_u128(self) -> u128 {
-        self.0
-    }
-}
-
-impl fmt::Display for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl fmt::Debug for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-impl FromStr for TraceId {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u128::from_str_radix(text, 16).map(Self)
-    }
-}
-
-impl Serialize for TraceId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for TraceId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// The trace id of the running task; a new one when there is none.
-pub fn current() -> TraceId {
-    CURRENT.try_with(|id| *id).unwrap_or_else(|_| TraceId::new())
-}
-
-/// Runs a future under a trace id.
-pub async fn scope<F: Future>(id: TraceId, future: F) -> F::Output {
-    CURRENT.scope(id, future).await
-}
-
-/// Runs a function under a trace id.
-pub fn sync_scope<T>(id: TraceId, f: impl FnOnce() -> T) -> T {
-    CURRENT.sync_scope(id, f)
-}
+pub(crate) use record::{Record, micros};
+pub(crate) use scope::Scope;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_id_is_that_of_the_scope_and_survives_text() {
-        let id = TraceId::new();
-        assert_eq!(scope(id, async { current() }).await, id);
-        assert_eq!(sync_scope(id, current), id);
-        assert_ne!(current(), current());
-        assert_eq!(id.to_string().parse::<TraceId>().unwrap(), id);
-        let json = serde_json::to_string(&id).unwrap();
-        assert_eq!(serde_json::from_str::<TraceId>(&json).unwrap(), id);
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ use crate::host::Factory;
 use crate::hosts::Hosts;
 use crate::mailbox::Mailbox;
 use crate::supervision::{Inner, Kept, NodeId};
+use crate::trace::{Recorder, SpanFilter, SpanView, TraceSummary};
 use crate::view::TreeView;
 
 /// Which siblings are rebuilt together with a child that broke.
@@ -185,6 +186,21 @@ impl Tree {
         self.root().supervisor(name, strategy, budget)
     }
 
+    /// Where the spans of this tree's messages are kept.
+    pub fn recorder(&self) -> Recorder {
+        self.inner.recorder.clone()
+    }
+
+    /// Spans, finished and running; the oldest first.
+    pub fn spans(&self, filter: &SpanFilter) -> Vec<SpanView> {
+        self.inner.recorder.spans(filter)
+    }
+
+    /// Traces that hold a span that fits; the newest first.
+    pub fn traces(&self, filter: &SpanFilter) -> Vec<TraceSummary> {
+        self.inner.recorder.traces(filter)
+    }
+
     /// The tree's clock.
     pub fn clock(&self) -> &SharedClock {
         &self.inner.clock
@@ -260,11 +276,14 @@ impl Supervisor {
     {
         let path = format!("{}/{}", self.path, spec.name);
         let inner = self.inner.upgrade();
-        let (clock, runtime) = match &inner {
-            Some(inner) => (inner.clock.clone(), inner.runtime.clone()),
-            None => (crate::SystemClock::shared(), Runtime::current()),
+        let (clock, recorder, runtime) = match &inner {
+            Some(inner) => (inner.clock.clone(), inner.recorder.clone(), inner.runtime.clone()),
+            None => {
+                let clock = crate::SystemClock::shared();
+                (clock.clone(), Recorder::new("", clock), Runtime::current())
+            }
         };
-        let mailbox = Arc::new(Mailbox::<A>::new(path, spec.mailbox, clock, runtime));
+        let mailbox = Arc::new(Mailbox::<A>::new(path, spec.mailbox, clock, recorder, runtime));
         let factory: Factory<A> = Arc::new(Mutex::new(Box::new(factory)));
         let kept = Arc::new(Kept { mailbox: mailbox.clone(), factory, spec });
         let added = inner.is_some_and(|inner| inner.add_actor(self.node, kept));

@@ -162,6 +162,13 @@ pub enum Outcome {
     Expired,
 }
 
+impl Outcome {
+    /// Something went wrong.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Panicked | Self::Failed | Self::Lost)
+    }
+}
+
 /// One message of the last few.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MessageView {

@@ -46,7 +46,7 @@ pub(crate) enum Head {
     /// Either: no, and why. The connection is closed after it.
     Refused { reason: String },
     /// A message for a mailbox; the payload is its bytes.
-    Ask { id: u64, mailbox: String, message: String, deadline_ms: u64, trace: u128 },
+    Ask { id: u64, mailbox: String, message: String, deadline_ms: u64, trace: u128, parent: u64 },
     /// The end of an ask; the payload is the reply's bytes if there is no fault.
     Answer { id: u64, fault: Option<Fault> },
     /// Are you there?

@@ -127,6 +127,7 @@ impl Kit {
         // No transaction id comes twice: files are named by it.
         let next_txn = AtomicU64::new(1008);
         let front = Front {
+            recorder: runtime_actor::Recorder::new("fe", runtime_actor::SystemClock::shared()),
             view,
             reads: ReadPoints::default(),
             propose: to(move |propose: actors_messages::leader::Propose| apply(&leader, propose.command)),

@@ -79,7 +79,7 @@ message!(Effect -> ());
 message!(Tick -> ());
 message!(TickEvery(Duration) -> ());
 message!(TickAfter(Duration) -> ());
-message!(WhoseTrace -> (TraceId, TraceId));
+message!(WhoseTrace -> (TraceContext, TraceContext));
 message!(WaitForGate -> ());
 
 impl Handle<Add> for Clerk {
@@ -192,7 +192,7 @@ impl Handle<TickAfter> for Clerk {
 }
 
 impl Handle<WhoseTrace> for Clerk {
-    fn handle(&mut self, _: WhoseTrace, _: &mut Context<Self>) -> Answer<(TraceId, TraceId)> {
+    fn handle(&mut self, _: WhoseTrace, _: &mut Context<Self>) -> Answer<(TraceContext, TraceContext)> {
         let here = trace::current();
         Answer::later(async move { (here, trace::current()) })
     }

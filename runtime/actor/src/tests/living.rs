@@ -90,11 +90,13 @@ fn the_trace_of_the_asker_reaches_handler_answer_and_list() {
     paused(async |tree: Tree| {
         let clerk = tree.root().start(ActorSpec::new("clerk"), clerk("c", &Diary::default()));
         let id = TraceId::new();
-        let seen = trace::scope(id, clerk.ask(WhoseTrace)).await;
-        assert_eq!(seen, Ok((id, id)));
+        let (handler, answer) = trace::scope(id, clerk.ask(WhoseTrace)).await.unwrap();
+        assert_eq!(handler.trace, id);
+        assert_eq!(handler, answer);
+        assert!(!handler.span.is_none());
         assert_eq!(tree.view().root.find("clerk").unwrap().messages[0].trace, id);
         let without = clerk.ask(WhoseTrace).await.unwrap();
-        assert_ne!(without.0, id);
+        assert_ne!(without.0.trace, id);
         assert_eq!(without.0, without.1);
     });
 }

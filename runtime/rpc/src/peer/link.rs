@@ -107,12 +107,14 @@ impl Link {
     ) -> Result<Bytes, RpcError> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let left = until.saturating_duration_since(Instant::now());
+        let cause = trace::current();
         let head = Head::Ask {
             id,
             mailbox: mailbox.to_owned(),
             message: message.to_owned(),
             deadline_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-            trace: trace::current().as_u128(),
+            trace: cause.trace.as_u128(),
+            parent: cause.span.as_u64(),
         };
         let frame = encode(&head, payload, self.frame_limit).map_err(|error| match error {
             WireError::TooLarge { bytes, limit } => RpcError::TooLarge { bytes: bytes as u64, limit: limit as u64 },

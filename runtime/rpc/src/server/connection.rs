@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use runtime_actor::{TraceId, trace};
+use runtime_actor::{TraceContext, trace};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -97,15 +97,15 @@ impl Serving<'_> {
 
     async fn take(&self, frame: Frame) -> Result<(), WireError> {
         match frame.head {
-            Head::Ask { id, mailbox, message, deadline_ms, trace } => {
+            Head::Ask { id, mailbox, message, deadline_ms, trace, parent } => {
                 if let Err(reason) = self.shared.gate.still_welcome(&self.caller) {
                     tracing::warn!(caller = ?self.caller, reason, "a caller is not welcome any more");
                     self.send(&Head::Answer { id, fault: Some(Fault::Unwelcome(reason)) }, &[]).await;
                     return Err(WireError::OutOfTurn);
                 }
                 let deadline = Duration::from_millis(deadline_ms).min(LONGEST);
-                let trace = TraceId::from_u128(trace);
-                self.ask(id, &mailbox, &message, deadline, trace, frame.payload).await;
+                let cause = TraceContext::from_wire(trace, parent);
+                self.ask(id, &mailbox, &message, deadline, cause, frame.payload).await;
             }
             Head::Cancel { id } => {
                 let ask = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
@@ -120,7 +120,15 @@ impl Serving<'_> {
         Ok(())
     }
 
-    async fn ask(&self, id: u64, mailbox: &str, message: &str, deadline: Duration, trace: TraceId, payload: Bytes) {
+    async fn ask(
+        &self,
+        id: u64,
+        mailbox: &str,
+        message: &str,
+        deadline: Duration,
+        cause: TraceContext,
+        payload: Bytes,
+    ) {
         let Some(entry) = self.shared.registry.find(mailbox, message) else {
             let fault = Fault::NoSuchMailbox { mailbox: mailbox.to_owned(), message: message.to_owned() };
             return self.send(&Head::Answer { id, fault: Some(fault) }, &[]).await;
@@ -133,7 +141,7 @@ impl Serving<'_> {
         let (outbox, in_flight, limit) = (self.outbox.clone(), self.in_flight.clone(), self.frame_limit);
         let answer = async move {
             // A panic of an exposed function must not take the bookkeeping with it.
-            let working = tokio::spawn(trace::scope(trace, tokio::time::timeout(deadline, entry(call))));
+            let working = tokio::spawn(trace::scope(cause, tokio::time::timeout(deadline, entry(call))));
             let abort = working.abort_handle();
             let result = tokio::select! {
                 () = cancel.cancelled() => {

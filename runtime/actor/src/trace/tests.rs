@@ -1,0 +1,64 @@
+//! Ids, scopes and rings.
+
+use std::time::Duration;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::view::Outcome;
+
+fn recorder() -> (Recorder, ManualClock) {
+    let clock = ManualClock::new(1_000);
+    (Recorder::new("fe", std::sync::Arc::new(clock.clone())), clock)
+}
+
+#[tokio::test]
+async fn the_context_is_that_of_the_scope_and_ids_survive_text() {
+    let cx = TraceContext { trace: TraceId::new(), span: SpanId::new() };
+    assert_eq!(scope(cx, async { current() }).await, cx);
+    assert_eq!(sync_scope(cx, current), cx);
+    assert_ne!(current(), current());
+    assert_eq!(cx.trace.to_string().parse::<TraceId>().unwrap(), cx.trace);
+    assert_eq!(cx.span.to_string().len(), 16);
+    let json = serde_json::to_string(&(cx.trace, cx.span)).unwrap();
+    assert_eq!(serde_json::from_str::<(TraceId, SpanId)>(&json).unwrap(), (cx.trace, cx.span));
+    assert_eq!(TraceContext::from_wire(cx.trace.as_u128(), cx.span.as_u64()), cx);
+}
+
+#[test]
+fn a_derived_id_never_changes_and_the_class_stands_in_the_id() {
+    assert_eq!(TraceId::of(b"snapshot 17").to_string(), TraceId::of(b"snapshot 17").to_string());
+    assert_ne!(TraceId::of(b"snapshot 17"), TraceId::of(b"snapshot 18"));
+    // On the wire and on other nodes: frozen.
+    assert_eq!(TraceId::of(b"").class(), Class::Derived);
+    assert_eq!(TraceId::new().class(), Class::Ordinary);
+    assert_eq!(TraceId::routine().class(), Class::Routine);
+    let upper: std::collections::HashSet<u64> =
+        (0..1000_u32).map(|n| (TraceId::of(&n.to_be_bytes()).as_u128() >> 64) as u64).collect();
+    assert_eq!(upper.len(), 1000);
+}
+
+#[tokio::test]
+async fn a_span_below_a_span_with_labels_and_times() {
+    let (recorder, clock) = recorder();
+    let root = recorder.open("statement", "SELECT");
+    root.label("statement", "SELECT 1");
+    root.run(async {
+        label("query", "q1");
+        let step = span("job_step", "upload".to_owned());
+        clock.advance(Duration::from_millis(5));
+        step.fail("no such bucket");
+    })
+    .await;
+    let running = recorder.spans(&SpanFilter::default());
+    assert_eq!(running[0].outcome, Outcome::Running);
+    assert_eq!(running[0].total_us, 5_000);
+    root.finish();
+    let spans = recorder.spans(&SpanFilter::default());
+    let (root, step) = (&spans[0], &spans[1]);
+    assert_eq!((root.kind.as_str(), root.name.as_str(), root.outcome), ("statement", "SELECT", Outcome::Done));
+    assert_eq!(root.labels, [("statement".into(), "SELECT 1".into()), ("query".into(), "q1".into())]);
+    assert_eq!((step.parent, step.trace, step.outcome), (Some(root.span), root.trace, Outcome::Failed));
+    assert_eq!(step.labels, [("error".into(), "no such bucket".into())]);
+    let trace = &recorder.traces(&SpanFilter { label: Some("query=q1".into()), ..SpanFilter::default() })[0];
+    assert_eq!((trace.root.as_str(), trace.spans, trace.failed), ("statement SELECT", 2, true));
+}
