@@ -3,6 +3,11 @@
 use runtime_actor::Message;
 use storage_model::StorageVolume;
 
+/// The one trace of all that is done for a snapshot job, whichever leader does it.
+pub fn job_trace(incarnation: &storage_model::Incarnation, job: storage_model::JobId) -> runtime_actor::TraceId {
+    runtime_actor::TraceId::of(format!("snapshot job {job} of {}", incarnation.0).as_bytes())
+}
+
 /// Look at the state now: a policy changed, a job was asked for.
 #[derive(Clone, Debug)]
 pub struct Reconcile;

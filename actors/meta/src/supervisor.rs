@@ -4,6 +4,7 @@
 
 pub mod decide;
 mod effects;
+mod steps;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -6,9 +6,10 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use actors_messages::compute::{AttestFiles, Attestation, SNAPSHOT_AGENT};
-use runtime_actor::{Clock, SystemClock};
+use actors_messages::supervisor::job_trace;
+use runtime_actor::{Clock, SystemClock, trace};
 use runtime_raft::{Meta, ProposeError};
-use storage_catalog::{Catalog, Command};
+use storage_catalog::{Catalog, Command, Outcome};
 use storage_model::snapshot::JobEvent;
 use storage_model::{
     JobId, JobState, ObjectName, Revision, SnapshotJob, SnapshotKind, StorageVolume, UnixMillis, VolumeId,
@@ -19,6 +20,7 @@ use storage_volume::Volume;
 use storage_volume::layout::Layout;
 
 use super::Detail;
+use super::steps::{self, Uploading};
 use super::decide::{JobStep, SweepStep};
 use crate::nodes::NodeDirectory;
 
@@ -84,6 +86,10 @@ impl Effects {
     }
 
     async fn propose(&self, job: &SnapshotJob, event: JobEvent, detail: &str) -> Result<(), String> {
+        steps::part(event.name(), self.proposed(job, event, detail)).await
+    }
+
+    async fn proposed(&self, job: &SnapshotJob, event: JobEvent, detail: &str) -> Result<(), String> {
         let to = job.state.next(&event).map_err(|e| e.to_string())?;
         let (name, cause) = (event.name(), matches!(event, JobEvent::Failed { .. }));
         let command = Command::SnapshotEvent { job: job.id, event: event.clone(), detail: detail.to_owned() };
@@ -110,18 +116,27 @@ impl Effects {
     }
 
     pub(super) async fn run(&self, step: JobStep) -> Result<(), String> {
+        let catalog = self.meta.view();
         match step {
             JobStep::Begin { volume, name } => self.begin(volume, name).await,
-            JobStep::Initialize(job) => self.initialize(job).await,
-            JobStep::Upload(job, cut) => match self.upload(job, cut).await {
-                Ok(()) => Ok(()),
-                Err(Trouble::Undecided(cause)) => {
-                    self.say(job, format!("waiting for the store: {cause}"));
-                    Err(cause)
-                }
-                Err(Trouble::Fatal(cause)) => self.abandon(job, cause).await,
-            },
-            JobStep::Abandon(job, cause) => self.abandon(job, cause).await,
+            JobStep::Initialize(job) => steps::of_job(&catalog, job, "initialize", self.initialize(job)).await,
+            JobStep::Upload(job, cut) => {
+                let uploaded = async {
+                    match self.upload(job, cut).await {
+                        Ok(()) => Ok(()),
+                        Err(Trouble::Undecided(cause)) => {
+                            self.say(job, format!("waiting for the store: {cause}"));
+                            Err(cause)
+                        }
+                        Err(Trouble::Fatal(cause)) => {
+                            trace::label("fatal", cause.as_str());
+                            steps::part("abandon", self.abandon(job, cause)).await
+                        }
+                    }
+                };
+                steps::of_job(&catalog, job, "upload", uploaded).await
+            }
+            JobStep::Abandon(job, cause) => steps::of_job(&catalog, job, "abandon", self.abandon(job, cause)).await,
         }
     }
 
@@ -129,7 +144,13 @@ impl Effects {
         let (kind, max_history) = (SnapshotKind::Automated, self.history);
         let command = Command::BeginSnapshot { kind, name: name.clone(), volume, comment: String::new(), max_history };
         fail::fail_point!("job.begin.before");
-        self.meta.propose(command).await.map_err(|e| e.to_string())?;
+        let mut span = steps::unborn("begin");
+        let begun = self.meta.propose(command).await.map_err(|e| e.to_string());
+        if let Ok(Outcome::Job(job)) = &begun {
+            span.join(job_trace(&self.meta.view().identity().incarnation, *job));
+            span.label("job", job.to_string());
+        }
+        span.around(async { begun.map(drop) }).await?;
         fail::fail_point!("job.begin.after");
         tracing::info!(name, to = %JobState::Initializing, event = "Begin", "snapshot job");
         Ok(())
@@ -151,7 +172,8 @@ impl Effects {
     /// No leader writes a manifest without having read the owner claims a moment before.
     async fn check_owner(&self, site: &Site) -> Result<(), String> {
         let identity = self.meta.view().identity().clone();
-        let owners = owner::owners(&site.volume, &site.layout).await.map_err(|e| e.chain())?;
+        let read = async { owner::owners(&site.volume, &site.layout).await.map_err(|e| e.chain()) };
+        let owners = steps::part("read_claims", read).await?;
         match owners.greatest() {
             Some(c) if (c.epoch, &c.incarnation) > (identity.epoch, &identity.incarnation) => {
                 Err(format!("incarnation {} of epoch {} owns {}", c.incarnation, c.epoch, site.volume.location()))
@@ -166,19 +188,25 @@ impl Effects {
             return self.take_up(&site).await;
         };
         fail::fail_point!("job.attest.before");
-        self.attest(&site, &frozen).await.map_err(Trouble::Fatal)?;
+        steps::part("attest", self.attest(&site, &frozen)).await.map_err(Trouble::Fatal)?;
         fail::fail_point!("job.attest.after");
         self.check_owner(&site).await.map_err(Trouble::Fatal)?;
         let term = self.meta.status().term;
         let facts = Facts::of_job(&frozen, id, &self.product_version, term)
             .ok_or_else(|| Trouble::Fatal(format!("the frozen catalog of revision {cut} does not know its job")))?;
-        let progress = |p: upload::Progress| self.say(id, p.detail());
+        let uploading = Uploading::begin();
+        let progress = |p: upload::Progress| {
+            uploading.progress(&p);
+            self.say(id, p.detail());
+        };
         let meta = self.meta.clone();
         let cancel = async move {
             let mut revisions = meta.watch();
             while meta.view().header.snapshot_policy.is_some() && revisions.changed().await.is_ok() {}
         };
-        match upload::upload(&site.volume, &site.layout, &frozen, &facts, progress, cancel).await {
+        let uploaded = upload::upload(&site.volume, &site.layout, &frozen, &facts, progress, cancel).await;
+        uploading.end(&uploaded);
+        match uploaded {
             Ok(done) => self.finish(&site, &done).await.map_err(Trouble::Undecided),
             Err(error) => Err(self.after_failed_upload(&site, error.chain()).await),
         }
@@ -268,7 +296,8 @@ impl Effects {
             let site = self.site(id)?;
             let mut unmarked = false;
             for cut in &job.cuts {
-                if let Err(error) = retire::void(&site.volume, &site.layout, &job.name, *cut, &cause, now()).await {
+                let void = retire::void(&site.volume, &site.layout, &job.name, *cut, &cause, now());
+                if let Err(error) = steps::part("void", void).await {
                     tracing::warn!(job = %id, %cut, error = error.chain(), "a void marker could not be written");
                     unmarked = true;
                 }
@@ -292,9 +321,10 @@ impl Effects {
     }
 
     pub(super) async fn sweep(&self, step: SweepStep) -> (JobId, Result<(), String>) {
+        let catalog = self.meta.view();
         match step {
-            SweepStep::Retire(id) => (id, self.retire(id).await),
-            SweepStep::Delete(id) => (id, self.delete(id).await),
+            SweepStep::Retire(id) => (id, steps::of_job(&catalog, id, "retire", self.retire(id)).await),
+            SweepStep::Delete(id) => (id, steps::of_job(&catalog, id, "delete", self.delete(id)).await),
         }
     }
 
