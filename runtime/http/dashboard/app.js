@@ -14,8 +14,9 @@ import { snapshots } from './pages/snapshots.js';
 import { traces } from './pages/traces.js';
 
 const PAGES = { cluster, actors, traces, snapshots, queries };
-/** What the frame shows on every page. */
+/** What the frame shows on every page, and what a compute node can tell of it. */
 const ALWAYS = ['cluster', 'snapshots'];
+const OF_COMPUTE_NODES = ['cluster', 'actors'];
 
 const root = document.getElementById('app');
 const app = {
@@ -100,7 +101,7 @@ function begin(session) {
     app.changes.see(topic, value);
     if (topic === 'actors') app.rates.see(value);
     draw();
-  }, draw);
+  }, draw, session.role === 'cn' ? OF_COMPUTE_NODES : null);
   api.get('/api/v2/actions').then((actions) => {
     app.actions = Array.isArray(actions) ? actions : (actions.actions ?? []);
     draw();

@@ -4,12 +4,22 @@ import { act } from './api.js';
 import { h } from './dom.js';
 import { notice, table } from './widgets.js';
 
-/** The one dialog that may be open: `{action, parameters, statement, state, answer, error, from}`. */
+/** The one dialog that may be open: `{action, parameters, state, answer, error, from}`. */
 let open = null;
 
 /** The placeholders of a statement: `{name}` or `<name>`. */
 function placeholders(action) {
   return [...String(action.statement ?? '').matchAll(/\{(\w+)\}|<(\w+)>/g)].map((m) => m[1] ?? m[2]);
+}
+
+/** Whether the action makes something that the user has to name. */
+function isNaming(action) {
+  return /_now$|^create_/.test(action.action) && placeholders(action).length > 0;
+}
+
+/** Whether there are buttons for single rows of a page. */
+export function hasRowActions(app, place) {
+  return app.actions.some((a) => a.for === place && placeholders(a).length > 0 && !isNaming(a));
 }
 
 /** What the action needs, taken from a row; null when the row lacks it. */
@@ -30,16 +40,16 @@ function filled(action, parameters) {
 /** The buttons for a page (`row` absent) or for one row of it. */
 export function actionButtons(app, place, row, named) {
   return app.actions
-    .filter((action) => action.for === place && placeholders(action).length > 0 === Boolean(row))
+    .filter((action) => action.for === place && (placeholders(action).length > 0 && !isNaming(action)) === Boolean(row))
     .map((action) => button(app, action, row, named))
     .filter(Boolean);
 }
 
 function button(app, action, row, named) {
-  const parameters = parametersOf(action, row);
+  const parameters = isNaming(action) ? Object.fromEntries(placeholders(action).map((name) => [name, ''])) : parametersOf(action, row);
   if (!parameters) return null;
   const ask = (event) => {
-    open = { action, parameters, statement: filled(action, parameters), state: 'asking', from: event.currentTarget };
+    open = { action, parameters, state: 'asking', from: event.currentTarget };
     app.draw();
   };
   return h('button', { key: action.action, type: 'button', class: action.danger ? 'danger' : null, 'data-action': action.action, onclick: ask }, action.label, named ? h('span', { class: 'unseen' }, ` ${named}`) : null);
@@ -78,16 +88,28 @@ export function dialog(app) {
     },
     h('h2', { id: 'dialog-title' }, open.action.label),
     h('p', null, open.state === 'asking' ? 'This statement will run:' : 'The statement:'),
-    h('pre', { class: 'statement', tabindex: '0' }, h('bdi', null, open.statement)),
+    isNaming(open.action) && open.state === 'asking' ? names(app) : null,
+    h('pre', { class: 'statement', tabindex: '0' }, h('bdi', null, open.answer?.statement ?? filled(open.action, open.parameters))),
     open.action.danger && open.state === 'asking' ? notice('warn', 'This cannot be taken back.') : null,
     outcome(),
     h(
       'div',
       { class: 'dialog-buttons' },
       open.state === 'asking'
-        ? [h('button', { key: 'cancel', type: 'button', onclick: close }, 'Cancel'), h('button', { key: 'run', type: 'button', id: 'dialog-run', class: open.action.danger ? 'danger solid' : 'solid', onclick: run }, 'Run it')]
+        ? [h('button', { key: 'cancel', type: 'button', onclick: close }, 'Cancel'), h('button', { key: 'run', type: 'button', id: 'dialog-run', disabled: Object.values(open.parameters).some((v) => v === ''), class: open.action.danger ? 'danger solid' : 'solid', onclick: run }, 'Run it')]
         : h('button', { key: 'close', type: 'button', id: 'dialog-close', disabled: open.state === 'running', onclick: close }, 'Close'),
     ),
+  );
+}
+
+/** Fields for what has to be named. */
+function names(app) {
+  const change = (name) => (event) => {
+    open.parameters = { ...open.parameters, [name]: event.currentTarget.value };
+    app.draw();
+  };
+  return Object.keys(open.parameters).map((name) =>
+    h('div', { key: name, class: 'field' }, h('label', { for: `p-${name}` }, name === 'name' ? 'Name' : name), h('input', { id: `p-${name}`, autocomplete: 'off', spellcheck: 'false', oninput: change(name), attach: (node) => node.focus() })),
   );
 }
 

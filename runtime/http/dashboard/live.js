@@ -9,8 +9,10 @@ const SILENCE_MS = 20_000;
 const LONGEST_PAUSE_MS = 15_000;
 
 export class Feed {
-  /** `heard(topic, value)` for every piece of news, `changed()` when the state of the feed changed. */
-  constructor(heard, changed) {
+  /** `heard(topic, value)` for every piece of news, `changed()` when the state of the feed changed; `offered`: the
+   * topics that the node has, null for all. */
+  constructor(heard, changed, offered) {
+    this.offered = offered;
     this.heard = heard;
     this.changed = changed;
     this.topics = [];
@@ -24,7 +26,10 @@ export class Feed {
 
   /** Listens to exactly these topics. */
   listen(topics) {
-    const wanted = [...new Set(topics)].sort();
+    // What the node has not got is asked for once, so that it says why.
+    const all = [...new Set(topics)].sort();
+    const wanted = all.filter((topic) => !this.offered || this.offered.includes(topic));
+    for (const topic of all) if (!wanted.includes(topic)) this.load(topic);
     if (wanted.join() === this.topics.join() && this.source) return;
     this.topics = wanted;
     for (const topic of wanted) if (!this.data[topic]) this.load(topic);

@@ -23,7 +23,7 @@ export function chrome(app, title, page) {
       'header',
       { key: 'head', class: 'head' },
       h('a', { class: 'brand', href: '#/cluster', 'aria-label': 'Starkeep, to the cluster' }, mark(), h('span', { class: 'brand-name' }, 'Starkeep')),
-      h('nav', { class: 'nav', 'aria-label': 'Pages' }, h('ul', null, LINKS.map(([name, label]) => link(app, name, label)))),
+      h('nav', { class: 'nav', 'aria-label': 'Pages' }, h('ul', null, linksFor(app).map(([name, label]) => link(app, name, label)))),
       h('div', { class: 'tools' }, liveMark(app.feed), themeButton(app), account(app)),
     ),
     h(
@@ -43,6 +43,11 @@ export function chrome(app, title, page) {
     ),
     dialog(app),
   ];
+}
+
+/** A compute node knows nothing of snapshots and statements. */
+function linksFor(app) {
+  return app.session.role === 'cn' ? LINKS.filter(([name]) => name !== 'snapshots' && name !== 'queries') : LINKS;
 }
 
 function skip(event) {

@@ -7,11 +7,11 @@ const SIGNS = { ok: '●', warn: '▲', bad: '✖', idle: '○', busy: '◐' };
 
 /** A state as sign and word: never by colour alone. */
 export function badge(level, text, title) {
-  return h('span', { class: `badge ${level}`, title }, h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[level] ?? '●'), text);
+  return h('span', { class: `badge ${level}`, title }, h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[level] ?? '●'), h('span', { class: 'word' }, text));
 }
 
-/** How full something is. `text` says it in words. */
-export function meter(value, limit, text, label) {
+/** How full something is. `text` says it in words; `of` has its two numbers, of which a small screen shows one. */
+export function meter(value, limit, text, label, of = null) {
   const share = limit > 0 && value !== null && value !== undefined ? Math.min(1, value / limit) : 0;
   const level = share >= 0.85 ? 'bad' : share >= 0.6 ? 'warn' : 'ok';
   return h(
@@ -22,7 +22,7 @@ export function meter(value, limit, text, label) {
       { class: `meter ${level}`, role: 'meter', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': limit ?? 0, 'aria-valuenow': value ?? 0, 'aria-valuetext': text },
       h('span', { class: 'fill', style: { width: `${share > 0 ? Math.max(2, share * 100) : 0}%` } }),
     ),
-    h('span', { class: 'number' }, text),
+    h('span', { class: 'number' }, of ? [of[0], h('span', { class: 'of' }, ` / ${of[1]}`)] : text),
   );
 }
 
@@ -70,17 +70,17 @@ export function section(key, title, aside, ...content) {
   return h('section', { key, class: 'section', 'aria-labelledby': id }, h('div', { class: 'section-head' }, h('h2', { id }, title), aside ? h('div', { class: 'section-aside' }, aside) : null), content);
 }
 
-/** Facts as term and value: `[[term, value, title?]]`. */
+/** Facts as term and value: `[[term, value, title?, class?]]`. */
 export function facts(list, className = 'facts') {
   return h(
     'dl',
     { class: className },
-    list.filter(Boolean).map(([term, value, title]) => h('div', { key: term, title }, h('dt', null, term), h('dd', null, value))),
+    list.filter(Boolean).map(([term, value, title, cls]) => h('div', { key: term, title, class: cls }, h('dt', null, term), h('dd', null, value))),
   );
 }
 
 /** A table that turns into cards on a narrow screen; roles are given because the cards' styles take them away.
- * Columns: `{label, cell(row), numeric, hide}`. */
+ * Columns: `{label, cell(row), numeric, cls}`. */
 export function table({ caption, columns, rows, key, rowClass, none }) {
   if (rows.length === 0) return none ?? null;
   return h(
@@ -107,7 +107,7 @@ export function table({ caption, columns, rows, key, rowClass, none }) {
 }
 
 function cellClass(column) {
-  return [column.numeric ? 'numeric' : '', column.hide ? `hide-${column.hide}` : ''].join(' ').trim() || null;
+  return [column.numeric ? 'numeric' : '', column.cls ?? ''].join(' ').trim() || null;
 }
 
 /** Text of others, cut to a line; the whole is in the title. */

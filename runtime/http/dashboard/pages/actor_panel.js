@@ -151,7 +151,7 @@ function histogram(title, timing, meaning) {
     h(
       'div',
       { class: 'bars', role: 'img', 'aria-label': `${title} times: ${words}` },
-      each.map((n, i) => h('div', { class: 'bar-column', title: `${count(n)} ${i < 7 ? `≤ ${BOUNDS[i]}` : '> 10 s'}` }, h('div', { class: 'bar', style: { height: `${n ? Math.max(4, (n / most) * 100) : 0}%` } }), h('span', { class: 'bar-label' }, BOUNDS[i] ?? ''))),
+      each.map((n, i) => h('div', { class: 'bar-column', title: `${count(n)} ${i < 7 ? `≤ ${BOUNDS[i]}` : '> 10 s'}` }, h('div', { class: 'bar', style: { height: `${n ? Math.max(4, (n / most) * 100) : 0}%` } }), h('span', { class: 'bar-label' }, h('span', null, BOUNDS[i] ?? '')))),
     ),
   );
 }

@@ -1,11 +1,14 @@
 // The supervision tree of every node, live; an actor that is chosen is shown beside it.
 
 import { h } from '../dom.js';
-import { count, micros, plural, rate } from '../format.js';
+import { ago, count, micros, plural, rate } from '../format.js';
 import { keyOf } from '../rates.js';
 import { flatten, onKey, rowProps } from '../treegrid.js';
 import { awaited, badge, clipped, empty, meter, sparkline } from '../widgets.js';
 import { ActorPanel } from './actor_panel.js';
+
+/** A restart is a warning for so long. */
+const RECENT_SECONDS = 3600;
 
 const LEVELS = { running: 'ok', starting: 'busy', restarting: 'warn', stopping: 'busy', stopped: 'idle', failed: 'bad' };
 
@@ -86,7 +89,7 @@ class ActorsPage {
       } else if (onKey(event, rows, this.current, { isOpen, move, toggle, choose })) event.preventDefault();
     };
     const seen = { isOpen, current: this.current, selected: this.selected };
-    const head = [['Actor', ''], ['State', ''], ['Waiting', ''], ['Handled', 'numeric'], ['Last minute', 'hide-narrow hide-split'], ['Wait', 'numeric hide-narrow hide-split'], ['Handle', 'numeric hide-narrow hide-split'], ['Restarts', 'numeric']];
+    const head = [['Actor', ''], ['State', ''], ['Waiting', ''], ['Handled', 'numeric hide-small'], ['Last minute', 'hide-narrow hide-split'], ['Wait', 'numeric hide-narrow hide-split'], ['Handle', 'numeric hide-narrow hide-split'], ['Restarts', 'numeric']];
     return h(
       'div',
       { key: 'tree', class: 'tree-frame' },
@@ -122,12 +125,12 @@ class ActorsPage {
     const box = actor.mailbox;
     const cell = (cls, ...content) => h('td', { role: 'gridcell', class: cls || null }, content);
     if (!box) {
-      return [cell('', statusBadge(actor.status)), cell('muted', actor.children.length ? plural(actor.children.length, 'child', 'children') : 'no children'), cell('numeric'), cell('hide-narrow hide-split'), cell('numeric hide-narrow hide-split'), cell('numeric hide-narrow hide-split'), cell('numeric', restarts(actor))];
+      return [cell('', statusBadge(actor.status)), cell('muted', actor.children.length ? plural(actor.children.length, 'child', 'children') : 'no children'), cell('numeric hide-small'), cell('hide-narrow hide-split'), cell('numeric hide-narrow hide-split'), cell('numeric hide-narrow hide-split'), cell('numeric', restarts(actor))];
     }
     return [
       cell('', statusBadge(actor.status)),
-      cell('', meter(box.depth, box.capacity, `${count(box.depth)} / ${count(box.capacity)}`, `Messages waiting for ${actor.name}`)),
-      cell('numeric', rate(perSecond)),
+      cell('', meter(box.depth, box.capacity, `${count(box.depth)} / ${count(box.capacity)}`, `Messages waiting for ${actor.name}`, [count(box.depth), count(box.capacity)])),
+      cell('numeric hide-small', rate(perSecond)),
       cell('hide-narrow hide-split', sparkline(history)),
       cell('numeric hide-narrow hide-split', micros(mean(box.wait))),
       cell('numeric hide-narrow hide-split', micros(mean(box.handle))),
@@ -141,7 +144,9 @@ function mean(timing) {
 }
 
 function restarts(actor) {
-  return actor.restarts > 0 ? badge('warn', count(actor.restarts), actor.restart_log.at(-1)?.reason) : '0';
+  if (actor.restarts === 0) return '0';
+  const last = actor.restart_log.at(-1);
+  return badge(ago(last?.at_unix_ms) < RECENT_SECONDS ? 'warn' : 'idle', count(actor.restarts), last?.reason);
 }
 
 export function linkTo(node, path) {

@@ -20,7 +20,9 @@ export const cluster = {
 /** What is wrong with the nodes: `[{level, text}]`. */
 export function problems(c) {
   const found = [];
-  if (!c.leader) found.push({ level: 'bad', text: 'There is no leader: nothing can be written.' });
+  const isOfComputeNode = (c.frontends ?? []).length === 0;
+  if (isOfComputeNode && !c.leader) found.push({ level: 'warn', text: 'This compute node hears no leader.' });
+  else if (!c.leader) found.push({ level: 'bad', text: 'There is no leader: nothing can be written.' });
   for (const fe of c.frontends ?? []) {
     if (!fe.alive) found.push({ level: 'bad', text: `Frontend ${fe.name} is down.` });
     else if (fe.lag > LAG_REVISIONS) found.push({ level: 'warn', text: `Frontend ${fe.name} is ${count(fe.lag)} revisions behind.` });
@@ -52,15 +54,19 @@ function verdict(app, c) {
   const all = (c.frontends ?? []).length + (c.compute_nodes ?? []).length;
   const alive = [...(c.frontends ?? []), ...(c.compute_nodes ?? [])].filter((n) => n.alive).length;
   const level = clusterLevel(c);
-  const title = found.length === 0 ? `All ${plural(all, 'node')} well` : alive < all ? `${count(all - alive)} of ${plural(all, 'node')} down` : `${plural(found.length, 'thing')} to look at`;
+  const title = found.length === 0 ? (all === 1 ? 'The node is well' : `All ${plural(all, 'node')} are well`) : alive < all ? `${count(all - alive)} of ${plural(all, 'node')} down` : `${plural(found.length, 'thing')} to look at`;
+  const buttons = actionButtons(app, 'cluster');
+  const ofRestore = buttons.filter((b) => b.key === 'finish_restore');
+  const others = buttons.filter((b) => b.key !== 'finish_restore');
   const careful = c.careful
-    ? notice('warn', h('p', null, 'This cluster was restored and is careful: nothing expires and no file is deleted until an administrator runs ADMIN FINISH RESTORE, or a day has passed.'), h('p', { class: 'buttons' }, actionButtons(app, 'cluster')))
+    ? notice('warn', h('p', null, 'This cluster was restored and is careful: nothing expires and no file is deleted until an administrator runs ADMIN FINISH RESTORE, or a day has passed.'), h('p', { class: 'buttons' }, ofRestore))
     : null;
   return h(
     'div',
     { key: 'verdict' },
     h('div', { class: `verdict ${level}` }, badge(level, title), found.length ? h('ul', null, found.map((p) => h('li', { key: p.text }, h('bdi', null, p.text)))) : h('p', null, c.compute_nodes?.length ? 'Every node answers.' : 'There is no compute node yet.')),
     careful,
+    others.length ? h('p', { class: 'buttons' }, others) : null,
   );
 }
 
@@ -73,7 +79,7 @@ function glance(app, c) {
       ['Revision', count(c.revision), 'The counter of the catalog: one more for every change'],
       ['Epoch', count(c.epoch), 'Counts the lives of this cluster: a restore begins a new one'],
       ['Queries on compute nodes', count(running)],
-      ['Restorable snapshot', snapshots ? h('a', { href: '#/snapshots' }, badge(snapshotLevel(snapshots), restorable(snapshots))) : UNKNOWN],
+      snapshots ? ['Restorable snapshot', h('a', { href: '#/snapshots' }, badge(snapshotLevel(snapshots), restorable(snapshots)))] : null,
       ['Incarnation', clipped(c.incarnation ?? UNKNOWN, 40)],
       ['Cluster id', h('bdi', { class: 'data' }, String(c.cluster_id ?? UNKNOWN))],
       ['Service id', clipped(c.service_id ?? UNKNOWN, 40)],
@@ -100,6 +106,7 @@ function frontends(c) {
     { label: 'Version', cell: (n) => clipped(n.version ?? UNKNOWN, 24) },
   ];
   const rows = c.frontends ?? [];
+  if (rows.length === 0) return section('frontends', 'Frontends', null, h('p', { class: 'muted' }, 'This is the dashboard of a compute node, which knows itself only', c.leader ? [' and its leader, ', h('bdi', { class: 'data' }, c.leader)] : '', '. Open that of a frontend to see the whole cluster.'));
   return section('frontends', 'Frontends', plural(rows.length, 'node'), table({ caption: 'Frontends', columns, rows, key: (n) => n.name, none: empty('No frontend is known.') }));
 }
 

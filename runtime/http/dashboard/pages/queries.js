@@ -1,6 +1,6 @@
 // What runs now, and what waits.
 
-import { actionButtons } from '../confirm.js';
+import { actionButtons, hasRowActions } from '../confirm.js';
 import { h } from '../dom.js';
 import { UNKNOWN, count, plural, span } from '../format.js';
 import { awaited, badge, clipped, empty, section, table } from '../widgets.js';
@@ -43,15 +43,15 @@ class QueriesPage {
       { label: 'User', cell: (q) => [clipped(q.user ?? UNKNOWN, 40), h('div', { class: 'sub' }, clipped(q.host ?? '', 60))] },
       { label: 'Database', cell: (q) => clipped(q.database || UNKNOWN, 40) },
       { label: 'Connection', numeric: true, cell: (q) => String(q.connection_id) },
-      { label: 'Trace', cell: (q) => (q.trace ? h('a', { href: `#/traces/${encodeURIComponent(q.trace)}`, 'aria-label': `Trace of connection ${q.connection_id}` }, 'trace') : UNKNOWN) },
+      { label: running ? 'Trace' : 'Its trace', cell: (q) => (q.trace ? h('a', { href: `#/traces/${encodeURIComponent(q.trace)}`, 'aria-label': `Trace of connection ${q.connection_id}` }, 'trace') : UNKNOWN) },
       { label: 'Actions', cell: (q) => actionButtons(this.app, 'queries', q, `connection ${q.connection_id}`) },
-    ].filter((c) => c.label !== 'Actions' || this.app.actions.some((a) => a.for === 'queries'));
+    ].filter((c) => c.label !== 'Actions' || (running && hasRowActions(this.app, 'queries')));
     return table({ caption, columns, rows, key: (q) => q.connection_id, none });
   }
 }
 
 function isRunning(q) {
-  return Boolean(q.query_id || q.trace ? q.command !== 'Sleep' : q.command === 'Query' || q.command === 'Execute');
+  return q.command !== 'Sleep';
 }
 
 function statement(q) {

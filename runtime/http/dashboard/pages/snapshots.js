@@ -1,6 +1,6 @@
 // Automated and manual snapshots: is the newest one young enough, what is running, what is kept and why.
 
-import { actionButtons } from '../confirm.js';
+import { actionButtons, hasRowActions } from '../confirm.js';
 import { h } from '../dom.js';
 import { UNKNOWN, ago, bytes, count, now, plural, span, time } from '../format.js';
 import { awaited, badge, clipped, empty, facts, notice, section, table } from '../widgets.js';
@@ -80,7 +80,7 @@ class SnapshotsPage {
       h('div', { class: `verdict ${level}` }, badge(level, title(s)), reasons(s).map((text) => h('p', { key: text }, h('bdi', null, text)))),
       facts(
         [
-          ['Newest restorable', s.restorable ? [clipped(s.restorable.name, 60), h('span', { class: 'since' }, ' finished ', time(s.restorable.finished_ms))] : 'none'],
+          ['Newest restorable', s.restorable ? [h('span', { class: 'since' }, 'finished ', time(s.restorable.finished_ms), ' '), clipped(s.restorable.name, 60)] : 'none'],
           ['Automation', isOn(s) ? `on, every ${span(interval)}` : 'off'],
           ['Next', running ? 'one is running' : !isOn(s) ? UNKNOWN : next === null ? UNKNOWN : next <= 0 ? 'now' : `in ${span(next)}`],
           ['Storage volume', clipped(s.policy?.volume ?? s.policy?.storage_volume ?? UNKNOWN, 40)],
@@ -89,7 +89,7 @@ class SnapshotsPage {
         ],
         'facts glance',
       ),
-      h('p', { class: 'buttons' }, actionButtons(this.app, 'snapshots')),
+      h('p', { class: 'buttons' }, actionButtons(this.app, 'snapshots').filter((b) => b.key !== (isOn(s) ? 'snapshots_on' : 'snapshots_off'))),
     );
   }
 
@@ -97,15 +97,15 @@ class SnapshotsPage {
     const jobs = [...(s.jobs ?? [])].sort((a, b) => Number(b.id) - Number(a.id));
     const rows = this.all ? jobs : jobs.slice(0, SHOWN);
     const columns = [
-      { label: 'Snapshot', cell: (j) => [h('a', { href: `#/snapshots/${encodeURIComponent(j.id)}` }, h('bdi', { class: 'data' }, shortName(j.name))), h('div', { class: 'sub' }, `job ${j.id}, ${String(j.type ?? '').toLowerCase()}`)] },
+      { label: 'Snapshot', cls: 'oneline', cell: (j) => [h('a', { href: `#/snapshots/${encodeURIComponent(j.id)}` }, h('bdi', { class: 'data' }, shortName(j.name))), h('div', { class: 'sub' }, `job ${j.id}, ${String(j.type ?? '').toLowerCase()}`)] },
       { label: 'State', cell: (j) => [stepper(j), progress(j)] },
       { label: 'Began', cell: (j) => time(j.created_ms) },
       { label: 'Took', numeric: true, cell: (j) => took(j) },
       { label: 'Revision', numeric: true, cell: (j) => count(j.cut) },
       { label: 'Size', numeric: true, cell: (j) => bytes(j.bytes) },
-      { label: 'What happened', cell: (j) => h('a', { href: `#/traces?job=${encodeURIComponent(j.name)}`, 'aria-label': `Traces of ${j.name}` }, 'traces') },
+      { label: 'What happened', cell: (j) => h('a', { href: `#/traces?job=${encodeURIComponent(j.id)}`, 'aria-label': `Traces of ${j.name}` }, 'traces') },
       { label: 'Statements', cell: (j) => rowButtons(this.app, j) },
-    ].filter((c) => c.label !== 'Statements' || this.app.actions.some((a) => a.for === 'snapshots' && /[{<]\w+[}>]/.test(a.statement ?? '')));
+    ].filter((c) => c.label !== 'Statements' || hasRowActions(this.app, 'snapshots'));
     const none = empty('There has been no snapshot yet.', isOn(s) ? 'The first one begins at once.' : 'Turn them on:', isOn(s) ? '' : h('code', null, 'ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON'));
     const more = jobs.length > SHOWN ? h('p', { key: 'more' }, h('button', { type: 'button', class: 'quiet', onclick: () => ((this.all = !this.all), this.app.draw()) }, this.all ? `Show the newest ${SHOWN}` : `Show all ${jobs.length}`)) : null;
     return section('jobs', 'Jobs', jobs.length ? plural(jobs.length, 'job') : null, table({ caption: 'Snapshot jobs, newest first', columns, rows, key: (j) => j.id, rowClass: (j) => (j.state === 'ERROR' ? 'bad-row' : null), none }), more);
@@ -130,17 +130,16 @@ class SnapshotsPage {
         job.cuts?.length > 1 ? ['All cuts', job.cuts.map(count).join(', ')] : null,
         ['Size', bytes(job.bytes)],
         ['Storage volume', clipped(job.volume ?? UNKNOWN, 60)],
-        ['Path', h('bdi', { class: 'data' }, job.path || UNKNOWN)],
+        ['Path', h('bdi', { class: 'data' }, job.path || UNKNOWN), null, 'wide'],
         job.detail ? ['Detail', h('bdi', { class: 'data' }, job.detail)] : null,
       ]),
-      h('p', { class: 'buttons' }, h('a', { class: 'button', href: `#/traces?job=${encodeURIComponent(job.name)}` }, 'Show its traces'), rowButtons(this.app, job)),
+      h('p', { class: 'buttons' }, h('a', { class: 'button', href: `#/traces?job=${encodeURIComponent(job.id)}` }, 'Show its traces'), rowButtons(this.app, job)),
     );
   }
 }
 
 function rowButtons(app, job) {
-  const fits = { ...job, name: job.name };
-  return actionButtons(app, 'snapshots', fits, job.name).filter((b) => {
+  return actionButtons(app, 'snapshots', job, job.name).filter((b) => {
     const action = b.props['data-action'];
     if (/cancel/.test(action)) return isUnfinished(job);
     if (/verify|drop|restore/.test(action)) return job.state === 'FINISHED';
@@ -217,7 +216,7 @@ function pins(s) {
   const columns = [
     { label: 'Revision', numeric: true, cell: (p) => count(p.revision) },
     { label: 'Why', cell: (p) => clipped(p.reason, 160) },
-    { label: 'Job', cell: (p) => (p.job === null || p.job === undefined ? UNKNOWN : h('a', { href: `#/snapshots/${encodeURIComponent(p.job)}` }, String(p.job))) },
+    { label: 'Job', cell: (p) => (p.job === null || p.job === undefined ? UNKNOWN : h('a', { href: `#/snapshots/${encodeURIComponent(p.job)}` }, h('bdi', null, shortName(p.job)))) },
     { label: 'Files kept only for it', numeric: true, cell: (p) => count(p.files) },
     { label: 'Size', numeric: true, cell: (p) => bytes(p.bytes) },
   ];
@@ -235,6 +234,7 @@ function garbage(s) {
       ['Files to delete', count(s.gc.backlog_files), 'Files that nothing names and nothing pins'],
       ['Their size', bytes(s.gc.backlog_bytes)],
       ['Condemned', count(s.gc.condemned_files), 'Being deleted now; they cannot be named any more'],
+      s.gc.last_error ? ['Last error', h('span', { class: 'bad-text' }, clipped(s.gc.last_error, 300)), null, 'wide'] : null,
     ]),
   );
 }

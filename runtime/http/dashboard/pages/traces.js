@@ -92,7 +92,7 @@ class TracesPage {
     }
     const most = Math.max(1, ...this.list.map((t) => t.total_us ?? 0));
     const columns = [
-      { label: 'Cause', cell: (t) => [h('a', { href: `#/traces/${encodeURIComponent(t.trace)}` }, h('bdi', null, t.root || 'unknown')), t.failed ? [' ', badge('bad', 'failed')] : null, labelsOf(t)] },
+      { label: 'Cause', cls: 'lead', cell: (t) => [h('a', { href: `#/traces/${encodeURIComponent(t.trace)}` }, h('bdi', null, t.root || 'unknown')), t.failed ? [' ', badge('bad', 'failed')] : null, labelsOf(t)] },
       { label: 'Began', cell: (t) => time(t.at_unix_us / 1000, { millis: true }) },
       { label: 'Took', numeric: true, cell: (t) => h('span', { class: 'metered' }, h('span', { class: 'meter plain', 'aria-hidden': 'true' }, h('span', { class: 'fill', style: { width: `${Math.max(1.5, ((t.total_us ?? 0) / most) * 100)}%` } })), h('span', { class: 'number' }, micros(t.total_us))) },
       { label: 'Spans', numeric: true, cell: (t) => count(t.spans) },

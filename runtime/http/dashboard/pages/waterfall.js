@@ -86,10 +86,11 @@ export class TraceView {
 
   chart({ rows, begin, length, nodes }) {
     const visible = rows.filter((r) => !r.above.some((id) => this.folded.has(id)));
+    const marks = ticks(length);
     return h(
       'div',
-      { key: 'chart', class: 'waterfall' },
-      h('div', { class: 'wf-row wf-axis', 'aria-hidden': 'true' }, h('div', null, 'Message → actor'), h('div', { class: 'wf-lane' }, ticks(length).map((t) => h('span', { class: 'wf-tick', style: { left: `${(t / length) * 100}%` } }, micros(t)))), h('div', { class: 'wf-time' }, 'took')),
+      { key: 'chart', class: 'waterfall', style: { '--tick': `${((marks[1] ?? length) / length) * 100}%` } },
+      h('div', { class: 'wf-row wf-axis', 'aria-hidden': 'true' }, h('div', null, 'Message → actor'), h('div', { class: 'wf-lane' }, marks.map((t) => h('span', { class: 'wf-tick', style: { left: `${(t / length) * 100}%` } }, t === 0 ? '0' : micros(t)))), h('div', { class: 'wf-time' }, 'took')),
       h('ol', { class: 'wf-rows', 'aria-label': 'Spans in the order of cause' }, visible.map((row) => this.row(row, begin, length, nodes))),
     );
   }
@@ -193,9 +194,9 @@ export function layOut(spans) {
   return { rows, begin, length: Math.max(1, end - begin), nodes };
 }
 
-/** Four round moments or so. */
+/** Five round moments at most. */
 function ticks(length) {
-  const rough = length / 4;
+  const rough = length / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough);
   const list = [];
