@@ -51,6 +51,16 @@ impl Membership {
         self.lock().cluster.as_ref().map(|(_, token)| token.clone())
     }
 
+    /// The cluster that this node belongs to.
+    pub fn cluster_id(&self) -> Option<u64> {
+        self.lock().cluster.as_ref().map(|(cluster, _)| *cluster)
+    }
+
+    /// Epoch and incarnation that lead this node now.
+    pub fn leader(&self) -> Option<(u64, String)> {
+        self.lock().leader.as_ref().map(|(epoch, incarnation, _)| (*epoch, incarnation.clone()))
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -34,6 +34,7 @@ pub struct ComputeNode {
     memory_limit_bytes: u64,
     gauge: ProcessGauge,
     known_as: Option<(NodeId, String)>,
+    leader_sql: Option<String>,
     last_heartbeat: Option<Instant>,
     next_fragment: u64,
     running: BTreeMap<u64, (String, &'static str)>,
@@ -54,6 +55,7 @@ struct Counts {
 pub struct ComputeNodeState {
     node: Option<u64>,
     leader: Option<String>,
+    leader_sql: Option<String>,
     seconds_since_heartbeat: Option<u64>,
     running: Vec<String>,
     counts: CountsView,
@@ -86,6 +88,7 @@ impl ComputeNode {
             memory_limit_bytes,
             gauge: ProcessGauge::new(),
             known_as: None,
+            leader_sql: None,
             last_heartbeat: None,
             next_fragment: 1,
             running: BTreeMap::new(),
@@ -103,6 +106,7 @@ impl Actor for ComputeNode {
         ComputeNodeState {
             node: self.known_as.as_ref().map(|(id, _)| id.0),
             leader: self.known_as.as_ref().map(|(_, leader)| leader.clone()),
+            leader_sql: self.leader_sql.clone(),
             seconds_since_heartbeat: self.last_heartbeat.map(|at| at.elapsed().as_secs()),
             running: self.running.values().map(|(query, what)| format!("{what} {query}")).collect(),
             counts: CountsView { heartbeats, fragments, failed_fragments, rows, deleted_objects },
@@ -116,6 +120,7 @@ impl Handle<Heartbeat> for ComputeNode {
         let now = cx.clock().monotonic();
         self.counts.heartbeats += 1;
         self.last_heartbeat = Some(now);
+        self.leader_sql = Some(message.leader_sql).filter(|address| !address.is_empty());
         let known_as = (message.node, message.leader);
         if self.known_as.as_ref() != Some(&known_as) {
             tracing::info!(node = %known_as.0, leader = known_as.1, "heartbeats from a leader");

@@ -9,16 +9,16 @@ use actors_messages::nodes::{BeatNow, NodeStatus, NodeStatuses, SuspectNode};
 use actors_messages::supervisor::{Preflight, Reconcile, RunningDetail};
 use actors_messages::{CatalogView, ReadPoints};
 use runtime_actor::{Recipient, Recorder, SharedClock};
-use runtime_mysql::{Handler, MySqlError, ServerOptions};
+use runtime_mysql::MySqlError;
 use runtime_rpc::plane::{Channels, ShowProof, TokenSource};
 use storage_catalog::{Command, Outcome};
 use storage_model::NodeId;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::desk::Desk;
 use crate::errors;
 use crate::processlist::Sessions;
-use crate::session::Session;
 use crate::settings::FrontSettings;
 use crate::variables::Globals;
 
@@ -145,8 +145,5 @@ impl Shared {
 
 /// Serves MySQL clients until `shutdown` is cancelled; returns when the last connection is closed.
 pub async fn serve(front: Arc<Front>, listener: TcpListener, shutdown: CancellationToken) {
-    let options = ServerOptions { max_connections: front.settings.max_connections(), ..ServerOptions::default() };
-    let shared = Shared::new(front);
-    let factory = Arc::new(move |info| Box::new(Session::new(Arc::clone(&shared), info)) as Box<dyn Handler>);
-    runtime_mysql::serve(listener, factory, options, shutdown).await;
+    Desk::new(front).serve(listener, shutdown).await;
 }

@@ -12,6 +12,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`front`] | what the node hands in; the server |
+//! | [`desk`] | the sessions as the node uses them: serve, log in, run a statement, what runs |
 //! | [`settings`] | the configuration as sessions see it |
 //! | `session`, `dispatch`, `prepared` | one connection: login, statements one by one, parameters |
 //! | `ddl` | databases, tables, partitions: from text to drafts |
@@ -19,9 +20,10 @@
 //! | `information_schema` | the virtual tables that only a frontend can fill |
 //! | `query`, `insert`, `workers` | what runs on compute nodes |
 //! | `volumes`, `snapshot`, `system` | administration |
-//! | `variables`, `processlist`, `privileges`, `names`, `errors` | one subject each |
+//! | `variables`, `processlist`, `tally`, `privileges`, `names`, `errors` | one subject each |
 
 mod ddl;
+pub mod desk;
 mod dispatch;
 mod errors;
 pub mod front;
@@ -38,6 +40,7 @@ mod sheet;
 mod show;
 mod snapshot;
 mod system;
+mod tally;
 mod variables;
 mod volumes;
 mod workers;
@@ -45,5 +48,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+pub use desk::{Desk, QueryView};
 pub use front::{COMPATIBLE_VERSION, Front, FrontFacts, RaftStatus, RaftStatusReader, serve};
 pub use settings::{ConfigRow, FrontSettings, SetFailure};
+pub use tally::StatementCounts;

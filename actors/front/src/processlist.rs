@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use runtime_actor::TraceId;
 use runtime_mysql::ConnectionInfo;
 use tokio_util::sync::CancellationToken;
+
+use crate::tally::Tally;
 
 /// The longest statement that SHOW PROCESSLIST prints without FULL, in characters.
 const SHORT_INFO: usize = 100;
@@ -15,6 +18,7 @@ const SHORT_INFO: usize = 100;
 pub(crate) struct Sessions {
     entries: Mutex<BTreeMap<u32, Arc<Entry>>>,
     questions: AtomicU64,
+    pub(crate) tally: Tally,
 }
 
 /// One session.
@@ -36,6 +40,8 @@ pub(crate) struct Activity {
     pub(crate) statement: Option<String>,
     /// Of the running statement, or of the last one.
     pub(crate) query_id: String,
+    /// The same; None before the first statement.
+    pub(crate) trace: Option<TraceId>,
     /// When the present state began.
     pub(crate) changed_ms: u64,
     cancel: CancellationToken,
@@ -115,10 +121,11 @@ impl Entry {
     }
 
     /// A statement begins; what is returned is cancelled by KILL QUERY.
-    pub(crate) fn begin(&self, statement: String, query_id: String, now_ms: u64) -> CancellationToken {
+    pub(crate) fn begin(&self, statement: String, query_id: String, trace: TraceId, now_ms: u64) -> CancellationToken {
         let mut activity = self.lock();
         activity.statement = Some(statement);
         activity.query_id = query_id;
+        activity.trace = Some(trace);
         activity.changed_ms = now_ms;
         activity.cancel = CancellationToken::new();
         activity.cancel.clone()
@@ -163,12 +170,12 @@ mod tests {
         let sessions = Sessions::default();
         let info = info(7);
         let entry = sessions.enter(&info, 1);
-        let first = entry.begin("select 1".into(), "q1".into(), 2);
+        let first = entry.begin("select 1".into(), "q1".into(), TraceId::new(), 2);
         assert!(!sessions.kill_query("q0") && sessions.kill_query("q1"));
         assert!(first.is_cancelled() && !info.kill.is_cancelled());
         entry.end(3);
         assert!(!sessions.kill_query("q1"), "it is over");
-        let second = entry.begin("select 2".into(), "q2".into(), 4);
+        let second = entry.begin("select 2".into(), "q2".into(), TraceId::new(), 4);
         assert!(!second.is_cancelled() && sessions.kill(7, true) && second.is_cancelled());
         assert!(sessions.kill(7, false) && info.kill.is_cancelled());
         sessions.leave(&entry);

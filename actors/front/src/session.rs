@@ -184,7 +184,8 @@ impl Session {
         let span = self.front().recorder.open("statement", kind);
         span.label("query", query_id.as_str());
         span.label("statement", shortened(&text));
-        let cancel = self.entry.begin(text, query_id.clone(), now_ms);
+        let (trace, began) = (span.context().trace, std::time::Instant::now());
+        let cancel = self.entry.begin(text, query_id.clone(), trace, now_ms);
         self.shared.sessions.count_question();
         let running = Running { query_id, cause: span.context(), cancel };
         let before = self.apply_hints(&parsed.hints);
@@ -197,6 +198,8 @@ impl Session {
             Ok(()) => span.finish(),
             Err(error) => span.fail(&error.message),
         }
+        let is_load = matches!(parsed.statement, Statement::Insert(_));
+        self.shared.sessions.tally.ended(is_load, began.elapsed(), result.is_err());
         if let Err(error) = &result {
             let (connection, query_id) = (self.entry.id, &running.query_id);
             tracing::info!(connection, query_id, kind, code = error.code, error = error.message, "statement failed");

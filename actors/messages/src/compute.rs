@@ -17,6 +17,8 @@ pub struct Heartbeat {
     pub node: NodeId,
     /// The frontend that asks, as host:port.
     pub leader: String,
+    /// Where that frontend takes MySQL clients, as host:port: it knows the users, this node does not.
+    pub leader_sql: String,
 }
 
 impl Message for Heartbeat {

@@ -9,6 +9,7 @@
 //! | [`supervisor`] | snapshot job supervisor |
 //! | [`collector`] | GC coordinator |
 //! | [`nodes`] | compute node monitor |
+//! | [`observer`] | the observer of every node |
 //! | [`reads`] | (shared) read points of running queries |
 
 pub mod checkpointer;
@@ -16,6 +17,7 @@ pub mod collector;
 pub mod compute;
 pub mod leader;
 pub mod nodes;
+pub mod observer;
 pub mod reads;
 pub mod supervisor;
 pub mod view;

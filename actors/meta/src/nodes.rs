@@ -100,16 +100,26 @@ impl ComputeNodeMonitor {
         async move {
             let nodes: Vec<_> = view.now().compute_nodes().cloned().collect();
             directory.forget_others(&nodes);
-            let beats = nodes.into_iter().map(|node| beat(directory.clone(), node, leader.clone()));
+            let leader_sql = sql_address(&view, &leader);
+            let beats = nodes.into_iter().map(|node| {
+                let heartbeat = Heartbeat { node: node.id, leader: leader.clone(), leader_sql: leader_sql.clone() };
+                beat(directory.clone(), node, heartbeat)
+            });
             let fresh: Vec<NodeStatus> = futures::future::join_all(beats).await;
             publish(&directory, fresh);
         }
     }
 }
 
-async fn beat(directory: NodeDirectory, node: Arc<ComputeNode>, leader: String) -> NodeStatus {
+/// Where a frontend takes MySQL clients; empty when the catalog does not know it.
+fn sql_address(view: &CatalogView, frontend: &str) -> String {
+    let catalog = view.now();
+    let known = catalog.frontends().find(|known| format!("{}:{}", known.host, known.edit_log_port) == frontend);
+    known.map_or_else(String::new, |known| format!("{}:{}", known.host, known.query_port))
+}
+
+async fn beat(directory: NodeDirectory, node: Arc<ComputeNode>, heartbeat: Heartbeat) -> NodeStatus {
     let peer = directory.peer(&node.address());
-    let heartbeat = Heartbeat { node: node.id, leader };
     match peer.ask(COMPUTE_NODE, heartbeat, BEAT_DEADLINE).await {
         Ok(report) => alive(node, report),
         Err(error) => {

@@ -4,7 +4,8 @@
 //!   cn
 //!   └── compute
 //!       ├── compute_node      mailbox compute_node
-//!       └── snapshot_agent    mailbox snapshot_agent
+//!       ├── snapshot_agent    mailbox snapshot_agent
+//!       └── observer          mailbox observer
 //! ```
 
 use std::net::{IpAddr, TcpListener};
@@ -27,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{ComputeArguments, VERSION};
 use crate::config::{ComputeConfig, advertised_host, bind_host};
+use crate::observer::{Observer, Observers};
+use crate::pages::ComputePages;
 use crate::spec::spec;
 use crate::{admin, listen, logging};
 
@@ -38,6 +41,7 @@ struct Actors {
     tree: Tree,
     node: Address<ComputeNode>,
     agent: Address<SnapshotAgent>,
+    observer: Address<Observer>,
 }
 
 /// Runs until SIGTERM, SIGINT, or the supervision tree gives up.
@@ -72,11 +76,13 @@ async fn serve(
     let engine = engine(&root, memory, &volumes)?;
     let actors = draw_tree(&config, volumes.clone(), memory);
 
+    let of_pages = member.clone();
     let shutdown = CancellationToken::new();
     let registry = Registry::new();
     registry.expose::<ComputeNode, Heartbeat>(COMPUTE_NODE, actors.node.clone());
     registry.expose::<ComputeNode, DeleteObjects>(COMPUTE_NODE, actors.node.clone());
     registry.expose::<SnapshotAgent, AttestFiles>(SNAPSHOT_AGENT, actors.agent.clone());
+    Observer::expose(&registry, &actors.observer);
     let rpc = RpcServer::bind_with(
         listen::tokio(heartbeat)?,
         member.clone(),
@@ -96,7 +102,16 @@ async fn serve(
     };
     let data = serve_flight(FlightServiceServer::new(plane), brpc, CheckProof::new(token), shutdown.clone());
     let data = threads.handle.spawn(data);
-    let pages = crate::pages::of_compute(http, actors.tree.clone(), shutdown.clone())?;
+    let shown = ComputePages {
+        tree: actors.tree.clone(),
+        member: of_pages,
+        observers: Observers::new(format!("cn:{host}:{}", config.heartbeat_service_port), actors.observer.clone(), None),
+        host: host.to_string(),
+        heartbeat_port: config.heartbeat_service_port,
+        http_port: config.be_http_port,
+        memory_limit_bytes: memory,
+    };
+    let pages = crate::pages::of_compute(http, shown, shutdown.clone())?;
 
     tracing::info!(version = VERSION, %host, heartbeat = config.heartbeat_service_port, "compute node is ready");
     let failed = actors.tree.failed();
@@ -177,7 +192,9 @@ fn draw_tree(config: &ComputeConfig, volumes: Volumes, memory: u64) -> Actors {
         ComputeNode::new(ports, for_node.clone(), VERSION.to_owned(), started_at_ms, memory)
     });
     let agent = group.start(spec("snapshot_agent"), move || SnapshotAgent::new(volumes.clone()));
-    Actors { tree, node, agent }
+    let of_tree = tree.clone();
+    let observer = group.start(spec("observer"), move || Observer::new(of_tree.clone()));
+    Actors { tree, node, agent, observer }
 }
 
 /// Memory of this host, from /proc; 4 GiB when it cannot be read.

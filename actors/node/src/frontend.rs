@@ -4,7 +4,8 @@
 //!   fe
 //!   ├── metadata     owner_watch, metadata_leader, checkpointer
 //!   ├── nodes        compute_node_monitor
-//!   └── background   snapshot_job_supervisor, gc_coordinator
+//!   ├── background   snapshot_job_supervisor, gc_coordinator
+//!   └── observer
 //! ```
 
 use std::net::TcpListener;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actors_front::{Front, FrontFacts, FrontSettings, RaftStatus};
+use actors_front::{Desk, Front, FrontFacts, FrontSettings, RaftStatus};
 use actors_messages::{CatalogView, ReadPoints};
 use actors_meta::{
     Checkpointer, ComputeNodeMonitor, GcCoordinator, MetadataLeader, NodeDirectory, OwnerWatch, Ownership,
@@ -32,7 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{FrontendArguments, VERSION};
 use crate::config::{FrontendConfig, advertised_host, bind_host, builtin_volume};
-use crate::pages::{self, Progress};
+use crate::observer::{Observer, Observers};
+use crate::pages::{self, FrontendPages, Opened, Progress};
 use crate::restore::{Restore, Restored};
 use crate::settings::LiveConfig;
 use crate::spec::spec;
@@ -132,13 +134,17 @@ impl Process {
         let identity = identity_source(opened.clone(), format!("{}:{}", me.host, me.edit_log_port));
         let directory = NodeDirectory::new(Peers::new(identity, RpcOptions::default()));
         let nodes = directory.statuses();
-        let serving =
-            pages::of_frontend(http, tree.clone(), progress.clone(), nodes, opened.clone(), shutdown.clone())?;
+        let (me_now, started_at_ms) = (me.clone(), clock.now_unix_ms());
+        let shown =
+            FrontendPages { tree: tree.clone(), progress: progress.clone(), nodes, me: me_now, started_at_ms };
+        let serving = pages::of_frontend(http, shown, shutdown.clone())?;
 
         let dir = MetaDir::new(&config.meta_dir);
         if arguments.cluster_snapshot {
             progress.restoring();
+            let began = clock.monotonic();
             restore(&config, &arguments, &dir, &me).await?;
+            progress.restored(clock.monotonic().saturating_duration_since(began).as_millis() as u64);
         }
         if !dir.exists() {
             found(&dir, &me, &clock)?;
@@ -190,9 +196,12 @@ impl Process {
                 tracing::warn!(key, %error, "a persistent setting does not fit any more");
             }
         }
-        let front = Arc::new(self.draw_tree(directory, live));
-        let server = tokio::spawn(actors_front::serve(front, listen::tokio(query)?, self.shutdown.clone()));
-        progress.ready();
+        let settings = live.meta_settings();
+        let desk = Desk::new(Arc::new(self.draw_tree(directory.clone(), live)));
+        let observers = self.draw_observer(directory);
+        let (listener, shutdown, serving) = (listen::tokio(query)?, self.shutdown.clone(), desk.clone());
+        let server = tokio::spawn(async move { serving.serve(listener, shutdown).await });
+        progress.ready(Opened { meta: self.meta.clone(), desk, observers, settings });
         let catalog = self.meta.view();
         let identity = catalog.identity();
         tracing::info!(
@@ -264,6 +273,13 @@ impl Process {
             raft: status,
             clock: self.clock.clone(),
         }
+    }
+
+    fn draw_observer(&self, directory: NodeDirectory) -> Observers {
+        let tree = self.tree.clone();
+        let observer = self.tree.root().start(spec("observer"), move || Observer::new(tree.clone()));
+        let node = format!("fe:{}:{}", self.me.host, self.me.edit_log_port);
+        Observers::new(node, observer, Some(directory))
     }
 
     fn draw_metadata(

@@ -18,6 +18,7 @@ pub mod failpoints;
 mod frontend;
 mod listen;
 mod logging;
+mod observer;
 mod offline;
 mod pages;
 mod playground;

@@ -1,18 +1,54 @@
-//! What each role serves over HTTP.
+//! What each role serves over HTTP: facts as JSON below `/api`, metrics, and the dashboard that shows them.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`frontend`], [`compute`] | the routes of each role |
+//! | `cluster`, `snapshots`, `watching`, `actions` | one subject each: nodes; jobs, pins and garbage; actors and traces; statements behind buttons |
+//! | `guards` | who may look: a frontend asks its own users, a compute node asks its frontend |
+//! | `numbers`, `numbers_of_snapshots` | `/metrics` |
 
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+mod actions;
+mod cluster;
+mod compute;
+mod frontend;
+mod guards;
+mod numbers;
+mod numbers_of_snapshots;
+mod snapshots;
+mod watching;
 
-use actors_messages::nodes::NodeStatuses;
-use runtime_actor::Tree;
-use runtime_http::{Health, HttpServing, NotReady, RestoreState, Routes};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use actors_front::Desk;
+use actors_meta::SettingsReader;
+use runtime_http::{PageError, RestoreState};
 use runtime_raft::Meta;
-use tokio_util::sync::CancellationToken;
 
-/// How far the start of a frontend has come; shared with its pages.
+use crate::observer::Observers;
+
+pub use self::compute::{ComputePages, of_compute};
+pub use self::frontend::{FrontendPages, of_frontend};
+
+/// What the pages of a frontend read, once it is open.
+pub struct Opened {
+    /// The metadata.
+    pub meta: Meta,
+    /// The sessions.
+    pub desk: Desk,
+    /// Actors, here and on compute nodes.
+    pub observers: Observers,
+    /// The configuration of the leader's roles.
+    pub settings: SettingsReader,
+}
+
+/// How far the start of a frontend has come, and what its pages read then. Cloning shares it.
 #[derive(Clone, Default)]
-pub struct Progress(Arc<AtomicU8>);
+pub struct Progress {
+    stage: Arc<AtomicU8>,
+    restored_in_ms: Arc<AtomicU64>,
+    opened: Arc<OnceLock<Opened>>,
+}
 
 const RESTORING: u8 = 1;
 const READY: u8 = 2;
@@ -20,70 +56,30 @@ const READY: u8 = 2;
 impl Progress {
     /// A restore has begun.
     pub fn restoring(&self) {
-        self.0.store(RESTORING, Ordering::Release);
+        self.stage.store(RESTORING, Ordering::Release);
+    }
+
+    /// It is over.
+    pub fn restored(&self, millis: u64) {
+        self.restored_in_ms.store(millis, Ordering::Release);
     }
 
     /// SQL is served.
-    pub fn ready(&self) {
-        self.0.store(READY, Ordering::Release);
+    pub fn ready(&self, opened: Opened) {
+        // A frontend opens once.
+        let _ = self.opened.set(opened);
+        self.stage.store(READY, Ordering::Release);
     }
 
     fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire) == READY
+        self.stage.load(Ordering::Acquire) == READY
     }
 
     fn restore_state(&self) -> RestoreState {
-        if self.0.load(Ordering::Acquire) == RESTORING { RestoreState::Restoring } else { RestoreState::Finished }
+        if self.stage.load(Ordering::Acquire) == RESTORING { RestoreState::Restoring } else { RestoreState::Finished }
     }
-}
 
-/// The pages of a frontend.
-pub fn of_frontend(
-    listener: TcpListener,
-    tree: Tree,
-    progress: Progress,
-    nodes: NodeStatuses,
-    meta: Arc<std::sync::OnceLock<Meta>>,
-    shutdown: CancellationToken,
-) -> anyhow::Result<HttpServing> {
-    let of_health = progress.clone();
-    let health = move || {
-        if !of_health.is_ready() {
-            return Err(NotReady("the frontend is not ready".to_owned()));
-        }
-        let nodes = nodes.borrow();
-        Ok(Health { total_backend_num: nodes.len(), online_backend_num: nodes.iter().filter(|n| n.alive).count() })
-    };
-    let routes = Routes::new(tree, health)
-        .restore_state(move || progress.restore_state())
-        .metrics(move || meta.get().map(metrics).unwrap_or_default());
-    Ok(runtime_http::serve(listener, routes, shutdown)?)
-}
-
-/// The pages of a compute node.
-pub fn of_compute(listener: TcpListener, tree: Tree, shutdown: CancellationToken) -> anyhow::Result<HttpServing> {
-    let health = || Ok(Health { total_backend_num: 1, online_backend_num: 1 });
-    Ok(runtime_http::serve(listener, Routes::new(tree, health), shutdown)?)
-}
-
-/// What operators watch: the log, snapshots, garbage.
-fn metrics(meta: &Meta) -> String {
-    let (status, catalog) = (meta.status(), meta.view());
-    let mut text = String::new();
-    let mut gauge = |name: &str, help: &str, value: f64| {
-        text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
-    };
-    let finished = catalog.jobs().filter(|j| j.state == storage_model::JobState::Finished);
-    let newest = finished.filter_map(|j| j.finished_at).max();
-    let (files, bytes) = catalog.gc_backlog();
-    gauge("starrocks_fe_meta_log_count", "Commands since the newest image.", status.commands_since_image as f64);
-    gauge("starrocks_fe_max_journal_id", "The revision of the catalog.", catalog.revision().0 as f64);
-    gauge(
-        "starkeep_fe_cluster_snapshot_last_success_timestamp_seconds",
-        "When the newest restorable snapshot was finished; 0: there is none.",
-        newest.map_or(0.0, |at| at.0 as f64 / 1000.0),
-    );
-    gauge("starkeep_fe_gc_backlog_files", "Files that nothing names and that are not deleted yet.", files as f64);
-    gauge("starkeep_fe_gc_backlog_bytes", "Bytes in them.", bytes as f64);
-    text
+    fn opened(&self) -> Result<&Opened, PageError> {
+        self.opened.get().ok_or_else(|| PageError::NotReady("the frontend is not ready".to_owned()))
+    }
 }

@@ -1,17 +1,26 @@
 //! Bind, serve, end. The server has threads of its own, so it answers also when the node is busy.
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::mpsc;
+use std::any::Any;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use actix_web::{App, HttpServer};
+use actix_web::dev::Extensions;
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{App, HttpServer, rt};
 use tokio_util::sync::CancellationToken;
 
-use crate::pages::configure;
+use crate::pages::{Served, configure};
 use crate::routes::Routes;
 
 /// Threads that answer requests.
 const WORKERS: usize = 2;
+/// Connections that each of them holds.
+const CONNECTIONS: usize = 512;
+/// Only what we serve ourselves, in nobody's frame.
+const CONTENT_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The HTTP port cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +31,7 @@ pub enum HttpError {
         /// Host and port.
         address: String,
         /// What the system says.
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// The server did not start.
     #[error("cannot serve HTTP: {0}")]
@@ -54,23 +63,58 @@ impl HttpServing {
     }
 }
 
+/// The socket of a connection, for cutting it off: a client that takes nothing is not noticed otherwise.
+#[derive(Clone)]
+pub(crate) struct Socket(pub(crate) Arc<TcpStream>);
+
+impl Socket {
+    /// Whether the client has closed its end. The library notices only when it next writes.
+    pub(crate) fn is_closed(&self) -> bool {
+        match self.0.peek(&mut [0]) {
+            Ok(read) => read == 0,
+            // The socket does not block: nothing has come, which is what a listener sends.
+            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+        }
+    }
+}
+
+fn keep_socket(connection: &dyn Any, data: &mut Extensions) {
+    let stream = connection.downcast_ref::<rt::net::TcpStream>();
+    // Out of file descriptors: the connection is served all the same.
+    if let Some(Ok(fd)) = stream.map(|stream| stream.as_fd().try_clone_to_owned()) {
+        data.insert(Socket(Arc::new(TcpStream::from(fd))));
+    }
+}
+
+fn security_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("Content-Security-Policy", CONTENT_POLICY))
+        .add(("X-Frame-Options", "DENY"))
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("Referrer-Policy", "no-referrer"))
+}
+
 /// Serves the routes on threads of its own until `shutdown` is cancelled; running requests have two seconds to end. Returns when
-/// the server takes requests.
+/// the server takes requests. Must be called inside a tokio runtime, which runs the pages.
 pub fn serve(listener: TcpListener, routes: Routes, shutdown: CancellationToken) -> Result<HttpServing, HttpError> {
-    let start = |error: std::io::Error| HttpError::Start(error.to_string());
+    let start = |error: io::Error| HttpError::Start(error.to_string());
     let local = listener.local_addr().map_err(start)?;
     listener.set_nonblocking(true).map_err(start)?;
     let ended = CancellationToken::new();
     let ending = ended.clone().drop_guard();
     let (started, wait) = mpsc::channel();
+    let runtime = tokio::runtime::Handle::try_current().map_err(|error| HttpError::Start(error.to_string()))?;
+    let served = Served::new(routes, runtime, shutdown.clone());
     let run = move || {
         let _ending = ending;
         let result = actix_rt::System::new().block_on(async move {
             let server = HttpServer::new(move || {
-                let routes = routes.clone();
-                App::new().configure(move |app| configure(app, &routes))
+                let served = served.clone();
+                App::new().wrap(security_headers()).configure(move |app| configure(app, &served))
             })
             .workers(WORKERS)
+            .max_connections(CONNECTIONS)
+            .on_connect(keep_socket)
             .disable_signals()
             .shutdown_timeout(2)
             .client_request_timeout(Duration::from_secs(5))

@@ -83,6 +83,11 @@ impl Catalog {
         removed.filter(|f| f.condemned_at.is_some() && wanted(f.volume)).take(limit).collect()
     }
 
+    /// Removed and not forgotten, oldest removal first.
+    pub fn removed_files(&self) -> impl Iterator<Item = &FileEntry> {
+        self.removed.iter().filter_map(|(_, id)| self.file(*id))
+    }
+
     /// Removed and not forgotten: how many files, how many bytes.
     pub fn gc_backlog(&self) -> (u64, u64) {
         let sizes = self.removed.iter().filter_map(|(_, id)| self.file(*id)).map(|f| f.size);

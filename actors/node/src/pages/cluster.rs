@@ -1,0 +1,80 @@
+//! `GET /api/v2/cluster`: who belongs to the cluster, and how each is.
+
+use actors_messages::nodes::NodeStatus;
+use serde_json::{Value, json};
+use storage_model::{ComputeNode, Frontend};
+
+use super::Opened;
+
+/// As a frontend sees it. Waits for nobody.
+pub(super) fn of(opened: &Opened) -> Value {
+    let (catalog, status) = (opened.meta.view(), opened.meta.status());
+    let identity = catalog.identity();
+    let front = opened.desk.front();
+    let leader = catalog.frontends().find(|known| Some(known.id) == status.leader).map(|known| known.name.clone());
+    let statuses = front.nodes.borrow().clone();
+    let compute_nodes = catalog.compute_nodes().map(|node| {
+        let status = statuses.iter().find(|status| status.node.id == node.id);
+        compute_node(node, status, identity.epoch.0, &identity.incarnation.0)
+    });
+    json!({
+        "cluster_id": identity.cluster_id.to_string(),
+        "service_id": identity.service_id.to_string(),
+        "incarnation": identity.incarnation.to_string(),
+        "epoch": identity.epoch.0,
+        "revision": catalog.revision().0,
+        "careful": catalog.is_careful(),
+        "leader": leader,
+        "now_unix_ms": front.clock.now_unix_ms(),
+        "frontends": catalog.frontends().map(|known| frontend(opened, known)).collect::<Vec<_>>(),
+        "compute_nodes": compute_nodes.collect::<Vec<_>>(),
+    })
+}
+
+fn frontend(opened: &Opened, known: &Frontend) -> Value {
+    let front = opened.desk.front();
+    let (raft, is_here) = ((front.raft)(), known.id == front.me.id);
+    let is_leader = raft.leader == Some(known.id);
+    let heard = raft.last_heartbeat_ms.iter().any(|(id, _)| *id == known.id);
+    let applied = is_here.then(|| opened.meta.view().revision().0);
+    json!({
+        "name": known.name,
+        "host": known.host,
+        "role": if is_leader { "LEADER".to_owned() } else { known.role.to_string() },
+        "alive": is_here || heard,
+        "http_port": known.http_port,
+        "query_port": known.query_port,
+        "applied_revision": applied,
+        // The leader is what others lag behind.
+        "lag": (is_here && is_leader).then_some(0),
+        "version": is_here.then(|| front.me.full_version()),
+        "start_time_ms": is_here.then_some(front.me.started_at_ms),
+    })
+}
+
+/// A node that answers heartbeats serves this incarnation: the handshake has seen to it.
+fn compute_node(node: &ComputeNode, status: Option<&NodeStatus>, epoch: u64, incarnation: &str) -> Value {
+    let alive = status.is_some_and(|status| status.alive);
+    let report = status.and_then(|status| status.report.as_ref());
+    let error = match status {
+        Some(status) => Some(status.error.as_str()).filter(|error| !error.is_empty()),
+        None => Some("no heartbeat yet"),
+    };
+    json!({
+        "id": node.id.0,
+        "host": node.host,
+        "heartbeat_port": node.heartbeat_port,
+        "http_port": report.map(|report| report.http_port),
+        "alive": alive,
+        "epoch": alive.then_some(epoch),
+        "incarnation": alive.then_some(incarnation),
+        "last_heartbeat_ms": status.and_then(|status| status.last_heartbeat_ms),
+        "cpu_cores": report.map(|report| report.cpu_cores),
+        "memory_limit_bytes": report.map(|report| report.memory_limit_bytes),
+        "memory_used_bytes": report.map(|report| report.memory_bytes),
+        "running_queries": report.filter(|_| alive).map(|report| report.running_fragments),
+        "version": report.map(|report| report.version.clone()),
+        "error": error,
+        "start_time_ms": report.map(|report| report.started_at_ms),
+    })
+}

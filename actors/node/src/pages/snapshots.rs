@@ -1,0 +1,163 @@
+//! `GET /api/v2/snapshots`: jobs with their history, what can be restored, what is pinned and why, garbage.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors_messages::supervisor::RunningDetail;
+use actors_meta::supervisor::decide::{interval, next_begin};
+use runtime_actor::trace;
+use serde_json::{Value, json};
+use storage_catalog::Catalog;
+use storage_model::{JobId, JobState, Revision, SnapshotJob, UnixMillis};
+
+use super::Opened;
+
+/// How long the supervisor may take to say how far an upload is.
+const DETAIL: Duration = Duration::from_millis(300);
+
+/// Everything about snapshots.
+pub(super) async fn of(opened: &Opened) -> Value {
+    let catalog = opened.meta.view();
+    let now = opened.desk.front().clock.now_unix_ms();
+    let running = running_detail(opened, &catalog).await;
+    let settings = (opened.settings)();
+    let policy = catalog.header.snapshot_policy.as_ref().map(|policy| {
+        json!({
+            "volume": catalog.volume(policy.volume).map(|volume| volume.name.clone()),
+            "interval_seconds": interval(&catalog, &settings).as_secs(),
+            "enabled_ms": policy.enabled_at.0,
+        })
+    });
+    let restorable = newest_restorable(&catalog).map(|job| {
+        json!({
+            "name": job.name,
+            "finished_ms": job.finished_at.map(|at| at.0),
+            "age_ms": now.saturating_sub(cut_at(job).0),
+        })
+    });
+    let jobs = catalog.jobs().rev().map(|job| job_of(&catalog, job, running.as_ref())).collect::<Vec<_>>();
+    json!({
+        "policy": policy,
+        "next_ms": next_begin(&catalog, &settings).map(|at| at.0),
+        "jobs": jobs,
+        "restorable": restorable,
+        "pins": pins(&catalog),
+        "gc": garbage(opened, &catalog).await,
+        "consecutive_failures": consecutive_failures(&catalog),
+        "now_unix_ms": now,
+    })
+}
+
+async fn running_detail(opened: &Opened, catalog: &Catalog) -> Option<(JobId, String)> {
+    catalog.unfinished_job()?;
+    let asking = opened.desk.front().running_detail.ask_within(RunningDetail, DETAIL);
+    trace::scope(runtime_actor::TraceId::routine(), asking).await.ok().flatten()
+}
+
+fn job_of(catalog: &Catalog, job: &SnapshotJob, running: Option<&(JobId, String)>) -> Value {
+    let progress = running.filter(|(id, text)| *id == job.id && job.state.is_unfinished() && !text.is_empty());
+    let history = job.history.iter().map(
+        |change| json!({ "state": change.state.to_string(), "at_ms": change.at.0, "revision": change.revision.0 }),
+    );
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    json!({
+        "id": job.id.0,
+        "name": job.name,
+        "type": job.kind.to_string(),
+        "state": job.state.to_string(),
+        "created_ms": job.created_at.0,
+        "finished_ms": job.finished_at.map(|at| at.0),
+        "detail": progress.map_or_else(|| some(&job.detail), |(_, text)| some(text)),
+        "error": some(&job.error),
+        "comment": some(&job.comment),
+        "volume": catalog.volume(job.volume).map(|volume| volume.name.clone()),
+        "path": job.path,
+        "cut": job.cut.map(|cut| cut.0),
+        "cuts": job.cuts.iter().map(|cut| cut.0).collect::<Vec<_>>(),
+        "bytes": (job.bytes > 0).then_some(job.bytes),
+        "history": history.collect::<Vec<_>>(),
+    })
+}
+
+/// The newest that a restore would take: what is in it is as old as its cut.
+pub(super) fn newest_restorable(catalog: &Catalog) -> Option<&Arc<SnapshotJob>> {
+    catalog.jobs().filter(|job| job.state == JobState::Finished).max_by_key(|job| job.cut)
+}
+
+/// When the job last cut: everything up to then is in it.
+pub(super) fn cut_at(job: &SnapshotJob) -> UnixMillis {
+    let cut = job.history.iter().rev().find(|change| change.state == JobState::Snapshoting);
+    cut.map_or(job.created_at, |change| change.at)
+}
+
+/// How many of the last jobs failed, one after the other. A job that was cancelled says nothing about the store.
+pub(super) fn consecutive_failures(catalog: &Catalog) -> usize {
+    let over = catalog.jobs().rev().filter(|job| !job.state.is_unfinished() && !job.error.starts_with("cancelled"));
+    over.take_while(|job| job.state == JobState::Error).count()
+}
+
+/// What one pin keeps from being deleted.
+pub(super) struct Pin {
+    pub(super) revision: Revision,
+    pub(super) job: Arc<SnapshotJob>,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+}
+
+/// Every pin with the removed files that it keeps. Files that are still referenced are kept anyway and not counted.
+pub(super) fn pinned(catalog: &Catalog) -> Vec<Pin> {
+    let mut kept: BTreeMap<Revision, (u64, u64)> = catalog.pins().into_iter().map(|pin| (pin, (0, 0))).collect();
+    for file in catalog.removed_files() {
+        let Some((removed, _)) = file.removed_at else { continue };
+        for (_, (files, bytes)) in kept.range_mut(file.created_at..removed) {
+            *files += 1;
+            *bytes += file.size;
+        }
+    }
+    let pinning = catalog.jobs().flat_map(|job| job.pins().iter().map(move |pin| (job, *pin)));
+    let pin = |(job, revision): (&Arc<SnapshotJob>, Revision)| {
+        let (files, bytes) = kept.get(&revision).copied().unwrap_or_default();
+        Pin { revision, job: Arc::clone(job), files, bytes }
+    };
+    pinning.map(pin).collect()
+}
+
+fn pins(catalog: &Catalog) -> Vec<Value> {
+    let reason = |state| match state {
+        JobState::Snapshoting => "a snapshot is being made of it",
+        JobState::Finished => "a restorable snapshot",
+        _ => "a snapshot that is being deleted",
+    };
+    let pin = |pin: Pin| {
+        json!({
+            "revision": pin.revision.0,
+            "reason": reason(pin.job.state),
+            "job": pin.job.name,
+            "files": pin.files,
+            "bytes": pin.bytes,
+        })
+    };
+    pinned(catalog).into_iter().map(pin).collect()
+}
+
+/// How many removed files are condemned and not deleted yet.
+pub(super) fn condemned(catalog: &Catalog) -> u64 {
+    catalog.removed_files().filter(|file| file.condemned_at.is_some()).count() as u64
+}
+
+async fn garbage(opened: &Opened, catalog: &Catalog) -> Value {
+    let (files, bytes) = catalog.gc_backlog();
+    let state = opened.observers.state_of("gc_coordinator").await.unwrap_or_default();
+    let last_error = state["last_error"].as_str().filter(|text| !text.is_empty());
+    json!({
+        "backlog_files": files,
+        "backlog_bytes": bytes,
+        "condemned_files": condemned(catalog),
+        "condemned_total": state["condemned"],
+        "deleted_total": state["deleted"],
+        "forgotten_total": state["forgotten"],
+        "erased_total": state["erased"],
+        "last_error": last_error,
+    })
+}
