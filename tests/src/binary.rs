@@ -16,7 +16,7 @@ pub fn starkeep() -> anyhow::Result<PathBuf> {
     }
     let path = match std::env::var_os("STARKEEP_BIN") {
         Some(path) => PathBuf::from(path),
-        None => build()?,
+        None => build(&["--bin", "starkeep"])?,
     };
     ensure!(path.is_file(), "there is no executable {}", path.display());
     *found = Some(path.clone());
@@ -31,19 +31,23 @@ fn profile_directory() -> anyhow::Result<PathBuf> {
     Ok(if is_deps { directory.parent().unwrap_or(directory) } else { directory }.to_owned())
 }
 
-fn build() -> anyhow::Result<PathBuf> {
+/// The executable with failpoints, of this target directory and profile. It has a name of its own.
+pub fn with_failpoints() -> anyhow::Result<PathBuf> {
+    build(&["--bin", "starkeep-failpoints", "--features", "failpoints"])
+}
+
+/// `arguments` begin with `--bin NAME`.
+fn build(arguments: &[&str]) -> anyhow::Result<PathBuf> {
     let profile = profile_directory()?;
     let target = profile.parent().context("a profile directory in no target directory")?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this crate is in no workspace")?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .current_dir(root)
-        .args(["build", "--quiet", "--bin", "starkeep", "-p", "actors-node", "--target-dir"])
-        .arg(target);
+    cargo.current_dir(root).args(["build", "--quiet", "-p", "actors-node"]).args(arguments);
+    cargo.arg("--target-dir").arg(target);
     if profile.file_name().is_some_and(|name| name == "release") {
         cargo.arg("--release");
     }
     let status = cargo.status().context("run cargo build")?;
-    ensure!(status.success(), "cargo build --bin starkeep: {status}");
-    Ok(profile.join("starkeep"))
+    ensure!(status.success(), "cargo build {}: {status}", arguments.join(" "));
+    Ok(profile.join(arguments.get(1).copied().unwrap_or("starkeep")))
 }

@@ -7,9 +7,11 @@
 //!   house   a cluster, its place, its restore plan, its logs
 //!   client  MySQL connections, the mysql command line, error codes
 //!   raw     the MySQL protocol by hand
+//!   chaos   the harness: clusters that are broken on purpose
 //! ```
 
 pub mod binary;
+pub mod chaos;
 pub mod client;
 pub mod gate;
 pub mod house;

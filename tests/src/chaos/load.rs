@@ -1,0 +1,298 @@
+//! The load: several clients, each with tables of its own and one table for all, all of it written down in the history.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::task::JoinHandle;
+
+use super::history::{Effect, History, Outcome};
+use crate::client::Client;
+
+/// The database of the load.
+pub const DATABASE: &str = "chaos";
+/// The table that all clients fill.
+pub const SHARED: &str = "everybody";
+/// A statement that is not answered within this is of unknown outcome.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Tables of one client at a time.
+const TABLES: usize = 3;
+
+/// The text of a row: what is read back can be checked without remembering it.
+pub fn text_of(client: u32, sequence: u64, i: u32) -> String {
+    let mixed = (u64::from(client) << 48 ^ sequence << 8 ^ u64::from(i)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    format!("{mixed:016x}")
+}
+
+/// The statement that makes a table with partitions `0..n`.
+pub fn create(table: &str, partitions: u32) -> String {
+    let parts: Vec<String> = (0..partitions).map(partition).collect();
+    format!(
+        "CREATE TABLE {DATABASE}.{table} (c INT NOT NULL, s BIGINT NOT NULL, i INT NOT NULL, p INT NOT NULL, v VARCHAR(64)) \
+         DUPLICATE KEY(c, s) PARTITION BY RANGE(p) ({}) DISTRIBUTED BY HASH(c) BUCKETS 2",
+        parts.join(", ")
+    )
+}
+
+fn partition(n: u32) -> String {
+    format!("PARTITION p{n} VALUES LESS THAN (\"{}\")", (n + 1) * 10)
+}
+
+/// What became of a statement.
+pub fn outcome(error: &anyhow::Error) -> Outcome {
+    let server = error.chain().find_map(|cause| match cause.downcast_ref::<mysql_async::Error>() {
+        Some(mysql_async::Error::Server(server)) => Some(server.message.clone()),
+        _ => None,
+    });
+    match server {
+        Some(text) if !text.contains("not known") => Outcome::Refused,
+        _ => Outcome::Unknown,
+    }
+}
+
+/// Counts of the load.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Statements that took effect.
+    pub acknowledged: AtomicU64,
+    /// Statements that were refused.
+    pub refused: AtomicU64,
+    /// Statements of unknown outcome.
+    pub unknown: AtomicU64,
+}
+
+/// Clients that run until they are stopped.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<Result<(), String>>>,
+}
+
+impl Load {
+    /// Starts so many clients; numbers from `first`.
+    pub fn start(port: u16, first: u32, clients: u32, seed: u64, history: &History, counts: &Arc<Counts>) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let start = |client: u32| {
+            let own = Worker {
+                port,
+                client,
+                random: StdRng::seed_from_u64(seed ^ u64::from(client).wrapping_mul(0xA24B_AED4_963E_E407)),
+                history: history.clone(),
+                counts: counts.clone(),
+                stop: stop.clone(),
+                connection: None,
+                tables: Vec::new(),
+                generation: 0,
+                sequence: 0,
+            };
+            tokio::spawn(own.run())
+        };
+        Load { tasks: (first..first + clients).map(start).collect(), stop }
+    }
+
+    /// Lets every client finish its statement; what the clients have found wrong.
+    pub async fn stop(self) -> Vec<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut wrong = Vec::new();
+        for task in self.tasks {
+            match task.await {
+                Ok(Ok(())) => {}
+                Ok(Err(found)) => wrong.push(found),
+                Err(error) => wrong.push(format!("a client of the load died: {error}")),
+            }
+        }
+        wrong
+    }
+}
+
+struct OwnTable {
+    name: String,
+    partitions: Vec<u32>,
+    next_partition: u32,
+}
+
+struct Worker {
+    port: u16,
+    client: u32,
+    random: StdRng,
+    history: History,
+    counts: Arc<Counts>,
+    stop: Arc<AtomicBool>,
+    connection: Option<Client>,
+    tables: Vec<OwnTable>,
+    generation: u32,
+    sequence: u64,
+}
+
+impl Worker {
+    async fn run(mut self) -> Result<(), String> {
+        while !self.stop.load(Ordering::Relaxed) {
+            if self.connection.is_none() {
+                let connected = tokio::time::timeout(Duration::from_secs(3), Client::connect(self.port)).await;
+                let Ok(Ok(client)) = connected else {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                self.connection = Some(client);
+            }
+            self.step().await?;
+            let pause = self.random.random_range(5..60);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        if let Some(client) = self.connection {
+            // The server may be gone.
+            let _ = tokio::time::timeout(Duration::from_secs(2), client.close()).await;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self) -> Result<(), String> {
+        let dice = self.random.random_range(0..100);
+        if self.tables.is_empty() || (dice < 6 && self.tables.len() < TABLES) {
+            self.create().await;
+            return Ok(());
+        }
+        let which = self.random.random_range(0..self.tables.len());
+        match dice {
+            0..55 => self.insert(which).await,
+            55..70 => self.insert_shared().await,
+            70..76 => self.truncate(which).await,
+            76..82 => self.add_partition(which).await,
+            82..87 => self.drop_partition(which).await,
+            87..92 => self.drop_table(which).await,
+            _ => return self.look(which).await,
+        }
+        Ok(())
+    }
+
+    /// Sends a statement and writes down what became of it.
+    async fn send(&mut self, table: &str, effect: Effect, sql: &str) -> Outcome {
+        let number = self.history.begin(table, self.client, effect);
+        let outcome = match self.connection.as_mut() {
+            None => Outcome::Refused,
+            Some(client) => match tokio::time::timeout(PATIENCE, client.run(sql)).await {
+                Ok(Ok(())) => Outcome::Acknowledged,
+                Ok(Err(error)) => {
+                    let is_servers = crate::code_of(&error).is_some();
+                    if !is_servers {
+                        self.connection = None;
+                    }
+                    outcome(&error)
+                }
+                Err(_) => {
+                    self.connection = None;
+                    Outcome::Unknown
+                }
+            },
+        };
+        self.history.end(table, self.client, number, outcome);
+        let count = match outcome {
+            Outcome::Acknowledged => &self.counts.acknowledged,
+            Outcome::Refused => &self.counts.refused,
+            Outcome::Unknown | Outcome::Running => &self.counts.unknown,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        outcome
+    }
+
+    /// Changes a table; one of which it is not known how it is now is not touched again.
+    async fn change(&mut self, which: usize, effect: Effect, sql: &str) -> bool {
+        let name = self.tables[which].name.clone();
+        let outcome = self.send(&name, effect, sql).await;
+        if outcome == Outcome::Unknown {
+            self.tables.swap_remove(which);
+        }
+        outcome == Outcome::Acknowledged
+    }
+
+    async fn create(&mut self) {
+        let name = format!("c{}_{}", self.client, self.generation);
+        self.generation += 1;
+        let partitions = self.random.random_range(1..4);
+        if self.send(&name, Effect::Create(partitions), &create(&name, partitions)).await == Outcome::Acknowledged {
+            self.tables.push(OwnTable { name, partitions: (0..partitions).collect(), next_partition: partitions });
+        }
+    }
+
+    fn batch(&mut self, partitions: Vec<u32>) -> (Effect, String) {
+        self.sequence += 1;
+        let (sequence, rows) = (self.sequence, self.random.random_range(1..9));
+        let row = |i: u32| {
+            let p = partitions[i as usize % partitions.len()] * 10 + i % 10;
+            format!("({}, {sequence}, {i}, {p}, '{}')", self.client, text_of(self.client, sequence, i))
+        };
+        let values = (0..rows).map(row).collect::<Vec<_>>().join(", ");
+        (Effect::Insert { sequence, rows, partitions }, values)
+    }
+
+    async fn insert(&mut self, which: usize) {
+        let (name, partitions) = (self.tables[which].name.clone(), self.tables[which].partitions.clone());
+        let (effect, values) = self.batch(partitions);
+        self.send(&name, effect, &format!("INSERT INTO {DATABASE}.{name} VALUES {values}")).await;
+    }
+
+    async fn insert_shared(&mut self) {
+        let (effect, values) = self.batch(vec![0, 1]);
+        self.send(SHARED, effect, &format!("INSERT INTO {DATABASE}.{SHARED} VALUES {values}")).await;
+    }
+
+    async fn truncate(&mut self, which: usize) {
+        let sql = format!("TRUNCATE TABLE {DATABASE}.{}", self.tables[which].name);
+        self.change(which, Effect::Truncate, &sql).await;
+    }
+
+    async fn add_partition(&mut self, which: usize) {
+        let n = self.tables[which].next_partition;
+        let sql = format!("ALTER TABLE {DATABASE}.{} ADD {}", self.tables[which].name, partition(n));
+        if self.change(which, Effect::AddPartition(n), &sql).await {
+            self.tables[which].partitions.push(n);
+            self.tables[which].next_partition = n + 1;
+        }
+    }
+
+    async fn drop_partition(&mut self, which: usize) {
+        if self.tables[which].partitions.len() < 2 {
+            return;
+        }
+        let at = self.random.random_range(0..self.tables[which].partitions.len() - 1);
+        let n = self.tables[which].partitions[at];
+        let force = if self.random.random_bool(0.7) { " FORCE" } else { "" };
+        let sql = format!("ALTER TABLE {DATABASE}.{} DROP PARTITION p{n}{force}", self.tables[which].name);
+        if self.change(which, Effect::DropPartition(n), &sql).await {
+            self.tables[which].partitions.remove(at);
+        }
+    }
+
+    async fn drop_table(&mut self, which: usize) {
+        let force = if self.random.random_bool(0.7) { " FORCE" } else { "" };
+        let sql = format!("DROP TABLE {DATABASE}.{}{force}", self.tables[which].name);
+        if self.change(which, Effect::Drop, &sql).await {
+            self.tables.swap_remove(which);
+        }
+    }
+
+    /// Reads a table of its own: nobody else changes it.
+    async fn look(&mut self, which: usize) -> Result<(), String> {
+        let name = self.tables[which].name.clone();
+        let Some(client) = self.connection.as_mut() else { return Ok(()) };
+        let sql = format!("SELECT s, i, v FROM {DATABASE}.{name}");
+        match tokio::time::timeout(PATIENCE, client.rows::<(u64, u32, String)>(&sql)).await {
+            Ok(Ok(rows)) => {
+                let stream = self.history.lock().get(&(name.clone(), self.client)).cloned().unwrap_or_default();
+                let text = |sequence, i| text_of(self.client, sequence, i);
+                stream.check(None, text, Some(&rows)).map_err(|e| format!("client {} reads {name}: {e}", self.client))
+            }
+            Ok(Err(error)) => {
+                if crate::code_of(&error).is_none() {
+                    self.connection = None;
+                }
+                Ok(())
+            }
+            Err(_) => {
+                self.connection = None;
+                Ok(())
+            }
+        }
+    }
+}
