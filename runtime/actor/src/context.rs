@@ -18,6 +18,7 @@ use crate::host::panic_text;
 use crate::mailbox::{Control, Life, Mailbox, ReplyTo, Settle};
 use crate::trace::{Recorder, Scope, SpanId, micros};
 use crate::view::Outcome;
+use crate::work::{MOST_TASKS, Pulse};
 
 /// What a handler decided about the life of its actor.
 #[derive(Debug)]
@@ -87,7 +88,8 @@ impl<A: Actor> Context<A> {
         &self.mailbox.recorder
     }
 
-    /// Sends a message to itself, behind those that wait. Never refused for lack of room; dies with this incarnation.
+    /// Sends a message to itself, behind those that wait; dies with this incarnation. Messages to itself are not counted
+    /// among those from outside, but bounded all the same: an actor that drowns in them is rebuilt.
     pub fn notify<M>(&self, message: M)
     where
         M: Message,
@@ -160,7 +162,9 @@ impl<A: Actor> Context<A> {
         F: Future<Output = M> + Send + 'static,
     {
         let (mailbox, own) = (self.mailbox.clone(), self.incarnation);
+        let at_work = self.life.work.begin(M::NAME);
         self.spawn(async move {
+            let _at_work = at_work;
             let span = mailbox.recorder.open("effect", M::NAME).at(mailbox.path.clone());
             let message = span.run(future).await;
             let _ = span.run_sync(|| mailbox.post_own(message, own, None));
@@ -184,7 +188,12 @@ impl<A: Actor> Context<A> {
 
     /// Says that a long handler is alive; the stall limit counts from here.
     pub fn progress(&self) {
-        self.mailbox.gauge.busy();
+        self.mailbox.gauge.busy(self.incarnation);
+    }
+
+    /// With this an effect says that it is alive, where [`ActorSpec::stall_after`](crate::ActorSpec::stall_after) is set.
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.life.work.clone())
     }
 
     fn task<F>(&self, token: CancellationToken, future: F)
@@ -192,7 +201,13 @@ impl<A: Actor> Context<A> {
         F: Future<Output = ()> + Send + 'static,
     {
         let (mailbox, own) = (self.mailbox.clone(), self.incarnation);
+        let Some(counted) = self.life.work.count() else {
+            let reason = format!("over {MOST_TASKS} timers and effects run for it");
+            mailbox.control(Control::Crash(own, reason));
+            return;
+        };
         self.life.runtime.spawn(Scope::current().run(async move {
+            let _counted = counted;
             let result = tokio::select! {
                 biased;
                 () = token.cancelled() => return,
@@ -210,7 +225,7 @@ impl<A: Actor> Context<A> {
         at_hand.settled = true;
         let now = self.mailbox.clock.monotonic();
         let took = now.saturating_duration_since(at_hand.began);
-        self.mailbox.gauge.end(at_hand.seq, took, outcome);
+        self.mailbox.gauge.end(at_hand.seq, self.incarnation, took, outcome);
         let Some(span) = at_hand.span else { return };
         let handle_us = micros(took);
         if outcome == Outcome::Running {
@@ -222,12 +237,16 @@ impl<A: Actor> Context<A> {
         }
     }
 
-    pub(crate) fn answer_later<T>(&mut self, future: BoxFuture<'static, T>, reply: Option<ReplyTo<T>>, while_wanted: bool)
-    where
+    pub(crate) fn answer_later<T>(
+        &mut self,
+        future: BoxFuture<'static, T>,
+        reply: Option<ReplyTo<T>>,
+        while_wanted: bool,
+    ) where
         T: Send + 'static,
     {
         let (seq, span) = self.at_hand.take().map_or((u64::MAX, None), |at_hand| (at_hand.seq, at_hand.span));
-        let mut settle = Settle { mailbox: self.mailbox.clone(), seq, span, outcome: Outcome::Lost };
+        let mut settle = Settle::new(self.mailbox.clone(), seq, span);
         let kill = self.life.kill.clone();
         let scope = Scope::current();
         let trace = scope.cx.map(|cx| cx.trace);

@@ -13,6 +13,13 @@ use crate::view::{MailboxView, MessageView, Outcome, TIMING_BOUNDS_US, TimingVie
 /// How many messages are remembered per actor.
 const REMEMBERED: usize = 256;
 
+const SINCE: u64 = (1 << 48) - 1;
+
+/// Whether what stands in `busy_since` is of a later incarnation.
+fn newer(busy_since: u64, incarnation: u64) -> bool {
+    busy_since != 0 && ((busy_since >> 48) as u16).wrapping_sub(incarnation as u16).cast_signed() > 0
+}
+
 /// Locks, also after a panic elsewhere: what these locks guard is consistent between any two statements.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -69,6 +76,8 @@ pub(crate) struct Taken {
 pub(crate) struct Gauge {
     base: Instant,
     pub(crate) depth: AtomicUsize,
+    /// Answers that are being worked out.
+    pub(crate) working: AtomicUsize,
     peak: AtomicUsize,
     enqueued: AtomicU64,
     handled: AtomicU64,
@@ -78,7 +87,8 @@ pub(crate) struct Gauge {
     wait: Timing,
     handle: Timing,
     seq: AtomicU64,
-    /// Microseconds since `base` when the running handler began (or last said it is alive), plus one; 0 = idle.
+    /// 0 = idle; else who is busy (the low 16 bits of its incarnation, above) and since when (microseconds since `base`, plus
+    /// one, in the lower 48 bits). One that was given up and comes back late must not speak for its successor.
     busy_since: AtomicU64,
     last: Mutex<VecDeque<Remembered>>,
     state: Mutex<(Value, u64)>,
@@ -89,6 +99,7 @@ impl Gauge {
         Self {
             base: Instant::now(),
             depth: AtomicUsize::new(0),
+            working: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             enqueued: AtomicU64::new(0),
             handled: AtomicU64::new(0),
@@ -120,15 +131,15 @@ impl Gauge {
     }
 
     /// The handler begins; gives the number under which its end is told.
-    pub(crate) fn begin(&self, taken: &Taken) -> u64 {
-        self.busy();
+    pub(crate) fn begin(&self, taken: &Taken, incarnation: u64) -> u64 {
+        self.busy(incarnation);
         self.wait.add(micros(taken.waited));
         self.remember(taken, Outcome::Running)
     }
 
     /// The handler ended.
-    pub(crate) fn end(&self, seq: u64, took: Duration, outcome: Outcome) {
-        self.idle();
+    pub(crate) fn end(&self, seq: u64, incarnation: u64, took: Duration, outcome: Outcome) {
+        self.idle(incarnation);
         let us = micros(took);
         self.handle.add(us);
         let counter = if matches!(outcome, Outcome::Done | Outcome::Running) { &self.handled } else { &self.failed };
@@ -176,17 +187,26 @@ impl Gauge {
         }
     }
 
-    pub(crate) fn busy(&self) {
-        self.busy_since.store(micros(self.base.elapsed()) + 1, Relaxed);
+    /// The incarnation begins something that may take long, or says that it is alive.
+    pub(crate) fn busy(&self, incarnation: u64) {
+        let since = (micros(self.base.elapsed()) + 1) & SINCE;
+        let mine = incarnation << 48 | since;
+        let _ = self.busy_since.fetch_update(Relaxed, Relaxed, |now| (!newer(now, incarnation)).then_some(mine));
     }
 
-    pub(crate) fn idle(&self) {
+    /// The incarnation has done it.
+    pub(crate) fn idle(&self, incarnation: u64) {
+        let _ = self.busy_since.fetch_update(Relaxed, Relaxed, |now| (!newer(now, incarnation)).then_some(0));
+    }
+
+    /// Whoever was busy is given up.
+    pub(crate) fn free(&self) {
         self.busy_since.store(0, Relaxed);
     }
 
     /// How long the handler has been running without a sign of life.
     pub(crate) fn busy_for(&self) -> Duration {
-        match self.busy_since.load(Relaxed) {
+        match self.busy_since.load(Relaxed) & SINCE {
             0 => Duration::ZERO,
             since => self.base.elapsed().saturating_sub(Duration::from_micros(since - 1)),
         }
@@ -203,6 +223,7 @@ impl Gauge {
     pub(crate) fn mailbox(&self, capacity: usize) -> MailboxView {
         MailboxView {
             depth: self.depth.load(Relaxed),
+            working: self.working.load(Relaxed),
             peak: self.peak.load(Relaxed),
             capacity,
             enqueued: self.enqueued.load(Relaxed),
@@ -248,11 +269,11 @@ mod tests {
     fn counts_times_and_the_last_messages() {
         let gauge = Gauge::new();
         for _ in 0..300 {
-            let seq = gauge.begin(&taken("a"));
-            gauge.end(seq, Duration::from_micros(5), Outcome::Done);
+            let seq = gauge.begin(&taken("a"), 1);
+            gauge.end(seq, 1, Duration::from_micros(5), Outcome::Done);
         }
-        let seq = gauge.begin(&taken("b"));
-        gauge.end(seq, Duration::from_secs(20), Outcome::Running);
+        let seq = gauge.begin(&taken("b"), 1);
+        gauge.end(seq, 1, Duration::from_secs(20), Outcome::Running);
         gauge.settle(seq, Outcome::Lost);
         let view = gauge.mailbox(8);
         assert_eq!((view.handled, view.failed), (301, 1));
@@ -268,10 +289,14 @@ mod tests {
     fn busy_time_counts_from_the_last_sign_of_life() {
         let gauge = Gauge::new();
         assert_eq!(gauge.busy_for(), Duration::ZERO);
-        gauge.busy();
+        gauge.busy(2);
         std::thread::sleep(Duration::from_millis(5));
         assert!(gauge.busy_for() >= Duration::from_millis(5));
-        gauge.idle();
+        // The one before it ends late: nothing to do with this one.
+        gauge.idle(1);
+        gauge.busy(1);
+        assert!(gauge.busy_for() >= Duration::from_millis(5));
+        gauge.idle(2);
         assert_eq!(gauge.busy_for(), Duration::ZERO);
     }
 }

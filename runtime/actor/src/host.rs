@@ -43,6 +43,13 @@ impl Guard {
     }
 }
 
+impl Guard {
+    fn started(&self) {
+        // Without a receiver the whole tree is gone.
+        let _ = self.events.send(Event::Started { node: self.node, incarnation: self.incarnation });
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         let exit = std::mem::replace(&mut self.exit, Exit::Superseded);
@@ -78,13 +85,13 @@ pub(crate) fn live<A: Actor>(mailbox: Arc<Mailbox<A>>, factory: &Factory<A>, gra
         guard.exit = Exit::Superseded;
         return;
     }
-    mailbox.gauge.busy();
+    mailbox.gauge.busy(incarnation);
     let built = match factory.try_lock() {
         Ok(factory) => catch_unwind(AssertUnwindSafe(&**factory)),
         Err(TryLockError::Poisoned(factory)) => catch_unwind(AssertUnwindSafe(&**factory.into_inner())),
         Err(TryLockError::WouldBlock) => Err(Box::new("its factory still runs for an earlier life") as Box<_>),
     };
-    mailbox.gauge.idle();
+    mailbox.gauge.idle(incarnation);
     match built {
         Ok(actor) => {
             let cx = Context::new(mailbox.clone(), incarnation, life.clone());
@@ -105,16 +112,21 @@ impl<A: Actor> actix::Actor for Host<A> {
     fn started(&mut self, ctx: &mut Self::Context) {
         let incarnation = self.cx.incarnation();
         ctx.add_stream(Feed { mailbox: self.mailbox.clone(), incarnation });
-        self.mailbox.gauge.busy();
+        self.mailbox.gauge.busy(incarnation);
         // Nothing has caused it: each message that is sent from here starts a trace.
         let scope = self.mailbox.scope(None);
         let result = scope.run_sync(|| {
             let (Some(actor), cx) = (self.actor.as_mut(), &mut self.cx) else { return Ok(()) };
             catch_unwind(AssertUnwindSafe(|| actor.started(cx)))
         });
-        self.mailbox.gauge.idle();
+        self.mailbox.gauge.idle(incarnation);
         match result {
-            Ok(()) => self.obey(ctx),
+            Ok(()) => {
+                if let Some(guard) = &self.guard {
+                    guard.started();
+                }
+                self.obey(ctx);
+            }
             Err(panic) => self.broken(format!("panicked while it started: {}", panic_text(&*panic)), ctx),
         }
     }
@@ -149,8 +161,8 @@ impl<A: Actor> Host<A> {
         };
         let taken = self.mailbox.taken(&envelope);
         let span = self.mailbox.open_span(&envelope, &taken);
-        let seq = self.mailbox.gauge.begin(&taken);
         let cx = &mut self.cx;
+        let seq = self.mailbox.gauge.begin(&taken, cx.incarnation());
         cx.at_hand = Some(AtHand { seq, span, began: taken.now, settled: false });
         let at = TraceContext { trace: taken.trace, span: span.unwrap_or(envelope.cx.span) };
         let letter = envelope.letter;
@@ -186,14 +198,15 @@ impl<A: Actor> Host<A> {
 
     /// Stops in order: the actor first, then the answers it still owes, then the news to the supervisor.
     fn stop(&mut self, ctx: &mut HostContext<A>) {
-        self.mailbox.close();
+        self.mailbox.leave();
         if let Some(actor) = self.actor.as_mut() {
             let cx = &mut self.cx;
-            self.mailbox.gauge.busy();
+            self.mailbox.gauge.busy(cx.incarnation());
             let result = catch_unwind(AssertUnwindSafe(|| actor.stopping(cx)));
-            self.mailbox.gauge.idle();
+            self.mailbox.gauge.idle(self.cx.incarnation());
             if let Err(panic) = result {
-                return self.broken(format!("panicked while it stopped: {}", panic_text(&*panic)), ctx);
+                // The answers that it owes still go out, and it is not called back to life.
+                tracing::error!(actor = %self.mailbox.path, reason = panic_text(&*panic), "panicked while it stopped");
             }
         }
         self.tell_state();

@@ -72,6 +72,7 @@ mod supervision;
 pub mod trace;
 pub mod tree;
 pub mod view;
+mod work;
 
 pub use actor::{Actor, Answer, Handle, Message};
 pub use address::{Address, AskError, Reach, Recipient, TellError};
@@ -80,6 +81,7 @@ pub use context::{Context, Timer};
 pub use trace::{Recorder, SpanId, TraceContext, TraceId};
 pub use tree::{ActorSpec, Backoff, Budget, Failure, Strategy, Supervisor, Tree, TreeSpec};
 pub use view::{MailboxView, MessageView, NodeView, Status, TreeView};
+pub use work::Pulse;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The bounded queue of one actor. It outlives crashes: the next incarnation goes on where the last one broke.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,9 @@ use crate::clock::SharedClock;
 use crate::context::{Context, Verdict};
 use crate::gauge::{Gauge, Taken, lock};
 use crate::trace::{self, Record, Recorder, Scope, SpanId, TraceContext, micros};
+use crate::tree::ActorSpec;
 use crate::view::Outcome;
+use crate::work::Work;
 
 /// Where the answer to an ask goes.
 pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, AskError>>;
@@ -114,18 +117,22 @@ pub(crate) struct Life {
     pub(crate) effects: CancellationToken,
     /// The answers that are being worked out.
     pub(crate) answers: TaskTracker,
+    /// The timers and effects that run.
+    pub(crate) work: Work,
 }
 
 impl Life {
     fn new(runtime: Runtime) -> Self {
         let kill = CancellationToken::new();
         let effects = kill.child_token();
-        Self { runtime, kill, effects, answers: TaskTracker::new() }
+        Self { runtime, kill, effects, answers: TaskTracker::new(), work: Work::default() }
     }
 }
 
 struct Queue<A: Actor> {
     closed: bool,
+    /// It has begun to stop.
+    leaving: bool,
     incarnation: u64,
     /// Incarnations up to this one are dead, whether they know it or not.
     dead_up_to: u64,
@@ -143,9 +150,14 @@ pub(crate) struct Mailbox<A: Actor> {
     pub(crate) recorder: Recorder,
     pub(crate) clock: SharedClock,
     pub(crate) runtime: Runtime,
-    pub(crate) capacity: usize,
+    capacity: usize,
+    /// How many answers may be worked out at a time.
+    most_answers: usize,
     queue: Mutex<Queue<A>>,
 }
+
+/// Messages to itself that may wait.
+const MOST_OWN: usize = 65_536;
 
 /// More waiting observers than this are answered with the last known state.
 const MOST_OBSERVERS: usize = 16;
@@ -153,13 +165,14 @@ const MOST_OBSERVERS: usize = 16;
 impl<A: Actor> Mailbox<A> {
     pub(crate) fn new(
         path: String,
-        capacity: usize,
+        spec: &ActorSpec,
         clock: SharedClock,
         recorder: Recorder,
         runtime: Runtime,
     ) -> Self {
         let queue = Queue {
             closed: false,
+            leaving: false,
             incarnation: 0,
             dead_up_to: 0,
             life: None,
@@ -174,7 +187,8 @@ impl<A: Actor> Mailbox<A> {
             clock,
             recorder,
             runtime,
-            capacity: capacity.max(1),
+            capacity: spec.mailbox.max(1),
+            most_answers: spec.answers.max(1),
             queue: Mutex::new(queue),
         }
     }
@@ -218,12 +232,20 @@ impl<A: Actor> Mailbox<A> {
                 return Err(TellError::Stopped);
             }
             if own.is_none() {
-                if queue.external >= self.capacity {
+                if queue.external >= self.capacity || self.gauge.working.load(Ordering::Relaxed) >= self.most_answers {
                     drop(queue);
                     self.gauge.refused();
                     return Err(TellError::Full);
                 }
                 queue.external += 1;
+            } else if let Some(own) = own
+                && queue.letters.len() - queue.external >= MOST_OWN
+            {
+                // A message to itself must not be lost while its sender lives: so the sender goes.
+                drop(queue);
+                self.gauge.refused();
+                self.control(Control::Crash(own, format!("over {MOST_OWN} messages to itself wait")));
+                return Err(TellError::Full);
             }
             queue.letters.push_back(envelope);
             self.gauge.enqueued(queue.letters.len());
@@ -241,6 +263,15 @@ impl<A: Actor> Mailbox<A> {
             let mut queue = lock(&self.queue);
             let full = matches!(control, Control::Observe(_)) && queue.control.len() >= MOST_OBSERVERS;
             let dead = queue.incarnation <= queue.dead_up_to;
+            // Saying it once is enough: the queue stays short.
+            let known = |waiting: &Control| match (waiting, &control) {
+                (Control::Stop, Control::Stop) => true,
+                (Control::Crash(one, _), Control::Crash(other, _)) => one == other,
+                _ => false,
+            };
+            if queue.control.iter().any(known) {
+                return true;
+            }
             // The wish to stop is kept for the next incarnation; the rest concerns only this one.
             if full || (dead && !matches!(control, Control::Stop)) {
                 return false;
@@ -306,8 +337,24 @@ impl<A: Actor> Mailbox<A> {
         };
         self.gauge.depth.store(0, Ordering::Relaxed);
         for envelope in letters {
-            envelope.letter.refuse(AskError::Stopped);
+            // Whoever closes it must survive a message that panics when it is dropped.
+            let _ = catch_unwind(AssertUnwindSafe(|| envelope.letter.refuse(AskError::Stopped)));
         }
+    }
+
+    /// The actor begins to stop; its mailbox is closed.
+    pub(crate) fn leave(&self) {
+        lock(&self.queue).leaving = true;
+        self.close();
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        lock(&self.queue).leaving
+    }
+
+    pub(crate) fn oldest_effect(&self) -> Option<(&'static str, Duration)> {
+        let work = lock(&self.queue).life.as_ref().map(|life| life.work.clone());
+        work.and_then(|work| work.oldest())
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -417,6 +464,11 @@ pub(crate) struct Settle<A: Actor> {
 }
 
 impl<A: Actor> Settle<A> {
+    pub(crate) fn new(mailbox: Arc<Mailbox<A>>, seq: u64, span: Option<SpanId>) -> Self {
+        mailbox.gauge.working.fetch_add(1, Ordering::Relaxed);
+        Self { mailbox, seq, span, outcome: Outcome::Lost }
+    }
+
     pub(crate) fn error(&self, text: &str) {
         if let Some(span) = self.span {
             self.mailbox.recorder.label(span, "error", text.to_owned());
@@ -426,6 +478,7 @@ impl<A: Actor> Settle<A> {
 
 impl<A: Actor> Drop for Settle<A> {
     fn drop(&mut self) {
+        self.mailbox.gauge.working.fetch_sub(1, Ordering::Relaxed);
         self.mailbox.gauge.settle(self.seq, self.outcome);
         if let Some(span) = self.span {
             let outcome = self.outcome;

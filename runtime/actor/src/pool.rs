@@ -12,9 +12,7 @@ where
     F: FnOnce() -> T + Send + 'static,
 {
     let scope = crate::trace::Scope::current();
-    tokio::task::spawn_blocking(move || scope.run_sync(f))
-        .await
-        .map_err(|error| BlockingLost(error.to_string()))
+    tokio::task::spawn_blocking(move || scope.run_sync(f)).await.map_err(|error| BlockingLost(error.to_string()))
 }
 
 /// Starts a named thread that lives as long as it likes.

@@ -4,6 +4,7 @@ mod arena;
 mod kept;
 mod stop;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock::SharedClock;
 use crate::gauge::lock;
-use crate::host::{Exit, Guard};
+use crate::host::{Exit, Guard, panic_text};
 use crate::hosts::Hosts;
 use crate::trace::Recorder;
 use crate::tree::{Budget, Failure, Strategy, TreeSpec};
@@ -31,8 +32,10 @@ pub(crate) enum Event {
     Added(NodeId),
     /// An incarnation ended.
     Exited { node: NodeId, incarnation: u64, exit: Exit },
+    /// An incarnation has run its `started`.
+    Started { node: NodeId, incarnation: u64 },
     /// A back-off is over.
-    Due { node: NodeId, ticket: u64 },
+    Due { nodes: Vec<(NodeId, u64)> },
 }
 
 pub(crate) struct Inner {
@@ -100,24 +103,37 @@ impl Inner {
         let now = self.clock.now_unix_ms();
         let acts = {
             let mut arena = lock(&self.arena);
+            let mut acts = Vec::new();
             match event {
-                Event::Added(node) => arena.launch(node),
-                Event::Due { node, ticket } => arena.due(node, ticket),
-                Event::Exited { node, incarnation, exit } => arena.exited(node, incarnation, exit, now),
+                Event::Added(node) => arena.added(node),
+                Event::Started { node, incarnation } => arena.started(node, incarnation),
+                Event::Due { nodes } => arena.due(&nodes),
+                Event::Exited { node, incarnation, exit } => acts = arena.exited(node, incarnation, exit, now),
             }
+            acts.extend(arena.advance());
+            acts
         };
         self.perform(acts);
     }
 
-    /// Looks for handlers that run too long.
+    /// Looks for effects and handlers that run too long.
     fn watch(&self) {
+        let stuck = lock(&self.arena).stuck_effects();
+        for (actor, incarnation, reason) in stuck {
+            actor.crash(incarnation, reason);
+        }
         let stalled = lock(&self.arena).stalled();
         for (node, incarnation, host, reason) in stalled {
             if !self.hosts.condemn(host) {
                 tracing::warn!(reason, "a handler is stalled, and cannot be moved");
                 continue;
             }
-            let acts = lock(&self.arena).abandon(node, incarnation, host, &reason, self.clock.now_unix_ms());
+            let acts = {
+                let mut arena = lock(&self.arena);
+                let mut acts = arena.abandon(node, incarnation, host, &reason, self.clock.now_unix_ms());
+                acts.extend(arena.advance());
+                acts
+            };
             self.perform(acts);
         }
     }
@@ -133,11 +149,11 @@ impl Inner {
                 }
                 Act::Supersede { incarnation, actor } => actor.supersede(incarnation),
                 Act::Close { actor } => actor.close(),
-                Act::Remind { node, ticket, after } => {
+                Act::Remind { nodes, after } => {
                     let events = self.events.clone();
                     self.runtime.spawn(async move {
                         tokio::time::sleep(after).await;
-                        let _ = events.send(Event::Due { node, ticket });
+                        let _ = events.send(Event::Due { nodes });
                     });
                 }
                 Act::Told { told } => {
@@ -175,9 +191,15 @@ async fn supervise(tree: Weak<Inner>, mut news: mpsc::UnboundedReceiver<Event>) 
             _ = watch.tick() => None,
         };
         let Some(tree) = tree.upgrade() else { return };
-        match event {
+        let supervised = catch_unwind(AssertUnwindSafe(|| match event {
             Some(event) => tree.take(event),
             None => tree.watch(),
+        }));
+        if let Err(panic) = supervised {
+            // Nobody is left who could put this right.
+            let reason = format!("the supervision itself panicked: {}", panic_text(&*panic));
+            tracing::error!(tree = tree.name, reason, "the supervision tree gave up");
+            tree.failure.send_replace(Some(Failure { reason }));
         }
     }
 }

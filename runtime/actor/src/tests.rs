@@ -3,4 +3,7 @@
 mod breaking;
 mod kit;
 mod living;
+mod odd;
+mod promises;
 mod threads;
+mod tracing;

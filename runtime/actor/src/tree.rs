@@ -77,6 +77,12 @@ pub struct ActorSpec {
     /// A handler that runs longer than this without [`Context::progress`](crate::Context::progress) is a stall: the actor is
     /// rebuilt on another thread.
     pub stall: Duration,
+    /// An effect ([`Context::effect`](crate::Context::effect)) that runs longer than this without a sign of life
+    /// ([`Pulse::beat`](crate::Pulse::beat)) is a stall too: the actor is rebuilt, and the effect dropped. None: effects may
+    /// take for ever.
+    pub stall_after: Option<Duration>,
+    /// How many answers may be worked out at a time; with more, messages are refused as if the mailbox were full.
+    pub answers: usize,
     /// How long rebuilds wait.
     pub backoff: Backoff,
     /// How long answers may still be worked out after an orderly stop.
@@ -84,12 +90,15 @@ pub struct ActorSpec {
 }
 
 impl ActorSpec {
-    /// An actor with that name, 256 places, 30 s before a handler counts as stalled.
+    /// An actor with that name, 256 places, 4096 answers at a time, 30 s before a handler counts as stalled, effects that may
+    /// take for ever.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             mailbox: 256,
             stall: Duration::from_secs(30),
+            stall_after: None,
+            answers: 4096,
             backoff: Backoff::default(),
             grace: Duration::from_secs(30),
         }
@@ -106,6 +115,27 @@ impl ActorSpec {
     #[must_use]
     pub fn stall(mut self, limit: Duration) -> Self {
         self.stall = limit;
+        self
+    }
+
+    /// With that limit for effects that give no sign of life.
+    #[must_use]
+    pub fn stall_after(mut self, limit: Duration) -> Self {
+        self.stall_after = Some(limit);
+        self
+    }
+
+    /// With at most that many answers worked out at a time.
+    #[must_use]
+    pub fn answers(mut self, most: usize) -> Self {
+        self.answers = most;
+        self
+    }
+
+    /// With that time for answers after an orderly stop.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
         self
     }
 
@@ -283,7 +313,7 @@ impl Supervisor {
                 (clock.clone(), Recorder::new("", clock), Runtime::current())
             }
         };
-        let mailbox = Arc::new(Mailbox::<A>::new(path, spec.mailbox, clock, recorder, runtime));
+        let mailbox = Arc::new(Mailbox::<A>::new(path, &spec, clock, recorder, runtime));
         let factory: Factory<A> = Arc::new(Mutex::new(Box::new(factory)));
         let kept = Arc::new(Kept { mailbox: mailbox.clone(), factory, spec });
         let added = inner.is_some_and(|inner| inner.add_actor(self.node, kept));

@@ -97,6 +97,9 @@ impl NodeView {
 pub struct MailboxView {
     /// Messages waiting now.
     pub depth: usize,
+    /// Answers being worked out now.
+    #[serde(default)]
+    pub working: usize,
     /// The most that ever waited.
     pub peak: usize,
     /// How many from outside may wait.

@@ -2,6 +2,7 @@
 //! is handed back as [`Act`]s.
 
 mod broken;
+mod launch;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use self::launch::Lines;
 use super::kept::Hosted;
 use crate::host::Exit;
 use crate::hosts::HostId;
@@ -31,7 +33,7 @@ pub(crate) enum Act {
     Launch { node: NodeId, incarnation: u64, actor: Arc<dyn Hosted> },
     Supersede { incarnation: u64, actor: Arc<dyn Hosted> },
     Close { actor: Arc<dyn Hosted> },
-    Remind { node: NodeId, ticket: u64, after: Duration },
+    Remind { nodes: Vec<(NodeId, u64)>, after: Duration },
     Told { told: oneshot::Sender<()> },
     Fail { reason: String },
 }
@@ -61,6 +63,8 @@ struct Living {
     host: HostId,
     /// The incarnation has not said yet that it ended.
     alive: bool,
+    /// The incarnation has said that it started.
+    started: bool,
     /// The next incarnation starts as soon as this one has ended: two never overlap, unless one is stuck.
     wanted: bool,
     /// Who wants to hear of the end.
@@ -73,13 +77,14 @@ const REMEMBERED: usize = 16;
 pub(crate) struct Arena {
     nodes: BTreeMap<NodeId, Node>,
     next: u64,
+    lines: Lines,
 }
 
 impl Arena {
     pub(crate) const ROOT: NodeId = NodeId(1);
 
     pub(crate) fn new(name: String, budget: Budget) -> Self {
-        let mut arena = Self { nodes: BTreeMap::new(), next: Self::ROOT.0 };
+        let mut arena = Self { nodes: BTreeMap::new(), next: Self::ROOT.0, lines: Lines::default() };
         let body =
             Body::Supervisor { strategy: Strategy::OneForOne, budget, recent: VecDeque::new(), children: Vec::new() };
         arena.insert(NodeId::NONE, name, Status::Running, body);
@@ -134,7 +139,8 @@ impl Arena {
             return None;
         }
         let name = actor.spec().name.clone();
-        let living = Living { actor, incarnation: 0, host: 0, alive: false, wanted: false, waiting: Vec::new() };
+        let living =
+            Living { actor, incarnation: 0, host: 0, alive: false, started: false, wanted: false, waiting: Vec::new() };
         Some(self.insert(parent, name, Status::Starting, Body::Actor(living)))
     }
 
@@ -150,46 +156,6 @@ impl Arena {
             }
         }
         found
-    }
-
-    /// Starts the next incarnation of an actor, or of all actors below a supervisor.
-    pub(crate) fn launch(&mut self, id: NodeId) -> Vec<Act> {
-        let mut acts = Vec::new();
-        let top = id;
-        for id in self.subtree(top) {
-            let Some(node) = self.nodes.get_mut(&id) else { continue };
-            if !matches!(node.status, Status::Starting | Status::Restarting) {
-                continue;
-            }
-            if id != top {
-                // Rebuilt with its group: the group's back-off counts on, its own begins anew.
-                node.failures = 0;
-            }
-            match &mut node.body {
-                Body::Supervisor { recent, .. } => {
-                    recent.clear();
-                    node.status = Status::Running;
-                }
-                Body::Actor(living) if living.alive => living.wanted = true,
-                Body::Actor(living) => {
-                    living.incarnation += 1;
-                    living.alive = true;
-                    living.wanted = false;
-                    node.status = Status::Running;
-                    node.launched = Instant::now();
-                    let (incarnation, actor) = (living.incarnation, living.actor.clone());
-                    acts.push(Act::Launch { node: id, incarnation, actor });
-                }
-            }
-        }
-        acts
-    }
-
-    pub(crate) fn due(&mut self, id: NodeId, ticket: u64) -> Vec<Act> {
-        match self.nodes.get(&id) {
-            Some(node) if node.ticket == ticket => self.launch(id),
-            _ => Vec::new(),
-        }
     }
 
     /// The thread on which an incarnation lives.
@@ -231,11 +197,16 @@ impl Arena {
                     acts.push(Act::Close { actor: living.actor.clone() });
                     self.remove(id);
                 }
+                // It was to stop, and broke on the way: it is not called back to life.
+                Exit::Broken(reason) if living.actor.is_leaving() => {
+                    tracing::error!(actor = self.path(id), reason, "broke while it stopped");
+                    self.remove(id);
+                }
                 Exit::Broken(reason) if node.status == Status::Running => {
                     acts.extend(self.broken(id, &reason, at_unix_ms));
                 }
                 // It was told to end, and its rebuild is on the way.
-                Exit::Superseded | Exit::Broken(_) if wanted => acts.extend(self.launch(id)),
+                Exit::Superseded | Exit::Broken(_) if wanted => acts.extend(self.launch_one(id)),
                 Exit::Superseded | Exit::Broken(_) => {}
             },
         }

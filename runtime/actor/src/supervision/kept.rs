@@ -22,6 +22,12 @@ pub(crate) trait Hosted: Send + Sync {
     fn supersede(&self, incarnation: u64);
     /// Stop in order.
     fn stop(&self);
+    /// It has begun to stop, of its own will or by its address.
+    fn is_leaving(&self) -> bool;
+    /// Break that incarnation.
+    fn crash(&self, incarnation: u64, reason: String);
+    /// The effect that has given no sign of life for the longest time.
+    fn oldest_effect(&self) -> Option<(&'static str, Duration)>;
     /// Take nothing in any more.
     fn close(&self);
     /// Tell the state; the receiver hears when it is told.
@@ -63,6 +69,18 @@ impl<A: Actor> Hosted for Kept<A> {
     fn stop(&self) {
         self.mailbox.close();
         self.mailbox.control(Control::Stop);
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.mailbox.is_leaving()
+    }
+
+    fn crash(&self, incarnation: u64, reason: String) {
+        self.mailbox.control(Control::Crash(incarnation, reason));
+    }
+
+    fn oldest_effect(&self) -> Option<(&'static str, Duration)> {
+        self.mailbox.oldest_effect()
     }
 
     fn close(&self) {

@@ -11,6 +11,9 @@ use crate::host::Exit;
 /// How long an actor that was cut off has to notice it.
 const AFTER_CUT: Duration = Duration::from_millis(200);
 
+/// What is kept back for each of those that have yet to stop.
+const RESERVED: Duration = Duration::from_millis(250);
+
 impl Inner {
     /// Stops everything at and below the node; gives the paths of those that were cut off at the deadline. Goes on if the
     /// caller gives up.
@@ -25,10 +28,16 @@ impl Inner {
         let (order, acts) = lock(&self.arena).stopping(node);
         self.perform(acts);
         let mut late = Vec::new();
+        let mut left = u32::try_from(order.len()).unwrap_or(u32::MAX);
         for id in order {
+            left = left.saturating_sub(1);
             let Some((actor, incarnation, ended)) = lock(&self.arena).wait_for(id) else { continue };
             actor.stop();
-            if tokio::time::timeout_at(until, ended).await.is_ok() {
+            // One that does not end must not take the time in which the others could stop in order.
+            let now = tokio::time::Instant::now();
+            let remaining = until.saturating_duration_since(now);
+            let limit = (remaining - (RESERVED * left).min(remaining / 2)).max(AFTER_CUT.min(deadline));
+            if tokio::time::timeout(limit, ended).await.is_ok() {
                 continue;
             }
             let path = lock(&self.arena).path(id);

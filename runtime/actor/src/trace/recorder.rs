@@ -137,7 +137,8 @@ impl Recorder {
     pub fn records(&self, trace: TraceId) -> bool {
         self.0.enabled.load(Relaxed)
             && (trace.class() == Class::Derived
-                || (trace.as_u128() >> 64) as u64 <= self.0.threshold.load(Relaxed) && self.0.threshold.load(Relaxed) > 0)
+                || (trace.as_u128() >> 64) as u64 <= self.0.threshold.load(Relaxed)
+                    && self.0.threshold.load(Relaxed) > 0)
     }
 
     /// How many spans were finished.

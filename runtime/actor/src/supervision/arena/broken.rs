@@ -1,11 +1,13 @@
 //! What happens when something broke: rebuild with back-off, within a budget, or escalate.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Act, Arena, Body, Node, NodeId, REMEMBERED};
 use crate::hosts::HostId;
+use crate::supervision::Hosted;
 use crate::tree::{Backoff, Strategy};
 use crate::view::{RestartView, Status};
 
@@ -52,6 +54,7 @@ impl Arena {
         for sibling in &siblings {
             acts.extend(self.halt(*sibling, Status::Restarting, false));
         }
+        let members = self.in_order(parent, id, &siblings);
         let Some(node) = self.nodes.get_mut(&id) else { return acts };
         if now.duration_since(node.launched) > within {
             node.failures = 0;
@@ -65,16 +68,26 @@ impl Arena {
         node.launched = now;
         note(node, reason, u64::try_from(after.as_millis()).unwrap_or(u64::MAX), at_unix_ms);
         tracing::warn!(node = path, reason, backoff_ms = after.as_millis(), failures = node.failures, "rebuilds");
-        for (id, reason) in
-            std::iter::once((id, None)).chain(siblings.into_iter().map(|sibling| (sibling, Some(&path))))
-        {
-            let Some(node) = self.nodes.get_mut(&id) else { continue };
-            if let Some(broken) = reason {
-                note(node, &format!("rebuilt together with {broken}"), 0, at_unix_ms);
+        let mut nodes = Vec::new();
+        for member in members {
+            let Some(node) = self.nodes.get_mut(&member) else { continue };
+            if member != id {
+                note(node, &format!("rebuilt together with {path}"), 0, at_unix_ms);
             }
-            acts.push(Act::Remind { node: id, ticket: node.ticket, after });
+            nodes.push((member, node.ticket));
         }
+        acts.push(Act::Remind { nodes, after });
         acts
+    }
+
+    /// The child and these siblings of it, in the order of their start.
+    fn in_order(&self, parent: NodeId, child: NodeId, siblings: &[NodeId]) -> Vec<NodeId> {
+        match self.nodes.get(&parent) {
+            Some(Node { body: Body::Supervisor { children, .. }, .. }) => {
+                children.iter().copied().filter(|id| *id == child || siblings.contains(id)).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Charges the supervisor's budget for one more rebuild of the child.
@@ -123,6 +136,23 @@ impl Arena {
         found
     }
 
+    /// Live incarnations with an effect that runs over the actor's limit without a sign of life.
+    pub(crate) fn stuck_effects(&self) -> Vec<(Arc<dyn Hosted>, u64, String)> {
+        let mut found = Vec::new();
+        for node in self.nodes.values() {
+            let Body::Actor(living) = &node.body else { continue };
+            if living.alive
+                && node.status == Status::Running
+                && let Some(limit) = living.actor.spec().stall_after
+                && let Some((name, silent)) = living.actor.oldest_effect().filter(|(_, silent)| *silent > limit)
+            {
+                let reason = format!("stalled: effect {name} gives no sign of life for {} ms", silent.as_millis());
+                found.push((living.actor.clone(), living.incarnation, reason));
+            }
+        }
+        found
+    }
+
     /// Gives up an incarnation that is stuck on its thread, and moves the others that live on that thread: they are
     /// rebuilt at once, and no budget is charged for what was not their fault.
     pub(crate) fn abandon(
@@ -139,18 +169,22 @@ impl Arena {
             _ => return acts,
         }
         let stuck_path = self.path(stuck);
-        let mut moved = Vec::new();
+        let (mut moved, mut left) = (Vec::new(), Vec::new());
         for (id, node) in &mut self.nodes {
             let Body::Actor(living) = &mut node.body else { continue };
             if !living.alive || living.host != host {
                 continue;
             }
             living.alive = false;
-            living.wanted = false;
-            living.actor.gauge().idle();
+            let wanted = std::mem::take(&mut living.wanted);
+            living.actor.gauge().free();
             acts.push(Act::Supersede { incarnation: living.incarnation, actor: living.actor.clone() });
             acts.extend(living.waiting.drain(..).map(|told| Act::Told { told }));
             match node.status {
+                _ if living.actor.is_leaving() && node.status != Status::Stopping => {
+                    acts.push(Act::Close { actor: living.actor.clone() });
+                    left.push(*id);
+                }
                 Status::Stopping => {
                     node.status = Status::Stopped;
                     acts.push(Act::Close { actor: living.actor.clone() });
@@ -161,12 +195,15 @@ impl Arena {
                     moved.push(*id);
                 }
                 // Between two lives: the one that was to follow needs not wait any more.
-                Status::Restarting => moved.push(*id),
+                Status::Restarting if wanted => moved.push(*id),
                 _ => {}
             }
         }
-        for id in moved {
-            acts.extend(self.launch(id));
+        self.enlist(&moved);
+        for id in left {
+            // It was to stop; nobody calls it back to life.
+            tracing::error!(actor = self.path(id), reason, "was stopping, and is cut off");
+            self.remove(id);
         }
         if self.nodes.get(&stuck).is_some_and(|node| node.status == Status::Running) {
             acts.extend(self.broken(stuck, reason, at_unix_ms));
