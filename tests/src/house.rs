@@ -23,11 +23,13 @@ pub struct HouseSpec {
     pub compute_nodes: usize,
     /// More lines of fe.conf.
     pub conf: Vec<(&'static str, String)>,
+    /// Another executable than that of the other suites.
+    pub binary: Option<PathBuf>,
 }
 
 impl Default for HouseSpec {
     fn default() -> HouseSpec {
-        HouseSpec { bucket: None, compute_nodes: 1, conf: Vec::new() }
+        HouseSpec { bucket: None, compute_nodes: 1, conf: Vec::new(), binary: None }
     }
 }
 
@@ -65,7 +67,7 @@ impl House {
         let mut frontend_conf = place.conf();
         frontend_conf.extend(spec.conf.into_iter().map(|(k, v)| (k.to_owned(), v)));
         let cluster = Cluster::new(&ClusterSpec {
-            binary: binary::starkeep()?,
+            binary: spec.binary.map_or_else(binary::starkeep, Ok)?,
             root: dir.path().to_owned(),
             compute_nodes: spec.compute_nodes,
             standard_ports: false,
@@ -218,6 +220,11 @@ impl House {
             }
         }
         Ok(())
+    }
+
+    /// The end of a house whose processes were killed on purpose: no log is shown.
+    pub fn forget(mut self) {
+        self.finished = true;
     }
 
     /// A clean stop of all; nothing has panicked.

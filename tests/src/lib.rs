@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   gate    which suites run, one at a time; what a skipped one says
+//!   browser headless Chromium, driven over WebDriver
 //!   binary  the starkeep executable: STARKEEP_BIN, or built once
 //!   place   where a cluster's data lives: a directory, or a bucket of an S3 server
 //!   house   a cluster, its place, its restore plan, its logs
@@ -11,6 +12,7 @@
 //! ```
 
 pub mod binary;
+pub mod browser;
 pub mod chaos;
 pub mod client;
 pub mod gate;

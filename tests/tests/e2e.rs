@@ -3,6 +3,8 @@
 
 #[path = "e2e/cluster.rs"]
 mod cluster;
+#[path = "e2e/dashboard.rs"]
+mod dashboard;
 #[path = "e2e/disaster.rs"]
 mod disaster;
 #[path = "e2e/garbage.rs"]

@@ -91,12 +91,12 @@ function glance(app, c) {
 function up(node) {
   const age = ago(node.start_time_ms);
   if (!node.alive) return UNKNOWN;
-  return h('span', null, age !== null && age < RECENT_SECONDS ? badge('warn', `${span(age)}, restarted`) : span(age), h('span', { class: 'since' }, ' since ', time(node.start_time_ms)));
+  return h('span', null, age !== null && age < RECENT_SECONDS ? badge('busy', `${span(age)}, just started`) : span(age), h('span', { class: 'since' }, ' since ', time(node.start_time_ms)));
 }
 
 function frontends(c) {
   const columns = [
-    { label: 'Frontend', cell: (n) => [h('bdi', { class: 'data strong' }, n.host ?? n.name), h('div', { class: 'sub' }, clipped(n.name, 60))] },
+    { label: 'Frontend', cls: 'oneline', cell: (n) => [h('bdi', { class: 'data strong' }, n.host ?? n.name), h('div', { class: 'sub' }, clipped(n.name, 60))] },
     { label: 'State', cell: (n) => (n.alive ? badge('ok', 'alive') : badge('bad', 'down')) },
     { label: 'Role', cell: (n) => String(n.role ?? UNKNOWN).toLowerCase() },
     { label: 'Applied revision', numeric: true, cell: (n) => count(n.applied_revision) },
@@ -112,7 +112,7 @@ function frontends(c) {
 
 function computeNodes(c) {
   const columns = [
-    { label: 'Compute node', cell: (n) => [h('bdi', { class: 'data strong' }, `${n.host}:${n.heartbeat_port}`), h('div', { class: 'sub' }, `id ${n.id}, http ${n.http_port ?? UNKNOWN}`)] },
+    { label: 'Compute node', cls: 'oneline', cell: (n) => [h('bdi', { class: 'data strong' }, `${n.host}:${n.heartbeat_port}`), h('div', { class: 'sub' }, `id ${n.id}, http ${n.http_port ?? UNKNOWN}`)] },
     { label: 'State', cell: (n) => [n.alive ? badge('ok', 'alive') : badge('bad', 'down'), n.error ? h('div', { class: 'sub bad-text' }, clipped(n.error, 160)) : null] },
     { label: 'Heartbeat', numeric: true, cell: (n) => (n.last_heartbeat_ms ? h('span', { title: new Date(n.last_heartbeat_ms).toISOString() }, `${span(ago(n.last_heartbeat_ms))} ago`) : 'never') },
     { label: 'Memory', cell: (n) => (n.memory_used_bytes === null || n.memory_used_bytes === undefined ? UNKNOWN : meter(n.memory_used_bytes, n.memory_limit_bytes, `${bytes(n.memory_used_bytes)} of ${bytes(n.memory_limit_bytes)}`, 'Memory used')) },

@@ -195,7 +195,7 @@ function progress(job) {
 function title(s) {
   const age = ageSeconds(s);
   if (!isOn(s)) return age === null ? 'Automated snapshots are off' : `Automated snapshots are off; the newest snapshot is ${span(age)} old`;
-  if (age === null) return (s.jobs ?? []).some(isUnfinished) ? 'The first snapshot is being taken' : 'There is nothing to restore from';
+  if (age === null) return (s.jobs ?? []).some(isUnfinished) && !s.consecutive_failures ? 'The first snapshot is being taken' : 'There is nothing to restore from';
   return `The newest restorable snapshot is ${span(age)} old`;
 }
 
