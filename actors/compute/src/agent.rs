@@ -1,8 +1,9 @@
-//! The snapshot agent: it looks at the files that a snapshot names before the snapshot may be FINISHED.
+//! The snapshot agent: it looks at the files that a snapshot names before the snapshot may be FINISHED, and reads them
+//! when a snapshot is verified with its data.
 
 use std::collections::HashMap;
 
-use actors_messages::compute::{AttestFiles, Attestation};
+use actors_messages::compute::{AttestFiles, Attestation, FoundWrong, VerifyFiles};
 use futures::StreamExt;
 use runtime_actor::{Actor, Answer, Context, Handle};
 use serde::Serialize;
@@ -13,6 +14,8 @@ use crate::volumes::Volumes;
 
 /// From this many files on a listing is cheaper than asking for each.
 const LIST_FROM: usize = 64;
+/// Files read at a time.
+const READS_AT_ONCE: usize = 4;
 /// Objects asked for at a time.
 const PARALLEL: usize = 16;
 
@@ -57,6 +60,32 @@ impl Handle<AttestFiles> for SnapshotAgent {
             attest(&volume, &Layout(message.service), message.files).await
         })
     }
+}
+
+impl Handle<VerifyFiles> for SnapshotAgent {
+    fn handle(&mut self, message: VerifyFiles, _: &mut Context<Self>) -> Answer<Result<Vec<FoundWrong>, String>> {
+        self.requests += 1;
+        self.files += message.files.len() as u64;
+        let volumes = self.volumes.clone();
+        Answer::while_wanted(async move {
+            let volume = volumes.open(&message.volume).map_err(|e| error_chain(&e))?;
+            Ok(verify(&volume, &Layout(message.service), &message.files).await)
+        })
+    }
+}
+
+/// Reads every byte.
+async fn verify(volume: &Volume, layout: &Layout, files: &[(String, u64, String)]) -> Vec<FoundWrong> {
+    let reads: Vec<_> = files
+        .iter()
+        .map(|(object, size, sha256)| async move {
+            let path = layout.in_root(object);
+            let problem = storage_snapshot::read_and_compare(volume, &path, *size, sha256).await?;
+            Some(FoundWrong { object: problem.object, what: problem.what })
+        })
+        .collect();
+    let read = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+    read.filter_map(std::future::ready).collect().await
 }
 
 async fn attest(volume: &Volume, layout: &Layout, files: Vec<(String, u64)>) -> Result<Attestation, String> {
@@ -143,6 +172,35 @@ mod tests {
         let broken = attest(&volume, &layout, files.clone()).await.unwrap();
         assert_eq!(broken.seen, count as u64 - 2);
         assert!(broken.problems[0].contains("is missing") && broken.problems[1].contains("bytes and not"));
+    }
+
+    #[tokio::test]
+    async fn every_byte_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = StorageVolume {
+            id: VolumeId(1),
+            name: "v".into(),
+            volume_type: VolumeType::Local,
+            location: format!("file://{}", dir.path().display()),
+            comment: String::new(),
+            enabled: true,
+            properties: Default::default(),
+        };
+        let volume = Volume::open(&spec).unwrap();
+        let layout = Layout(ServiceId("service".into()));
+        // Of b"abc".
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned();
+        for (object, bytes) in [("good", "abc"), ("flipped", "abd"), ("short", "ab")] {
+            volume.put(&layout.in_root(object), Bytes::from(bytes)).await.unwrap();
+        }
+        let files = ["good", "flipped", "short", "missing"].map(|name| (name.to_owned(), 3, sha256.clone()));
+        let mut wrong = verify(&volume, &layout, &files).await;
+        wrong.sort_by(|a, b| a.object.cmp(&b.object));
+        let told: Vec<_> = wrong.iter().map(|w| (w.object.as_str(), w.what.as_str())).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].0.ends_with("flipped") && told[0].1.contains("its sha256 is"), "{told:?}");
+        assert!(told[1].0.ends_with("missing") && told[1].1.contains("missing"), "{told:?}");
+        assert!(told[2].0.ends_with("short"), "{told:?}");
     }
 
     #[tokio::test]

@@ -33,6 +33,9 @@ impl Session {
                 send(sheet, out).await
             }
             Statement::AdminShowAutomatedSnapshot => send(snapshot::show_automated(self), out).await,
+            Statement::AdminVerifyClusterSnapshot { name, with_data } => {
+                send(snapshot::manual::verify(self, running, name, *with_data).await?, out).await
+            }
             Statement::DescribeStorageVolume { name } => send(volumes::describe(&self.catalog(), name)?, out).await,
             Statement::Help { topic } => send(show::help(topic), out).await,
             Statement::Execute { name, variables } => {
@@ -62,7 +65,10 @@ impl Session {
             Statement::AdminSetAutomatedSnapshotOn { .. }
             | Statement::AdminSetAutomatedSnapshotOff
             | Statement::AdminAlterAutomatedSnapshot { .. }
-            | Statement::AdminFinishRestore => snapshot::run(self, statement).await,
+            | Statement::AdminFinishRestore
+            | Statement::CreateClusterSnapshot { .. }
+            | Statement::DropClusterSnapshot { .. }
+            | Statement::CancelClusterSnapshot { .. } => snapshot::run(self, statement, running).await,
             Statement::AlterSystemAddComputeNode { .. }
             | Statement::AlterSystemDropComputeNode { .. }
             | Statement::AlterSystemCreateImage

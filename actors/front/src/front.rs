@@ -6,7 +6,7 @@ use actors_messages::checkpointer::CreateImage;
 use actors_messages::collector::Collect;
 use actors_messages::leader::{DrawTxn, Propose};
 use actors_messages::nodes::{BeatNow, NodeStatus, NodeStatuses, SuspectNode};
-use actors_messages::supervisor::{Preflight, Reconcile, RunningDetail};
+use actors_messages::supervisor::{CreateSnapshot, Preflight, Reconcile, RunningDetail, VerifySnapshot};
 use actors_messages::{CatalogView, ReadPoints};
 use runtime_actor::{Recipient, Recorder, SharedClock};
 use runtime_mysql::MySqlError;
@@ -85,6 +85,10 @@ pub struct Front {
     /// The snapshot job supervisor.
     pub preflight: Recipient<Preflight>,
     /// The snapshot job supervisor.
+    /// The snapshot job supervisor, for CREATE CLUSTER SNAPSHOT.
+    pub create_snapshot: Recipient<CreateSnapshot>,
+    /// The snapshot job supervisor, for ADMIN VERIFY CLUSTER SNAPSHOT.
+    pub verify_snapshot: Recipient<VerifySnapshot>,
     pub reconcile: Recipient<Reconcile>,
     /// The snapshot job supervisor.
     pub running_detail: Recipient<RunningDetail>,

@@ -1,5 +1,7 @@
-//! Cluster snapshots: ON, OFF, ALTER and SHOW of automation, and the end of a restore. Checks come in a fixed order:
+//! Cluster snapshots: ON, OFF, ALTER and SHOW of automation, snapshots by hand, and the end of a restore. Checks come in a fixed order:
 //! privilege (before this room), state, volume, the store itself, the log.
+
+pub(crate) mod manual;
 
 use actors_messages::supervisor::Reconcile;
 use runtime_mysql::MySqlError;
@@ -8,12 +10,12 @@ use storage_catalog::{Catalog, Command, Rejection};
 use storage_model::{JobState, SnapshotKind, StorageVolume, UnixMillis};
 
 use crate::ddl::check_properties;
-use crate::session::Session;
+use crate::session::{Running, Session};
 use crate::sheet::{Item, Sheet, row};
 use crate::{errors, volumes};
 
 /// Runs one of the statements of this room.
-pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), MySqlError> {
+pub(crate) async fn run(session: &Session, statement: &Statement, running: &Running) -> Result<(), MySqlError> {
     let command = match statement {
         Statement::AdminSetAutomatedSnapshotOn { interval_seconds, volume, properties } => {
             let catalog = session.catalog();
@@ -41,14 +43,31 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
             Command::AlterSnapshots { volume: volume.clone(), interval_seconds: *interval_seconds }
         }
         Statement::AdminFinishRestore => Command::FinishRestore,
+        Statement::CreateClusterSnapshot { if_not_exists, name, comment, volume } => {
+            let (comment, volume) = (comment.as_deref(), volume.as_deref());
+            manual::create(session, running, name, comment, volume, *if_not_exists).await?;
+            tell_supervisor(session);
+            return Ok(());
+        }
+        Statement::DropClusterSnapshot { if_exists, name } => {
+            match manual::drop_(&session.catalog(), name, *if_exists)? {
+                Some(command) => command,
+                None => return Ok(()),
+            }
+        }
+        Statement::CancelClusterSnapshot { name } => Command::CancelSnapshot { name: name.clone() },
         other => return Err(errors::unsupported(other.statement_kind())),
     };
     session.front().propose(command).await?;
+    tell_supervisor(session);
+    Ok(())
+}
+
+fn tell_supervisor(session: &Session) {
     if let Err(lost) = session.front().reconcile.tell(Reconcile) {
         // It looks by itself in a moment.
         tracing::debug!(%lost, "the snapshot job supervisor was not told of a change");
     }
-    Ok(())
 }
 
 fn check_interval(seconds: Option<u64>) -> Result<(), MySqlError> {

@@ -105,6 +105,31 @@ pub struct Attestation {
     pub problems: Vec<String>,
 }
 
+/// To the snapshot agent: read every byte of these files and compare the hash.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerifyFiles {
+    /// Where.
+    pub volume: StorageVolume,
+    /// The service root.
+    pub service: ServiceId,
+    /// Below the service root, with the size and the SHA-256 (hex) that the catalog knows.
+    pub files: Vec<(ObjectName, u64, String)>,
+}
+
+impl Message for VerifyFiles {
+    type Reply = Result<Vec<FoundWrong>, String>;
+    const NAME: &'static str = "VerifyFiles";
+}
+
+/// A file that is not as the catalog says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundWrong {
+    /// Below the volume's location.
+    pub object: ObjectName,
+    /// What is wrong.
+    pub what: String,
+}
+
 /// Payload of a Flight ticket: run a plan, stream its rows. bincode.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ReadFragment {

@@ -1,7 +1,9 @@
 //! To the snapshot job supervisor.
 
 use runtime_actor::Message;
-use storage_model::StorageVolume;
+use storage_model::{JobId, StorageVolume, VolumeId};
+
+use crate::leader::ProposeFailure;
 
 /// The one trace of all that is done for a snapshot job, whichever leader does it.
 pub fn job_trace(incarnation: &storage_model::Incarnation, job: storage_model::JobId) -> runtime_actor::TraceId {
@@ -34,6 +36,48 @@ impl Message for Preflight {
 pub struct RunningDetail;
 
 impl Message for RunningDetail {
-    type Reply = Option<(storage_model::JobId, String)>;
+    type Reply = Option<(JobId, String)>;
     const NAME: &'static str = "RunningDetail";
+}
+
+/// CREATE CLUSTER SNAPSHOT: begin a job for a snapshot that stays until it is dropped. Answered when the job has begun: a job
+/// that runs is waited for, as long as the sender waits.
+#[derive(Clone, Debug)]
+pub struct CreateSnapshot {
+    /// Its name.
+    pub name: String,
+    /// Where it goes.
+    pub volume: VolumeId,
+    /// COMMENT.
+    pub comment: String,
+}
+
+impl Message for CreateSnapshot {
+    type Reply = Result<JobId, ProposeFailure>;
+    const NAME: &'static str = "CreateSnapshot";
+}
+
+/// ADMIN VERIFY CLUSTER SNAPSHOT name [WITH DATA]: is everything that a restore would need in the store?
+#[derive(Clone, Debug)]
+pub struct VerifySnapshot {
+    /// The snapshot.
+    pub name: String,
+    /// Read every byte of every data file, on the compute nodes.
+    pub with_data: bool,
+}
+
+impl Message for VerifySnapshot {
+    type Reply = Result<Vec<SnapshotProblem>, String>;
+    const NAME: &'static str = "VerifySnapshot";
+}
+
+/// Something that a restore would stumble over.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SnapshotProblem {
+    /// The storage volume's name.
+    pub volume: String,
+    /// Below the volume's location; empty when it is the volume itself.
+    pub object: String,
+    /// What is wrong.
+    pub what: String,
 }

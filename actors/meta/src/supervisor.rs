@@ -2,15 +2,20 @@
 //! that runs or comes next, one for those that are over, so that a store that will not delete does not stop new
 //! snapshots.
 
+mod create;
 pub mod decide;
 mod effects;
 mod steps;
+mod verify;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actors_messages::supervisor::{Preflight, Reconcile, RunningDetail};
+use actors_messages::leader::ProposeFailure;
+use actors_messages::supervisor::{
+    CreateSnapshot, Preflight, Reconcile, RunningDetail, SnapshotProblem, VerifySnapshot,
+};
 use runtime_actor::{Actor, Answer, Context, Handle, Message};
 use runtime_raft::Meta;
 use serde::Serialize;
@@ -218,6 +223,31 @@ impl Handle<SweepStepDone> for SnapshotJobSupervisor {
 impl Handle<Preflight> for SnapshotJobSupervisor {
     fn handle(&mut self, message: Preflight, _: &mut Context<Self>) -> Answer<Result<(), String>> {
         Answer::later(async move { effects::preflight(&message.volume).await })
+    }
+}
+
+impl Handle<CreateSnapshot> for SnapshotJobSupervisor {
+    fn handle(&mut self, message: CreateSnapshot, _: &mut Context<Self>) -> Answer<Result<JobId, ProposeFailure>> {
+        match &*self.ownership.borrow() {
+            Ownership::Ours { .. } => {}
+            Ownership::Superseded(by) => return Answer::now(Err(ProposeFailure::Superseded(by.clone()))),
+            Ownership::Unknown => {
+                let why = "the owner claims of the storage volumes have not been read yet; try again".to_owned();
+                return Answer::now(Err(ProposeFailure::Unavailable(why)));
+            }
+        }
+        let history = (self.settings)().snapshot_history;
+        Answer::while_wanted(create::create(self.meta.clone(), message, history))
+    }
+}
+
+impl Handle<VerifySnapshot> for SnapshotJobSupervisor {
+    fn handle(
+        &mut self,
+        message: VerifySnapshot,
+        _: &mut Context<Self>,
+    ) -> Answer<Result<Vec<SnapshotProblem>, String>> {
+        Answer::while_wanted(verify::verify(self.meta.clone(), self.directory.clone(), message))
     }
 }
 

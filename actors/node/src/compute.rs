@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors_compute::{ComputeNode, Membership, Plane, Ports, SnapshotAgent, Volumes};
-use actors_messages::compute::{AttestFiles, COMPUTE_NODE, DeleteObjects, Heartbeat, SNAPSHOT_AGENT};
+use actors_messages::compute::{AttestFiles, COMPUTE_NODE, DeleteObjects, Heartbeat, SNAPSHOT_AGENT, VerifyFiles};
 use anyhow::Context;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use runtime_actor::{Address, Budget, Strategy, SystemClock, Tree};
 use runtime_query::{Engine, EngineOptions, QueryError};
 use runtime_rpc::options::RpcOptions;
-use runtime_rpc::plane::{CheckProof, serve_flight};
+use runtime_rpc::plane::{CheckProof, serve_flight_over};
 use runtime_rpc::{Registry, RpcServer};
 use storage_model::StorageVolume;
 use tokio_util::sync::CancellationToken;
@@ -83,6 +83,7 @@ async fn serve(
     registry.expose::<ComputeNode, DeleteObjects>(COMPUTE_NODE, actors.node.clone());
     registry.expose::<SnapshotAgent, AttestFiles>(SNAPSHOT_AGENT, actors.agent.clone());
     Observer::expose(&registry, &actors.observer);
+    registry.expose::<SnapshotAgent, VerifyFiles>(SNAPSHOT_AGENT, actors.agent.clone());
     let rpc = RpcServer::bind_with(
         listen::tokio(heartbeat)?,
         member.clone(),
@@ -105,7 +106,11 @@ async fn serve(
     let shown = ComputePages {
         tree: actors.tree.clone(),
         member: of_pages,
-        observers: Observers::new(format!("cn:{host}:{}", config.heartbeat_service_port), actors.observer.clone(), None),
+        observers: Observers::new(
+            format!("cn:{host}:{}", config.heartbeat_service_port),
+            actors.observer.clone(),
+            None,
+        ),
         host: host.to_string(),
         heartbeat_port: config.heartbeat_service_port,
         http_port: config.be_http_port,

@@ -135,8 +135,7 @@ impl Process {
         let directory = NodeDirectory::new(Peers::new(identity, RpcOptions::default()));
         let nodes = directory.statuses();
         let (me_now, started_at_ms) = (me.clone(), clock.now_unix_ms());
-        let shown =
-            FrontendPages { tree: tree.clone(), progress: progress.clone(), nodes, me: me_now, started_at_ms };
+        let shown = FrontendPages { tree: tree.clone(), progress: progress.clone(), nodes, me: me_now, started_at_ms };
         let serving = pages::of_frontend(http, shown, shutdown.clone())?;
 
         let dir = MetaDir::new(&config.meta_dir);
@@ -257,6 +256,8 @@ impl Process {
             reconcile: supervisor.recipient(),
             running_detail: supervisor.recipient(),
             collect: collector.recipient(),
+            create_snapshot: supervisor.recipient(),
+            verify_snapshot: supervisor.recipient(),
             beat: monitor.recipient(),
             suspect: monitor.recipient(),
             nodes: directory.statuses(),

@@ -85,6 +85,7 @@ impl Catalog {
             }
             Command::FinishRestore => self.finish_restore(),
             Command::KeepTime => Ok(Outcome::Done),
+            Command::CancelSnapshot { name } => self.cancel_snapshot(name.as_deref()),
         }
     }
 

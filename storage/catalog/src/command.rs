@@ -285,6 +285,11 @@ pub enum Command {
     FinishRestore,
     /// Nothing but the time: proposed now and then in a quiet cluster, so that a restart forgets little of its uptime.
     KeepTime,
+    /// CANCEL CLUSTER SNAPSHOT [name]: the unfinished job is to be given up.
+    CancelSnapshot {
+        /// None: whichever runs.
+        name: Option<String>,
+    },
 }
 
 impl Command {
@@ -319,6 +324,7 @@ impl Command {
             Command::SetConfig { .. } => "SetConfig",
             Command::FinishRestore => "FinishRestore",
             Command::KeepTime => "KeepTime",
+            Command::CancelSnapshot { .. } => "CancelSnapshot",
         }
     }
 }
@@ -428,6 +434,12 @@ pub enum Rejection {
     /// A snapshot of this name exists.
     #[error("a cluster snapshot named {0} already exists")]
     SnapshotExists(String),
+    /// CANCEL CLUSTER SNAPSHOT while none runs.
+    #[error("no cluster snapshot is running")]
+    NoSnapshotRunning,
+    /// DROP, CANCEL or VERIFY of a snapshot that is not there.
+    #[error("Unknown cluster snapshot: {0}")]
+    UnknownSnapshot(String),
     /// No such job.
     #[error("there is no snapshot job {0}")]
     UnknownJob(JobId),
@@ -474,6 +486,7 @@ impl Rejection {
             | Rejection::NoSuchVolume(_)
             | Rejection::UnknownVolume(_)
             | Rejection::UnknownComputeNode(_)
+            | Rejection::UnknownSnapshot(_)
             | Rejection::UnknownJob(_) => Kind::NotFound,
             Rejection::BadPartition(_) | Rejection::NotACut { .. } => Kind::Invalid,
             _ => Kind::Conflict,

@@ -197,6 +197,8 @@ pub struct SnapshotJob {
     pub comment: String,
     /// Every state it took, oldest first; the first is INITIALIZING.
     pub history: Vec<JobChange>,
+    /// CANCEL CLUSTER SNAPSHOT was said while it was unfinished.
+    pub cancelled: bool,
 }
 
 /// A snapshot job took a state.

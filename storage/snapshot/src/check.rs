@@ -89,7 +89,7 @@ pub async fn verify_data(
         .iter()
         .map(|(volume, file)| {
             let path = layout.in_root(&file.object);
-            async move { (file.size, compare(volume, &path, file).await) }
+            async move { (file.size, read_and_compare(volume, &path, file.size, &file.sha256).await) }
         })
         .collect();
     let mut results = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE);
@@ -204,15 +204,16 @@ fn compare_sizes<'a>(
     }
 }
 
-async fn compare(volume: &Volume, path: &str, file: &FileEntry) -> Option<Problem> {
+/// Reads every byte of a file, a piece at a time, and compares size and SHA-256 (hex). None: it is as it was written.
+pub async fn read_and_compare(volume: &Volume, path: &str, size: u64, sha256: &str) -> Option<Problem> {
     let mut hash = Sha256::new();
     let mut at = 0;
-    while at < file.size {
-        let end = file.size.min(at + READ_BYTES);
+    while at < size {
+        let end = size.min(at + READ_BYTES);
         match volume.get_range(path, at..end).await {
             Ok(bytes) if bytes.len() as u64 == end - at => hash.update(&bytes),
             Ok(bytes) => {
-                let what = format!("it ends at byte {}, {} were written", at + bytes.len() as u64, file.size);
+                let what = format!("it ends at byte {}, {} were written", at + bytes.len() as u64, size);
                 return Some(Problem::new(volume.name(), path, what));
             }
             Err(e) if e.is_not_found() => return Some(Problem::new(volume.name(), path, "it is missing")),
@@ -221,6 +222,6 @@ async fn compare(volume: &Volume, path: &str, file: &FileEntry) -> Option<Proble
         at = end;
     }
     let found = hex::encode(hash.finalize());
-    let what = || format!("its sha256 is {found}, {} was written", file.sha256);
-    (found != file.sha256).then(|| Problem::new(volume.name(), path, what()))
+    let what = || format!("its sha256 is {found}, {sha256} was written");
+    (found != sha256).then(|| Problem::new(volume.name(), path, what()))
 }

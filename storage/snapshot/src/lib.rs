@@ -21,7 +21,7 @@ pub mod retire;
 mod store;
 pub mod upload;
 
-pub use check::{FileCheck, Problem, check_files, verify_data};
+pub use check::{FileCheck, Problem, check_files, read_and_compare, verify_data};
 pub use error::SnapshotError;
 pub use find::{Candidate, CandidateState, Found, Skipped, candidates, newest};
 pub use load::load;

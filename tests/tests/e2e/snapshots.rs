@@ -59,6 +59,78 @@ fn two_intervals_leave_one_restorable_snapshot() {
 }
 
 #[test]
+fn a_snapshot_by_hand_is_kept_verified_and_dropped() {
+    e2e("snapshots/by_hand", || async {
+        let house = House::build(HouseSpec { compute_nodes: 2, conf: interval(1), ..HouseSpec::default() }).await?;
+        let mut client = house.client().await?;
+        client.run(QUICKSTART).await?;
+        client.run("CREATE CLUSTER SNAPSHOT before_upgrade COMMENT 'by hand'").await?;
+        house.job("FINISHED", LIMIT, |j| j.name == "before_upgrade" && j.state == "FINISHED").await?;
+        // Automated snapshots come and go; it stays, with what it names.
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON").await?;
+        client.run("TRUNCATE TABLE quickstart.source_wiki_edit").await?;
+        house.job("DELETED", LIMIT, |j| j.name != "before_upgrade" && j.state == "DELETED").await?;
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT OFF").await?;
+        let listed: Vec<(String, String)> = client
+            .rows("SELECT SNAPSHOT_NAME, SNAPSHOT_TYPE FROM information_schema.cluster_snapshots WHERE SNAPSHOT_TYPE = 'MANUAL'")
+            .await?;
+        same("by hand", listed, vec![("before_upgrade".to_owned(), "MANUAL".to_owned())])?;
+        let problems = |rows: Vec<mysql_async::Row>| -> Vec<String> {
+            rows.iter().filter_map(|r| r.get::<String, _>("Problem")).collect()
+        };
+        let verify = "ADMIN VERIFY CLUSTER SNAPSHOT before_upgrade WITH DATA";
+        same("problems", problems(client.rows(verify).await?), Vec::new())?;
+        // One byte flipped in a data file: only WITH DATA can see it. One file gone: seen by name.
+        let files = house.place.objects("/data/").await?;
+        let (store, file) = (house.place.open()?, files.first().context("no data file")?);
+        let mut bytes = store.get(file).await?.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        store.delete(file).await?;
+        store.put(file, bytes.into()).await?;
+        let by_name = problems(client.rows("ADMIN VERIFY CLUSTER SNAPSHOT before_upgrade").await?);
+        same("problems by name and size", by_name, Vec::new())?;
+        let found = problems(client.rows(verify).await?);
+        ensure!(found.len() == 1 && found[0].contains("sha256"), "{found:?}");
+        store.delete(file).await?;
+        let found = problems(client.rows("ADMIN VERIFY CLUSTER SNAPSHOT before_upgrade").await?);
+        ensure!(found.len() == 1 && found[0].contains("missing"), "{found:?}");
+        client.run("DROP CLUSTER SNAPSHOT before_upgrade").await?;
+        house.job("DELETED", LIMIT, |j| j.name == "before_upgrade" && j.state == "DELETED").await?;
+        objects_become(&house.place, ".manifest.json", "no manifest", LIMIT, |found| found.is_empty()).await?;
+        client.refused("ADMIN VERIFY CLUSTER SNAPSHOT before_upgrade", 1064, "Unknown cluster snapshot").await?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+#[test]
+fn a_job_that_waits_for_its_store_is_cancelled() {
+    e2e("snapshots/cancel", || async {
+        let house = House::build(HouseSpec { conf: interval(1), ..HouseSpec::default() }).await?;
+        let vault = with_vault(&house).await?;
+        let server = vault.server().context("no server")?.clone();
+        let mut client = house.client().await?;
+        client.run(QUICKSTART).await?;
+        client.refused("CANCEL CLUSTER SNAPSHOT", 1064, "no cluster snapshot is running").await?;
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON STORAGE VOLUME vault").await?;
+        let stuck = stuck_job(&house, &server).await?;
+        client.run("ADMIN ALTER AUTOMATED CLUSTER SNAPSHOT SET INTERVAL 1 HOUR").await?;
+        client.run(&format!("CANCEL CLUSTER SNAPSHOT {}", stuck.name)).await?;
+        server.set_mode(Mode::Normal);
+        let job = house.job("ERROR", LIMIT, |j| j.name == stuck.name && j.state == "ERROR").await?;
+        ensure!(job.error.contains("cancelled"), "{job:?}");
+        // Nothing of it can be restored, and the way is free for the next one.
+        objects_become(&vault, &stuck.name, "a void marker", LIMIT, |found| found.iter().any(|o| o.ends_with(".void")))
+            .await?;
+        client.run("CREATE CLUSTER SNAPSHOT next STORAGE VOLUME vault").await?;
+        house.job("FINISHED", LIMIT, |j| j.name == "next" && j.state == "FINISHED").await?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+#[test]
 fn off_purges_what_is_in_the_store() {
     e2e("snapshots/off", || async {
         let house = House::build(HouseSpec::default()).await?;

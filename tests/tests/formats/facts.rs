@@ -175,6 +175,7 @@ pub fn commands() -> Vec<(Now, Command)> {
         Command::Forget { files: vec![FileId(10_014)] },
         Command::EraseTrash { older_than_millis: 86_400_000 },
         begin("automated_cluster_snapshot_1739857999999"),
+        Command::CancelSnapshot { name: None },
         event(10_021, JobEvent::Failed { cause: text("put: 403 Forbidden") }),
         event(10_017, JobEvent::Retire),
         event(10_017, JobEvent::Deleted),

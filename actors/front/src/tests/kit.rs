@@ -91,6 +91,8 @@ impl FrontSettings for Settings {
 pub(super) struct Script {
     /// Why every probe of a volume fails.
     pub(super) preflight: Option<String>,
+    /// What every VERIFY finds.
+    pub(super) problems: Vec<actors_messages::supervisor::SnapshotProblem>,
     /// Names of messages in the order they came.
     pub(super) told: Vec<String>,
 }
@@ -117,7 +119,8 @@ impl Kit {
             )
         };
         let leader = Arc::clone(&catalog);
-        let probe = Arc::clone(&script);
+        let (probe, verified) = (Arc::clone(&script), Arc::clone(&script));
+        let creator = Arc::clone(&catalog);
         let note = |name: &'static str| {
             let script = Arc::clone(&script);
             move || script.lock().unwrap().told.push(name.to_owned())
@@ -134,6 +137,20 @@ impl Kit {
             draw_txn: to(move |_| Ok(TxnId(next_txn.fetch_add(1, Ordering::SeqCst)))),
             create_image: to(|_| Ok(Revision(5))),
             preflight: to(move |_| probe.lock().unwrap().preflight.clone().map_or(Ok(()), Err)),
+            create_snapshot: to(move |asked: actors_messages::supervisor::CreateSnapshot| {
+                let command = storage_catalog::Command::BeginSnapshot {
+                    kind: storage_model::SnapshotKind::Manual,
+                    name: asked.name,
+                    volume: asked.volume,
+                    comment: asked.comment,
+                    max_history: 100,
+                };
+                match apply(&creator, command)? {
+                    storage_catalog::Outcome::Job(job) => Ok(job),
+                    other => Err(ProposeFailure::Unavailable(format!("{other:?}"))),
+                }
+            }),
+            verify_snapshot: to(move |_| Ok(verified.lock().unwrap().problems.clone())),
             reconcile: to(move |_| reconcile()),
             running_detail: to(|_| None),
             collect: to(move |_| collect()),

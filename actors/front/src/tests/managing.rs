@@ -116,6 +116,63 @@ async fn automated_snapshots_go_on_and_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshots_by_hand_are_made_verified_cancelled_and_dropped() {
+    let kit = Kit::start().await;
+    let mut client = kit.client().await;
+    quickstart(&mut client).await;
+    for (name, why) in [
+        ("automated_cluster_snapshot_1", "names of automated snapshots"),
+        ("`a/b`", "letters, digits"),
+        ("`..`", "letters, digits"),
+    ] {
+        let (code, text) = client.fails(&format!("CREATE CLUSTER SNAPSHOT {name}")).await;
+        assert!(code == 1064 && text.contains(why), "{text}");
+    }
+    let (_, text) = client.fails("CREATE CLUSTER SNAPSHOT before STORAGE VOLUME w").await;
+    assert!(text.contains("Unknown storage volume: w"), "{text}");
+    kit.told();
+    client.ok("CREATE CLUSTER SNAPSHOT before COMMENT 'the upgrade' STORAGE VOLUME v").await;
+    assert_eq!(kit.told(), ["Reconcile"]);
+    client.ok("CREATE CLUSTER SNAPSHOT IF NOT EXISTS before").await;
+    let (_, text) = client.fails("CREATE CLUSTER SNAPSHOT before").await;
+    assert!(text.contains("already exists"), "{text}");
+    let (_, text) = client.fails("DROP CLUSTER SNAPSHOT before").await;
+    assert!(text.contains("is still INITIALIZING"), "{text}");
+    let running = kit.catalog.lock().unwrap().unfinished_job().unwrap().clone();
+    assert_eq!((running.kind, running.comment.as_str()), (SnapshotKind::Manual, "the upgrade"));
+
+    assert!(client.fails("CANCEL CLUSTER SNAPSHOT other").await.1.contains("Unknown cluster snapshot: other"));
+    client.ok("CANCEL CLUSTER SNAPSHOT").await;
+    assert!(kit.catalog.lock().unwrap().job(running.id).unwrap().cancelled);
+    let end = |event: JobEvent| Command::SnapshotEvent { job: running.id, event, detail: String::new() };
+    kit.propose(end(JobEvent::Failed { cause: "cancelled".into() }));
+    assert!(client.fails("CANCEL CLUSTER SNAPSHOT").await.1.contains("no cluster snapshot is running"));
+    assert!(client.fails("DROP CLUSTER SNAPSHOT before").await.1.contains("Unknown cluster snapshot: before"));
+
+    client.ok("CREATE CLUSTER SNAPSHOT before").await;
+    let job = kit.catalog.lock().unwrap().unfinished_job().unwrap().id;
+    kit.propose(Command::SnapshotEvent { job, event: JobEvent::Cut, detail: String::new() });
+    let cut = kit.catalog.lock().unwrap().revision();
+    let uploaded = JobEvent::Uploaded { cut, sha256: "00".into(), bytes: 10 };
+    kit.propose(Command::SnapshotEvent { job, event: uploaded, detail: String::new() });
+    let sql = "SELECT snapshot_name, snapshot_type FROM information_schema.cluster_snapshots";
+    assert_eq!(client.rows(sql).await, ["before|MANUAL"]);
+    let verify = "ADMIN VERIFY CLUSTER SNAPSHOT before WITH DATA";
+    assert!(client.rows(verify).await.is_empty());
+    let (volume, object) = ("v".to_owned(), "db1/2/3/data/f.parquet".to_owned());
+    let problem = actors_messages::supervisor::SnapshotProblem { volume, object, what: "it is missing".to_owned() };
+    kit.script.lock().unwrap().problems = vec![problem];
+    let (names, rows) = client.table(verify).await;
+    assert_eq!(names, "StorageVolume|Object|Problem");
+    assert_eq!(rows, ["v|db1/2/3/data/f.parquet|it is missing"]);
+    assert!(client.fails("ADMIN VERIFY CLUSTER SNAPSHOT nothing").await.1.contains("Unknown cluster snapshot"));
+    client.ok("DROP CLUSTER SNAPSHOT before").await;
+    assert!(client.rows(sql).await.is_empty());
+    client.ok("DROP CLUSTER SNAPSHOT IF EXISTS nothing").await;
+    client.ok("DROP CLUSTER SNAPSHOT nothing IF EXISTS").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_images_and_configuration() {
     let kit = Kit::start().await;
     let mut client = kit.client().await;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | INITIALIZING | reach the volume, then `Cut` |
 //! | SNAPSHOTING | attest, upload, then `Uploaded`; without a frozen view look for a manifest, else `Recut` |
-//! | an unfinished automated job while automation is off, or one that runs too long | void its cuts, then `Failed` |
+//! | an unfinished job that was cancelled or runs too long, or an automated one while automation is off | void its cuts, then `Failed` |
 //! | EXPIRED | void marker, manifest and sections away, then `Deleted` |
 //! | FINISHED and automated while automation is off | `Retire` |
 //! | nothing runs and the interval is over | `Begin` |
@@ -64,7 +64,8 @@ fn last_and_pause<'a>(
     let since_on: Vec<&SnapshotJob> =
         automated.map(AsRef::as_ref).filter(|j| j.created_uptime >= policy.enabled_uptime).collect();
     let interval = interval(catalog, settings);
-    let failures = since_on.iter().rev().take_while(|j| j.state == JobState::Error).count() as u32;
+    let failed = |j: &&&SnapshotJob| j.state == JobState::Error && !j.cancelled;
+    let failures = since_on.iter().rev().take_while(failed).count() as u32;
     let pause = match failures {
         0 => interval,
         n => FIRST_RETRY.saturating_mul(1 << (n - 1).min(16)).min(interval),
@@ -106,6 +107,9 @@ pub fn job_step(catalog: &Catalog, settings: &MetaSettings, now: Now) -> Option<
 
 fn running_step(catalog: &Catalog, settings: &MetaSettings, now: Now, job: &SnapshotJob) -> JobStep {
     let limit = settings.snapshot_timeout;
+    if job.cancelled {
+        return JobStep::Abandon(job.id, "cancelled by CANCEL CLUSTER SNAPSHOT".to_owned());
+    }
     if job.kind == SnapshotKind::Automated && catalog.header.snapshot_policy.is_none() {
         return JobStep::Abandon(job.id, "cancelled: automated snapshots were turned off".to_owned());
     }
@@ -118,6 +122,14 @@ fn running_step(catalog: &Catalog, settings: &MetaSettings, now: Now, job: &Snap
         (JobState::Snapshoting, Some(cut)) => JobStep::Upload(job.id, *cut),
         _ => JobStep::Initialize(job.id),
     }
+}
+
+/// Whether anybody still wants the unfinished job: else its upload stops at once.
+pub fn is_wanted(catalog: &Catalog, job: JobId) -> bool {
+    catalog.job(job).is_some_and(|job| {
+        let automation = catalog.header.snapshot_policy.is_some();
+        job.state.is_unfinished() && !job.cancelled && (automation || job.kind != SnapshotKind::Automated)
+    })
 }
 
 /// The step for jobs that are over. `may_delete` tells whether the owner claims of a volume were read lately.

@@ -20,8 +20,8 @@ use storage_volume::Volume;
 use storage_volume::layout::Layout;
 
 use super::Detail;
+use super::decide::{JobStep, SweepStep, is_wanted};
 use super::steps::{self, Uploading};
-use super::decide::{JobStep, SweepStep};
 use crate::nodes::NodeDirectory;
 
 /// Files that one agent looks at in one message.
@@ -101,7 +101,10 @@ impl Effects {
                 fail::fail_point!(points_of(&event).1);
                 let revision = self.meta.view().revision();
                 tracing::info!(job = %job.id, name = job.name, from = %job.state, to = %to, event = name, %revision, "snapshot job");
-                if cause && let JobEvent::Failed { cause } = event {
+                if cause
+                    && let JobEvent::Failed { cause } = event
+                    && !job.cancelled
+                {
                     tracing::error!(job = %job.id, name = job.name, cause, "a cluster snapshot failed; it is tried again");
                 }
                 if !to.is_unfinished() {
@@ -202,7 +205,7 @@ impl Effects {
         let meta = self.meta.clone();
         let cancel = async move {
             let mut revisions = meta.watch();
-            while meta.view().header.snapshot_policy.is_some() && revisions.changed().await.is_ok() {}
+            while is_wanted(&meta.view(), id) && revisions.changed().await.is_ok() {}
         };
         let uploaded = upload::upload(&site.volume, &site.layout, &frozen, &facts, progress, cancel).await;
         uploading.end(&uploaded);

@@ -9,7 +9,7 @@ use runtime_sql::Statement;
 use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, TableDraft, VolumeDraft};
 use storage_model::{
     Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, Incarnation, KeyModel, Now,
-    PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, Value, VolumeType,
+    PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, UnixMillis, Value, VolumeType,
 };
 use storage_tablet::{TargetPartition, WriteSpec};
 use storage_volume::Volume;

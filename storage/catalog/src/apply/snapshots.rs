@@ -50,7 +50,8 @@ impl Catalog {
         if kind == SnapshotKind::Automated && self.header.snapshot_policy.is_none() {
             return Err(Rejection::SnapshotsAreOff);
         }
-        if self.jobs.values().any(|j| j.name == name) {
+        // A name is free again once its snapshot is gone: cuts tell their manifests apart.
+        if self.jobs.values().any(|j| j.name == name && !j.state.is_final()) {
             return Err(Rejection::SnapshotExists(name.to_owned()));
         }
         let target = self.volumes.get(&volume).ok_or_else(|| Rejection::UnknownVolume(volume.to_string()))?;
@@ -77,10 +78,26 @@ impl Catalog {
             error: String::new(),
             comment: comment.to_owned(),
             history: Vec::new(),
+            cancelled: false,
         };
         job.enter(JobState::Initializing, self.header.clock, self.header.revision);
         self.jobs.insert(id, Arc::new(job));
         Ok(Outcome::Job(id))
+    }
+
+    pub(super) fn cancel_snapshot(&mut self, name: Option<&str>) -> Reply {
+        let running = self.unfinished_job().cloned();
+        let job = match (running, name) {
+            (Some(job), None) => job,
+            (Some(job), Some(name)) if job.name == name => job,
+            (_, Some(name)) if !self.jobs.values().any(|j| j.name == name) => {
+                return Err(Rejection::UnknownSnapshot(name.to_owned()));
+            }
+            _ => return Err(Rejection::NoSnapshotRunning),
+        };
+        let cancelled = SnapshotJob { cancelled: true, ..job.as_ref().clone() };
+        self.jobs.insert(cancelled.id, Arc::new(cancelled));
+        Ok(Outcome::Done)
     }
 
     pub(super) fn snapshot_event(&mut self, id: JobId, event: &JobEvent, detail: &str) -> Reply {

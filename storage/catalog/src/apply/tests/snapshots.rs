@@ -56,11 +56,49 @@ fn one_job_at_a_time_and_a_name_once() {
         Rejection::SnapshotRunning("a".to_owned())
     );
     kit.ok(Kit::event(job, JobEvent::Failed { cause: "no".to_owned() }));
+    let again = kit.begin("a");
+    let cut = kit.cut(again);
+    kit.ok(Kit::event(again, Kit::uploaded(cut)));
     assert_eq!(kit.refused(kit.begin_command("a", SnapshotKind::Automated)), Rejection::SnapshotExists("a".to_owned()));
     let volume = VolumeId(4711);
     let (kind, name, comment) = (SnapshotKind::Automated, "b".to_owned(), String::new());
     let nowhere = Command::BeginSnapshot { kind, name, volume, comment, max_history: 9 };
     assert!(matches!(kit.refused(nowhere), Rejection::UnknownVolume(_)));
+}
+
+#[test]
+fn only_what_runs_is_cancelled_and_only_marked() {
+    let mut kit = Kit::new();
+    kit.snapshots_on();
+    let cancel = |name: Option<&str>| Command::CancelSnapshot { name: name.map(str::to_owned) };
+    assert_eq!(kit.refused(cancel(None)), Rejection::NoSnapshotRunning);
+    assert_eq!(kit.refused(cancel(Some("a"))), Rejection::UnknownSnapshot("a".to_owned()));
+    let (done, _) = kit.snapshot("a");
+    assert_eq!(kit.refused(cancel(Some("a"))), Rejection::NoSnapshotRunning);
+    let running = kit.begin("b");
+    assert_eq!(kit.refused(cancel(Some("a"))), Rejection::NoSnapshotRunning);
+    kit.ok(cancel(Some("b")));
+    kit.ok(cancel(None));
+    assert_eq!((state(&kit, done), state(&kit, running)), (JobState::Finished, JobState::Initializing));
+    assert!(kit.catalog.job(running).unwrap().cancelled && !kit.catalog.job(done).unwrap().cancelled);
+}
+
+/// The history tells every state once, with the log entry that brought it.
+#[test]
+fn the_history_of_a_job() {
+    let mut kit = Kit::new();
+    kit.snapshots_on();
+    let job = kit.begin("a");
+    let began = kit.catalog.revision();
+    let first = kit.cut(job);
+    kit.ok(Kit::event(job, JobEvent::Recut));
+    kit.ok(Kit::event(job, Kit::uploaded(first)));
+    let finished = kit.catalog.revision();
+    kit.snapshot("b");
+    let told: Vec<_> = kit.catalog.job(job).unwrap().history.iter().map(|c| (c.state, c.revision)).collect();
+    let expired = kit.catalog.revision();
+    use JobState::*;
+    assert_eq!(told, [(Initializing, began), (Snapshoting, first), (Finished, finished), (Expired, expired)]);
 }
 
 #[test]
