@@ -150,16 +150,20 @@ impl Serving<'_> {
                 }
                 result = working => result,
             };
-            in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
             let result = match result {
                 Ok(Ok(result)) => result,
                 Ok(Err(_)) => Err(Fault::Deadline),
                 Err(_) => Err(Fault::Lost),
             };
             if let Some(frame) = answer_frame(id, result, limit) {
-                // Nobody is left to hear it if this fails.
-                let _ = outbox.send(frame).await;
+                // In flight until it is on its way: answers that nobody fetches are no more than asks may be in flight.
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    // Nobody is left to hear it if this fails.
+                    _ = outbox.send(frame) => {}
+                }
             }
+            in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         };
         self.tasks.spawn(answer);
     }
