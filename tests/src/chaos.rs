@@ -42,7 +42,7 @@ pub struct Scenario {
     /// It arms failpoints.
     pub needs_failpoints: bool,
     /// Data behind the S3 server of this process.
-    s3: bool,
+    pub s3: bool,
 }
 
 /// All scenarios, in the order in which they run.
@@ -121,19 +121,17 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
 
 /// Runs one scenario: until its time is over, then liveness and a drill.
 pub async fn one(scenario: Scenario, spec: ArenaSpec) -> anyhow::Result<Report> {
-    let mut disk = None;
+    let wants_disk = scenario.name == "disk-full";
     let prepare = |root: &std::path::Path| {
-        if scenario.name == "disk-full" {
-            disk = outside::SmallDisk::mount(&root.join("fe").join("meta")).ok();
-        }
-        Ok(())
+        wants_disk.then(|| outside::SmallDisk::mount(&root.join("fe").join("meta")).ok()).flatten()
     };
     let mut arena = Arena::build_in(spec, prepare).await?;
-    if (scenario.needs_failpoints && !arena.failpoints)
-        || (scenario.name == "disk-full" && disk.is_none() && !arena.failpoints)
-    {
-        let why =
-            if scenario.needs_failpoints { "the executable has no failpoints" } else { "nothing may be mounted here" };
+    let missing = match (arena.failpoints, scenario.needs_failpoints) {
+        (false, true) => Some("the executable has no failpoints"),
+        (false, false) if wants_disk && arena.disk.is_none() => Some("nothing may be mounted here"),
+        _ => None,
+    };
+    if let Some(why) = missing {
         arena.report.skipped.push(format!("{}: {why}", scenario.name));
         return Ok(arena.finish().await);
     }

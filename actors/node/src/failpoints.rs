@@ -18,7 +18,9 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
 use runtime_actor::ActorSpec;
+use runtime_http::{Asked, PageError, Routes};
 use serde::Serialize;
+use serde_json::json;
 
 /// Every place, by name.
 pub const POINTS: [&str; 46] = [
@@ -184,6 +186,19 @@ fn reached(name: &'static str) {
         Action::Panic => panic!("failpoint {name}"),
         Action::Sleep(time) => std::thread::sleep(time),
     }
+}
+
+/// `GET` lists the places, `POST {"name": …, "action": …}` arms one; behind the same login as every page.
+pub fn routes(routes: Routes) -> Routes {
+    const PATH: &str = "/api/v2/failpoints";
+    let armed = |asked: Asked| {
+        let word = |key: &str| asked.body[key].as_str().ok_or_else(|| format!("{key} is missing"));
+        arm(word("name")?, word("action")?)
+    };
+    routes.get(PATH, |_| async { Ok(json!(list())) }).post(PATH, move |asked| {
+        let done = armed(asked);
+        async move { done.map(|()| json!({ "status": "OK" })).map_err(|why| PageError::Bad(why, None)) }
+    })
 }
 
 /// Half a minute is long for a harness: `FAILPOINTS_STALL_MS` says after which time a handler counts as stalled.

@@ -22,7 +22,7 @@ use actors_meta::{
 };
 use anyhow::{Context, bail};
 use runtime_actor::{Address, Budget, SharedClock, Strategy, SystemClock, Tree, random};
-use runtime_raft::{Meta, MetaDir, Node, Options, ProposeError};
+use runtime_raft::{Meta, MetaDir, Node, Options, ProposeError, Role};
 use runtime_rpc::options::RpcOptions;
 use runtime_rpc::{Identity, Peers};
 use storage_catalog::{Catalog, ClusterIdentity, Command};
@@ -220,6 +220,12 @@ impl Process {
                 tracing::error!(reason = failure.reason, "the supervision tree has given up");
                 ExitCode::FAILURE
             }
+            // What could not be written is not known to be absent either: only a new start reads what is durable.
+            () = log_lost(&self.meta) => {
+                let cause = self.meta.status().failure;
+                tracing::error!(?cause, "the log of the metadata cannot be written: this frontend ends, and must be started again");
+                ExitCode::FAILURE
+            }
         };
         tracing::info!("stopping");
         self.shutdown.cancel();
@@ -330,6 +336,13 @@ impl Process {
         });
         (supervisor, collector)
     }
+}
+
+/// Returns when the metadata takes no more proposals for ever.
+async fn log_lost(meta: &Meta) {
+    let mut role = meta.role_watch();
+    // The sender goes with the metadata itself.
+    let _ = role.wait_for(|role| *role == Role::Stopped).await;
 }
 
 fn raft_clock(clock: &SharedClock) -> runtime_raft::Clock {

@@ -1,7 +1,7 @@
 //! A scenario's surroundings: the cluster, its load, what is known of it, and the phases that every scenario shares:
 //! safety while things break, liveness when they no longer do, and the restore drill.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use super::control;
 use super::drill;
 use super::history::{Effect, History, Outcome};
 use super::load::{self, Counts, DATABASE, Load, SHARED};
+use super::outside::SmallDisk;
 use super::proxy::Line;
 use super::report::{Report, count};
 use super::stage::{Stage, StageSpec, Store};
@@ -67,25 +68,24 @@ pub struct Arena {
     loads: u32,
     drills: u32,
     began: Instant,
-    _dir: Option<TempDir>,
+    /// Under the metadata. It goes before the directory, and after the processes.
+    pub disk: Option<SmallDisk>,
+    _dir: TempDir,
 }
 
 impl Arena {
     /// A cluster that runs, with its load and automated snapshots every second.
     pub async fn build(spec: ArenaSpec) -> anyhow::Result<Arena> {
-        Arena::build_in(spec, |_| Ok(())).await
+        Arena::build_in(spec, |_| None).await
     }
 
-    /// The same; `prepare` is given the root directory before anything is started.
-    pub async fn build_in(
-        spec: ArenaSpec,
-        prepare: impl FnOnce(&std::path::Path) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Arena> {
+    /// The same; `prepare` is given the root directory before anything is started, and may mount a small disk there.
+    pub async fn build_in(spec: ArenaSpec, prepare: impl FnOnce(&Path) -> Option<SmallDisk>) -> anyhow::Result<Arena> {
         let dir = tempfile::Builder::new().prefix("starkeep-chaos-").disable_cleanup(spec.keep).tempdir()?;
         if spec.keep {
             eprintln!("{}: everything stays in {}", spec.scenario, dir.path().display());
         }
-        prepare(dir.path())?;
+        let disk = prepare(dir.path());
         let conf = [
             ("automated_cluster_snapshot_interval_seconds", "1"),
             ("lake_autovacuum_grace_period_minutes", "0"),
@@ -114,7 +114,8 @@ impl Arena {
             loads: 0,
             drills: 0,
             began: Instant::now(),
-            _dir: Some(dir),
+            disk,
+            _dir: dir,
             spec,
         };
         arena.prologue().await.context("set a cluster up")?;

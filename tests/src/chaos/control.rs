@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 /// root without a password, as HTTP Basic has it.
 const ROOT: &str = "Basic cm9vdDo=";
 const LIMIT: Duration = Duration::from_secs(5);
+/// So long a node may not know who may log in.
+const LOGIN: Duration = Duration::from_secs(15);
 
 /// One request with login; status and body.
 pub async fn request(port: u16, method: &str, path: &str, body: &str) -> anyhow::Result<(u16, String)> {
@@ -40,9 +42,19 @@ pub async fn has_failpoints(port: u16) -> bool {
 /// Arms a failpoint.
 pub async fn arm(port: u16, name: &str, action: &str) -> anyhow::Result<()> {
     let body = serde_json::json!({ "name": name, "action": action }).to_string();
-    let (status, text) = request(port, "POST", "/api/v2/failpoints", &body).await?;
-    ensure!(status == 200, "{name}={action}: {status} {text}");
-    Ok(())
+    let deadline = tokio::time::Instant::now() + LOGIN;
+    loop {
+        let answer = request(port, "POST", "/api/v2/failpoints", &body).await;
+        match answer {
+            Ok((200, _)) => return Ok(()),
+            // A compute node asks the frontend who may do this: it may be away, or not heard of yet.
+            Ok((503, _)) | Err(_) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Ok((status, text)) => bail!("{name}={action}: {status} {text}"),
+            Err(error) => return Err(error.context(format!("{name}={action}"))),
+        }
+    }
 }
 
 /// How often each failpoint was reached, and how often something was done there.

@@ -16,6 +16,8 @@ use super::proxy::Line;
 use super::report::count;
 use super::stage::Store;
 
+/// A frontend without a log ends within this.
+const GIVES_UP: Duration = Duration::from_secs(40);
 /// So many blows, then liveness and a drill.
 const BLOWS: u32 = 12;
 
@@ -240,11 +242,16 @@ pub async fn disk_full(arena: &mut Arena) -> anyhow::Result<()> {
             fill(&meta.join("ballast")).context("fill the disk")?;
         }
         arena.report.disk_full += 1;
-        let full = arena.draw_ms(2000..5000);
-        sleep(full).await;
+        // A log that could not be written is not trusted any more: the frontend says so, and ends.
+        let ended = tokio::time::timeout(GIVES_UP, arena.stage.frontend.wait()).await;
         let _ = std::fs::remove_file(meta.join("ballast"));
-        // A log that could not be written is not trusted any more: the process must be started again.
-        arena.kill_frontend("").await?;
+        match ended {
+            Ok(Ok(status)) if !status.success() => arena.note(format!("fe gave up with {status}")),
+            Ok(Ok(status)) => arena.violation(format!("fe ended with {status} though its log was lost")),
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => arena.violation("fe goes on without a log"),
+        }
+        arena.stage.restart_frontend("").await?;
         round += 1;
         if round % 3 == 0 {
             arena.settle(true).await?;

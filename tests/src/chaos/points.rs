@@ -12,8 +12,8 @@ use super::arena::{Arena, STALL};
 use super::control;
 use super::report::count;
 
-/// A place is reached within this, or it is noted that it was not.
-const REACHED: Duration = Duration::from_secs(25);
+/// A place is reached within this, or it is noted that it was not. After a failed deletion GC waits for half a minute.
+const REACHED: Duration = Duration::from_secs(45);
 const SIGKILL: i32 = 9;
 
 /// How a place is reached.
@@ -32,7 +32,7 @@ enum How {
 }
 
 /// Places, how they are reached, and which actor is rebuilt after a panic there.
-const PLACES: [(&str, How, Option<&str>); 46] = [
+const PLACES: [(&str, How, Option<&str>); 48] = [
     ("job.begin.before", How::Wait, Some(JOBS)),
     ("job.begin.after", How::Wait, Some(JOBS)),
     ("job.cut.before", How::Wait, Some(JOBS)),
@@ -77,6 +77,8 @@ const PLACES: [(&str, How, Option<&str>); 46] = [
     ("handler.snapshot_job_supervisor", How::Wait, Some(JOBS)),
     ("handler.gc_coordinator", How::Wait, Some(GARBAGE)),
     ("handler.metadata_leader", How::Wait, Some("metadata_leader")),
+    ("handler.owner_watch", How::Wait, Some("owner_watch")),
+    ("handler.compute_node_monitor", How::Wait, Some("compute_node_monitor")),
     ("handler.compute_node", How::Worker, Some("compute_node")),
     ("handler.snapshot_agent", How::Worker, Some("snapshot_agent")),
 ];
@@ -256,11 +258,12 @@ async fn lose_the_view(arena: &mut Arena, next: &str) -> anyhow::Result<()> {
 
 /// Holds the upload of a job up for a moment.
 async fn in_the_middle(arena: &mut Arena) -> anyhow::Result<()> {
+    let ports = [arena.stage.frontend.http_port];
+    let before = struck(&ports, "job.section.before").await;
     arm(arena, "job.section.before", "sleep(1500)").await?;
     let deadline = Instant::now() + REACHED;
     while Instant::now() < deadline {
-        let counts = control::counts(arena.stage.frontend.http_port).await.unwrap_or_default();
-        if counts.get("job.section.before").is_some_and(|(_, struck)| *struck > 0) {
+        if struck(&ports, "job.section.before").await > before {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -283,7 +286,7 @@ async fn hurt(arena: &mut Arena, place: &str, how: How, actor: Option<&str>, act
         How::Worker => arena.stage.workers.iter().map(|w| w.node.http_port).collect(),
         _ => vec![arena.stage.frontend.http_port],
     };
-    let before = restarts(&ports, actor).await;
+    let mut before = (struck(&ports, &name).await, restarts(&ports, actor).await);
     arena.note(format!("arm {name}={action}"));
     match how {
         How::Recut => {
@@ -303,7 +306,10 @@ async fn hurt(arena: &mut Arena, place: &str, how: How, actor: Option<&str>, act
             }
         }
     }
-    let before = if how == How::Recut { 0 } else { before };
+    if how == How::Recut {
+        // It is another process now.
+        before = (0, 0);
+    }
     let done = was_hurt(arena, &ports, &name, actor, before).await?;
     for port in &ports {
         let _ = control::arm(*port, &name, "off").await;
@@ -312,6 +318,16 @@ async fn hurt(arena: &mut Arena, place: &str, how: How, actor: Option<&str>, act
         turn_on(arena).await?;
     }
     Ok(done)
+}
+
+/// How often something was done at a place.
+async fn struck(ports: &[u16], name: &str) -> u64 {
+    let mut sum = 0;
+    for port in ports {
+        let counts = control::counts(*port).await.unwrap_or_default();
+        sum += counts.get(name).map_or(0, |(_, struck)| *struck);
+    }
+    sum
 }
 
 async fn restarts(ports: &[u16], actor: Option<&str>) -> u64 {
@@ -328,10 +344,10 @@ async fn was_hurt(
     ports: &[u16],
     name: &str,
     actor: Option<&str>,
-    before: u64,
+    before: (u64, u64),
 ) -> anyhow::Result<bool> {
     let deadline = Instant::now() + REACHED;
-    let mut struck = false;
+    let mut done = false;
     while Instant::now() < deadline {
         if let Some(status) = arena.stage.frontend.ended() {
             let tail = arena.stage.frontend.log_tail(25);
@@ -339,17 +355,14 @@ async fn was_hurt(
             arena.stage.restart_frontend("").await?;
             return Ok(true);
         }
-        for port in ports {
-            let counts = control::counts(*port).await.unwrap_or_default();
-            struck = struck || counts.get(name).is_some_and(|(_, struck)| *struck > 0);
-        }
-        let seen = actor.is_none() || restarts(ports, actor).await > before;
-        if struck && seen {
+        done = done || struck(ports, name).await > before.0;
+        let seen = actor.is_none() || restarts(ports, actor).await > before.1;
+        if done && seen {
             return Ok(true);
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    if struck {
+    if done {
         let actor = actor.unwrap_or("nobody");
         arena.violation(format!("{actor} was hurt at {name}, and /api/v2/actors shows no restart"));
         return Ok(true);

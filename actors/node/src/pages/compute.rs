@@ -72,6 +72,8 @@ pub fn of_compute(
         // What a compute node's SQL has: nothing.
         .get("/api/v2/actions", |_| async { Ok(json!([])) });
     let routes = elsewhere(elsewhere(routes, "snapshots"), "queries");
+    #[cfg(feature = "failpoints")]
+    let routes = crate::failpoints::routes(routes);
     Ok(runtime_http::serve(listener, routes, shutdown)?)
 }
 

@@ -54,7 +54,10 @@ pub fn of_frontend(
             async move { Ok(said) }
         })
         .guard(guard, "starkeep_session");
-    Ok(runtime_http::serve(listener, guarded(routes, &progress), shutdown)?)
+    let routes = guarded(routes, &progress);
+    #[cfg(feature = "failpoints")]
+    let routes = crate::failpoints::routes(routes);
+    Ok(runtime_http::serve(listener, routes, shutdown)?)
 }
 
 /// A page, and the topic of the same name.

@@ -1,0 +1,62 @@
+//! The harness against the ordinary executable: bounded, with seeds that stay.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use tests::chaos::arena::ArenaSpec;
+use tests::chaos::{self, Scenario};
+use tests::{House, HouseSpec, binary, e2e};
+use tokio::time::Instant;
+
+/// What the executable with failpoints is made of.
+const FAILPOINTS: &str = include_str!("../../../actors/node/src/failpoints.rs");
+
+#[test]
+fn the_ordinary_executable_has_no_failpoints() {
+    e2e("chaos/no_failpoints", || async {
+        let bytes = std::fs::read(binary::starkeep()?)?;
+        // Every word in quotes that looks like a place.
+        let is_place =
+            |word: &&str| word.contains('.') && word.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b));
+        let names: Vec<&str> = FAILPOINTS.split('"').filter(is_place).collect();
+        ensure!(names.len() > 40, "only {} names were found in the source", names.len());
+        for name in names {
+            let there = bytes.windows(name.len()).any(|window| window == name.as_bytes());
+            ensure!(!there, "the ordinary executable knows the failpoint {name}");
+        }
+        let house = House::build(HouseSpec::default()).await?;
+        let port = house.cluster.frontend.http_port;
+        ensure!(!chaos::control::has_failpoints(port).await, "the ordinary executable has the route of failpoints");
+        ensure!(chaos::control::arm(port, "job.cut.before", "kill").await.is_err(), "a failpoint was armed");
+        house.finish().await
+    });
+}
+
+async fn run(name: &str, seconds: u64, seed: u64) -> anyhow::Result<chaos::report::Report> {
+    let scenario: Scenario = chaos::scenarios().find(|s| s.name == name).context("no such scenario")?;
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let binary = binary::starkeep()?;
+    let report =
+        chaos::one(scenario, ArenaSpec { binary, seed, keep: false, s3: scenario.s3, scenario: scenario.name, until });
+    let report = report.await?;
+    ensure!(report.violations.is_empty(), "{report}");
+    Ok(report)
+}
+
+#[test]
+fn concurrent_catalog_operations_are_linearizable_while_the_frontend_dies() {
+    e2e("chaos/linearizable", || async {
+        let report = run("linearizable", 15, 7).await?;
+        ensure!(report.histories > 0 && report.kills() > 0 && report.restores == 1, "{report}");
+        Ok(())
+    });
+}
+
+#[test]
+fn processes_are_killed_and_nothing_is_lost() {
+    e2e("chaos/process_kills", || async {
+        let report = run("process-kills", 15, 7).await?;
+        ensure!(report.kills() > 3 && report.finished > 0 && report.restores > 0, "{report}");
+        Ok(())
+    });
+}
