@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 
 use crate::actor::Actor;
 use crate::context::{AtHand, Context, Verdict};
-use crate::mailbox::{Control, Envelope, Feed, Item, Life, Mailbox};
+use crate::letter::Envelope;
+use crate::mailbox::{Control, Feed, Item, Life, Mailbox};
 use crate::supervision::{Event, NodeId};
 use crate::trace::TraceContext;
 use crate::view::Outcome;

@@ -65,6 +65,7 @@ pub mod context;
 mod gauge;
 mod host;
 mod hosts;
+mod letter;
 mod mailbox;
 pub mod pool;
 pub mod random;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::Stream;
 use tokio::runtime::Handle as Runtime;
@@ -14,82 +14,15 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::actor::{Actor, Answer, Handle, Kind, Message};
+use crate::actor::{Actor, Handle, Message};
 use crate::address::{AskError, TellError};
 use crate::clock::SharedClock;
-use crate::context::{Context, Verdict};
 use crate::gauge::{Gauge, Taken, lock};
+use crate::letter::{Deliver, Envelope, Letter, ReplyTo};
 use crate::trace::{self, Record, Recorder, Scope, SpanId, TraceContext, micros};
 use crate::tree::ActorSpec;
 use crate::view::Outcome;
 use crate::work::Work;
-
-/// Where the answer to an ask goes.
-pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, AskError>>;
-
-/// A message with its type erased.
-pub(crate) trait Deliver<A: Actor>: Send {
-    /// Hands the message to the actor.
-    fn deliver(self: Box<Self>, actor: &mut A, cx: &mut Context<A>);
-    /// The sender does not wait any more.
-    fn abandoned(&self) -> bool;
-    /// The message will not be handled.
-    fn refuse(self: Box<Self>, error: AskError);
-}
-
-/// A message with the place its answer goes to.
-pub(crate) struct Letter<M: Message> {
-    pub(crate) message: M,
-    pub(crate) reply: Option<ReplyTo<M::Reply>>,
-}
-
-impl<A: Handle<M>, M: Message> Deliver<A> for Letter<M> {
-    fn deliver(self: Box<Self>, actor: &mut A, cx: &mut Context<A>) {
-        let Self { message, reply } = *self;
-        tracing::trace!(message = ?message, "handle");
-        let Answer(kind) = actor.handle(message, cx);
-        match kind {
-            Kind::Now(value) => {
-                let failed = matches!(cx.verdict, Some(Verdict::Fail(_)));
-                // Counted before it is answered: whoever has the answer sees it in the list.
-                cx.handled(if failed { Outcome::Failed } else { Outcome::Done });
-                if let Some(reply) = reply {
-                    // A sender that gave up in the meantime is not an error.
-                    let _ = reply.send(Ok(value));
-                }
-            }
-            Kind::Later { future, while_wanted } => {
-                cx.handled(Outcome::Running);
-                cx.answer_later(future, reply, while_wanted);
-            }
-        }
-    }
-
-    fn abandoned(&self) -> bool {
-        self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
-    }
-
-    fn refuse(self: Box<Self>, error: AskError) {
-        if let Some(reply) = self.reply {
-            let _ = reply.send(Err(error));
-        }
-    }
-}
-
-/// A letter on its way.
-pub(crate) struct Envelope<A: Actor> {
-    pub(crate) letter: Box<dyn Deliver<A>>,
-    pub(crate) name: &'static str,
-    /// Where it was sent from.
-    pub(crate) cx: TraceContext,
-    /// `ask`, `tell`, `event` or `tick`.
-    kind: &'static str,
-    enqueued: Instant,
-    /// The incarnation that sent it to itself; such letters die with it and do not count against the capacity.
-    own: Option<u64>,
-    /// Set while a tick of a repeating timer waits.
-    waiting: Option<Arc<AtomicBool>>,
-}
 
 /// What the supervisor and the effects tell an incarnation, ahead of all letters.
 pub(crate) enum Control {
@@ -451,38 +384,6 @@ impl<A: Actor> Stream for Feed<A> {
                 }
                 other => return other,
             }
-        }
-    }
-}
-
-/// The outcome that stands in the list of last messages when a later answer is dropped half-way.
-pub(crate) struct Settle<A: Actor> {
-    pub(crate) mailbox: Arc<Mailbox<A>>,
-    pub(crate) seq: u64,
-    pub(crate) span: Option<SpanId>,
-    pub(crate) outcome: Outcome,
-}
-
-impl<A: Actor> Settle<A> {
-    pub(crate) fn new(mailbox: Arc<Mailbox<A>>, seq: u64, span: Option<SpanId>) -> Self {
-        mailbox.gauge.working.fetch_add(1, Ordering::Relaxed);
-        Self { mailbox, seq, span, outcome: Outcome::Lost }
-    }
-
-    pub(crate) fn error(&self, text: &str) {
-        if let Some(span) = self.span {
-            self.mailbox.recorder.label(span, "error", text.to_owned());
-        }
-    }
-}
-
-impl<A: Actor> Drop for Settle<A> {
-    fn drop(&mut self) {
-        self.mailbox.gauge.working.fetch_sub(1, Ordering::Relaxed);
-        self.mailbox.gauge.settle(self.seq, self.outcome);
-        if let Some(span) = self.span {
-            let outcome = self.outcome;
-            self.mailbox.recorder.finish(span, self.mailbox.clock.monotonic(), |record| record.outcome = outcome);
         }
     }
 }
