@@ -10,6 +10,7 @@ use actors_messages::supervisor::{CreateSnapshot, Preflight, Reconcile, RunningD
 use actors_messages::{CatalogView, ReadPoints};
 use runtime_actor::{Recipient, Recorder, SharedClock};
 use runtime_mysql::MySqlError;
+use runtime_rpc::Tls;
 use runtime_rpc::plane::{Channels, ShowProof, TokenSource};
 use storage_catalog::{Command, Outcome};
 use storage_model::NodeId;
@@ -100,6 +101,8 @@ pub struct Front {
     pub suspect: Recipient<SuspectNode>,
     /// Which compute nodes are alive.
     pub nodes: NodeStatuses,
+    /// TLS to compute nodes, if nodes speak it.
+    pub tls: Option<Tls>,
     /// The configuration.
     pub settings: Arc<dyn FrontSettings>,
     /// Who this is.
@@ -142,7 +145,7 @@ impl Shared {
     pub(crate) fn new(front: Arc<Front>) -> Arc<Shared> {
         let view = front.view.clone();
         let token: TokenSource = Arc::new(move || Some(view.now().identity().token.clone()));
-        let channels = Channels::new(ShowProof::new(token));
+        let channels = Channels::new(ShowProof::new(token)).over(front.tls.clone());
         Arc::new(Shared { front, sessions: Sessions::default(), globals: Globals::default(), channels })
     }
 }

@@ -27,7 +27,7 @@ use storage_model::StorageVolume;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{ComputeArguments, VERSION};
-use crate::config::{ComputeConfig, advertised_host, bind_host};
+use crate::config::{ComputeConfig, advertised_host, bind_host, load_tls};
 use crate::observer::{Observer, Observers};
 use crate::pages::ComputePages;
 use crate::spec::spec;
@@ -74,6 +74,7 @@ async fn serve(
     let memory = config.mem_limit.bytes(host_memory_bytes());
     let volumes = Volumes::default();
     let engine = engine(&root, memory, &volumes)?;
+    let tls = load_tls(config.tls_files().as_ref())?;
     let actors = draw_tree(&config, volumes.clone(), memory);
 
     let of_pages = member.clone();
@@ -88,7 +89,7 @@ async fn serve(
         listen::tokio(heartbeat)?,
         member.clone(),
         registry,
-        RpcOptions::default(),
+        RpcOptions { tls: tls.clone(), ..RpcOptions::default() },
         shutdown.clone(),
     )?;
 
@@ -101,7 +102,7 @@ async fn serve(
         let _inside = threads.handle.enter();
         listen::tokio(brpc)?
     };
-    let data = serve_flight(FlightServiceServer::new(plane), brpc, CheckProof::new(token), shutdown.clone());
+    let data = serve_flight_over(tls, FlightServiceServer::new(plane), brpc, CheckProof::new(token), shutdown.clone());
     let data = threads.handle.spawn(data);
     let shown = ComputePages {
         tree: actors.tree.clone(),

@@ -15,6 +15,7 @@ mod frontend;
 mod known;
 mod layers;
 mod network;
+mod secure;
 mod settings;
 mod value;
 
@@ -22,6 +23,7 @@ pub use compute::ComputeConfig;
 pub use error::{ConfigError, SetError, Warning};
 pub use frontend::{FrontendConfig, builtin_volume};
 pub use network::{Cidr, PriorityNetworks, advertised_host, bind_host};
+pub use secure::load_tls;
 pub use settings::ConfigEntry;
 pub use value::{LogLevel, Medium, MemLimit, RunMode, StorageRoot, StorageRoots};
 

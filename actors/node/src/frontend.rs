@@ -24,7 +24,7 @@ use anyhow::{Context, bail};
 use runtime_actor::{Address, Budget, SharedClock, Strategy, SystemClock, Tree, random};
 use runtime_raft::{Meta, MetaDir, Node, Options, ProposeError, Role};
 use runtime_rpc::options::RpcOptions;
-use runtime_rpc::{Identity, Peers};
+use runtime_rpc::{Identity, Peers, Tls};
 use storage_catalog::{Catalog, ClusterIdentity, Command};
 use storage_model::{ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, ServiceId, UnixMillis};
 use storage_snapshot::owner::OwnerFacts;
@@ -32,7 +32,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{FrontendArguments, VERSION};
-use crate::config::{FrontendConfig, advertised_host, bind_host, builtin_volume};
+use crate::config::{FrontendConfig, advertised_host, bind_host, builtin_volume, load_tls};
 use crate::observer::{Observer, Observers};
 use crate::pages::{self, FrontendPages, Opened, Progress};
 use crate::restore::{Restore, Restored};
@@ -114,6 +114,7 @@ struct Process {
     tree: Tree,
     meta: Meta,
     me: Frontend,
+    tls: Option<Tls>,
     shutdown: CancellationToken,
 }
 
@@ -126,13 +127,15 @@ impl Process {
         http: TcpListener,
         query: TcpListener,
     ) -> anyhow::Result<ExitCode> {
+        let tls = load_tls(config.tls_files().as_ref())?;
         let shutdown = CancellationToken::new();
         let tree = Tree::new("fe", clock.clone());
         tree.recorder().set_node(format!("{}:{}", me.host, me.edit_log_port));
         let progress = Progress::default();
         let opened: Arc<OnceLock<Meta>> = Arc::default();
         let identity = identity_source(opened.clone(), format!("{}:{}", me.host, me.edit_log_port));
-        let directory = NodeDirectory::new(Peers::new(identity, RpcOptions::default()));
+        let directory =
+            NodeDirectory::new(Peers::new(identity, RpcOptions { tls: tls.clone(), ..RpcOptions::default() }));
         let nodes = directory.statuses();
         let (me_now, started_at_ms) = (me.clone(), clock.now_unix_ms());
         let shown = FrontendPages { tree: tree.clone(), progress: progress.clone(), nodes, me: me_now, started_at_ms };
@@ -161,7 +164,7 @@ impl Process {
         )
         .await?;
         let _ = opened.set(meta.clone());
-        let process = Process { config, clock, tree, meta, me, shutdown };
+        let process = Process { config, clock, tree, meta, me, tls, shutdown };
         process.introduce().await?;
         let code = process.serve(directory, query, &progress).await;
         serving.ended().await;
@@ -267,6 +270,7 @@ impl Process {
             beat: monitor.recipient(),
             suspect: monitor.recipient(),
             nodes: directory.statuses(),
+            tls: self.tls.clone(),
             settings: Arc::new(live),
             me: FrontFacts {
                 id: self.me.id,

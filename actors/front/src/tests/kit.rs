@@ -157,6 +157,7 @@ impl Kit {
             beat: to(move |_| beat()),
             suspect: to(move |_| suspect()),
             nodes: statuses,
+            tls: None,
             settings: Arc::new(Settings(Mutex::new(600))),
             me: FrontFacts {
                 id: NodeId(1),

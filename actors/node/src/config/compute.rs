@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use runtime_rpc::TlsFiles;
+
 use super::Variables;
 use super::error::{ConfigError, Warning};
 use super::frontend::FrontendConfig;
 use super::layers::Layers;
 use super::network::PriorityNetworks;
+use super::secure::{settle_tls, tls_files};
 use super::settings::{Vocabulary, settings};
-use super::value::{LogLevel, MemLimit, StorageRoots, first_clash};
+use super::value::{LogLevel, MemLimit, StorageRoots, check_endpoint, first_clash};
 
 settings! {
     /// What a compute node is told by cn.conf and the environment.
@@ -33,6 +36,14 @@ settings! {
         sys_log_dir: PathBuf = PathBuf::from("log");
         /// Memory of the process: a share of the host's (90%) or a size (8G).
         mem_limit: MemLimit = MemLimit::Percent(90);
+        /// PEM file of this node's certificate (and those between it and the authority's): turns TLS between nodes on.
+        rpc_tls_certificate: Option<PathBuf> = None;
+        /// PEM file of its private key.
+        rpc_tls_key: Option<PathBuf> = None;
+        /// PEM file of the authority that signs the certificates of all nodes; no other is trusted.
+        rpc_tls_ca: Option<PathBuf> = None;
+        /// Where finished spans go, by OTLP over gRPC: http://host:4317. Empty: nowhere.
+        otlp_endpoint: Option<String> = None => .also(&["otlp_exporter_grpc_endpoint"]);
     }
 }
 
@@ -47,10 +58,16 @@ impl ComputeConfig {
             layers.apply(key, &mut config)?;
         }
         config.settle(&layers.home);
-        match first_clash(&config.ports()) {
-            Some((one, other, port)) => Err(layers.inconsistent(format!("{one} and {other} are both {port}"))),
-            None => Ok((config, warnings)),
+        config.check().map_err(|why| layers.inconsistent(why))?;
+        Ok((config, warnings))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some((one, other, port)) = first_clash(&self.ports()) {
+            return Err(format!("{one} and {other} are both {port}"));
         }
+        self.tls()?;
+        check_endpoint(self.otlp_endpoint.as_deref())
     }
 
     /// Relative directories start from the home directory.
@@ -60,6 +77,17 @@ impl ComputeConfig {
         for root in &mut self.storage_root_path.0 {
             root.path = home.join(&root.path);
         }
+        settle_tls([&mut self.rpc_tls_certificate, &mut self.rpc_tls_key, &mut self.rpc_tls_ca], home);
+    }
+
+    /// The files of TLS between nodes, if it is on.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        self.tls().ok().flatten()
+    }
+
+    fn tls(&self) -> Result<Option<TlsFiles>, String> {
+        let [certificate, key, authority] = [&self.rpc_tls_certificate, &self.rpc_tls_key, &self.rpc_tls_ca];
+        tls_files(certificate.as_ref(), key.as_ref(), authority.as_ref())
     }
 
     /// Every port of the role, by key: for the text of a bind error.

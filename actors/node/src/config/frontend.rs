@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use runtime_rpc::TlsFiles;
 use storage_catalog::VolumeDraft;
 use storage_model::VolumeType;
 use storage_model::volume::BUILTIN_STORAGE_VOLUME;
@@ -14,8 +15,9 @@ use super::compute::ComputeConfig;
 use super::error::{ConfigError, Warning};
 use super::layers::Layers;
 use super::network::PriorityNetworks;
+use super::secure::{settle_tls, tls_files};
 use super::settings::{Vocabulary, settings};
-use super::value::{LogLevel, RunMode, first_clash};
+use super::value::{LogLevel, RunMode, check_endpoint, first_clash};
 
 settings! {
     /// What a frontend is told by fe.conf and the environment. Plain values; secrets are among them, so `Debug` masks.
@@ -82,6 +84,14 @@ settings! {
         edit_log_roll_num: u64 = 50000 => .mutable().at_least(1);
         /// Connections that are served at once.
         qe_max_connection: u32 = 4096 => .at_least(1);
+        /// PEM file of this node's certificate (and those between it and the authority's): turns TLS between nodes on.
+        rpc_tls_certificate: Option<PathBuf> = None;
+        /// PEM file of its private key.
+        rpc_tls_key: Option<PathBuf> = None;
+        /// PEM file of the authority that signs the certificates of all nodes; no other is trusted.
+        rpc_tls_ca: Option<PathBuf> = None;
+        /// Where finished spans go, by OTLP over gRPC: http://host:4317. Empty: nowhere.
+        otlp_endpoint: Option<String> = None => .also(&["otlp_exporter_grpc_endpoint"]);
     }
 }
 
@@ -112,12 +122,15 @@ impl FrontendConfig {
         if let Some(path) = &mut self.cloud_native_local_path {
             *path = home.join(&*path);
         }
+        settle_tls([&mut self.rpc_tls_certificate, &mut self.rpc_tls_key, &mut self.rpc_tls_ca], home);
     }
 
     fn check(&self) -> Result<(), String> {
         if let Some((one, other, port)) = first_clash(&self.ports()) {
             return Err(format!("{one} and {other} are both {port}"));
         }
+        self.tls()?;
+        check_endpoint(self.otlp_endpoint.as_deref())?;
         if !self.enable_load_volume_from_conf {
             return Ok(());
         }
@@ -146,6 +159,16 @@ impl FrontendConfig {
             ("edit_log_port", self.edit_log_port),
             ("cloud_native_meta_port", self.cloud_native_meta_port),
         ]
+    }
+
+    /// The files of TLS between nodes, if it is on.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        self.tls().ok().flatten()
+    }
+
+    fn tls(&self) -> Result<Option<TlsFiles>, String> {
+        let [certificate, key, authority] = [&self.rpc_tls_certificate, &self.rpc_tls_key, &self.rpc_tls_ca];
+        tls_files(certificate.as_ref(), key.as_ref(), authority.as_ref())
     }
 
     /// Where cluster_snapshot.yaml is looked for: beside fe.conf.

@@ -298,3 +298,31 @@ fn admin_show_and_set() {
     let be_port = ComputeConfig::default().entries().into_iter().find(|entry| entry.key == "be_port").unwrap();
     assert_eq!(be_port.aliases, ["thrift_port"]);
 }
+
+#[test]
+fn tls_is_whole_or_absent() {
+    assert_eq!(frontend("").tls_files(), None);
+    let at = |name: &str| Path::new("/opt").join(name);
+    let whole = "rpc_tls_certificate = /opt/a.pem\nrpc_tls_key = /opt/a.key\nrpc_tls_ca = /opt/ca.pem\n";
+    let files = runtime_rpc::TlsFiles { certificate: at("a.pem"), key: at("a.key"), authority: at("ca.pem") };
+    assert_eq!(frontend(whole).tls_files(), Some(files.clone()));
+    assert_eq!(compute(whole).0.tls_files(), Some(files.clone()));
+    for line in whole.lines() {
+        let (key, half) = (line.split(' ').next().unwrap(), whole.replace(line, ""));
+        let refused = refusal(&half);
+        assert!(refused.contains(&format!("{key} is missing: TLS between nodes needs")), "{refused}");
+    }
+    let error = load_tls(Some(&files)).unwrap_err().to_string();
+    assert!(error.starts_with("rpc_tls_certificate = /opt/a.pem: No such file"), "{error}");
+    assert!(load_tls(None).unwrap().is_none());
+}
+
+#[test]
+fn the_collector_has_an_address() {
+    let endpoint = frontend("otlp_exporter_grpc_endpoint = http://127.0.0.1:4317").otlp_endpoint;
+    assert_eq!(endpoint.as_deref(), Some("http://127.0.0.1:4317"));
+    for wrong in ["127.0.0.1:4317", "https://c:4317", "collector"] {
+        let refused = refusal(&format!("otlp_endpoint = {wrong}"));
+        assert!(refused.contains("expected http://host:port"), "{refused}");
+    }
+}

@@ -401,6 +401,15 @@ impl Setting for MemLimit {
     }
 }
 
+/// Whether an endpoint of OTLP is one: `http://host:port`.
+pub(crate) fn check_endpoint(endpoint: Option<&str>) -> Result<(), String> {
+    let Some(endpoint) = endpoint else { return Ok(()) };
+    match url::Url::parse(endpoint) {
+        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(()),
+        _ => Err(format!("otlp_endpoint = {endpoint}: expected http://host:port")),
+    }
+}
+
 /// The first two keys that name the same port.
 pub(crate) fn first_clash(ports: &[(&'static str, u16)]) -> Option<(&'static str, &'static str, u16)> {
     let pairs = ports.iter().enumerate().flat_map(|(at, one)| ports[at + 1..].iter().map(move |other| (one, other)));
