@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use runtime_actor::trace::RootSpan;
 use runtime_actor::{AskError, Message, Reach, Recipient, TellError, trace};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -98,8 +99,22 @@ impl Peer {
         self.inner.link.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Sends a message to a mailbox of the other node and waits for the answer until the deadline.
+    /// Sends a message to a mailbox of the other node and waits for the answer until the deadline. A span of the kind `remote`
+    /// at this node; what the message sets off over there hangs below it.
     pub async fn ask<M>(&self, mailbox: &str, message: M, deadline: Duration) -> Result<M::Reply, RpcError>
+    where
+        M: Message + Serialize,
+        M::Reply: DeserializeOwned,
+    {
+        self.span(mailbox, M::NAME).around(self.exchange(mailbox, message, deadline)).await
+    }
+
+    /// Happens at `host:port/mailbox`.
+    fn span(&self, mailbox: &str, message: &'static str) -> RootSpan {
+        trace::span("remote", message).at(format!("{}/{mailbox}", self.inner.address).into())
+    }
+
+    async fn exchange<M>(&self, mailbox: &str, message: M, deadline: Duration) -> Result<M::Reply, RpcError>
     where
         M: Message + Serialize,
         M::Reply: DeserializeOwned,
@@ -231,11 +246,14 @@ where
     /// Sends in the background; what goes wrong is only logged. Must be called inside a tokio runtime.
     fn tell(&self, message: M) -> Result<(), TellError> {
         let (peer, mailbox) = (self.peer.clone(), self.mailbox.clone());
-        tokio::spawn(trace::scope(trace::current(), async move {
-            if let Err(error) = peer.ask(&mailbox, message, runtime_actor::address::DEFAULT_DEADLINE).await {
+        // Opened here: the task knows of no span.
+        let span = peer.span(&mailbox, M::NAME);
+        tokio::spawn(async move {
+            let deadline = runtime_actor::address::DEFAULT_DEADLINE;
+            if let Err(error) = span.around(peer.exchange(&mailbox, message, deadline)).await {
                 tracing::debug!(%error, message = M::NAME, "a message told to another node went astray");
             }
-        }));
+        });
         Ok(())
     }
 

@@ -24,6 +24,8 @@ use tokio_rustls::rustls::{
 use tokio_rustls::server::TlsStream as ServerStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::stream::{halves, part};
+
 /// Where the PEM files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -147,7 +149,15 @@ impl Tls {
         purpose: Purpose,
     ) -> Result<ServerStream<TcpStream>, TlsFault> {
         let acceptor = TlsAcceptor::from(self.server[purpose as usize].clone());
-        Ok(acceptor.accept(stream).await?)
+        match acceptor.accept(stream).into_fallible().await {
+            Ok(stream) => Ok(stream),
+            Err((error, stream)) => {
+                // TLS has sent the reason; it must arrive.
+                let (reading, writing) = halves(stream);
+                part(reading, writing).await;
+                Err(error.into())
+            }
+        }
     }
 
     /// The calling side.

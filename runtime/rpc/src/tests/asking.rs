@@ -25,6 +25,42 @@ async fn an_ask_is_answered_and_the_trace_goes_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_set_off_over_there_hangs_below_the_span_here() {
+    use runtime_actor::trace::{Recorder, SpanFilter};
+    let node = Node::open().await;
+    let (peer, recorder) = (node.peer(), Recorder::new("caller", runtime_actor::SystemClock::shared()));
+    let statement = recorder.open("statement", "SELECT");
+    let trace = statement.context().trace;
+    let told = statement.run(async {
+        assert_eq!(peer.ask("worker", Double(1), PATIENCE).await, Ok(2));
+        peer.ask("nowhere", Double(1), PATIENCE).await.unwrap_err();
+        peer.mailbox::<Sleep>("worker").recipient().tell(Sleep(0))
+    });
+    told.await.unwrap();
+    until(|| recorder.recorded() == 3).await;
+    let of_trace = SpanFilter::of_trace(trace);
+    let (here, there) = (recorder.spans(&of_trace), node.tree.spans(&of_trace));
+    let remote = |name: &str, place: &str| {
+        let place = format!("{}/{place}", node.address);
+        here.iter().find(|span| span.kind == "remote" && span.name == name && span.actor == place).unwrap()
+    };
+    for name in ["Double", "Sleep"] {
+        let span = remote(name, "worker");
+        assert_eq!(span.parent, Some(statement.context().span));
+        let below = there.iter().find(|span| span.name == name).unwrap();
+        assert_eq!(below.parent, Some(span.span));
+    }
+    let failed = remote("Double", "nowhere");
+    assert!(
+        failed.outcome.is_failure()
+            && failed.labels.iter().any(|(key, text)| key == "error" && text.contains("nowhere"))
+    );
+    assert_eq!(there.len(), 2);
+    statement.finish();
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_come_back_typed() {
     let mut narrow = options();
     narrow.frame_limit = 1 << 20;

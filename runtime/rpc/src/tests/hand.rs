@@ -27,8 +27,14 @@ impl<S: AsyncRead + AsyncWrite> Hand<S> {
 
     /// The frame of an ask of the worker.
     pub(crate) fn ask_frame(&self, id: u64, message: &str, payload: &[u8]) -> Bytes {
-        let ask =
-            Head::Ask { id, mailbox: "worker".to_owned(), message: message.to_owned(), deadline_ms: 60_000, trace: 1 };
+        let ask = Head::Ask {
+            id,
+            mailbox: "worker".to_owned(),
+            message: message.to_owned(),
+            deadline_ms: 60_000,
+            trace: 1,
+            parent: 2,
+        };
         encode(&ask, payload, LIMIT).unwrap()
     }
 
