@@ -192,7 +192,7 @@ impl Process {
         query: TcpListener,
         progress: &Progress,
     ) -> anyhow::Result<ExitCode> {
-        let live = LiveConfig::new(self.config.clone());
+        let live = LiveConfig::new(self.config.clone(), self.tree.recorder());
         for (key, value) in self.meta.view().config() {
             if let Err(error) = live.set(key, value) {
                 tracing::warn!(key, %error, "a persistent setting does not fit any more");

@@ -5,21 +5,31 @@ use std::time::Duration;
 
 use actors_front::{ConfigRow, FrontSettings, SetFailure};
 use actors_meta::{MetaSettings, SettingsReader};
+use runtime_actor::Recorder;
 
 use crate::config::{ConfigEntry, FrontendConfig, SetError};
 
 /// The frontend's configuration. Cloning shares it.
 #[derive(Clone)]
-pub struct LiveConfig(Arc<RwLock<FrontendConfig>>);
+pub struct LiveConfig {
+    config: Arc<RwLock<FrontendConfig>>,
+    recorder: Recorder,
+}
 
 impl LiveConfig {
-    /// Starts from what was read.
-    pub fn new(config: FrontendConfig) -> LiveConfig {
-        LiveConfig(Arc::new(RwLock::new(config)))
+    /// Starts from what was read. The recorder obeys `message_trace_percent`.
+    pub fn new(config: FrontendConfig, recorder: Recorder) -> LiveConfig {
+        let live = LiveConfig { config: Arc::new(RwLock::new(config)), recorder };
+        live.apply();
+        live
+    }
+
+    fn apply(&self) {
+        self.recorder.set_ratio(f64::from(self.read(|c| c.message_trace_percent)) / 100.0);
     }
 
     fn read<T>(&self, f: impl FnOnce(&FrontendConfig) -> T) -> T {
-        f(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        f(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What the leader's roles obey.
@@ -61,7 +71,9 @@ impl FrontSettings for LiveConfig {
     }
 
     fn set(&self, key: &str, value: &str) -> Result<(), SetFailure> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).set(key, value).map_err(failure)
+        self.config.write().unwrap_or_else(PoisonError::into_inner).set(key, value).map_err(failure)?;
+        self.apply();
+        Ok(())
     }
 
     fn check(&self, key: &str, value: &str) -> Result<(), SetFailure> {

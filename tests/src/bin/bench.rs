@@ -1,5 +1,5 @@
-//! Measures; never judges. `cargo run --release -p tests --bin bench -- drill|commit|wire [--json]` prints JSON (with `--json`
-//! nothing else). The server is the `starkeep` of the same profile.
+//! Measures; never judges. `cargo run --release -p tests --bin bench -- drill|commit|wire|actor [--json]` prints JSON (with
+//! `--json` nothing else). The server is the `starkeep` of the same profile.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,7 +25,7 @@ struct Arguments {
     /// Rows of the drill.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
-    /// Seconds of each measurement of `commit` and `wire`.
+    /// Seconds of each measurement of `commit`, `wire` and `actor`.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
 }
@@ -38,7 +38,12 @@ enum Name {
     Commit,
     /// `SELECT 1` a second, beside MariaDB.
     Wire,
+    /// Asks and tells a second between actors of this process, with message tracing and without.
+    Actor,
 }
+
+#[path = "bench/actor.rs"]
+mod actor;
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -49,6 +54,7 @@ fn main() -> anyhow::Result<()> {
             Name::Drill => drill(arguments.rows).await,
             Name::Commit => commit(time).await,
             Name::Wire => wire(time).await,
+            Name::Actor => actor::run(time).await,
         }
     })?;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
