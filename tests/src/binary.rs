@@ -16,7 +16,7 @@ pub fn starkeep() -> anyhow::Result<PathBuf> {
     }
     let path = match std::env::var_os("STARKEEP_BIN") {
         Some(path) => PathBuf::from(path),
-        None => build(&["--bin", "starkeep"])?,
+        None => build("starkeep", None)?,
     };
     ensure!(path.is_file(), "there is no executable {}", path.display());
     *found = Some(path.clone());
@@ -33,21 +33,29 @@ fn profile_directory() -> anyhow::Result<PathBuf> {
 
 /// The executable with failpoints, of this target directory and profile. It has a name of its own.
 pub fn with_failpoints() -> anyhow::Result<PathBuf> {
-    build(&["--bin", "starkeep-failpoints", "--features", "failpoints"])
+    build("starkeep-failpoints", Some("actors-node/failpoints"))
 }
 
-/// `arguments` begin with `--bin NAME`.
-fn build(arguments: &[&str]) -> anyhow::Result<PathBuf> {
+/// Builds an executable of `actors/node`. In the development profile with the features that the tests of the workspace were
+/// built with, so that nothing is compiled twice; in release as the README's command does.
+fn build(name: &str, features: Option<&str>) -> anyhow::Result<PathBuf> {
     let profile = profile_directory()?;
     let target = profile.parent().context("a profile directory in no target directory")?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this crate is in no workspace")?;
+    let is_release = profile.file_name().is_some_and(|name| name == "release");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args(["build", "--quiet", "-p", "actors-node"]).args(arguments);
-    cargo.arg("--target-dir").arg(target);
-    if profile.file_name().is_some_and(|name| name == "release") {
-        cargo.arg("--release");
+    cargo.current_dir(root);
+    match (is_release, features) {
+        (true, _) => cargo.args(["build", "--release", "-p", "actors-node", "--bin", name]),
+        // Building the tests of the package builds its executable.
+        (false, None) => cargo.args(["test", "--workspace", "--no-run", "--test", "cli"]),
+        (false, Some(_)) => cargo.args(["build", "--workspace", "--bin", name]),
+    };
+    if let Some(features) = features {
+        cargo.args(["--features", features]);
     }
-    let status = cargo.status().context("run cargo build")?;
-    ensure!(status.success(), "cargo build {}: {status}", arguments.join(" "));
-    Ok(profile.join(arguments.get(1).copied().unwrap_or("starkeep")))
+    cargo.args(["--quiet", "--target-dir"]).arg(target);
+    let status = cargo.status().context("run cargo")?;
+    ensure!(status.success(), "building {name}: {status}");
+    Ok(profile.join(name))
 }
