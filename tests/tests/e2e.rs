@@ -13,6 +13,8 @@ mod disaster;
 mod garbage;
 #[path = "e2e/hostile.rs"]
 mod hostile;
+#[path = "e2e/http.rs"]
+mod http;
 #[path = "e2e/scripts.rs"]
 mod scripts;
 #[path = "e2e/snapshots.rs"]

@@ -7,7 +7,7 @@ use actors_messages::CatalogView;
 use actors_messages::compute::{COMPUTE_NODE, Heartbeat, NodeReport};
 use actors_messages::nodes::{BeatNow, NodeStatus, NodeStatuses, SuspectNode};
 use runtime_actor::{Actor, Answer, Context, Handle, Message};
-use runtime_rpc::{Peer, Peers};
+use runtime_rpc::{Peer, PeerCounts, Peers};
 use serde::Serialize;
 use storage_model::{ComputeNode, NodeId};
 use tokio::sync::watch;
@@ -39,6 +39,11 @@ impl NodeDirectory {
     /// The connection to a node's mailboxes.
     pub fn peer(&self, address: &str) -> Peer {
         self.peers.to(address)
+    }
+
+    /// What compute nodes were asked so far.
+    pub fn counts(&self) -> Vec<PeerCounts> {
+        self.peers.counts()
     }
 
     /// Connections to the nodes that are alive.

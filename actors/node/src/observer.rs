@@ -9,7 +9,7 @@ use actors_meta::NodeDirectory;
 use futures::future::join_all;
 use runtime_actor::trace::{self, SpanFilter, SpanView, TraceSummary};
 use runtime_actor::{Actor, Address, Answer, Context, Handle, Message, MessageView, NodeView, TraceId, Tree};
-use runtime_rpc::{Peer, Registry};
+use runtime_rpc::{Peer, PeerCounts, Registry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -144,6 +144,11 @@ impl Observers {
     pub fn new(node: String, here: Address<Observer>, others: Option<NodeDirectory>) -> Observers {
         let others = others.map(|directory| (directory.clone(), directory.statuses()));
         Observers { node, here, others }
+    }
+
+    /// What the other nodes were asked so far.
+    pub fn peers(&self) -> Vec<PeerCounts> {
+        self.others.as_ref().map(|(directory, _)| directory.counts()).unwrap_or_default()
     }
 
     /// What this node is called.

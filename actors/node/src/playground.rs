@@ -38,7 +38,7 @@ pub async fn run(arguments: PlaygroundArguments) -> anyhow::Result<ExitCode> {
     );
     println!();
     println!("  mysql -h 127.0.0.1 -P {} -u root", cluster.ports.query);
-    println!("  http://127.0.0.1:{}/api/v2/actors", cluster.ports.http);
+    println!("  http://127.0.0.1:{}/   (user root, no password)", cluster.ports.http);
     println!();
     println!("Ctrl-C stops it{}.", if arguments.dir.is_none() { " and deletes everything" } else { "" });
     let mut interrupted = std::pin::pin!(admin::until_interrupted());

@@ -80,7 +80,7 @@ mod wire;
 pub use error::{Fault, RpcError};
 pub use identity::{Gate, Identity};
 pub use options::RpcOptions;
-pub use peer::{Peer, Peers, RemoteMailbox};
+pub use peer::{Peer, PeerCounts, Peers, RemoteMailbox};
 pub use registry::Registry;
 pub use server::RpcServer;
 pub use tls::{Tls, TlsError, TlsFiles};

@@ -1,5 +1,6 @@
 //! The calling end: one connection to another node, made when it is needed and made again when it broke.
 
+mod counts;
 mod dial;
 mod link;
 
@@ -22,7 +23,10 @@ use crate::error::RpcError;
 use crate::identity::{Identity, IdentitySource};
 use crate::options::RpcOptions;
 use crate::stream::{self, Connector};
+use counts::Counts;
 use link::Link;
+
+pub use counts::PeerCounts;
 
 /// Another node, as this one calls it. Clones share the connection; it is closed when the last clone is dropped.
 #[derive(Clone)]
@@ -39,6 +43,7 @@ struct Inner {
     link: Mutex<Option<Arc<Link>>>,
     /// Held while a connection is made: only one at a time is.
     dialing: tokio::sync::Mutex<Attempts>,
+    counts: Counts,
 }
 
 /// What the last attempts met.
@@ -80,6 +85,7 @@ impl Peer {
             connector,
             link: Mutex::new(None),
             dialing: tokio::sync::Mutex::new(Attempts::default()),
+            counts: Counts::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -92,6 +98,11 @@ impl Peer {
     /// Who the other node says it is; connects if need be.
     pub async fn identity(&self, deadline: Duration) -> Result<Identity, RpcError> {
         Ok(self.link(Instant::now() + deadline).await?.remote().clone())
+    }
+
+    /// What was asked so far, and what became of it.
+    pub fn counts(&self) -> PeerCounts {
+        self.inner.counts.view(self.address(), self.inner.live().is_some())
     }
 
     /// Drops the connection; the next ask makes a new one, with a new handshake.
@@ -123,8 +134,10 @@ impl Peer {
             .map_err(|error| RpcError::Unencodable { message: M::NAME.to_owned(), cause: error.to_string() })?;
         drop(message);
         let until = Instant::now() + deadline;
+        let asking = self.inner.counts.asks(payload.len());
         let link = self.link(until).await?;
         let reply = link.ask(mailbox, M::NAME, &payload, until).await?;
+        asking.answered(reply.len());
         codec::decode(&reply).map_err(|error| RpcError::Lost {
             address: self.inner.address.clone(),
             cause: format!("the answer cannot be decoded: {error}"),
@@ -183,6 +196,7 @@ impl Inner {
         match dialed {
             Ok(link) => {
                 tracing::debug!(peer = self.address, remote = ?link.remote(), "connected");
+                self.counts.connected();
                 *attempts = Attempts::default();
                 let link = Arc::new(link);
                 *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
@@ -190,6 +204,7 @@ impl Inner {
             }
             Err(error) => {
                 tracing::debug!(peer = self.address, %error, "cannot connect");
+                self.counts.not_connected();
                 attempts.failures += 1;
                 attempts.last = Some((Instant::now(), error.clone()));
                 Err(error)
@@ -285,6 +300,14 @@ impl Peers {
         let peer = Peer::with(address, self.identity.clone(), self.options.clone());
         known.insert(address.to_owned(), peer.clone());
         peer
+    }
+
+    /// What every known peer was asked so far, in order of their addresses.
+    pub fn counts(&self) -> Vec<PeerCounts> {
+        let known: Vec<Peer> = self.known.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let mut counts: Vec<PeerCounts> = known.iter().map(Peer::counts).collect();
+        counts.sort_by(|a, b| a.address.cmp(&b.address));
+        counts
     }
 
     /// Forgets a peer that left the cluster. Asks in flight still end.

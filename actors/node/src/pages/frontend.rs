@@ -94,7 +94,8 @@ fn guarded(routes: Routes, progress: &Progress) -> Routes {
         watching::messages(&progress.opened()?.observers, &asked).await
     });
     let routes = one(routes, progress, "/api/v2/traces", |progress, asked| async move {
-        watching::traces(&progress.opened()?.observers, &asked).await
+        let opened = progress.opened()?;
+        watching::traces(&opened.observers, &with_job_id(opened, asked)).await
     });
     let routes = one(routes, progress, "/api/v2/traces/{id}", |progress, asked| async move {
         watching::trace(&progress.opened()?.observers, &asked).await
@@ -111,6 +112,16 @@ fn guarded(routes: Routes, progress: &Progress) -> Routes {
         let progress = progress.clone();
         async move { actions::run(&progress.opened()?.desk, asked).await }
     })
+}
+
+/// Spans carry the id of their job; people may know its name.
+fn with_job_id(opened: &Opened, mut asked: Asked) -> Asked {
+    if let Some(job) = asked.parameters.get_mut("job")
+        && let Some(named) = opened.meta.view().jobs().find(|known| known.name == *job)
+    {
+        *job = named.id.to_string();
+    }
+    asked
 }
 
 fn queries(opened: &Opened) -> Value {

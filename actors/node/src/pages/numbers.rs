@@ -6,6 +6,7 @@ use actors_front::StatementCounts;
 use runtime_actor::TreeView;
 use runtime_http::RestoreState;
 use runtime_http::prometheus::{Family, Kind};
+use runtime_rpc::PeerCounts;
 use storage_catalog::Catalog;
 
 use super::numbers_of_snapshots::Tally;
@@ -31,6 +32,7 @@ impl FrontendNumbers {
         let (catalog, now) = (opened.meta.view(), opened.desk.front().clock.now_unix_ms());
         all.extend(metadata(opened, &catalog));
         all.extend(nodes(opened, &catalog));
+        all.extend(peers(opened));
         all.extend(statements(opened));
         all.extend(garbage(&catalog, tree));
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,6 +110,36 @@ fn nodes(opened: &Opened, catalog: &Catalog) -> Vec<Family> {
     }
     let tablets: u64 = catalog.partitions().map(|partition| u64::from(partition.buckets)).sum();
     vec![info, up, running, Family::gauge("starrocks_fe_tablet_num", "Tablets of all tables.").of(tablets as f64)]
+}
+
+/// Messages to other nodes.
+fn peers(opened: &Opened) -> Vec<Family> {
+    let counts = opened.observers.peers();
+    let family = |kind, name: &str, help: &str, value: fn(&PeerCounts) -> u64| {
+        let mut family = Family::new(kind, format!("starkeep_rpc_{name}"), help);
+        for peer in &counts {
+            family.add(&[("peer", &peer.address)], value(peer) as f64);
+        }
+        family
+    };
+    let mut asks = Family::counter("starkeep_rpc_asks_total", "Messages to another node by what became of them.");
+    for peer in &counts {
+        asks.add(&[("peer", &peer.address), ("outcome", "answered")], peer.answered as f64);
+        asks.add(&[("peer", &peer.address), ("outcome", "failed")], peer.failed as f64);
+    }
+    vec![
+        asks,
+        family(Kind::Gauge, "connected", "1 while there is a connection.", |peer| peer.connected.into()),
+        family(Kind::Gauge, "asks_running", "Messages that wait for their answer.", |peer| {
+            peer.asked.saturating_sub(peer.answered + peer.failed)
+        }),
+        family(Kind::Counter, "sent_bytes_total", "Bytes of messages sent.", |peer| peer.sent_bytes),
+        family(Kind::Counter, "received_bytes_total", "Bytes of answers.", |peer| peer.received_bytes),
+        family(Kind::Counter, "connections_total", "Connections made.", |peer| peer.connections),
+        family(Kind::Counter, "connection_failures_total", "Connections that could not be made.", |peer| {
+            peer.failed_connections
+        }),
+    ]
 }
 
 fn statements(opened: &Opened) -> Vec<Family> {

@@ -1,7 +1,7 @@
 //! `GET /api/v2/actors`, `/api/v2/actors/messages`, `/api/v2/traces`, `/api/v2/traces/{id}`: what actors do and did, on all
 //! nodes. A node that does not answer is named; the others are shown.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use actors_messages::observer::{TellMessages, TellSpans, TellTraces, TellTree};
 use runtime_actor::TraceId;
@@ -58,59 +58,84 @@ pub(super) async fn messages(observers: &Observers, asked: &Asked) -> Result<Val
     }
 }
 
-/// Traces by job, actor, statement, text, errors and duration; each with what all nodes know of it.
+/// What is looked for.
+struct Search {
+    job: Option<String>,
+    statement: Option<String>,
+    text: Option<String>,
+    base: SpanFilter,
+    limit: usize,
+}
+
+impl Search {
+    fn of(asked: &Asked) -> Result<Search, PageError> {
+        let limit = asked.number("limit")?.map_or(USUAL, |limit| (limit as usize).clamp(1, MOST));
+        let own = |name: &str| asked.parameter(name).map(str::to_owned);
+        let base = SpanFilter {
+            actor: own("actor"),
+            errors_only: matches!(asked.parameter("errors"), Some("1" | "true")),
+            min_total_us: asked.number("min_ms")?.unwrap_or_default().saturating_mul(1000),
+            // More than are shown: nodes look less closely than we do.
+            limit: MOST,
+            ..SpanFilter::default()
+        };
+        Ok(Search { job: own("job"), statement: own("statement"), text: own("text"), base, limit })
+    }
+
+    /// What nodes are asked for: all that fits, and more.
+    fn filters(&self) -> Vec<SpanFilter> {
+        let labelled = |label: &str| SpanFilter { label: Some(label.to_owned()), ..self.base.clone() };
+        match (&self.job, &self.statement, &self.text) {
+            (Some(job), _, _) => vec![labelled(&format!("job={job}"))],
+            (None, Some(statement), _) => vec![labelled(longest_part(statement))],
+            (None, None, Some(text)) => match text.parse::<TraceId>() {
+                Ok(trace) if text.len() == 32 => vec![SpanFilter { trace: Some(trace), ..self.base.clone() }],
+                // A text may stand in a label or be the name of a message.
+                _ => {
+                    vec![labelled(longest_part(text)), SpanFilter { name: Some(text.clone()), ..self.base.clone() }]
+                }
+            },
+            (None, None, None) => vec![self.base.clone()],
+        }
+    }
+
+    /// Whether what nodes have found is what is looked for.
+    fn fits(&self, found: &TraceSummary) -> bool {
+        let label = |key: &str| found.labels.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+        let says = |part: &String| {
+            let anywhere = found.labels.iter().any(|(key, value)| key.contains(part) || value.contains(part));
+            // A message may have the name; nodes have looked at that.
+            anywhere || self.statement.is_none() && self.job.is_none() && !part.contains('=')
+        };
+        found.total_us >= self.base.min_total_us
+            && self.job.as_ref().is_none_or(|job| label("job") == Some(job))
+            && self.statement.as_ref().is_none_or(|part| label("statement").is_some_and(|text| text.contains(part)))
+            && self.text.as_ref().is_none_or(says)
+    }
+}
+
+/// Nodes take what stands before `=` for the name of a label.
+fn longest_part(text: &str) -> &str {
+    text.split('=').max_by_key(|part| part.len()).unwrap_or_default()
+}
+
+/// Traces by job, actor, statement, text, errors and duration; each with what all nodes know of it, the newest first.
 pub(super) async fn traces(observers: &Observers, asked: &Asked) -> Result<Value, PageError> {
-    let limit = asked.number("limit")?.map_or(USUAL, |limit| (limit as usize).clamp(1, MOST));
-    let min_us = asked.number("min_ms")?.unwrap_or_default().saturating_mul(1000);
-    let own = |name: &str| asked.parameter(name).map(str::to_owned);
-    let base = SpanFilter {
-        actor: own("actor"),
-        errors_only: matches!(asked.parameter("errors"), Some("1" | "true")),
-        min_total_us: min_us,
-        limit,
-        ..SpanFilter::default()
-    };
-    let (job, statement, text) = (own("job"), own("statement"), own("text"));
-    let labelled = |label: String| SpanFilter { label: Some(label), ..base.clone() };
-    let mut filters = match (&job, &statement, &text) {
-        (Some(job), _, _) => vec![labelled(format!("job={job}"))],
-        (None, Some(statement), _) => vec![labelled(format!("statement={statement}"))],
-        (None, None, Some(text)) => match text.parse::<TraceId>() {
-            Ok(trace) if text.len() == 32 => vec![SpanFilter { trace: Some(trace), ..base.clone() }],
-            // A text may stand in a label or be the name of a message.
-            _ => vec![labelled(text.clone()), SpanFilter { name: Some(text.clone()), ..base.clone() }],
-        },
-        (None, None, None) => vec![base.clone()],
-    };
+    let search = Search::of(asked)?;
     let mut found: HashMap<TraceId, TraceSummary> = HashMap::new();
-    let mut missing = Vec::new();
-    for filter in filters.drain(..) {
+    let mut missing = BTreeSet::new();
+    for filter in search.filters() {
         for (node, told) in observers.ask_all(TellTraces { filter }).await {
             match told {
                 Ok(summaries) => summaries.into_iter().for_each(|summary| merge(&mut found, summary)),
-                Err(_) if missing.contains(&node.node) => {}
-                Err(_) => missing.push(node.node),
+                Err(_) => drop(missing.insert(node.node)),
             }
         }
     }
-    let has = |summary: &TraceSummary, key: &str, part: &Option<String>| {
-        let is_it = |(k, v): &(String, String)| k == key && part.as_ref().is_none_or(|part| v.contains(part.as_str()));
-        part.is_none() || summary.labels.iter().any(is_it)
-    };
-    let mut traces: Vec<TraceSummary> = found.into_values().collect();
-    traces.retain(|summary| {
-        summary.total_us >= min_us
-            && (job.is_none() || statement.is_none() || has(summary, "statement", &statement))
-            && (text.is_none() || job.is_none() && statement.is_none() || says(summary, &text))
-    });
+    let mut traces: Vec<TraceSummary> = found.into_values().filter(|summary| search.fits(summary)).collect();
     traces.sort_by(|a, b| b.at_unix_us.cmp(&a.at_unix_us).then(a.trace.cmp(&b.trace)));
-    traces.truncate(limit);
+    traces.truncate(search.limit);
     Ok(json!({ "traces": traces, "missing_nodes": missing }))
-}
-
-fn says(summary: &TraceSummary, text: &Option<String>) -> bool {
-    let part = text.as_deref().unwrap_or_default();
-    summary.root.contains(part) || summary.labels.iter().any(|(key, value)| key.contains(part) || value.contains(part))
 }
 
 /// What two nodes know of one trace.
@@ -162,6 +187,57 @@ pub(super) async fn trace(observers: &Observers, asked: &Asked) -> Result<Value,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn asked(pairs: &[(&str, &str)]) -> Asked {
+        let own = |(key, value): &(&str, &str)| (key.to_string(), value.to_string());
+        Asked { parameters: pairs.iter().map(own).collect(), ..Asked::default() }
+    }
+
+    fn statement(text: &str) -> TraceSummary {
+        TraceSummary {
+            trace: TraceId::of(b"x"),
+            at_unix_us: 1,
+            total_us: 5_000,
+            spans: 1,
+            root: "statement select".to_owned(),
+            labels: vec![("job".to_owned(), "17".to_owned()), ("statement".to_owned(), text.to_owned())],
+            failed: false,
+            nodes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn nodes_are_asked_for_more_and_what_fits_is_kept() {
+        let search = |pairs: &[(&str, &str)]| Search::of(&asked(pairs)).unwrap();
+        let found = statement("SELECT a FROM t WHERE id = 7");
+        for fits in [
+            &[][..],
+            &[("job", "17")],
+            &[("statement", "WHERE id = 7")],
+            &[("job", "17"), ("statement", "FROM t")],
+            &[("text", "id = 7")],
+            &[("text", "Propose")],
+            &[("min_ms", "5")],
+        ] {
+            assert!(search(fits).fits(&found), "{fits:?}");
+        }
+        for other in [
+            &[("job", "1")][..],
+            &[("job", "17"), ("statement", "FROM u")],
+            &[("statement", "id = 8")],
+            &[("text", "id = 8")],
+            &[("min_ms", "6")],
+        ] {
+            assert!(!search(other).fits(&found), "{other:?}");
+        }
+        assert_eq!(search(&[("statement", "WHERE id = 7")]).filters()[0].label.as_deref(), Some("WHERE id "));
+        assert_eq!(search(&[("job", "17")]).filters()[0].label.as_deref(), Some("job=17"));
+        assert_eq!(search(&[("text", "Propose")]).filters().len(), 2);
+        let id = TraceId::of(b"x").to_string();
+        assert_eq!(search(&[("text", &id)]).filters()[0].trace, Some(TraceId::of(b"x")));
+        assert!(Search::of(&asked(&[("limit", "many")])).is_err());
+        assert_eq!(search(&[("limit", "0")]).limit, 1);
+    }
 
     #[test]
     fn two_nodes_know_one_trace() {
