@@ -139,7 +139,8 @@ impl SnapshotJobSupervisor {
         {
             self.job_lane.working = true;
             let effects = self.effects();
-            cx.effect(async move { JobStepDone(effects.run(step).await) });
+            // Boxed: an upload is a very large future, and this thread's stack is small.
+            cx.effect(async move { JobStepDone(Box::pin(effects.run(step)).await) });
         }
         let may_delete = |volume| ownership.allows_deletes(volume, now);
         let is_put_off = |job| self.put_off.get(&job).is_some_and(|until| *until > now);
@@ -149,7 +150,7 @@ impl SnapshotJobSupervisor {
             self.sweep_lane.working = true;
             let effects = self.effects();
             cx.effect(async move {
-                let (job, done) = effects.sweep(step).await;
+                let (job, done) = Box::pin(effects.sweep(step)).await;
                 SweepStepDone(job, done)
             });
         }
