@@ -227,6 +227,7 @@ impl RaftLogStorage<Types> for LogStore {
         Ok(self.log().log_state().committed().map(|point| point.0))
     }
 
+    #[cfg_attr(feature = "failpoints", allow(clippy::result_large_err, reason = "the error is openraft's"))]
     async fn append<I>(&mut self, entries: I, callback: LogFlushed<Types>) -> Result<(), StorageError>
     where
         I: IntoIterator<Item = Entry> + OptionalSend,
