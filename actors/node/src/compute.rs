@@ -94,7 +94,7 @@ async fn serve(
     )?;
 
     let recorder = actors.tree.recorder();
-    recorder.set_node(name);
+    recorder.set_node(format!("cn:{name}"));
     recorder.set_ratio(f64::from(config.message_trace_percent) / 100.0);
     let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient(), recorder);
     let token = Arc::new(move || member.cluster_token());

@@ -130,7 +130,7 @@ impl Process {
         let tls = load_tls(config.tls_files().as_ref())?;
         let shutdown = CancellationToken::new();
         let tree = Tree::new("fe", clock.clone());
-        tree.recorder().set_node(format!("{}:{}", me.host, me.edit_log_port));
+        tree.recorder().set_node(format!("fe:{}:{}", me.host, me.edit_log_port));
         let progress = Progress::default();
         let opened: Arc<OnceLock<Meta>> = Arc::default();
         let identity = identity_source(opened.clone(), format!("{}:{}", me.host, me.edit_log_port));
