@@ -4,7 +4,7 @@
 //! A new version of a format makes `every_version_has_a_sample` fail; `STARKEEP_WRITE_SAMPLES=1` writes the samples that
 //! are missing and never touches one that is there.
 
-mod facts;
+pub(crate) mod facts;
 
 use std::path::PathBuf;
 

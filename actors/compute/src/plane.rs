@@ -19,6 +19,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use runtime_actor::trace::RootSpan;
 use runtime_actor::{Recipient, Recorder, TraceContext};
 use runtime_query::{Engine, QueryError};
+use runtime_rpc::plane::MESSAGE_LIMIT;
 use storage_tablet::WriteSpec;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -145,7 +146,7 @@ fn status_of_write(error: &storage_tablet::WriteError) -> Status {
 }
 
 fn decode<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, Status> {
-    let decoded = bincode::serde::decode_from_slice(bytes, bincode::config::standard());
+    let decoded = bincode::serde::decode_from_slice(bytes, bincode::config::standard().with_limit::<MESSAGE_LIMIT>());
     decoded.map(|(value, _)| value).map_err(|e| Status::invalid_argument(format!("{what} cannot be read: {e}")))
 }
 

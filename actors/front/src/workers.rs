@@ -100,7 +100,10 @@ pub(crate) async fn load(
     let action = Action { r#type: LOAD_ACTION.to_owned(), body: encode(fragment)?.into() };
     let mut answers = client.do_action(action).await?.into_inner();
     let answer = answers.message().await?.ok_or_else(|| Status::internal("the load was not answered"))?;
-    let decoded = bincode::serde::decode_from_slice(&answer.body, bincode::config::standard());
+    let decoded = bincode::serde::decode_from_slice(
+        &answer.body,
+        bincode::config::standard().with_limit::<{ runtime_rpc::plane::MESSAGE_LIMIT }>(),
+    );
     decoded.map(|(done, _)| done).map_err(|e| Status::internal(format!("the answer of a load cannot be read: {e}")))
 }
 

@@ -40,6 +40,8 @@ mod statement;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 
 pub use capture::{Captured, capture};
 pub use cell::Cell;

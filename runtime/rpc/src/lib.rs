@@ -65,6 +65,8 @@
 
 pub mod codec;
 pub mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 pub mod identity;
 pub mod options;
 mod outbox;

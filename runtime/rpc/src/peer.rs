@@ -27,6 +27,8 @@ use counts::Counts;
 use link::Link;
 
 pub use counts::PeerCounts;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use dial::dial_over;
 
 /// Another node, as this one calls it. Clones share the connection; it is closed when the last clone is dropped.
 #[derive(Clone)]

@@ -74,6 +74,18 @@ pub const SECTION: Format = Format { what: "image section", magic: *b"SKse", ver
 /// The table of contents of a local image file.
 pub const IMAGE: Format = Format { what: "image", magic: *b"SKim", version: 1 };
 
+/// No value is larger; a length in damaged bytes never makes us allocate more, nor panic.
+const MOST_BYTES: usize = 1 << 30;
+
+pub(crate) type Bounded = bincode::config::Configuration<
+    bincode::config::LittleEndian,
+    bincode::config::Varint,
+    bincode::config::Limit<MOST_BYTES>,
+>;
+
+/// How values are read.
+pub(crate) const BOUNDED: Bounded = bincode::config::standard().with_limit::<MOST_BYTES>();
+
 /// bincode without a frame, for what is framed elsewhere.
 pub fn to_bytes<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, CodecError> {
     bincode::serde::encode_to_vec(value, bincode::config::standard())
@@ -82,7 +94,7 @@ pub fn to_bytes<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, 
 
 /// The reverse of [`to_bytes`]; every byte must be used.
 pub fn from_bytes<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, CodecError> {
-    let (value, used) = bincode::serde::decode_from_slice(bytes, bincode::config::standard())
+    let (value, used) = bincode::serde::decode_from_slice(bytes, BOUNDED)
         .map_err(|e| CodecError::Payload { what, cause: e.to_string() })?;
     if used != bytes.len() {
         let cause = format!("{} bytes are left over", bytes.len() - used);

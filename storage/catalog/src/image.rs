@@ -216,7 +216,7 @@ fn open(bytes: &[u8]) -> Result<(SectionHead, Vec<u8>), ImageError> {
     let (_version, payload) = codec::unframe(SECTION, bytes)?;
     let bad = |cause: String| CodecError::Payload { what: SECTION.what, cause };
     let (head, used): (SectionHead, usize) =
-        bincode::serde::decode_from_slice(payload, bincode::config::standard()).map_err(|e| bad(e.to_string()))?;
+        bincode::serde::decode_from_slice(payload, codec::BOUNDED).map_err(|e| bad(e.to_string()))?;
     let raw_bytes = usize::try_from(head.raw_bytes).unwrap_or(usize::MAX);
     if raw_bytes > MAX_RAW_BYTES {
         return Err(bad(format!("{raw_bytes} bytes is more than a section holds")).into());
@@ -233,8 +233,8 @@ fn unpack<T: DeserializeOwned>(head: &SectionHead, raw: &[u8], mut take: impl Fn
     let mut at = 0;
     let bad = |cause: String| ImageError::Codec(CodecError::Payload { what: SECTION.what, cause });
     for _ in 0..head.entries {
-        let (entry, used) = bincode::serde::decode_from_slice(&raw[at..], bincode::config::standard())
-            .map_err(|e| bad(e.to_string()))?;
+        let (entry, used) =
+            bincode::serde::decode_from_slice(&raw[at..], codec::BOUNDED).map_err(|e| bad(e.to_string()))?;
         at += used;
         take(entry);
     }

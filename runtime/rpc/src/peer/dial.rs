@@ -7,7 +7,7 @@ use crate::error::RpcError;
 use crate::identity::{Card, Identity};
 use crate::options::RpcOptions;
 use crate::proof::{Nonce, Side, prove, same};
-use crate::stream::{Connector, Writing};
+use crate::stream::{Connector, Reading, Writing};
 use crate::tls::{TlsFault, explain};
 use crate::wire::{FrameReader, HANDSHAKE_LIMIT, Head, VERSION, WireError, card_bytes, encode, preamble};
 
@@ -60,7 +60,25 @@ async fn shake_hands(
     identity: Identity,
     options: &RpcOptions,
 ) -> Result<Link, NoLink> {
-    let (reading, mut writer) = connector(address.to_owned()).await?;
+    let (reading, writer) = connector(address.to_owned()).await?;
+    let met = introduce(reading, writer, identity, options).await?;
+    Ok(Link::start(address, met.remote, met.reader, met.writer, met.frame_limit, options))
+}
+
+/// A server that let us in.
+pub(crate) struct Met {
+    remote: Identity,
+    reader: FrameReader<Reading>,
+    writer: Writing,
+    frame_limit: usize,
+}
+
+async fn introduce(
+    reading: Reading,
+    mut writer: Writing,
+    identity: Identity,
+    options: &RpcOptions,
+) -> Result<Met, NoLink> {
     let mut reader = FrameReader::new(reading, HANDSHAKE_LIMIT);
     let ours: Nonce = runtime_actor::random::bytes();
     let card = Card::of(&identity);
@@ -103,7 +121,18 @@ async fn shake_hands(
     }
     reader.limit = options.frame_limit;
     let frame_limit = usize::try_from(their_limit).unwrap_or(usize::MAX).min(options.frame_limit);
-    Ok(Link::start(address, card.with_token(String::new()), reader, writer, frame_limit, options))
+    Ok(Met { remote: card.with_token(String::new()), reader, writer, frame_limit })
+}
+
+/// For fuzzers: the handshake alone.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) async fn dial_over(
+    reading: Reading,
+    writer: Writing,
+    identity: Identity,
+    options: &RpcOptions,
+) -> Result<Met, ()> {
+    introduce(reading, writer, identity, options).await.map_err(drop)
 }
 
 async fn send(writer: &mut Writing, head: &Head) -> Result<(), WireError> {
