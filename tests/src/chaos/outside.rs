@@ -253,7 +253,7 @@ pub async fn disk_full(arena: &mut Arena) -> anyhow::Result<()> {
         }
         arena.stage.restart_frontend("").await?;
         round += 1;
-        if round % 3 == 0 {
+        if round.is_multiple_of(3) {
             arena.settle(true).await?;
         }
     }

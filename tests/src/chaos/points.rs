@@ -408,7 +408,8 @@ pub async fn stalls(arena: &mut Arena) -> anyhow::Result<()> {
             }
         }
         round += 1;
-        if round % 2 == 0 {
+        if round > 1 {
+            round = 0;
             arena.settle(true).await?;
         }
     }

@@ -155,8 +155,7 @@ async fn requests(
         (requests, drain)
     });
     let mut bytes = vec![0; 64 << 10];
-    loop {
-        let Ok(n @ 1..) = client.read(&mut bytes).await else { break };
+    while let Ok(n @ 1..) = client.read(&mut bytes).await {
         if let (Some(faults), Some((operation, path))) = (&faults, request_line(&bytes[..n])) {
             let effect = faults.decide(operation, &path);
             if let Some(Effect::Delay(time)) = &effect {
