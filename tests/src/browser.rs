@@ -73,13 +73,22 @@ pub async fn request(port: u16, what: &str, headers: &[(&str, &str)], body: &str
         );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
+        // chromedriver keeps the connection, whatever it is asked for.
+        while !is_whole(&answer) && stream.read_buf(&mut answer).await? > 0 {}
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
     };
     let answer = tokio::time::timeout(COMMAND, exchange).await.with_context(|| format!("{what}: no answer"))??;
     let status = answer.split_whitespace().nth(1).and_then(|s| s.parse().ok()).context("no HTTP status")?;
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     Ok((status, body.to_owned()))
+}
+
+/// Whether all that `Content-Length` announces is there.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    length.is_some_and(|length| answer.len() >= end + 4 + length)
 }
 
 impl Browser {
@@ -160,7 +169,7 @@ impl Browser {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                let page = self.text("document.body.innerText.slice(0, 3000)").await.unwrap_or_default();
+                let page = self.text("document.body.innerText.slice(0, 1000)").await.unwrap_or_default();
                 bail!("{what}: not within {} s ({expression}); the page:\n{page}", limit.as_secs());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -247,6 +256,13 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_ends_where_it_says() {
+        assert!(!is_whole(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{"));
+        assert!(is_whole(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"));
+        assert!(!is_whole(b"HTTP/1.1 200 OK\r\n\r\n{}"));
+    }
 
     #[test]
     fn base64_is_read() {

@@ -23,13 +23,11 @@ pub struct HouseSpec {
     pub compute_nodes: usize,
     /// More lines of fe.conf.
     pub conf: Vec<(&'static str, String)>,
-    /// Another executable than that of the other suites.
-    pub binary: Option<PathBuf>,
 }
 
 impl Default for HouseSpec {
     fn default() -> HouseSpec {
-        HouseSpec { bucket: None, compute_nodes: 1, conf: Vec::new(), binary: None }
+        HouseSpec { bucket: None, compute_nodes: 1, conf: Vec::new() }
     }
 }
 
@@ -67,7 +65,7 @@ impl House {
         let mut frontend_conf = place.conf();
         frontend_conf.extend(spec.conf.into_iter().map(|(k, v)| (k.to_owned(), v)));
         let cluster = Cluster::new(&ClusterSpec {
-            binary: spec.binary.map_or_else(binary::starkeep, Ok)?,
+            binary: binary::starkeep()?,
             root: dir.path().to_owned(),
             compute_nodes: spec.compute_nodes,
             standard_ports: false,
