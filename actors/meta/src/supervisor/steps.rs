@@ -13,20 +13,23 @@ use storage_snapshot::upload::Progress;
 const KIND: &str = "job_step";
 
 /// Works on a step of a job, as a root in the trace of that job.
-pub(super) async fn of_job<T, E: Display>(
+pub(super) fn of_job<T, E: Display, F: Future<Output = Result<T, E>>>(
     catalog: &Catalog,
     job: JobId,
     name: &'static str,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
+    work: F,
+) -> impl Future<Output = Result<T, E>> + use<T, E, F> {
     let span = trace::span_in(job_trace(&catalog.identity().incarnation, job), KIND, name);
     span.label("job", job.to_string());
-    span.around(work).await
+    span.around(work)
 }
 
 /// Works on a part of the running step.
-pub(super) async fn part<T, E: Display>(name: &'static str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    trace::span(KIND, name).around(work).await
+pub(super) fn part<T, E: Display>(
+    name: &'static str,
+    work: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<T, E>> {
+    trace::span(KIND, name).around(work)
 }
 
 /// A step of a job that has no id yet.

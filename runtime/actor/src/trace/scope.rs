@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::future::Future;
 
+use tokio::task::futures::TaskLocalFuture;
+
 use super::{Recorder, RootSpan, TraceContext, TraceId};
 
 tokio::task_local! {
@@ -21,8 +23,9 @@ impl Scope {
         CURRENT.try_with(Clone::clone).unwrap_or_default()
     }
 
-    pub(crate) async fn run<F: Future>(self, future: F) -> F::Output {
-        CURRENT.scope(self, future).await
+    /// Not an `async fn`: that would hold the future twice.
+    pub(crate) fn run<F: Future>(self, future: F) -> TaskLocalFuture<Self, F> {
+        CURRENT.scope(self, future)
     }
 
     pub(crate) fn run_sync<T>(self, f: impl FnOnce() -> T) -> T {
@@ -36,8 +39,8 @@ pub fn current() -> TraceContext {
 }
 
 /// Runs a future under a context that came from elsewhere.
-pub async fn scope<F: Future>(cx: impl Into<TraceContext>, future: F) -> F::Output {
-    Scope { cx: Some(cx.into()), recorder: Scope::current().recorder }.run(future).await
+pub fn scope<F: Future>(cx: impl Into<TraceContext>, future: F) -> impl Future<Output = F::Output> {
+    Scope { cx: Some(cx.into()), recorder: Scope::current().recorder }.run(future)
 }
 
 /// Runs a function under a context that came from elsewhere.

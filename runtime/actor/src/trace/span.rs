@@ -85,14 +85,22 @@ impl RootSpan {
         self.end(outcome);
     }
 
-    /// Runs a future inside of the span and finishes it with what the future gives.
-    pub async fn around<T, E: Display>(self, future: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let result = self.run(future).await;
-        match &result {
-            Ok(_) => self.finish(),
-            Err(error) => self.fail(error),
+    /// Runs a future inside of the span and finishes it with what the future gives. The future is boxed at once: spans
+    /// inside of spans would double its size with each.
+    pub fn around<T, E, F>(self, future: F) -> impl Future<Output = Result<T, E>>
+    where
+        E: Display,
+        F: Future<Output = Result<T, E>>,
+    {
+        let running = Box::pin(self.run(future));
+        async move {
+            let result = running.await;
+            match &result {
+                Ok(_) => self.finish(),
+                Err(error) => self.fail(error),
+            }
+            result
         }
-        result
     }
 
     fn scope(&self) -> Scope {
