@@ -85,11 +85,11 @@ pub struct Front {
     pub create_image: Recipient<CreateImage>,
     /// The snapshot job supervisor.
     pub preflight: Recipient<Preflight>,
-    /// The snapshot job supervisor.
     /// The snapshot job supervisor, for CREATE CLUSTER SNAPSHOT.
     pub create_snapshot: Recipient<CreateSnapshot>,
     /// The snapshot job supervisor, for ADMIN VERIFY CLUSTER SNAPSHOT.
     pub verify_snapshot: Recipient<VerifySnapshot>,
+    /// The snapshot job supervisor.
     pub reconcile: Recipient<Reconcile>,
     /// The snapshot job supervisor.
     pub running_detail: Recipient<RunningDetail>,

@@ -83,8 +83,8 @@ async fn serve(
     registry.expose::<ComputeNode, Heartbeat>(COMPUTE_NODE, actors.node.clone());
     registry.expose::<ComputeNode, DeleteObjects>(COMPUTE_NODE, actors.node.clone());
     registry.expose::<SnapshotAgent, AttestFiles>(SNAPSHOT_AGENT, actors.agent.clone());
-    Observer::expose(&registry, &actors.observer);
     registry.expose::<SnapshotAgent, VerifyFiles>(SNAPSHOT_AGENT, actors.agent.clone());
+    Observer::expose(&registry, &actors.observer);
     let rpc = RpcServer::bind_with(
         listen::tokio(heartbeat)?,
         member.clone(),
