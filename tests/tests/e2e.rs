@@ -17,6 +17,8 @@ mod hostile;
 mod http;
 #[path = "e2e/scripts.rs"]
 mod scripts;
+#[path = "e2e/secure.rs"]
+mod secure;
 #[path = "e2e/snapshots.rs"]
 mod snapshots;
 #[path = "e2e/sql.rs"]

@@ -31,7 +31,7 @@ use crate::config::{ComputeConfig, advertised_host, bind_host, load_tls};
 use crate::observer::{Observer, Observers};
 use crate::pages::ComputePages;
 use crate::spec::spec;
-use crate::{admin, listen, logging};
+use crate::{admin, listen, logging, otlp};
 
 /// How long a clean stop may take.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -96,6 +96,7 @@ async fn serve(
     let recorder = actors.tree.recorder();
     recorder.set_node(format!("cn:{name}"));
     recorder.set_ratio(f64::from(config.message_trace_percent) / 100.0);
+    otlp::start(config.otlp_endpoint.as_deref(), &recorder, "starkeep-cn", shutdown.clone())?;
     let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient(), recorder);
     let token = Arc::new(move || member.cluster_token());
     let threads = PlanThreads::start()?;

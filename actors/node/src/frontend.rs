@@ -38,7 +38,7 @@ use crate::pages::{self, FrontendPages, Opened, Progress};
 use crate::restore::{Restore, Restored};
 use crate::settings::LiveConfig;
 use crate::spec::spec;
-use crate::{admin, listen, logging, offline, restore_plan};
+use crate::{admin, listen, logging, offline, otlp, restore_plan};
 
 /// How long a clean stop may take.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -130,7 +130,9 @@ impl Process {
         let tls = load_tls(config.tls_files().as_ref())?;
         let shutdown = CancellationToken::new();
         let tree = Tree::new("fe", clock.clone());
-        tree.recorder().set_node(format!("fe:{}:{}", me.host, me.edit_log_port));
+        let recorder = tree.recorder();
+        recorder.set_node(format!("fe:{}:{}", me.host, me.edit_log_port));
+        otlp::start(config.otlp_endpoint.as_deref(), &recorder, "starkeep-fe", shutdown.clone())?;
         let progress = Progress::default();
         let opened: Arc<OnceLock<Meta>> = Arc::default();
         let identity = identity_source(opened.clone(), format!("{}:{}", me.host, me.edit_log_port));

@@ -20,6 +20,7 @@ mod listen;
 mod logging;
 mod observer;
 mod offline;
+mod otlp;
 mod pages;
 mod playground;
 pub mod restore;
