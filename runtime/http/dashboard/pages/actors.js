@@ -89,7 +89,7 @@ class ActorsPage {
       } else if (onKey(event, flatten(roots, isOpen), this.current, { isOpen, move, toggle, choose })) event.preventDefault();
     };
     const seen = { isOpen, current: this.current, selected: this.selected };
-    const head = [['Actor', ''], ['State', ''], ['Waiting', ''], ['Handled', 'numeric hide-small'], ['Last minute', 'hide-narrow hide-split'], ['Wait', 'numeric hide-narrow hide-split'], ['Handle', 'numeric hide-narrow hide-split'], ['Restarts', 'numeric']];
+    const head = [['Actor', ''], ['State', 'sign-only'], ['Waiting', ''], ['Handled', 'numeric hide-small'], ['Last minute', 'hide-narrow hide-split'], ['Wait', 'numeric hide-narrow hide-split'], ['Handle', 'numeric hide-narrow hide-split'], ['Restarts', 'numeric']];
     return h(
       'div',
       { key: 'tree', class: 'tree-frame' },
