@@ -1,6 +1,7 @@
 //! One client, from greeting to goodbye: the login, the loop over commands, and the ways in which it ends. What each command answers is
 //! in `commands`.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use mysql_common::constants::CapabilityFlags;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::MySqlError;
+use crate::error::{LIBMARIADB, MySqlError};
 use crate::handler::{ConnectionInfo, Handler, Login};
 use crate::login::{Credentials, new_salt, put_auth_switch, put_greeting, read_handshake_response};
 use crate::options::ServerOptions;
@@ -51,6 +52,8 @@ pub(crate) struct Connection {
     sink: PacketSink,
     /// Ends once the server wants no further commands.
     draining: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Whether the client is MariaDB's library.
+    is_libmariadb: bool,
     /// What both sides can do; nothing before the login.
     client: CapabilityFlags,
     salt: [u8; 20],
@@ -74,6 +77,7 @@ impl Connection {
             source,
             sink,
             draining: Box::pin(drain.cancelled_owned()),
+            is_libmariadb: false,
             client: CapabilityFlags::empty(),
             salt: new_salt(),
             statements,
@@ -137,6 +141,7 @@ impl Connection {
     /// Makes a login of credentials, asking the client again when it used a plugin that is not ours. The salt stays the same, so that
     /// there is no doubt which one a later COM_CHANGE_USER is made with.
     async fn prove(&mut self, credentials: Credentials) -> Result<Login, Leave> {
+        self.is_libmariadb = credentials.connect_attributes.get("_client_name").is_some_and(|name| name == LIBMARIADB);
         let mut auth_response = credentials.auth_response.clone();
         if !credentials.is_native() {
             put_auth_switch(self.sink.begin(), &self.salt);
@@ -237,7 +242,8 @@ impl Connection {
     }
 
     fn put_error(&mut self, error: &MySqlError) {
-        put_error(&mut self.sink, self.client, error);
+        let told = if self.is_libmariadb { error.for_libmariadb() } else { Cow::Borrowed(error) };
+        put_error(&mut self.sink, self.client, &told);
     }
 
     async fn flush(&mut self) -> Result<(), Leave> {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The largest request, in bytes, that clients are told of (`@@max_allowed_packet`) and that is taken: MySQL's default.
+pub const MAX_ALLOWED_PACKET: usize = 64 << 20;
+
 /// The limits and names of one server. `ServerOptions::default()` is what production uses.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
@@ -31,7 +34,7 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             server_version: "8.0.33 Starkeep".to_owned(),
-            max_allowed_packet: 64 * 1024 * 1024 + 1024,
+            max_allowed_packet: MAX_ALLOWED_PACKET,
             max_login_packet: 64 * 1024,
             max_connections: 4096,
             max_prepared_statements: 16_382,
