@@ -10,6 +10,16 @@ use crate::{compute, demo, frontend, offline, playground};
 
 /// The version of the product.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Short commit of this build.
+pub const COMMIT: &str = match option_env!("STARKEEP_COMMIT") {
+    Some(commit) => commit,
+    None => "dev",
+};
+
+/// `version-commit`: what SHOW FRONTENDS and SHOW COMPUTE NODES print.
+pub fn full_version() -> String {
+    format!("{VERSION}-{COMMIT}")
+}
 
 /// A StarRocks-compatible shared-data cluster that survives in object storage and comes back from it.
 #[derive(Debug, Parser)]

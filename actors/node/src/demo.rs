@@ -114,7 +114,7 @@ impl Drill {
             compute_nodes: 2,
             standard_ports: false,
             frontend_conf: ClusterSpec::local_storage(volume),
-            compute_conf: Vec::new(),
+            compute_conf: ClusterSpec::shared_memory(2),
         };
         let mut cluster = Cluster::new(&spec)?;
         cluster.start(&[], Duration::from_secs(60)).await?;

@@ -31,7 +31,7 @@ use storage_snapshot::owner::OwnerFacts;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{FrontendArguments, VERSION};
+use crate::cli::{COMMIT, FrontendArguments, VERSION};
 use crate::config::{FrontendConfig, advertised_host, bind_host, builtin_volume, load_tls};
 use crate::observer::{Observer, Observers};
 use crate::pages::{self, FrontendPages, Opened, Progress};
@@ -281,7 +281,7 @@ impl Process {
                 query_port: self.me.query_port,
                 started_at_ms: self.clock.now_unix_ms(),
                 product_version: VERSION.to_owned(),
-                commit: option_env!("STARKEEP_COMMIT").unwrap_or("dev").to_owned(),
+                commit: COMMIT.to_owned(),
             },
             raft: status,
             clock: self.clock.clone(),

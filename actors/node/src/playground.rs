@@ -26,7 +26,7 @@ pub async fn run(arguments: PlaygroundArguments) -> anyhow::Result<ExitCode> {
         compute_nodes: usize::from(arguments.compute_nodes),
         standard_ports: true,
         frontend_conf: ClusterSpec::local_storage(&root.join("volume")),
-        compute_conf: Vec::new(),
+        compute_conf: ClusterSpec::shared_memory(usize::from(arguments.compute_nodes)),
     };
     let mut cluster = Cluster::new(&spec)?;
     cluster.start(&[], Duration::from_secs(60)).await?;

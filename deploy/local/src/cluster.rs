@@ -30,6 +30,7 @@ struct ComputePorts {
     http: u16,
     heartbeat: u16,
     brpc: u16,
+    starlet: u16,
 }
 
 /// What to build.
@@ -59,6 +60,12 @@ impl ClusterSpec {
         ]
         .map(|(k, v)| (k.to_owned(), v))
         .into()
+    }
+
+    /// Lines for the cn.conf of so many compute nodes that share one host: together they take what one would.
+    pub fn shared_memory(compute_nodes: usize) -> Vec<(String, String)> {
+        let percent = 90 / compute_nodes.clamp(1, 90);
+        vec![("mem_limit".to_owned(), format!("{percent}%"))]
     }
 }
 
@@ -117,7 +124,13 @@ impl Cluster {
     fn add_compute(&mut self, spec: &ClusterSpec, n: usize) -> Result<(), NodeError> {
         let step = n as u16 * 100;
         let ports = if spec.standard_ports {
-            let ports = ComputePorts { be: 9060 + step, http: 8040 + step, heartbeat: 9050 + step, brpc: 8060 + step };
+            let ports = ComputePorts {
+                be: 9060 + step,
+                http: 8040 + step,
+                heartbeat: 9050 + step,
+                brpc: 8060 + step,
+                starlet: 9070 + step,
+            };
             must_be_free(&[
                 ("be_http_port", ports.http),
                 ("heartbeat_service_port", ports.heartbeat),
@@ -125,8 +138,8 @@ impl Cluster {
             ])?;
             ports
         } else {
-            let [be, http, heartbeat, brpc] = free_ports().map_err(NodeError::io("draw ports"))?;
-            ComputePorts { be, http, heartbeat, brpc }
+            let [be, http, heartbeat, brpc, starlet] = free_ports().map_err(NodeError::io("draw ports"))?;
+            ComputePorts { be, http, heartbeat, brpc, starlet }
         };
         let name = format!("cn{}", n + 1);
         let dir = spec.root.join(&name);
@@ -138,6 +151,7 @@ impl Cluster {
             pair("be_http_port", ports.http.to_string()),
             pair("heartbeat_service_port", ports.heartbeat.to_string()),
             pair("brpc_port", ports.brpc.to_string()),
+            pair("starlet_port", ports.starlet.to_string()),
         ];
         conf.extend(spec.compute_conf.iter().cloned());
         self.compute.push(Node::new(&spec.binary, "cn", &name, dir, ports.http, &conf)?);
