@@ -23,11 +23,13 @@ pub struct HouseSpec {
     pub compute_nodes: usize,
     /// More lines of fe.conf.
     pub conf: Vec<(&'static str, String)>,
+    /// More lines of cn.conf.
+    pub compute_conf: Vec<(&'static str, String)>,
 }
 
 impl Default for HouseSpec {
     fn default() -> HouseSpec {
-        HouseSpec { bucket: None, compute_nodes: 1, conf: Vec::new() }
+        HouseSpec { bucket: None, compute_nodes: 1, conf: Vec::new(), compute_conf: Vec::new() }
     }
 }
 
@@ -70,7 +72,7 @@ impl House {
             compute_nodes: spec.compute_nodes,
             standard_ports: false,
             frontend_conf,
-            compute_conf: Vec::new(),
+            compute_conf: spec.compute_conf.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
         })?;
         Ok(House { cluster, place, dir, finished: false })
     }

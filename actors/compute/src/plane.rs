@@ -59,8 +59,9 @@ impl Plane {
 
     async fn load(&self, fragment: LoadFragment<WriteSpec>) -> Result<LoadDone, Status> {
         let mut running = self.begin(&fragment.read, "load").await?;
-        let rows = running.rows.clone();
-        let done = running.inside(self.write(&fragment, rows)).await;
+        let (plane, rows) = (self.clone(), running.rows.clone());
+        let work = async move { plane.write(&fragment, rows).await };
+        let done = running.inside(self.engine.run(work)).await.map_err(|e| status_of(&e)).and_then(|done| done);
         running.error = done.as_ref().err().map(|status| status.message().to_owned());
         done
     }

@@ -24,9 +24,10 @@ use runtime_rpc::options::RpcOptions;
 use runtime_rpc::plane::{CheckProof, serve_flight_over};
 use runtime_rpc::{Registry, RpcServer};
 use storage_model::StorageVolume;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{ComputeArguments, VERSION};
+use crate::cli::{ComputeArguments, VERSION, full_version};
 use crate::config::{ComputeConfig, advertised_host, bind_host, load_tls};
 use crate::observer::{Observer, Observers};
 use crate::pages::ComputePages;
@@ -71,9 +72,10 @@ async fn serve(
     let name = format!("{host}:{}", config.heartbeat_service_port);
     let member = Membership::open(&root, name.clone(), VERSION.to_owned());
     let member = Arc::new(member.with_context(|| format!("storage_root_path {}", root.display()))?);
-    let memory = config.mem_limit.bytes(host_memory_bytes());
+    let memory = config.mem_limit.bytes(available_memory_bytes());
     let volumes = Volumes::default();
-    let engine = engine(&root, memory, &volumes)?;
+    let threads = PlanThreads::start()?;
+    let engine = engine(&root, memory, &volumes, threads.handle.clone())?;
     let tls = load_tls(config.tls_files().as_ref())?;
     let actors = draw_tree(&config, volumes.clone(), memory);
 
@@ -99,13 +101,10 @@ async fn serve(
     otlp::start(config.otlp_endpoint.as_deref(), &recorder, "starkeep-cn", shutdown.clone())?;
     let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient(), recorder);
     let token = Arc::new(move || member.cluster_token());
-    let threads = PlanThreads::start()?;
-    let brpc = {
-        let _inside = threads.handle.enter();
-        listen::tokio(brpc)?
-    };
+    // Served here and not on the threads of plans: a connection must hear that its rows are no longer wanted.
+    let brpc = listen::tokio(brpc)?;
     let data = serve_flight_over(tls, FlightServiceServer::new(plane), brpc, CheckProof::new(token), shutdown.clone());
-    let data = threads.handle.spawn(data);
+    let data = tokio::spawn(data);
     let shown = ComputePages {
         tree: actors.tree.clone(),
         member: of_pages,
@@ -148,7 +147,7 @@ async fn serve(
 /// Plans have threads of their own: one that does not yield must not keep heartbeats from being answered.
 struct PlanThreads {
     runtime: Option<tokio::runtime::Runtime>,
-    handle: tokio::runtime::Handle,
+    handle: Handle,
 }
 
 impl PlanThreads {
@@ -169,13 +168,21 @@ impl Drop for PlanThreads {
     }
 }
 
-fn engine(root: &Path, memory: u64, volumes: &Volumes) -> anyhow::Result<Arc<Engine>> {
+fn engine(root: &Path, memory: u64, volumes: &Volumes, threads: Handle) -> anyhow::Result<Arc<Engine>> {
     let spill = root.join("spill");
     // What a killed process has spilled is of no use to anybody.
     let _ = std::fs::remove_dir_all(&spill);
     std::fs::create_dir_all(&spill).with_context(|| format!("create {}", spill.display()))?;
     let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let options = EngineOptions { memory_bytes: (memory / 2) as usize, spill_directory: Some(spill), parallelism };
+    // Half for what operators ask for: a join holds its smaller side twice for a moment, and reading and writing files
+    // takes memory that nobody asks for.
+    let options = EngineOptions {
+        memory_bytes: (memory / 2) as usize,
+        process_bytes: memory,
+        spill_directory: Some(spill),
+        parallelism,
+        threads: Some(threads),
+    };
     let volumes = volumes.clone();
     let opener = Arc::new(move |spec: &StorageVolume| match volumes.open(spec) {
         Ok(volume) => Ok(volume.store()),
@@ -197,12 +204,19 @@ fn draw_tree(config: &ComputeConfig, volumes: Volumes, memory: u64) -> Actors {
     };
     let for_node = volumes.clone();
     let node = group.start(spec("compute_node").mailbox(4096), move || {
-        ComputeNode::new(ports, for_node.clone(), VERSION.to_owned(), started_at_ms, memory)
+        ComputeNode::new(ports, for_node.clone(), full_version(), started_at_ms, memory)
     });
     let agent = group.start(spec("snapshot_agent"), move || SnapshotAgent::new(volumes.clone()));
     let of_tree = tree.clone();
     let observer = group.start(spec("observer"), move || Observer::new(of_tree.clone()));
     Actors { tree, node, agent, observer }
+}
+
+/// Memory that this process can have: of the host or, when that is less, of its control group.
+fn available_memory_bytes() -> u64 {
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = |path| std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    limits.into_iter().filter_map(limit).fold(host_memory_bytes(), u64::min)
 }
 
 /// Memory of this host, from /proc; 4 GiB when it cannot be read.

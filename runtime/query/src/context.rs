@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::array::timezone::Tz;
 use arrow::datatypes::SchemaRef;
-use chrono::{Offset, TimeZone};
 use storage_catalog::Catalog;
 use storage_model::ServiceId;
 
 use crate::error::QueryError;
+use crate::zone::Zone;
 
 /// The only catalog there is.
 pub const DEFAULT_CATALOG: &str = "default_catalog";
@@ -85,23 +84,14 @@ impl SessionFacts {
         }
     }
 
-    /// Microseconds since the epoch on a clock of the session's time zone.
-    pub fn local_micros(&self) -> i64 {
-        let utc = self.now_ms as i64 * 1000;
-        utc + i64::from(self.offset_seconds(utc)) * 1_000_000
+    /// The session's time zone; UTC when its name is of none.
+    pub fn zone(&self) -> Zone {
+        Zone::parse(&self.time_zone).unwrap_or_default()
     }
 
-    /// How far the session's clock is ahead of UTC at this time.
-    pub fn offset_seconds(&self, utc_micros: i64) -> i32 {
-        let name = match self.time_zone.as_str() {
-            "SYSTEM" | "UTC" | "" => return 0,
-            other => other,
-        };
-        let at = chrono::DateTime::from_timestamp_micros(utc_micros).unwrap_or_default().naive_utc();
-        match name.parse::<Tz>() {
-            Ok(zone) => zone.offset_from_utc_datetime(&at).fix().local_minus_utc(),
-            Err(_) => 0,
-        }
+    /// Microseconds since the epoch on a clock of the session's time zone.
+    pub fn local_micros(&self) -> i64 {
+        self.zone().to_local(self.now_ms as i64 * 1000)
     }
 }
 

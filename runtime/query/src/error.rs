@@ -103,6 +103,10 @@ fn translate(error: &DataFusionError) -> QueryError {
         DataFusionError::Configuration(text) => QueryError::invalid(clean(text)),
         DataFusionError::Execution(text) => QueryError::invalid(clean(text)),
         DataFusionError::ArrowError(arrow, _) => arrow_error(arrow),
+        // The pool's own words.
+        DataFusionError::ResourcesExhausted(text) if text.starts_with("Memory of ") => {
+            QueryError::new(ANALYZE_ERROR, Kind::Unavailable, clean(text))
+        }
         DataFusionError::ResourcesExhausted(text) => {
             QueryError::new(ANALYZE_ERROR, Kind::Unavailable, format!("Memory limit exceeded: {}", clean(text)))
         }
@@ -114,6 +118,12 @@ fn translate(error: &DataFusionError) -> QueryError {
             QueryError::new(ANALYZE_ERROR, Kind::Corrupt, format!("a data file cannot be read: {parquet}"))
         }
         DataFusionError::External(inner) => external(inner.as_ref()),
+        // What a join says that may spill and could not hold even the first rows of its smaller side.
+        DataFusionError::Internal(text) if text.contains("produced no data to spill") => QueryError::new(
+            ANALYZE_ERROR,
+            Kind::Unavailable,
+            "Memory of query pool exceed limit. A join has no room for its smaller side",
+        ),
         DataFusionError::Internal(text) => QueryError::internal(format!("internal error: {}", clean(text))),
         other => QueryError::internal(clean(&other.strip_backtrace())),
     }

@@ -2,12 +2,16 @@
 //! by its name on frontends and compute nodes alike. What only renames another function or asks about the session is
 //! done earlier, on the syntax tree (see `rewrite`).
 
+mod clock;
 mod hash;
+mod moments;
 mod text;
 mod time;
+pub(crate) mod truth;
+mod wait;
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, TimeUnit};
@@ -22,19 +26,45 @@ pub(crate) const TEXT: &str = "__text";
 pub(crate) const SHIFT: &str = "__shift";
 /// `difference(unit, from, to)` in whole units.
 pub(crate) const DIFFERENCE: &str = "__difference";
-/// `epoch(time, offset_seconds)`: seconds since 1970 of a time on a clock that is ahead of UTC by the offset.
+/// `epoch(time, zone)`: seconds since 1970 of a time on the clocks of a time zone.
 pub(crate) const EPOCH: &str = "__epoch";
-/// `from_epoch(seconds, offset_seconds)`: the reverse.
+/// `from_epoch(seconds, zone)`: the reverse.
 pub(crate) const FROM_EPOCH: &str = "__from_epoch";
+/// `time(x)`: a text or a number, read as DATETIME; NULL where it is none.
+pub(crate) const TIME: &str = "__time";
+/// `truth(x)`: any value as a condition.
+pub(crate) const TRUTH: &str = "__truth";
+/// `bit(x)`: a boolean as 1 or 0, everything else as it is.
+pub(crate) const BIT: &str = "__bit";
+/// `read_time(x)`: a text or a number as DATETIME, everything else as it is.
+pub(crate) const READ_TIME: &str = "__read_time";
+/// `number(x)`: any value as what can be summed.
+pub(crate) const NUMBER: &str = "__number";
 
-/// All functions of this room.
-pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
+fn scalar() -> Vec<Arc<ScalarUDF>> {
     let mut all = text::functions();
     all.extend(time::functions());
+    all.extend(clock::functions());
+    all.extend(moments::functions());
     all.extend(hash::functions());
     let mut all: Vec<Arc<ScalarUDF>> = all.into_iter().map(|f| Arc::new(ScalarUDF::new_from_impl(f))).collect();
     all.push(Arc::new(ScalarUDF::new_from_impl(crate::insert::store::Store::new())));
+    all.push(Arc::new(ScalarUDF::new_from_impl(truth::Truth::new())));
+    all.extend(truth::Reading::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
+    all.push(Arc::new(wait::sleep()));
     all
+}
+
+static OWN: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(scalar);
+
+/// All functions of this room.
+pub(crate) fn all() -> Vec<Arc<ScalarUDF>> {
+    OWN.clone()
+}
+
+/// A function of this room by its name.
+pub(crate) fn own(name: &str) -> Option<Arc<ScalarUDF>> {
+    OWN.iter().find(|function| function.name() == name).cloned()
 }
 
 /// DATETIME in memory.

@@ -2,6 +2,7 @@
 //! [`crate::VirtualTables`], which is asked first.
 
 mod specs;
+mod views;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use storage_model::{Column, DataType, DefaultValue, Distribution, Partition, Tab
 
 use crate::context::{DEFAULT_CATALOG, PlanContext};
 use crate::error::QueryError;
+use crate::zone::Zone;
 use specs::Kind::{self, Number, Text, Time, Unsigned};
 use specs::{ALL, Spec};
 
@@ -57,8 +59,15 @@ pub(crate) fn rows(table: &str, cx: &PlanContext) -> Result<RecordBatch, QueryEr
     };
     let rows: Vec<Vec<Cell>> = match table {
         "schemata" => database_names(cx).map(schemata_row).collect(),
-        "tables" => each_table(cx).map(|(database, table)| tables_row(cx, database, table)).collect(),
-        "columns" => each_table(cx).flat_map(|(d, t)| column_rows(d, t)).collect(),
+        "tables" => {
+            let stored = each_table(cx).map(|(database, table)| tables_row(cx, database, table));
+            stored.chain(computed(cx).iter().map(|(database, table)| views::tables_row(database, table))).collect()
+        }
+        "columns" => {
+            let stored = each_table(cx).flat_map(|(d, t)| column_rows(d, t));
+            let known = |(d, t): &(String, String)| computed_schema(cx, d, t).map(|s| views::column_rows(d, t, &s));
+            stored.chain(computed(cx).iter().filter_map(known).flatten()).collect()
+        }
         "tables_config" => each_table(cx).map(|(d, t)| tables_config_row(cx, d, t)).collect(),
         "partitions_meta" => each_table(cx)
             .flat_map(|(d, t)| cx.catalog.partitions_of(t).map(move |p| partitions_meta_row(d, t, p)))
@@ -72,12 +81,12 @@ pub(crate) fn rows(table: &str, cx: &PlanContext) -> Result<RecordBatch, QueryEr
         "collations" => vec![collation("utf8mb4_general_ci", 45, "Yes"), collation("utf8mb4_unicode_ci", 224, "")],
         _ => Vec::new(),
     };
-    let offset = i64::from(cx.session.offset_seconds((cx.session.now_ms * 1000) as i64)) * 1_000_000;
-    let columns = specs.iter().enumerate().map(|(at, (_, kind))| column(*kind, rows.iter().map(|r| &r[at]), offset));
+    let zone = cx.session.zone();
+    let columns = specs.iter().enumerate().map(|(at, (_, kind))| column(*kind, rows.iter().map(|r| &r[at]), &zone));
     Ok(RecordBatch::try_new(schema, columns.collect())?)
 }
 
-fn column<'a>(kind: Kind, cells: impl Iterator<Item = &'a Cell>, offset: i64) -> ArrayRef {
+fn column<'a>(kind: Kind, cells: impl Iterator<Item = &'a Cell>, zone: &Zone) -> ArrayRef {
     let number = |cell: &Cell| match cell {
         Cell::Number(number) => Some(*number),
         _ => None,
@@ -90,7 +99,7 @@ fn column<'a>(kind: Kind, cells: impl Iterator<Item = &'a Cell>, offset: i64) ->
         Number => Arc::new(Int64Array::from_iter(cells.map(number))),
         Unsigned => Arc::new(UInt64Array::from_iter(cells.map(|c| number(c).and_then(|n| u64::try_from(n).ok())))),
         Time => Arc::new(TimestampMicrosecondArray::from_iter(cells.map(|cell| match cell {
-            Cell::Time(millis) => Some((*millis / 1000) as i64 * 1_000_000 + offset),
+            Cell::Time(millis) => Some(zone.to_local((*millis / 1000) as i64 * 1_000_000)),
             _ => None,
         }))),
     }
@@ -122,6 +131,20 @@ fn database_names(cx: &PlanContext) -> impl Iterator<Item = String> {
         }
     }
     names.into_iter()
+}
+
+/// The computed tables, by database and name.
+fn computed(cx: &PlanContext) -> Vec<(String, String)> {
+    let mut named = cx.virtual_tables.names();
+    if !named.iter().any(|(database, _)| database == NAME) {
+        named.push((NAME.to_owned(), tables().map(str::to_owned).collect()));
+    }
+    named.into_iter().flat_map(|(d, names)| names.into_iter().map(move |t| (d.clone(), t))).collect()
+}
+
+fn computed_schema(cx: &PlanContext, database: &str, table: &str) -> Option<SchemaRef> {
+    let own = || (database == NAME).then(|| schema(table)).flatten();
+    cx.virtual_tables.schema(database, table).or_else(own)
 }
 
 fn schemata_row(name: String) -> Vec<Cell> {
@@ -159,11 +182,11 @@ fn tables_row(cx: &PlanContext, database: &Database, table: &Table) -> Vec<Cell>
 }
 
 fn column_rows(database: &Database, table: &Table) -> Vec<Vec<Cell>> {
-    let row = |(at, column): (usize, &Column)| column_row(database, table, at, column);
+    let row = |(at, column): (usize, &Column)| column_row(&database.name, &table.name, at, column);
     table.schema.columns.iter().enumerate().map(row).collect()
 }
 
-fn column_row(database: &Database, table: &Table, at: usize, column: &Column) -> Vec<Cell> {
+fn column_row(database: &str, table: &str, at: usize, column: &Column) -> Vec<Cell> {
     let length = match column.data_type {
         DataType::Char(n) | DataType::Varchar(n) => number(n),
         _ => Cell::Null,
@@ -192,8 +215,8 @@ fn column_row(database: &Database, table: &Table, at: usize, column: &Column) ->
     };
     vec![
         text(DEFAULT_CATALOG),
-        text(&database.name),
-        text(&table.name),
+        text(database),
+        text(table),
         text(&column.name),
         number(at + 1),
         default,

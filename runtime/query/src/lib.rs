@@ -13,6 +13,7 @@
 //! ```
 
 mod cells;
+mod coerce;
 mod context;
 mod depth;
 mod error;
@@ -27,6 +28,7 @@ mod rewrite;
 mod run;
 mod session;
 mod types;
+mod zone;
 
 #[cfg(test)]
 mod tests;
@@ -42,3 +44,4 @@ pub use information_schema::tables as information_schema_tables;
 pub use insert::{conform, plan_insert};
 pub use plan::{Placement, Planned, ResultColumn, ResultType, plan_query, result_type};
 pub use run::{Engine, EngineOptions, Opener, Rows, encode, execute_local, volume_opener};
+pub use zone::Zone;

@@ -8,6 +8,10 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit, not};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use crate::coerce;
+use crate::functions::truth::condition;
+use crate::functions::{self, TRUTH};
+
 /// See the room's words above.
 #[derive(Debug)]
 pub(crate) struct MySqlOperators;
@@ -39,10 +43,31 @@ impl ExprPlanner for MySqlOperators {
                 };
                 binary(wide(left, schema)?, operator, wide(right, schema)?)
             }
-            op => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
+            op => {
+                let (mut left, mut right) = (left, right);
+                return Ok(match comparison(&op) {
+                    Some(operator) if coerce::unify(&mut [&mut left, &mut right], schema) => {
+                        PlannerResult::Planned(binary(left, operator, right))
+                    }
+                    _ => PlannerResult::Original(RawBinaryExpr { op, left, right }),
+                });
+            }
         };
         Ok(PlannerResult::Planned(planned))
     }
+}
+
+fn comparison(op: &BinaryOperator) -> Option<Operator> {
+    Some(match op {
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        BinaryOperator::Spaceship => Operator::IsNotDistinctFrom,
+        _ => return None,
+    })
 }
 
 /// `+`, `-` and `*` of whole numbers are computed in 64 bits, so that two INTs do not wrap.
@@ -68,10 +93,19 @@ fn numeric(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     })
 }
 
-/// Numbers count as conditions.
+/// Numbers and texts count as conditions.
 fn truth(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let data_type = expr.get_type(schema)?;
-    if data_type.is_numeric() { Ok(cast(expr, DataType::Boolean)) } else { Ok(expr) }
+    if data_type.is_null() {
+        return Ok(cast(expr, DataType::Boolean));
+    }
+    Ok(match condition(&expr, &data_type) {
+        Some(condition) => condition,
+        None => match functions::own(TRUTH) {
+            Some(truth) => truth.call(vec![expr]),
+            None => expr,
+        },
+    })
 }
 
 fn not_zero(expr: Expr, schema: &DFSchema) -> Result<Expr> {

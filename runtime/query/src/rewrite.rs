@@ -9,6 +9,8 @@
 
 pub(crate) mod build;
 mod calls;
+mod conditions;
+mod forms;
 mod ignored;
 mod labels;
 mod session;
@@ -19,14 +21,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType as SqlType, Expr, Function, Ident, JoinConstraint, JoinOperator, LimitClause,
-    ObjectName, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, Value, ValueWithSpan, VisitMut,
-    VisitorMut,
+    ObjectName, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, UnaryOperator, Value, ValueWithSpan,
+    VisitMut, VisitorMut,
 };
 
 use crate::context::PlanContext;
 use crate::depth;
 use crate::error::QueryError;
-use crate::functions::TEXT;
+use crate::functions::{NUMBER, READ_TIME, TEXT};
 use crate::types;
 pub(crate) use labels::Label;
 
@@ -123,8 +125,14 @@ impl Pass<'_> {
             }
             Expr::Function(_) => self.call(expr)?,
             Expr::Value(value) => *expr = literal(value),
+            Expr::IsTrue(inner) | Expr::IsNotTrue(inner) | Expr::IsFalse(inner) | Expr::IsNotFalse(inner) => {
+                conditions::wrap(inner);
+            }
             Expr::Cast { kind, expr: inner, data_type, format: None, array: false } => {
                 *kind = CastKind::TryCast;
+                if matches!(data_type, SqlType::Date | SqlType::Datetime(_) | SqlType::Timestamp(_, _)) {
+                    **inner = build::call(READ_TIME, vec![build::take(inner)]);
+                }
                 if let Some(text) = cast_to_text(inner, data_type) {
                     *expr = text;
                 }
@@ -143,6 +151,14 @@ impl Pass<'_> {
                 if let Some(shifted) = calls::interval_arithmetic(left, op, right)? {
                     *expr = shifted;
                 }
+            }
+            Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => conditions::wrap(inner),
+            Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => *expr = forms::not_bits(build::take(inner)),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if !matches!(**inner, Expr::Value(_)) => {
+                **inner = build::call(NUMBER, vec![build::take(inner)]);
+            }
+            Expr::Case { operand: None, conditions: cases, .. } => {
+                cases.iter_mut().for_each(|case| conditions::wrap(&mut case.condition));
             }
             Expr::RLike { negated, expr: text, pattern, .. } => {
                 let args = vec![build::take(text), build::take(pattern)];
@@ -234,11 +250,12 @@ impl VisitorMut for Pass<'_> {
         }
         for join in select.from.iter_mut().flat_map(|from| from.joins.iter_mut()) {
             self.lower_using(&mut join.join_operator);
+            if let Some(condition) = conditions::of_join(&mut join.join_operator) {
+                conditions::wrap(condition);
+            }
         }
         for condition in [&mut select.selection, &mut select.having].into_iter().flatten() {
-            if let Expr::Value(ValueWithSpan { value: Value::Number(number, _), .. }) = condition {
-                *condition = build::boolean(number.parse::<f64>().is_ok_and(|n| n != 0.0));
-            }
+            conditions::wrap(condition);
         }
         ControlFlow::Continue(())
     }

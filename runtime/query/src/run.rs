@@ -1,71 +1,37 @@
 //! Running plans: on a frontend when no table is touched, on a compute node otherwise.
 
+mod memory;
+mod rows;
+mod watch;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use datafusion::execution::TaskContext;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::{DefaultObjectStoreRegistry, ObjectStoreRegistry};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion_proto::bytes::{physical_plan_from_bytes, physical_plan_to_bytes};
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use futures::Stream;
+use futures::future::{AbortHandle, Abortable};
 use object_store::ObjectStore;
 use storage_model::{Kind, StorageVolume, VolumeId};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::depth;
 use crate::error::{ANALYZE_ERROR, QueryError};
 use crate::plan::Planned;
 use crate::provider::scan::volume_url;
 use crate::session;
-
-/// The rows of a running plan, batch by batch. Dropping it stops the plan.
-pub struct Rows {
-    schema: SchemaRef,
-    source: Source,
-}
-
-enum Source {
-    Known(Option<RecordBatch>),
-    Running(SendableRecordBatchStream),
-}
-
-impl Rows {
-    /// The columns of every batch.
-    pub fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn running(stream: SendableRecordBatchStream) -> Rows {
-        Rows { schema: stream.schema(), source: Source::Running(stream) }
-    }
-}
-
-impl fmt::Debug for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows").field("schema", &self.schema).finish_non_exhaustive()
-    }
-}
-
-impl Stream for Rows {
-    type Item = Result<RecordBatch, QueryError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match &mut self.source {
-            Source::Known(rows) => Poll::Ready(rows.take().map(Ok)),
-            Source::Running(stream) => stream.as_mut().poll_next(cx).map(|next| next.map(|b| b.map_err(Into::into))),
-        }
-    }
-}
+use memory::{Gauge, Ledger};
+pub use rows::Rows;
+use watch::{Watch, watched};
 
 /// A plan as bytes, for a compute node.
 ///
@@ -84,16 +50,28 @@ pub fn encode(planned: &Planned) -> Result<Vec<u8>, QueryError> {
     Ok(bytes.to_vec())
 }
 
+/// What plans that touch no table may hold together, in bytes.
+const LOCAL_BYTES: usize = 1 << 30;
+
+/// Memory of this process does not matter to plans over small computed tables: what they ask for does.
+static LOCAL_GAUGE: LazyLock<Arc<Gauge>> = LazyLock::new(|| Gauge::new(u64::MAX));
+static LOCAL: LazyLock<Arc<TaskContext>> = LazyLock::new(|| {
+    let pool = Arc::new(Ledger::new(LOCAL_BYTES, Arc::clone(&LOCAL_GAUGE)));
+    let runtime = RuntimeEnv { memory_pool: pool, ..RuntimeEnv::default() };
+    session::task("local".to_owned(), Arc::new(runtime), 1)
+});
+
 /// Runs a plan that touches no table.
 ///
 /// # Errors
 /// When it fails at once; rows may still bring an error later.
 pub fn execute_local(planned: &Planned) -> Result<Rows, QueryError> {
     if let Some(rows) = &planned.values {
-        return Ok(Rows { schema: rows.schema(), source: Source::Known(Some(rows.clone())) });
+        return Ok(Rows::known(rows));
     }
-    let plan = Arc::clone(&planned.plan);
-    Ok(Rows::running(execute_stream(plan, session::local_task())?))
+    let watch = Watch { gauge: Arc::clone(&LOCAL_GAUGE), stop: CancellationToken::new() };
+    let plan = watched(Arc::clone(&planned.plan), &Arc::new(watch))?;
+    Ok(Rows::here(execute_stream(plan, Arc::clone(&LOCAL))?))
 }
 
 /// Opens the store of a volume, rooted at its location.
@@ -110,12 +88,16 @@ pub fn volume_opener() -> Opener {
 /// How an engine may use its node.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// Bytes that all running plans may hold together.
+    /// Bytes that operators of all running plans may ask for together.
     pub memory_bytes: usize,
+    /// Bytes that the whole process may hold while plans run.
+    pub process_bytes: u64,
     /// Where they spill when that is not enough; None: they fail.
     pub spill_directory: Option<PathBuf>,
     /// Threads that a plan may use.
     pub parallelism: usize,
+    /// Where plans run; None: on the threads of whoever starts them.
+    pub threads: Option<Handle>,
 }
 
 /// A volume as it was when its store was opened.
@@ -124,7 +106,9 @@ type Opened = (StorageVolume, Arc<dyn ObjectStore>);
 /// Runs plans on a compute node.
 pub struct Engine {
     runtime: RuntimeEnv,
+    gauge: Arc<Gauge>,
     parallelism: usize,
+    threads: Option<Handle>,
     open: Opener,
     stores: Mutex<HashMap<VolumeId, Opened>>,
 }
@@ -145,17 +129,23 @@ impl Engine {
             Some(directory) => DiskManagerMode::Directories(vec![directory]),
             None => DiskManagerMode::Disabled,
         };
+        let gauge = Gauge::new(options.process_bytes);
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes)))
+            .with_memory_pool(Arc::new(Ledger::new(options.memory_bytes, Arc::clone(&gauge))))
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
             .build()?;
         let parallelism = options.parallelism.max(1);
-        Ok(Engine { runtime, parallelism, open, stores: Mutex::default() })
+        Ok(Engine { runtime, gauge, parallelism, threads: options.threads, open, stores: Mutex::default() })
     }
 
     /// Bytes that running plans hold now.
     pub fn memory_used(&self) -> usize {
         self.runtime.memory_pool.reserved()
+    }
+
+    /// How many plans run now.
+    pub fn running(&self) -> usize {
+        self.gauge.running()
     }
 
     /// Starts a plan that [`encode`] made. `volumes` are those that its tables lie in, as the catalog has them.
@@ -165,8 +155,32 @@ impl Engine {
     /// When the bytes are no plan or a volume cannot be opened; rows may still bring an error later.
     pub fn execute(&self, plan: &[u8], volumes: &[StorageVolume]) -> Result<Rows, QueryError> {
         let (plan, task) = self.decode(plan, volumes)?;
-        // One stream for all partitions: they run side by side and their batches come as they are ready.
-        Ok(Rows::running(execute_stream(plan, task)?))
+        let stop = CancellationToken::new();
+        let watch = Watch { gauge: Arc::clone(&self.gauge), stop: stop.clone() };
+        let plan = watched(plan, &Arc::new(watch))?;
+        Ok(Rows::driven(&self.threads(), plan, task, stop, self.gauge.begin()))
+    }
+
+    /// Does work that belongs to a plan (writing its rows) on the same threads. Letting go of it ends the work.
+    ///
+    /// # Errors
+    /// When the work panics.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let (abort, registration) = AbortHandle::new_pair();
+        let _abort = AbortOnDrop(abort);
+        let work = Abortable::new(work.in_current_span(), registration);
+        match self.threads().spawn(work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(_)) => Err(QueryError::invalid("the query was given up")),
+            Err(error) => Err(rows::broken_off(&error)),
+        }
+    }
+
+    fn threads(&self) -> Handle {
+        self.threads.clone().unwrap_or_else(Handle::current)
     }
 
     fn decode(
@@ -196,5 +210,13 @@ impl Engine {
         let store = (self.open)(volume)?;
         stores.insert(volume.id, (volume.clone(), Arc::clone(&store)));
         Ok(store)
+    }
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -10,14 +10,13 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{SessionStateDefaults, TaskContext};
 use datafusion::prelude::SessionConfig;
 
-use crate::{functions, operators, types};
+use crate::{coerce, functions, operators, types};
 
 /// Rows in a batch.
 pub(crate) const BATCH_SIZE: usize = 8192;
 
 static BASE: LazyLock<SessionState> = LazyLock::new(|| build(1));
 static PLANNERS: LazyLock<Mutex<HashMap<usize, Arc<SessionState>>>> = LazyLock::new(Mutex::default);
-static LOCAL: LazyLock<Arc<TaskContext>> = LazyLock::new(|| Arc::new(TaskContext::from(&*BASE)));
 
 /// The session that plans for `parallelism` partitions.
 pub(crate) fn planner(parallelism: usize) -> Arc<SessionState> {
@@ -26,12 +25,7 @@ pub(crate) fn planner(parallelism: usize) -> Arc<SessionState> {
     Arc::clone(planners.entry(parallelism).or_insert_with(|| Arc::new(build(parallelism))))
 }
 
-/// What runs plans on a frontend.
-pub(crate) fn local_task() -> Arc<TaskContext> {
-    Arc::clone(&LOCAL)
-}
-
-/// What runs one plan on a compute node.
+/// What runs a plan.
 pub(crate) fn task(id: String, runtime: Arc<RuntimeEnv>, parallelism: usize) -> Arc<TaskContext> {
     let base = &*BASE;
     Arc::new(TaskContext::new(
@@ -50,12 +44,13 @@ fn build(parallelism: usize) -> SessionState {
     let mut planners = SessionStateDefaults::default_expr_planners();
     planners.insert(0, Arc::new(operators::MySqlOperators));
     let mut scalar = SessionStateDefaults::default_scalar_functions();
-    scalar.extend(functions::scalar());
+    scalar.extend(functions::all());
     SessionStateBuilder::new()
         .with_config(config(parallelism))
         .with_runtime_env(Arc::new(RuntimeEnv::default()))
         .with_expr_planners(planners)
         .with_type_planner(Arc::new(types::StarRocksTypes))
+        .with_analyzer_rules(coerce::analyzer_rules())
         .with_scalar_functions(scalar)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
@@ -81,6 +76,8 @@ fn config(parallelism: usize) -> SessionConfig {
     options.execution.parquet.schema_force_view_types = false;
     options.execution.parquet.pushdown_filters = true;
     options.execution.planning_concurrency = parallelism;
+    // A join's rows come in batches of the usual size, however many one row of a side makes.
+    options.execution.enforce_batch_size_in_joins = true;
     // A file's byte range says which rowsets are read: nobody may cut it differently.
     options.optimizer.repartition_file_scans = false;
     config

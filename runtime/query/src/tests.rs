@@ -3,4 +3,6 @@
 mod functions;
 mod house;
 mod inserts;
+mod kinds;
+mod limits;
 mod queries;

@@ -1,10 +1,13 @@
 //! What users and administrators say to a cluster, in both protocols of the driver.
 
-use anyhow::ensure;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
-use tests::client::same;
+use tests::client::{has_mysql_command, mysql_command, same, until};
 use tests::{House, HouseSpec, QUICKSTART, e2e};
+use tokio::io::AsyncWriteExt;
 
 const KINDS: &str = "CREATE TABLE d.kinds (id INT NOT NULL, b BOOLEAN, t TINYINT, s SMALLINT, i INT, g BIGINT, l LARGEINT, \
                      f FLOAT, d DOUBLE, m DECIMAL(20, 4), day DATE, at DATETIME, c CHAR(3), v VARCHAR(40), x STRING) \
@@ -155,6 +158,121 @@ fn what_administrators_look_at() {
         client.run("ADMIN SET FRONTEND CONFIG (\"lake_autovacuum_grace_period_minutes\" = \"5\")").await?;
         let shown: Row = client.one("ADMIN SHOW FRONTEND CONFIG LIKE 'lake_autovacuum_grace_period_minutes'").await?;
         same("the value", shown.get::<String, _>("Value"), Some("5".to_owned()))?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+/// What the processors have done for a process, in ticks.
+fn ticks(pid: u32) -> anyhow::Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let behind = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    Ok(behind.split_whitespace().skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum())
+}
+
+/// Waits until a process does next to nothing.
+async fn becomes_idle(what: &str, pid: u32) -> anyhow::Result<()> {
+    until(what, Duration::from_secs(30), || async {
+        let before = ticks(pid)?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        // Of fifty ticks a core: heartbeats take one or two.
+        let done = ticks(pid)? - before;
+        Ok(if done <= 10 { Ok(()) } else { Err(format!("{done} ticks in half a second")) })
+    })
+    .await
+}
+
+async fn becomes_busy(what: &str, pid: u32) -> anyhow::Result<()> {
+    until(what, Duration::from_secs(30), || async {
+        let before = ticks(pid)?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok(if ticks(pid)? - before > 15 { Ok(()) } else { Err("it does nothing".to_owned()) })
+    })
+    .await
+}
+
+#[test]
+fn work_ends_when_nobody_wants_it_any_more() {
+    e2e("sql/given_up", || async {
+        let house = House::build(HouseSpec::default()).await?;
+        let mut client = house.client().await?;
+        client.run("CREATE DATABASE d").await?;
+        client.run("CREATE TABLE d.n (k INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 2").await?;
+        client.run("INSERT INTO d.n SELECT generate_series FROM TABLE(generate_series(1, 50000))").await?;
+        let pid = house.cluster.compute[0].pid().context("the compute node does not run")?;
+        // A product of tables; and joins whose conditions let nothing through.
+        let endless = [
+            "SELECT sum(a.k % 7 + b.k + c.k) FROM d.n a, d.n b, d.n c",
+            "SELECT count(*) FROM d.n a JOIN d.n b ON a.k * b.k < 0 JOIN d.n c ON b.k * c.k < 0",
+        ];
+        for sql in endless {
+            client.run("SET query_timeout = 1").await?;
+            client.refused(sql, 5024, "reached its timeout of 1 seconds").await?;
+            becomes_idle("the compute node after a time-out", pid).await?;
+            client.run("SET query_timeout = 300").await?;
+            for kill in ["KILL QUERY", "KILL"] {
+                let mut victim = house.client().await?;
+                let id: u64 = victim.one("SELECT CONNECTION_ID()").await?;
+                let running = tokio::spawn(async move { victim.error(sql).await });
+                becomes_busy("the compute node", pid).await?;
+                client.run(&format!("{kill} {id}")).await?;
+                let answered = running.await?;
+                ensure!(
+                    kill == "KILL" || answered.as_ref().is_ok_and(|(code, _)| *code == 1317),
+                    "{kill}: {answered:?}"
+                );
+                becomes_idle(&format!("the compute node after {kill}"), pid).await?;
+            }
+            let mut stream = tests::raw::login(house.cluster.ports.query).await?;
+            stream.write_all(&tests::raw::query(sql)).await?;
+            becomes_busy("the compute node", pid).await?;
+            drop(stream);
+            becomes_idle("the compute node after its client has vanished", pid).await?;
+            same("rows", client.one::<u64>("SELECT COUNT(*) FROM d.n").await?, 50_000)?;
+        }
+        // A table that is computed on the frontend, and a statement that only waits.
+        let columns = "information_schema.columns";
+        if has_mysql_command("sql/given_up") {
+            let script = "SET query_timeout = 1; SELECT sleep(1000);";
+            let printed = mysql_command(house.cluster.ports.query, &[], script).await?;
+            ensure!(!printed.ok && printed.err.contains("reached its timeout of 1 seconds"), "{printed:?}");
+        }
+        client.run("SET query_timeout = 1").await?;
+        let product = format!(
+            "SELECT sum(length(concat(a.column_name, b.column_name, c.column_name))) FROM {columns} a, {columns} b, {columns} c"
+        );
+        client.refused(&product, 5024, "reached its timeout").await?;
+        client.refused("SELECT sleep(1000)", 5024, "reached its timeout").await?;
+        client.refused("SELECT sleep(k) FROM d.n", 5024, "reached its timeout").await?;
+        let frontend = house.cluster.frontend.pid().context("the frontend does not run")?;
+        becomes_idle("the frontend", frontend).await?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+#[test]
+fn memory_that_is_not_there_costs_the_statement_and_not_the_node() {
+    e2e("sql/memory", || async {
+        let compute_conf = vec![("mem_limit", "200M".to_owned())];
+        let house = House::build(HouseSpec { compute_conf, ..HouseSpec::default() }).await?;
+        let mut client = house.client().await?;
+        client.run("CREATE DATABASE d").await?;
+        client.run("CREATE TABLE d.n (k INT, v STRING) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 2").await?;
+        let insert = "INSERT INTO d.n SELECT generate_series, concat(repeat('x', 200), generate_series) \
+                      FROM TABLE(generate_series(1, 400000))";
+        client.run(insert).await?;
+        let pid = house.cluster.compute[0].pid();
+        for sql in [
+            "SELECT count(*) FROM d.n a JOIN d.n b ON a.k < b.k AND a.v = concat(b.v, 'y')",
+            "SELECT count(*), max(w) FROM (SELECT concat(a.v, b.v) w, count(*) FROM d.n a JOIN d.n b ON a.k % 1000 = b.k % 1000 \
+             GROUP BY concat(a.v, b.v)) t",
+        ] {
+            let (code, message) = client.error(sql).await?;
+            ensure!(code == 1064 && message.contains("exceed limit"), "{sql}: {code} {message}");
+            same("rows", client.one::<u64>("SELECT COUNT(*) FROM d.n").await?, 400_000)?;
+        }
+        same("the process", house.cluster.compute[0].pid(), pid)?;
         client.close().await?;
         house.finish().await
     });

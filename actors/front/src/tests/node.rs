@@ -116,7 +116,13 @@ impl FlightService for Node {
 
 /// Starts a node and gives what the monitor would say of it.
 async fn start(id: u64, refuses: u32) -> (NodeStatus, DropGuard) {
-    let options = EngineOptions { memory_bytes: 64 << 20, spill_directory: None, parallelism: 2 };
+    let options = EngineOptions {
+        memory_bytes: 64 << 20,
+        process_bytes: 8 << 30,
+        spill_directory: None,
+        parallelism: 2,
+        threads: None,
+    };
     let node = Node { engine: Engine::new(options, volume_opener()).unwrap(), refuses: AtomicU32::new(refuses) };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let brpc_port = listener.local_addr().unwrap().port();

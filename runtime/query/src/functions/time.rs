@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Int32Builder, Int64Builder, StringArray, StringBuilder, TimestampMicrosecondBuilder,
+    Array, ArrayRef, AsArray, Int32Builder, Int64Builder, StringArray, StringBuilder, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
@@ -11,9 +12,10 @@ use storage_model::time::{civil_from_days, days_from_civil, is_valid_date};
 use storage_model::value::parse_datetime;
 
 use super::text::texts;
-use super::{DATETIME, DIFFERENCE, EPOCH, FROM_EPOCH, Function, SHIFT, Slot};
+use super::{DATETIME, DIFFERENCE, Function, SHIFT, Slot, TIME};
+use crate::coerce::time_of_digits;
 
-const SECOND: i64 = 1_000_000;
+pub(super) const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 const MONTHS: [&str; 12] = [
     "January",
@@ -38,13 +40,12 @@ pub(super) fn functions() -> Vec<Function> {
         Function::new(SHIFT, &[Slot::Any, Slot::Integer, Slot::Text], DATETIME, shift_rows),
         Function::new(DIFFERENCE, &[Slot::Text, Slot::Any, Slot::Any], DataType::Int64, difference_rows),
         Function::new("datediff", &[Slot::Any, Slot::Any], DataType::Int32, datediff),
-        Function::new(EPOCH, &[Slot::Any, Slot::Integer], DataType::Int64, epoch),
-        Function::new(FROM_EPOCH, &[Slot::Integer, Slot::Integer], DATETIME, from_epoch),
+        Function::new(TIME, &[Slot::Any], DATETIME, time),
     ]
 }
 
 /// Microseconds since the epoch of every row.
-fn micros(array: &ArrayRef, rows: usize) -> Result<Vec<Option<i64>>> {
+pub(super) fn micros(array: &ArrayRef, rows: usize) -> Result<Vec<Option<i64>>> {
     match array.data_type() {
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             Ok(array.as_primitive::<TimestampMicrosecondType>().iter().collect())
@@ -56,14 +57,19 @@ fn micros(array: &ArrayRef, rows: usize) -> Result<Vec<Option<i64>>> {
         DataType::Date32 => {
             Ok(array.as_primitive::<Date32Type>().iter().map(|d| d.map(|d| i64::from(d) * DAY)).collect())
         }
-        _ => {
-            let text = texts(array, rows)?;
-            Ok((0..rows).map(|row| if text.is_null(row) { None } else { parse_datetime(text.value(row)) }).collect())
+        other => {
+            let is_number = other.is_numeric();
+            let read = |text: &str| if is_number { time_of_digits(text) } else { parse_datetime(text) };
+            Ok(texts(array, rows)?.iter().map(|text| text.and_then(read)).collect())
         }
     }
 }
 
-fn text_at(array: &StringArray, row: usize) -> Option<&str> {
+fn time(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    Ok(Arc::new(TimestampMicrosecondArray::from(micros(&args[0], rows)?)))
+}
+
+pub(super) fn text_at(array: &StringArray, row: usize) -> Option<&str> {
     array.is_valid(row).then(|| array.value(row))
 }
 
@@ -103,7 +109,7 @@ fn shift(time: i64, count: i64, unit: &str) -> Result<Option<i64>> {
     Ok(last.map(|last| days_from_civil(year, month, day.min(last)) * DAY + time.rem_euclid(DAY)))
 }
 
-fn in_calendar(time: &i64) -> bool {
+pub(super) fn in_calendar(time: &i64) -> bool {
     let (year, month, day) = civil_from_days(time.div_euclid(DAY));
     is_valid_date(year, month, day)
 }
@@ -162,28 +168,6 @@ fn datediff(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     for (left, right) in left.into_iter().zip(right) {
         let days = left.zip(right).map(|(left, right)| left.div_euclid(DAY) - right.div_euclid(DAY));
         builder.append_option(days.and_then(|d| i32::try_from(d).ok()));
-    }
-    Ok(Arc::new(builder.finish()))
-}
-
-fn epoch(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-    let times = micros(&args[0], rows)?;
-    let offsets = args[1].as_primitive::<arrow::datatypes::Int64Type>();
-    let mut builder = Int64Builder::with_capacity(rows);
-    for (row, time) in times.into_iter().enumerate() {
-        builder.append_option(time.map(|t| (t.div_euclid(SECOND) - offsets.value(row)).max(0)));
-    }
-    Ok(Arc::new(builder.finish()))
-}
-
-fn from_epoch(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-    let (seconds, offsets) = (args[0].as_primitive::<arrow::datatypes::Int64Type>(), args[1].as_primitive());
-    let offsets: &arrow::array::Int64Array = offsets;
-    let mut builder = TimestampMicrosecondBuilder::with_capacity(rows);
-    for row in 0..rows {
-        let time = seconds.is_valid(row).then(|| seconds.value(row));
-        let time = time.and_then(|s| s.checked_add(offsets.value(row))).and_then(|s| s.checked_mul(SECOND));
-        builder.append_option(time.filter(in_calendar));
     }
     Ok(Arc::new(builder.finish()))
 }

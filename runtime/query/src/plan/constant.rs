@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{Planned, ResultColumn, result_type};
+use crate::coerce;
 use crate::context::PlanContext;
 use crate::error::QueryError;
 use crate::provider::Resolver;
@@ -67,6 +68,7 @@ fn value(cx: &PlanContext, state: &SessionState, expr: &SqlExpr) -> Result<Optio
     let resolver = Resolver::new(cx, state);
     let schema = DFSchema::empty();
     let expr = SqlToRel::new(&resolver).sql_to_expr(expr.clone(), &schema, &mut PlannerContext::new())?;
+    let expr = coerce::expression(expr, &schema)?.data;
     if expr.any_column_refs() || !is_scalar(&expr)? {
         return Ok(None);
     }
@@ -116,9 +118,14 @@ fn is_scalar(expr: &Expr) -> Result<bool, QueryError> {
                 | Expr::GroupingSet(_)
                 | Expr::OuterReferenceColumn(_, _)
                 | Expr::Placeholder(_)
-        ))
+        ) || waits(part))
     })?;
     Ok(!other)
+}
+
+/// A function that takes time, not threads.
+fn waits(part: &Expr) -> bool {
+    matches!(part, Expr::ScalarFunction(call) if call.func.as_async().is_some())
 }
 
 /// A select without FROM and without anything that could change its one row. `LIMIT n` with n > 0 cannot.

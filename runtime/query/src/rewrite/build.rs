@@ -6,6 +6,8 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, TableFunctionArgs, UnaryOperator, Value,
 };
 
+use crate::functions::READ_TIME;
+
 /// A text constant.
 pub(crate) fn text(text: impl Into<String>) -> Expr {
     Expr::value(Value::SingleQuotedString(text.into()))
@@ -15,11 +17,6 @@ pub(crate) fn text(text: impl Into<String>) -> Expr {
 pub(crate) fn integer(value: i64) -> Expr {
     let digits = Expr::value(Value::Number(value.unsigned_abs().to_string(), false));
     if value < 0 { Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(digits) } } else { digits }
-}
-
-/// TRUE or FALSE.
-pub(crate) fn boolean(value: bool) -> Expr {
-    Expr::value(Value::Boolean(value))
 }
 
 /// NULL.
@@ -45,6 +42,11 @@ pub(crate) fn cast(expr: Expr, data_type: SqlType) -> Expr {
 /// A constant DATETIME, from its text.
 pub(crate) fn datetime(time: String) -> Expr {
     cast(text(time), SqlType::Datetime(None))
+}
+
+/// A value read as DATETIME.
+pub(crate) fn datetime_of(expr: Expr) -> Expr {
+    cast(call(READ_TIME, vec![expr]), SqlType::Datetime(None))
 }
 
 /// A call.

@@ -1,15 +1,15 @@
 //! Calls that MySQL spells differently: renamed functions, special forms, interval arithmetic.
 
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
+    BinaryOperator, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ObjectNamePart, Value, ValueWithSpan,
 };
 
-use super::build;
+use super::forms::Form;
+use super::{build, conditions, forms};
 use crate::context::SessionFacts;
 use crate::error::QueryError;
-use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, SHIFT, TEXT};
+use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, SHIFT, TEXT};
 
 /// The name of a function without a schema, in lower case.
 pub(super) fn plain_name(function: &Function) -> Option<String> {
@@ -57,6 +57,7 @@ fn other_name(name: &str, arguments: usize) -> Option<&'static str> {
         "strright" => "right",
         "char_length" => "character_length",
         "dlog10" => "log10",
+        "split" => "string_to_array",
         "log" if arguments == 1 => "ln",
         "adddate" => "date_add",
         "subdate" => "date_sub",
@@ -76,7 +77,13 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
     };
     match (name, arguments) {
         ("random", 1) => drop(take_arguments(function)?),
-        ("if", 3) => return choice(take_arguments(function)?).map(Some),
+        ("if", 3) => {
+            let [mut condition, yes, no] = take(function)?;
+            conditions::wrap(&mut condition);
+            return Ok(Some(forms::choice(condition, yes, no)));
+        }
+        ("count", 2..) => forms::count_of_several(function),
+        ("coalesce" | "ifnull" | "nullif" | "greatest" | "least", _) => forms::beside_numbers(function),
         ("isnull", 1) => {
             let [value] = take(function)?;
             return Ok(Some(Expr::IsNull(Box::new(value))));
@@ -96,9 +103,65 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             return Ok(Some(build::call("md5", vec![build::call(TEXT, vec![value])])));
         }
         ("concat_ws", 2..) => texts(function)?,
+        (
+            "sum" | "avg" | "stddev_pop" | "stddev_samp" | "var_pop" | "var_samp" | "covar_pop" | "covar_samp" | "corr",
+            1..,
+        ) => numbers(function),
+        (_, 1) => {
+            if let Some(other) = form_of_one(name, function)? {
+                return Ok(Some(other));
+            }
+            return time_call(name, function, session);
+        }
+        (_, 2) => {
+            if let Some(other) = form_of_two(name, function)? {
+                return Ok(Some(other));
+            }
+            return time_call(name, function, session);
+        }
         _ => return time_call(name, function, session),
     }
     Ok(None)
+}
+
+/// Calls with arguments that are not plain (`count(*)`) are none of these forms.
+fn is_plain(function: &Function) -> bool {
+    let plain = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)));
+    matches!(&function.args, FunctionArguments::List(list) if list.args.iter().all(plain))
+}
+
+fn form_of_one(name: &str, function: &mut Function) -> Result<Option<Expr>, QueryError> {
+    if !is_plain(function) {
+        return Ok(None);
+    }
+    let [arg] = take(function)?;
+    Ok(match forms::of_one(name, arg) {
+        Form::ShortFor(other) => Some(other),
+        Form::Plain(arg) => {
+            give_back(function, vec![arg]);
+            None
+        }
+    })
+}
+
+fn form_of_two(name: &str, function: &mut Function) -> Result<Option<Expr>, QueryError> {
+    if !is_plain(function) {
+        return Ok(None);
+    }
+    let [left, right] = take(function)?;
+    Ok(match forms::of_two(name, left, right) {
+        Form::ShortFor(other) => Some(other),
+        Form::Plain((left, right)) => {
+            give_back(function, vec![left, right]);
+            None
+        }
+    })
+}
+
+fn give_back(function: &mut Function, args: Vec<Expr>) {
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.args = args.into_iter().map(build::argument).collect();
+    }
 }
 
 fn take<const N: usize>(function: &mut Function) -> Result<[Expr; N], QueryError> {
@@ -118,18 +181,15 @@ fn texts(function: &mut Function) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// `if(c, a, b)`.
-fn choice(args: Vec<Expr>) -> Result<Expr, QueryError> {
-    let Ok([condition, yes, no]) = <[Expr; 3]>::try_from(args) else {
-        return Err(QueryError::analyzing("if() takes three arguments"));
-    };
-    Ok(Expr::Case {
-        case_token: AttachedToken::empty(),
-        end_token: AttachedToken::empty(),
-        operand: None,
-        conditions: vec![CaseWhen { condition, result: yes }],
-        else_result: Some(Box::new(no)),
-    })
+/// Every argument as what can be summed.
+fn numbers(function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    for arg in &mut list.args {
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
+            let value = build::take(expr);
+            *expr = build::call(NUMBER, vec![value]);
+        }
+    }
 }
 
 /// `group_concat([DISTINCT] a [, b …] [ORDER BY …] [SEPARATOR s])` is string_agg over texts.
@@ -160,8 +220,7 @@ fn group_concat(function: &mut Function) -> Result<(), QueryError> {
 }
 
 fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Result<Option<Expr>, QueryError> {
-    let offset = |seconds: i64| i64::from(session.offset_seconds(seconds.saturating_mul(1_000_000)));
-    let session_offset = offset((session.now_ms / 1000) as i64);
+    let zone = || build::text(session.zone().name());
     Ok(Some(match (name, argument_count(function)) {
         ("date_add" | "date_sub", 2) => {
             let [time, count] = take(function)?;
@@ -185,24 +244,24 @@ fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Res
         }
         ("unix_timestamp", 1) => {
             let [time] = take(function)?;
-            build::call(EPOCH, vec![time, build::integer(session_offset)])
+            build::call(EPOCH, vec![time, zone()])
         }
         ("from_unixtime", 1) => {
             let [seconds] = take(function)?;
-            build::call(TEXT, vec![build::call(FROM_EPOCH, vec![seconds, build::integer(session_offset)])])
+            build::call(TEXT, vec![build::call(FROM_EPOCH, vec![seconds, zone()])])
         }
         ("from_unixtime", 2) => {
             let [seconds, format] = take(function)?;
-            let time = build::call(FROM_EPOCH, vec![seconds, build::integer(session_offset)]);
+            let time = build::call(FROM_EPOCH, vec![seconds, zone()]);
             build::call("date_format", vec![time, format])
         }
         ("date" | "to_date", 1) => {
             let [time] = take(function)?;
-            build::cast(build::cast(time, SqlType::Datetime(None)), SqlType::Date)
+            build::cast(build::datetime_of(time), SqlType::Date)
         }
         ("timestamp" | "to_datetime", 1) => {
             let [time] = take(function)?;
-            build::cast(time, SqlType::Datetime(None))
+            build::datetime_of(time)
         }
         ("dayname", 1) => {
             let [time] = take(function)?;
@@ -246,7 +305,7 @@ fn part(name: &str, time: Expr) -> Expr {
         "weekofyear" => "week",
         other => other,
     };
-    let time = build::cast(time, SqlType::Datetime(None));
+    let time = build::datetime_of(time);
     let value = build::cast(build::call("date_part", vec![build::text(field), time]), SqlType::Int(None));
     if name == "dayofweek" {
         // Sunday is 1.

@@ -24,8 +24,9 @@ pub(super) struct House {
     engine: Engine,
     pub database: Option<String>,
     pub parallelism: usize,
+    pub time_zone: String,
     txn: u64,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 struct Some5;
@@ -69,8 +70,10 @@ impl House {
         };
         let options = EngineOptions {
             memory_bytes: 256 << 20,
+            process_bytes: 8 << 30,
             spill_directory: Some(directory.path().join("spill")),
             parallelism: 2,
+            threads: None,
         };
         let location = format!("file://{}/data", directory.path().display());
         std::fs::create_dir_all(directory.path().join("data")).unwrap();
@@ -79,8 +82,9 @@ impl House {
             engine: Engine::new(options, volume_opener()).unwrap(),
             database: Some("db".into()),
             parallelism: 2,
+            time_zone: "UTC".into(),
             txn: 0,
-            _directory: directory,
+            directory,
         };
         house.apply(Command::CreateVolume {
             draft: VolumeDraft {
@@ -157,6 +161,7 @@ impl House {
     pub fn context(&self) -> PlanContext {
         let mut session = SessionFacts::internal(NOW);
         session.connection_id = 7;
+        session.time_zone.clone_from(&self.time_zone);
         session.variables = Arc::new(Some5);
         PlanContext {
             catalog: Arc::new(self.catalog.clone()),
@@ -175,6 +180,32 @@ impl House {
 
     fn volumes(&self) -> Vec<StorageVolume> {
         self.catalog.volumes().map(|v| v.as_ref().clone()).collect()
+    }
+
+    /// Starts a plan on the engine.
+    pub fn start(&self, planned: &Planned) -> Result<Rows, QueryError> {
+        self.engine.execute(&encode(planned)?, &self.volumes())
+    }
+
+    /// How many plans the engine runs.
+    pub fn running(&self) -> usize {
+        self.engine.running()
+    }
+
+    pub fn memory_used(&self) -> usize {
+        self.engine.memory_used()
+    }
+
+    /// Another engine, whose operators can ask for so much and run on these threads.
+    pub fn limit(&mut self, memory_bytes: usize, threads: Option<tokio::runtime::Handle>) {
+        let options = EngineOptions {
+            memory_bytes,
+            process_bytes: 8 << 30,
+            spill_directory: Some(self.directory.path().join("spill")),
+            parallelism: 2,
+            threads,
+        };
+        self.engine = Engine::new(options, volume_opener()).unwrap();
     }
 
     /// Runs a plan where it belongs: what is not local goes through bytes.

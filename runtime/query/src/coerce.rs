@@ -1,0 +1,315 @@
+//! Values of different kinds in one comparison, as StarRocks and MySQL take them: a boolean is 1 or 0, a number or a text
+//! beside a time is read as a time, a text beside a number as a number. What cannot be read is NULL, never an error.
+//! Kinds that the engine itself can compare are left to it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, Like, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, cast, try_cast};
+use datafusion::optimizer::AnalyzerRule;
+use storage_model::value::parse_datetime;
+
+use crate::functions::{self, DATETIME, TEXT, TIME};
+
+const MICROS_A_DAY: i64 = 86_400_000_000;
+/// Digits that a DECIMAL can have.
+const MOST_DIGITS: usize = 38;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Boolean,
+    Number,
+    Text,
+    Time,
+    Other,
+}
+
+fn kind_of(data_type: &DataType) -> Kind {
+    match data_type {
+        DataType::Null => Kind::Null,
+        DataType::Boolean => Kind::Boolean,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
+        DataType::Date32 | DataType::Timestamp(_, None) => Kind::Time,
+        other if other.is_numeric() => Kind::Number,
+        _ => Kind::Other,
+    }
+}
+
+/// What all members of a comparison become.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Boolean,
+    /// Every number stays what it is; texts are constants that become numbers.
+    Number,
+    Double,
+    Text,
+    Date,
+    DateTime,
+}
+
+/// Gives the members of one comparison kinds that can be compared; the first is the subject. False, and nothing is
+/// changed: they are left as they are.
+pub(crate) fn unify(members: &mut [&mut Expr], schema: &dyn ExprSchema) -> bool {
+    let mut kinds = Vec::with_capacity(members.len());
+    let mut days_only = true;
+    for member in members.iter() {
+        let Ok(data_type) = member.get_type(schema) else { return false };
+        days_only &= !matches!(data_type, DataType::Timestamp(_, _));
+        kinds.push(kind_of(&data_type));
+    }
+    let has = |kind| kinds.contains(&kind);
+    let target = match (has(Kind::Time), has(Kind::Boolean), has(Kind::Number), has(Kind::Text)) {
+        _ if has(Kind::Other) => return false,
+        (true, false, false, false) => return false,
+        (true, _, _, _) => {
+            let whole_day = |(member, kind): (&&mut Expr, &Kind)| {
+                *kind == Kind::Time || time_constant(member).is_some_and(|t| t.is_none_or(|t| t % MICROS_A_DAY == 0))
+            };
+            let days_only = days_only && members.iter().zip(&kinds).all(whole_day);
+            if days_only { Target::Date } else { Target::DateTime }
+        }
+        (_, true, false, true) => Target::Boolean,
+        (_, true, true, false) => Target::Number,
+        (_, _, true, true) => {
+            let texts = kinds.iter().filter(|kind| **kind == Kind::Text).count();
+            let constants = members.iter().zip(&kinds).all(|(member, kind)| *kind != Kind::Text || is_constant(member));
+            match kinds[0] {
+                Kind::Text if texts > 1 => Target::Text,
+                _ if constants => Target::Number,
+                _ => Target::Double,
+            }
+        }
+        _ => return false,
+    };
+    for (member, kind) in members.iter_mut().zip(kinds) {
+        let before = std::mem::take(&mut **member);
+        **member = convert(before, kind, target);
+    }
+    true
+}
+
+fn convert(expr: Expr, kind: Kind, target: Target) -> Expr {
+    match (target, kind) {
+        (_, Kind::Null) => expr,
+        (Target::Boolean, Kind::Text) => match text_constant(&expr) {
+            Some(text) => literal(ScalarValue::Boolean(text.as_deref().and_then(text_truth))),
+            None => try_cast(expr, DataType::Boolean),
+        },
+        (Target::Boolean, _) => expr,
+        (Target::Number, Kind::Boolean) => cast(expr, DataType::Int64),
+        (Target::Number, Kind::Text) => {
+            let text = text_constant(&expr).flatten();
+            literal(text.and_then(|text| number(text.trim())).unwrap_or(ScalarValue::Float64(None)))
+        }
+        (Target::Number, _) => expr,
+        (Target::Double, Kind::Boolean) => cast(cast(expr, DataType::Int64), DataType::Float64),
+        (Target::Double, _) => try_cast(expr, DataType::Float64),
+        (Target::Text, Kind::Text) => expr,
+        (Target::Text, _) => text_of(expr),
+        (Target::Date, Kind::Time) => expr,
+        (Target::Date, _) => {
+            let days = time_constant(&expr).flatten().and_then(|t| i32::try_from(t.div_euclid(MICROS_A_DAY)).ok());
+            literal(ScalarValue::Date32(days))
+        }
+        (Target::DateTime, Kind::Time) => cast(expr, DATETIME),
+        (Target::DateTime, _) => match time_constant(&expr) {
+            Some(micros) => literal(ScalarValue::TimestampMicrosecond(micros, None)),
+            None => call(TIME, expr),
+        },
+    }
+}
+
+fn literal(value: ScalarValue) -> Expr {
+    Expr::Literal(value, None)
+}
+
+fn call(name: &str, argument: Expr) -> Expr {
+    match functions::own(name) {
+        Some(function) => Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![argument])),
+        None => argument,
+    }
+}
+
+/// The text of any value, as clients see it.
+fn text_of(expr: Expr) -> Expr {
+    call(TEXT, expr)
+}
+
+fn is_constant(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(_, _))
+}
+
+/// The text of a constant; `Some(None)` is NULL.
+fn text_constant(expr: &Expr) -> Option<Option<String>> {
+    let Expr::Literal(value, _) = expr else { return None };
+    let array = value.to_array().ok()?;
+    let mut text = Vec::new();
+    let known = crate::cells::write_cell(array.as_ref(), 0, &mut text);
+    Some(if known { String::from_utf8(text).ok() } else { None })
+}
+
+/// A constant that is no time, read as one, in microseconds; `Some(None)` when it is none.
+fn time_constant(expr: &Expr) -> Option<Option<i64>> {
+    let Expr::Literal(value, _) = expr else { return None };
+    let text = text_constant(expr)?;
+    let is_number = value.data_type().is_numeric();
+    Some(text.and_then(|text| if is_number { time_of_digits(&text) } else { parse_datetime(&text) }))
+}
+
+/// `[yy]yyMMdd[HHmmss]`, as numbers are read as times.
+pub(crate) fn time_of_digits(digits: &str) -> Option<i64> {
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    match digits.len() {
+        // Two digits of a year: 70 to 99 are of the last century.
+        6 | 12 => parse_datetime(&format!("{}{digits}", if digits >= "70" { "19" } else { "20" })),
+        8 | 14 => parse_datetime(digits),
+        _ => None,
+    }
+}
+
+/// What a text is as a condition; None is NULL.
+pub(crate) fn text_truth(text: &str) -> Option<bool> {
+    let text = text.trim();
+    match text {
+        t if t.eq_ignore_ascii_case("true") => Some(true),
+        t if t.eq_ignore_ascii_case("false") => Some(false),
+        t => t.parse::<f64>().ok().filter(|v| !v.is_nan()).map(|v| v != 0.0),
+    }
+}
+
+/// A number from its text, without loss where a type can hold it.
+fn number(text: &str) -> Option<ScalarValue> {
+    if let Ok(whole) = text.parse::<i64>() {
+        return Some(ScalarValue::Int64(Some(whole)));
+    }
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+'));
+    if plain && (1..=MOST_DIGITS).contains(&digits) {
+        let scale = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        if let (Ok(value), Ok(scale)) = (text.replacen('.', "", 1).parse::<i128>(), i8::try_from(scale)) {
+            return Some(ScalarValue::Decimal128(Some(value), MOST_DIGITS as u8, scale));
+        }
+    }
+    text.parse::<f64>().ok().filter(|v| v.is_finite()).map(|v| ScalarValue::Float64(Some(v)))
+}
+
+/// Gives the results of a CASE one kind: beside a text everything is text, beside a number a boolean is one.
+fn alternatives(results: &mut [&mut Expr], schema: &dyn ExprSchema) -> bool {
+    let kind = |expr: &Expr| expr.get_type(schema).map_or(Kind::Other, |t| kind_of(&t));
+    let kinds: Vec<Kind> = results.iter().map(|expr| kind(expr)).collect();
+    let has = |kind| kinds.contains(&kind);
+    let mixed = has(Kind::Boolean) && has(Kind::Number) || has(Kind::Time) && (has(Kind::Number) || has(Kind::Boolean));
+    let to_text = has(Kind::Text) || has(Kind::Time);
+    if has(Kind::Other) || !(mixed || has(Kind::Text) && kinds.iter().any(|k| !matches!(k, Kind::Text | Kind::Null))) {
+        return false;
+    }
+    for (result, kind) in results.iter_mut().zip(&kinds) {
+        let before = std::mem::take(&mut **result);
+        **result = match kind {
+            Kind::Null => before,
+            Kind::Text if to_text => before,
+            _ if to_text => text_of(before),
+            Kind::Boolean => cast(before, DataType::Int64),
+            _ => before,
+        };
+    }
+    true
+}
+
+/// Makes comparisons possible inside of one expression, from the leaves up.
+pub(crate) fn expression(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
+    expr.transform_up(|mut part| {
+        let changed = comparison(&mut part, schema);
+        Ok(if changed { Transformed::yes(part) } else { Transformed::no(part) })
+    })
+}
+
+fn comparison(part: &mut Expr, schema: &dyn ExprSchema) -> bool {
+    match part {
+        Expr::InList(InList { expr, list, .. }) => {
+            let mut members = vec![expr.as_mut()];
+            members.extend(list.iter_mut());
+            unify(&mut members, schema)
+        }
+        Expr::Between(Between { expr, low, high, .. }) => {
+            unify(&mut [expr.as_mut(), low.as_mut(), high.as_mut()], schema)
+        }
+        Expr::Case(Case { expr, when_then_expr, else_expr }) => {
+            let has_operand = expr.is_some();
+            let mut results: Vec<&mut Expr> = Vec::new();
+            let mut members: Vec<&mut Expr> = Vec::new();
+            members.extend(expr.iter_mut().map(|expr| expr.as_mut()));
+            for (when, then) in when_then_expr {
+                members.push(when.as_mut());
+                results.push(then.as_mut());
+            }
+            results.extend(else_expr.iter_mut().map(|expr| expr.as_mut()));
+            let compared = has_operand && unify(&mut members, schema);
+            alternatives(&mut results, schema) || compared
+        }
+        Expr::InSubquery(InSubquery { expr, subquery, .. }) => {
+            let listed = subquery.subquery.schema().fields().first().map(|f| kind_of(f.data_type()));
+            let is_boolean = expr.get_type(schema).is_ok_and(|t| t == DataType::Boolean);
+            if is_boolean && listed == Some(Kind::Number) {
+                let before = std::mem::take(expr.as_mut());
+                **expr = cast(before, DataType::Int64);
+                return true;
+            }
+            false
+        }
+        Expr::Like(Like { expr, .. }) => {
+            let is_other =
+                expr.get_type(schema).is_ok_and(|t| !matches!(kind_of(&t), Kind::Text | Kind::Null | Kind::Other));
+            if is_other {
+                let before = std::mem::take(expr.as_mut());
+                **expr = text_of(before);
+            }
+            is_other
+        }
+        _ => false,
+    }
+}
+
+/// [`expression`] in every node of a plan, before the engine gives types to what is left.
+#[derive(Debug)]
+pub(crate) struct Comparisons;
+
+impl AnalyzerRule for Comparisons {
+    fn name(&self) -> &str {
+        "mysql_comparisons"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(node).map(|done| done.data)
+    }
+}
+
+fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let mut schema: DFSchema = merge_schema(&plan.inputs());
+    if let LogicalPlan::TableScan(scan) = &plan {
+        schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
+    }
+    let names = NamePreserver::new(&plan);
+    let done = plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let done = expression(expr, &schema)?;
+        Ok(if done.transformed { done.update_data(|expr| name.restore(expr)) } else { done })
+    })?;
+    if done.transformed { done.map_data(LogicalPlan::recompute_schema) } else { Ok(done) }
+}
+
+/// The rules that plans are analysed by: ours, then the engine's own.
+pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules = datafusion::optimizer::Analyzer::new().rules;
+    rules.insert(0, Arc::new(Comparisons));
+    rules
+}
