@@ -153,7 +153,7 @@ impl Session {
             prepared::literal_of(&runtime_query::Variables::user(self.variables.as_ref(), &name.to_lowercase()))
         };
         let values: Vec<_> = variables.iter().map(value).collect();
-        runtime_sql::bind(&mut parsed.statement, &values).map_err(MySqlError::wrong_arguments)?;
+        runtime_sql::bind(&mut parsed.statement, &values).map_err(|e| errors::bind(&e, "EXECUTE"))?;
         Ok(parsed)
     }
 }

@@ -5,7 +5,7 @@ use actors_messages::leader::ProposeFailure;
 use runtime_actor::AskError;
 use runtime_mysql::MySqlError;
 use runtime_query::QueryError;
-use runtime_sql::SyntaxError;
+use runtime_sql::{BindError, SyntaxError};
 use storage_catalog::Rejection;
 use tonic::{Code, Status};
 
@@ -67,6 +67,14 @@ pub(crate) fn ask(error: &AskError, who: &str, changes: bool) -> MySqlError {
             "the {who} did not answer ({error}); whether the statement took effect is not known: look before repeating it"
         )),
         _ => MySqlError::common(format_args!("the {who} did not answer: {error}")),
+    }
+}
+
+/// Values that do not fit a prepared statement, in MySQL's words: what they were given to, not how many.
+pub(crate) fn bind(error: &BindError, given_to: &str) -> MySqlError {
+    match error {
+        BindError::Count { .. } => MySqlError::wrong_arguments(given_to),
+        BindError::TooLong => MySqlError::analyzing(error),
     }
 }
 

@@ -72,7 +72,8 @@ impl FrontTables {
 
     fn sheet(&self, database: &str, table: &str) -> Option<Sheet> {
         let filled = FILLED.iter().find(|filled| filled.name == table).filter(|_| database == "information_schema");
-        filled.map(|filled| (filled.rows)(self)).or_else(|| empty::sheet(database, table))
+        let sheet = filled.map(|filled| (filled.rows)(self)).or_else(|| empty::sheet(database, table));
+        sheet.map(|sheet| sheet.in_zone(&self.variables.zone()))
     }
 }
 

@@ -214,7 +214,7 @@ pub(crate) async fn columns_of_prepared(
         return Ok(Vec::new());
     }
     let nulls = vec![ast::Value::Null; params];
-    runtime_sql::bind(&mut parsed.statement, &nulls).map_err(MySqlError::wrong_arguments)?;
+    runtime_sql::bind(&mut parsed.statement, &nulls).map_err(|e| errors::bind(&e, "PREPARE"))?;
     let Statement::Query(query) = &parsed.statement else { return Ok(Vec::new()) };
     let cx = session.plan_context(session.catalog(), &parsed.text).await;
     match plan(&cx, query).await {

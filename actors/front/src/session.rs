@@ -314,7 +314,7 @@ impl Handler for Session {
     async fn execute(&mut self, sql: &str, params: &[Value], out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
         let mut parsed = Session::parse_one(sql)?;
         let values: Vec<_> = params.iter().map(prepared::literal).collect();
-        runtime_sql::bind(&mut parsed.statement, &values).map_err(MySqlError::wrong_arguments)?;
+        runtime_sql::bind(&mut parsed.statement, &values).map_err(|e| errors::bind(&e, "mysqld_stmt_execute"))?;
         self.run_one(&parsed, out).await
     }
 

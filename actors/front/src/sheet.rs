@@ -10,6 +10,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use runtime_mysql::{Cell, ColumnDef, ColumnType, MySqlError, ResultWriter};
+use runtime_query::Zone;
 use storage_model::UnixMillis;
 use storage_model::value::format_datetime;
 
@@ -30,7 +31,7 @@ pub(crate) enum Item {
     Text(String),
     Int(i64),
     Double(f64),
-    /// Microseconds since the epoch.
+    /// Microseconds since the epoch, in UTC until the sheet is put into a zone.
     DateTime(i64),
 }
 
@@ -142,6 +143,16 @@ impl Sheet {
         self
     }
 
+    /// The same with every moment as the clocks of a time zone show it.
+    pub(crate) fn in_zone(mut self, zone: &Zone) -> Sheet {
+        for item in self.rows.iter_mut().flatten() {
+            if let Item::DateTime(micros) = item {
+                *micros = zone.to_local(*micros);
+            }
+        }
+        self
+    }
+
     pub(crate) fn schema(&self) -> SchemaRef {
         let fields = self.columns.iter().map(|(name, kind)| Field::new(name, arrow_type(*kind), true));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
@@ -236,6 +247,8 @@ mod tests {
         assert_eq!((batch.num_rows(), batch.num_columns()), (2, 4));
         assert!(batch.columns().iter().all(|c| c.is_null(1) && c.is_valid(0)));
         assert_eq!(sheet.rows[0][2].text().as_deref(), Some("2025-02-18 05:52:58"));
+        let there = sheet.in_zone(&Zone::parse("+08:00").unwrap());
+        assert_eq!(there.rows[0][2].text().as_deref(), Some("2025-02-18 13:52:58"));
         assert_eq!(Sheet::text(&["a"]).batch().unwrap().num_rows(), 0);
     }
 }

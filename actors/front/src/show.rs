@@ -28,7 +28,7 @@ pub(crate) async fn show(session: &Session, asked: &Show, running: &Running) -> 
         Shown::Describe { table, .. } | Shown::Columns { table, .. } => query::computed_columns(session, table).await?,
         _ => None,
     };
-    let sheet = whole(session, &asked.what, computed)?;
+    let sheet = whole(session, &asked.what, computed)?.in_zone(&session.variables.zone());
     filter::filter(session, sheet, &asked.filter, running).await
 }
 

@@ -7,7 +7,7 @@ use actors_messages::supervisor::Reconcile;
 use runtime_mysql::MySqlError;
 use runtime_sql::Statement;
 use storage_catalog::{Catalog, Command, Rejection};
-use storage_model::{JobState, SnapshotKind, StorageVolume, UnixMillis};
+use storage_model::{JobState, SnapshotKind, StorageVolume};
 
 use crate::ddl::check_properties;
 use crate::session::{Running, Session};
@@ -93,7 +93,8 @@ fn target(catalog: &Catalog, name: Option<&str>) -> Result<StorageVolume, MySqlE
 /// ADMIN SHOW AUTOMATED CLUSTER SNAPSHOT.
 pub(crate) fn show_automated(session: &Session) -> Sheet {
     let catalog = session.catalog();
-    automated(&catalog, session.front().settings.snapshot_interval_seconds())
+    let sheet = automated(&catalog, session.front().settings.snapshot_interval_seconds());
+    sheet.in_zone(&session.variables.zone())
 }
 
 fn automated(catalog: &Catalog, default_interval: u64) -> Sheet {
@@ -107,7 +108,7 @@ fn automated(catalog: &Catalog, default_interval: u64) -> Sheet {
     // Start to start; the first one begins when it is turned on.
     let newest = automated().next().filter(|job| job.created_uptime >= policy.enabled_uptime);
     let next = newest.map_or(policy.enabled_at, |job| job.created_at.plus(seconds.saturating_mul(1000)));
-    let shown = |at: UnixMillis| at.to_datetime_text();
+    let shown = Item::at;
     let volume = catalog.volume(policy.volume).map(|v| v.name.clone());
     sheet.with(row![true, format!("{seconds} SECOND"), volume, last.map(shown), shown(next)])
 }

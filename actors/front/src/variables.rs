@@ -4,10 +4,10 @@
 mod known;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{LazyLock, PoisonError, RwLock};
 
 use runtime_mysql::MySqlError;
-use runtime_query::{Constant, Variables};
+use runtime_query::{Constant, Variables, Zone};
 
 /// How many similar names an unknown one is answered with.
 const SIMILAR: usize = 3;
@@ -34,6 +34,16 @@ pub(crate) enum Domain {
     Free,
     /// Nothing: read-only.
     Fixed,
+}
+
+/// What is known only when the server runs, or stands elsewhere: by the name of its variable.
+fn computed(name: &str) -> Option<&'static str> {
+    static PACKET: LazyLock<String> = LazyLock::new(|| runtime_mysql::options::MAX_ALLOWED_PACKET.to_string());
+    match name {
+        "max_allowed_packet" => Some(PACKET.as_str()),
+        "system_time_zone" => Some(Zone::system().name()),
+        _ => None,
+    }
 }
 
 /// The table's row.
@@ -66,6 +76,10 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 impl Known {
+    fn default(&self) -> &'static str {
+        computed(self.name).unwrap_or(self.default)
+    }
+
     /// The value as it is kept, or why it does not do.
     fn accept(&self, value: &Constant) -> Result<String, MySqlError> {
         let text = match value {
@@ -110,20 +124,12 @@ impl Known {
     }
 }
 
-/// A time zone as it is kept; None when there is no such zone.
+/// A time zone as it is kept; None when there is no such zone. SYSTEM stays a word: it is the zone of whichever host.
 fn time_zone(text: &str) -> Option<String> {
     if text.eq_ignore_ascii_case("SYSTEM") {
         return Some("SYSTEM".to_owned());
     }
-    if text.eq_ignore_ascii_case("UTC") || text == "Z" {
-        return Some("UTC".to_owned());
-    }
-    if let Some(sign) = text.chars().next().filter(|c| matches!(c, '+' | '-')) {
-        let (hours, minutes) = text[1..].split_once(':')?;
-        let (hours, minutes): (u8, u8) = (hours.parse().ok()?, minutes.parse().ok()?);
-        return (hours <= 14 && minutes < 60).then(|| format!("{sign}{hours:02}:{minutes:02}"));
-    }
-    text.parse::<arrow::array::timezone::Tz>().ok().map(|_| text.to_owned())
+    Zone::parse(text).map(|zone| zone.name().to_owned())
 }
 
 /// What SET GLOBAL has changed on this frontend since it started.
@@ -175,7 +181,7 @@ impl SessionVariables {
     pub(crate) fn set(&mut self, name: &str, value: &Constant) -> Result<(), MySqlError> {
         let known = known(name).ok_or_else(|| unknown(name))?;
         // SET of a read-only variable to what it is already harms nobody, and drivers do it.
-        if known.domain == Domain::Fixed && matches!(value, Constant::Text(text) if text == known.default) {
+        if known.domain == Domain::Fixed && value_is(value, known.default()) {
             return Ok(());
         }
         let value = known.accept(value)?;
@@ -202,12 +208,17 @@ impl SessionVariables {
 
     fn value(&self, known: &Known, global: bool) -> &str {
         let values = if global { &self.globals } else { &self.changed };
-        values.get(known.name).map_or(known.default, String::as_str)
+        values.get(known.name).map_or_else(|| known.default(), String::as_str)
     }
 
     /// The value of a variable that is in the table; empty otherwise.
     pub(crate) fn get(&self, name: &str) -> &str {
         known(name).map_or("", |known| self.value(known, false))
+    }
+
+    /// The session's time zone.
+    pub(crate) fn zone(&self) -> Zone {
+        Zone::parse(self.get("time_zone")).unwrap_or_default()
     }
 
     /// A number that is in the table; 0 otherwise.
@@ -221,7 +232,15 @@ impl SessionVariables {
 
     /// Every variable with its value and default, as SHOW VARIABLES prints them, in order of their names.
     pub(crate) fn all(&self, global: bool) -> impl Iterator<Item = (&'static str, String, String)> + '_ {
-        known::KNOWN.iter().map(move |k| (k.name, k.shown(self.value(k, global)), k.shown(k.default)))
+        known::KNOWN.iter().map(move |k| (k.name, k.shown(self.value(k, global)), k.shown(k.default())))
+    }
+}
+
+fn value_is(value: &Constant, text: &str) -> bool {
+    match value {
+        Constant::Text(given) => given == text,
+        Constant::Integer(number) => number.to_string() == text,
+        Constant::Null => false,
     }
 }
 
@@ -285,7 +304,11 @@ mod tests {
         assert_eq!(session.set("query_timeout", &text("soon")).unwrap_err().code, 1232);
         assert_eq!(session.set("query_timeout", &Constant::Integer(-1)).unwrap_err().code, 1231);
         assert_eq!(session.set("version", &text("9")).unwrap_err().code, 1621);
-        assert_eq!(session.set("time_zone", &text("Mars/Olympus")).unwrap_err().code, 1298);
+        let unknown = session.set("time_zone", &text("Mars/Olympus")).unwrap_err();
+        assert_eq!((unknown.code, unknown.message.as_str()), (1298, "Unknown or incorrect time zone: 'Mars/Olympus'"));
+        assert_eq!(session.set("time_zone", &text("+15:00")).unwrap_err().code, 1298);
+        session.set("time_zone", &text("Asia/Shanghai")).unwrap();
+        assert_eq!(session.zone().offset_seconds(0), 8 * 3600);
         session.set("time_zone", &text("+8:00")).unwrap();
         assert_eq!(session.get("time_zone"), "+08:00");
         session.set("tx_isolation", &text("READ-COMMITTED")).unwrap();
@@ -293,6 +316,16 @@ mod tests {
         session.set("sql_select_limit", &text("18446744073709551615")).unwrap();
         session.reset("time_zone").unwrap();
         assert_eq!(session.get("time_zone"), "SYSTEM");
+    }
+
+    #[test]
+    fn the_packet_limit_is_the_servers() {
+        let mut session = SessionVariables::default();
+        let limit = runtime_mysql::ServerOptions::default().max_allowed_packet as i64;
+        assert_eq!(session.system("max_allowed_packet", false), Some(Constant::Integer(limit)));
+        session.set("max_allowed_packet", &Constant::Integer(limit)).unwrap();
+        assert_eq!(session.set("max_allowed_packet", &Constant::Integer(1 << 30)).unwrap_err().code, 1621);
+        assert!(session.all(true).any(|(name, value, _)| name == "max_allowed_packet" && value == limit.to_string()));
     }
 
     #[test]

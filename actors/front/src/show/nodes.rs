@@ -59,8 +59,8 @@ pub(super) fn frontends(session: &Session) -> Sheet {
 }
 
 /// `yyyy-MM-dd HH:mm:ss`, or the text NULL that StarRocks prints when there is no time.
-fn time(millis: Option<u64>) -> String {
-    millis.map_or_else(|| "NULL".to_owned(), |at| UnixMillis(at).to_datetime_text())
+fn time(millis: Option<u64>) -> Item {
+    millis.map_or_else(|| "NULL".into(), |at| Item::at(UnixMillis(at)))
 }
 
 const COMPUTE_NODES: [&str; 24] = [

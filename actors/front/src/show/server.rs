@@ -228,7 +228,7 @@ pub(crate) fn processlist(shared: &Shared, full: bool) -> Sheet {
             &entry.host,
             activity.database.clone().unwrap_or_default(),
             if running { "Query" } else { "Sleep" },
-            UnixMillis(entry.since_ms).to_datetime_text(),
+            Item::at(UnixMillis(entry.since_ms)),
             seconds,
             if running { "OK" } else { "" },
             activity.statement.as_deref().map_or_else(String::new, |text| shown_info(text, full)),

@@ -134,3 +134,87 @@ async fn sessions_are_seen_and_killed() {
     assert!(two.0.query_drop("SELECT 1").await.is_err());
     assert_eq!(one.fails("KILL 999999").await.0, 1094);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_are_those_of_the_sessions_clocks() {
+    let kit = Kit::start().await;
+    let mut client = kit.client().await;
+    quickstart(&mut client).await;
+    let unknown = client.fails("SET time_zone = 'Mars/Olympus'").await;
+    assert_eq!(unknown, (1298, "Unknown or incorrect time zone: 'Mars/Olympus'".to_owned()));
+    client.ok("SET time_zone = 'UTC'").await;
+    // START + 60 s.
+    assert_eq!(client.rows("SELECT now()").await, ["2025-02-18 05:53:58"]);
+    let created = "SELECT create_time FROM information_schema.tables WHERE table_name = 't'";
+    let (here, started) = (client.rows(created).await, client.rows("SHOW FRONTENDS").await);
+    assert!(
+        here[0].starts_with("2025-02-18 05:5") && started[0].contains("|2025-02-18 05:52:58|"),
+        "{here:?} {started:?}"
+    );
+    for zone in ["+08:00", "Asia/Shanghai"] {
+        client.ok(&format!("SET time_zone = '{zone}'")).await;
+        assert_eq!(client.rows("SELECT now(), @@time_zone").await, [format!("2025-02-18 13:53:58|{zone}")]);
+        assert_eq!(client.rows(created).await, [here[0].replace(" 05:", " 13:")]);
+        assert!(client.rows("SHOW FRONTENDS").await[0].contains("|2025-02-18 13:52:58|"));
+        let status = client.rows("SHOW TABLE STATUS LIKE 't'").await;
+        assert!(status[0].contains("|2025-02-18 13:5"), "{status:?}");
+        let listed = client.rows("SELECT visible_version_time FROM information_schema.partitions_meta LIMIT 1").await;
+        assert!(listed[0].starts_with("2025-02-18 13:5"), "{listed:?}");
+        assert!(client.rows("SHOW FULL PROCESSLIST").await[0].contains("|2025-02-18 13:53:58|"));
+    }
+    client.ok("SET time_zone = 'SYSTEM'").await;
+    assert_eq!(client.rows("SELECT @@time_zone").await, ["SYSTEM"]);
+    let system = runtime_query::Zone::system();
+    assert_eq!(client.rows("SELECT @@system_time_zone").await, [system.name()]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn computed_tables_list_themselves() {
+    let kit = Kit::start().await;
+    let mut client = kit.client().await;
+    for (database, table) in [
+        ("information_schema", "tables"),
+        ("information_schema", "schemata"),
+        ("information_schema", "cluster_snapshots"),
+        ("sys", "grants_to_users"),
+    ] {
+        let sql = format!(
+            "SELECT table_type FROM information_schema.tables WHERE table_schema = '{database}' AND table_name = '{table}'"
+        );
+        assert_eq!(client.rows(&sql).await, ["SYSTEM VIEW"], "{table}");
+    }
+    let columns = "SELECT column_name, data_type, ordinal_position FROM information_schema.columns \
+                   WHERE table_schema = 'information_schema' AND table_name = 'cluster_snapshot_jobs' ORDER BY 3 LIMIT 3";
+    assert_eq!(client.rows(columns).await, ["SNAPSHOT_NAME|varchar|1", "JOB_ID|bigint|2", "CREATED_TIME|datetime|3"]);
+    let schemata = client.rows("SELECT schema_name FROM information_schema.schemata ORDER BY 1").await;
+    assert_eq!(schemata, ["information_schema", "sys"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prepared_statements_and_waiting() {
+    let kit = Kit::start().await;
+    let mut client = kit.client().await;
+    client.ok("PREPARE p FROM 'SELECT ? + 1'").await;
+    assert_eq!(client.fails("EXECUTE p").await, (1210, "Incorrect arguments to EXECUTE".to_owned()));
+    client.ok("SET @a = 1, @b = 2").await;
+    assert_eq!(client.fails("EXECUTE p USING @a, @b").await, (1210, "Incorrect arguments to EXECUTE".to_owned()));
+    assert_eq!(client.rows("EXECUTE p USING @a").await, ["2"]);
+    assert_eq!(client.rows("SELECT @@max_allowed_packet").await, ["67108864"]);
+    assert_eq!(client.rows("SELECT sleep(0)").await, ["1"]);
+    client.ok("SET query_timeout = 1").await;
+    let (code, text) = client.fails("SELECT sleep(1000)").await;
+    assert!(code == 5024 && text.contains("reached its timeout of 1 seconds"), "{code} {text}");
+    client.ok("SET query_timeout = 300").await;
+    let mut other = kit.client().await;
+    let id = client.rows("SELECT CONNECTION_ID()").await.remove(0);
+    let waiting = tokio::spawn(async move { client.fails("SELECT sleep(1000)").await });
+    loop {
+        let sessions = other.rows("SHOW FULL PROCESSLIST").await;
+        if sessions.iter().any(|row| row.contains("sleep(1000)")) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    other.ok(&format!("KILL QUERY {id}")).await;
+    assert_eq!(waiting.await.unwrap().0, 1317);
+}
