@@ -60,9 +60,10 @@ impl World {
             self.apply(Command::BeginSnapshot { kind, name: name.clone(), volume, comment, max_history: MAX_HISTORY });
         let taken = self.model.unfinished().is_none()
             && (self.model.automation || !automated)
-            && !self.model.jobs.values().any(|j| j.name == name);
+            && !self.model.jobs.values().any(|j| j.name == name && !j.state.is_final());
         self.expect(&reply, taken);
         if let (true, Ok(Outcome::Job(id))) = (taken, reply) {
+            self.model.jobs.retain(|_, j| j.name != name);
             self.model.trim_jobs(MAX_HISTORY as usize);
             let birth = self.model.birth();
             self.job_ids.insert(birth, id);

@@ -77,6 +77,8 @@ impl Search {
             min_total_us: asked.number("min_ms")?.unwrap_or_default().saturating_mul(1000),
             // More than are shown: nodes look less closely than we do.
             limit: MOST,
+            // Ticks, and what the dashboard asks by itself.
+            without_routine: asked.parameter("routine") == Some("0"),
             ..SpanFilter::default()
         };
         Ok(Search { job: own("job"), statement: own("statement"), text: own("text"), base, limit })
@@ -119,7 +121,7 @@ fn longest_part(text: &str) -> &str {
     text.split('=').max_by_key(|part| part.len()).unwrap_or_default()
 }
 
-/// Traces by job, actor, statement, text, errors and duration; each with what all nodes know of it, the newest first.
+/// Traces by job, actor, statement, text, errors and duration, with `routine=0` without what repeats by itself; each with what all nodes know of it, the newest first.
 pub(super) async fn traces(observers: &Observers, asked: &Asked) -> Result<Value, PageError> {
     let search = Search::of(asked)?;
     let mut found: HashMap<TraceId, TraceSummary> = HashMap::new();

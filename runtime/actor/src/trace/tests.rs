@@ -38,6 +38,28 @@ fn a_derived_id_never_changes_and_the_class_stands_in_the_id() {
 }
 
 #[tokio::test]
+async fn what_repeats_is_left_out_when_asked_unless_it_failed() {
+    let (recorder, _clock) = recorder();
+    recorder.open("statement", "SELECT").finish();
+    for name in ["well", "badly"] {
+        let tick = recorder.open_in(TraceId::routine(), "tick", name);
+        if name == "badly" {
+            tick.fail("no such bucket");
+        } else {
+            tick.finish();
+        }
+    }
+    let names = |without_routine: bool| {
+        let spans = recorder.spans(&SpanFilter { without_routine, ..SpanFilter::default() });
+        let mut names: Vec<_> = spans.into_iter().map(|span| span.name).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(false), ["SELECT", "badly", "well"]);
+    assert_eq!(names(true), ["SELECT", "badly"]);
+}
+
+#[tokio::test]
 async fn a_span_below_a_span_with_labels_and_times() {
     let (recorder, clock) = recorder();
     let root = recorder.open("statement", "SELECT");

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::Record;
-use super::{SpanId, TraceId};
+use super::{Class, SpanId, TraceId};
 use crate::view::Outcome;
 
 /// One span.
@@ -55,6 +55,8 @@ pub struct SpanFilter {
     pub min_total_us: u64,
     /// At most this many, the newest; 0 = 1000.
     pub limit: usize,
+    /// Nothing of routine traces, unless it failed.
+    pub without_routine: bool,
 }
 
 impl SpanFilter {
@@ -70,6 +72,7 @@ impl SpanFilter {
     pub(crate) fn fits(&self, record: &Record) -> bool {
         self.trace.is_none_or(|trace| trace == record.trace)
             && (!self.errors_only || record.failed())
+            && (!self.without_routine || record.failed() || record.trace.class() != Class::Routine)
             && self.actor.as_ref().is_none_or(|part| record.actor.contains(part.as_str()))
             && self.name.as_ref().is_none_or(|part| record.name.contains(part.as_str()))
             && self.label.as_ref().is_none_or(|part| {

@@ -48,11 +48,10 @@ class ActorsPage {
     const roots = nodes.map(rootOf);
     const isOpen = (item) => !this.closed.has(item.id);
     const rows = flatten(roots, isOpen);
-    this.rows = rows;
     if (!rows.some((row) => row.item.id === this.current)) this.current = rows[0].item.id;
     return [
       h('p', { key: 'summary', class: 'summary' }, summary(nodes, roots)),
-      h('div', { key: 'split', class: this.panel ? 'split chosen' : 'split' }, this.tree(rows, isOpen), this.panel?.render(nodes, () => this.app.go('#/actors'))),
+      h('div', { key: 'split', class: this.panel ? 'split chosen' : 'split' }, this.tree(roots, rows, isOpen), this.panel?.render(nodes, () => this.app.go('#/actors'))),
     ];
   }
 
@@ -66,7 +65,7 @@ class ActorsPage {
     return [...document.querySelectorAll('.tree [data-id]')].find((row) => row.dataset.id === id);
   }
 
-  tree(rows, isOpen) {
+  tree(roots, rows, isOpen) {
     const move = (id) => {
       this.current = id;
       this.focusSoon = true;
@@ -86,10 +85,11 @@ class ActorsPage {
       if (event.key === 'Escape' && this.panel) {
         this.focusSoon = true;
         this.app.go('#/actors');
-      } else if (onKey(event, rows, this.current, { isOpen, move, toggle, choose })) event.preventDefault();
+        // The rows as they are after the last key, which may not be drawn yet.
+      } else if (onKey(event, flatten(roots, isOpen), this.current, { isOpen, move, toggle, choose })) event.preventDefault();
     };
     const seen = { isOpen, current: this.current, selected: this.selected };
-    const head = [['Actor', ''], ['State', ''], ['Waiting', ''], ['Handled', 'numeric hide-small'], ['Last minute', 'hide-narrow hide-split'], ['Wait', 'numeric hide-narrow hide-split'], ['Handle', 'numeric hide-narrow hide-split'], ['Restarts', 'numeric']];
+    const head = [['Actor', ''], ['State', 'sign-only'], ['Waiting', ''], ['Handled', 'numeric hide-small'], ['Last minute', 'hide-narrow hide-split'], ['Wait', 'numeric hide-narrow hide-split'], ['Handle', 'numeric hide-narrow hide-split'], ['Restarts', 'numeric']];
     return h(
       'div',
       { key: 'tree', class: 'tree-frame' },

@@ -46,7 +46,7 @@ function page(app) {
   const missing = awaited(app.feed, 'cluster');
   if (missing) return missing;
   const c = app.feed.data.cluster;
-  return [verdict(app, c), glance(app, c), frontends(c), computeNodes(c), changes(app)];
+  return [verdict(app, c), glance(app, c), frontends(c), computeNodes(c), changes(app), statements(app)];
 }
 
 function verdict(app, c) {
@@ -55,9 +55,7 @@ function verdict(app, c) {
   const alive = [...(c.frontends ?? []), ...(c.compute_nodes ?? [])].filter((n) => n.alive).length;
   const level = clusterLevel(c);
   const title = found.length === 0 ? (all === 1 ? 'The node is well' : `All ${plural(all, 'node')} are well`) : alive < all ? `${count(all - alive)} of ${plural(all, 'node')} down` : `${plural(found.length, 'thing')} to look at`;
-  const buttons = actionButtons(app, 'cluster');
-  const ofRestore = buttons.filter((b) => b.key === 'finish_restore');
-  const others = buttons.filter((b) => b.key !== 'finish_restore');
+  const ofRestore = actionButtons(app, 'cluster').filter((b) => b.key === 'finish_restore');
   const careful = c.careful
     ? notice('warn', h('p', null, 'This cluster was restored and is careful: nothing expires and no file is deleted until an administrator runs ADMIN FINISH RESTORE, or a day has passed.'), h('p', { class: 'buttons' }, ofRestore))
     : null;
@@ -66,7 +64,6 @@ function verdict(app, c) {
     { key: 'verdict' },
     h('div', { class: `verdict ${level}` }, badge(level, title), found.length ? h('ul', null, found.map((p) => h('li', { key: p.text }, h('bdi', null, p.text)))) : h('p', null, c.compute_nodes?.length ? 'Every node answers.' : 'There is no compute node yet.')),
     careful,
-    others.length ? h('p', { class: 'buttons' }, others) : null,
   );
 }
 
@@ -91,7 +88,7 @@ function glance(app, c) {
 function up(node) {
   const age = ago(node.start_time_ms);
   if (!node.alive) return UNKNOWN;
-  return h('span', null, age !== null && age < RECENT_SECONDS ? badge('busy', `${span(age)}, just started`) : span(age), h('span', { class: 'since' }, ' since ', time(node.start_time_ms)));
+  return h('div', { class: 'oneline' }, age !== null && age < RECENT_SECONDS ? badge('busy', `${span(age)}, just started`) : span(age), h('div', { class: 'sub' }, 'since ', time(node.start_time_ms)));
 }
 
 function frontends(c) {
@@ -125,6 +122,12 @@ function computeNodes(c) {
   const rows = c.compute_nodes ?? [];
   const none = empty('There is no compute node yet.', 'Tables are read and written by compute nodes. Start one, then run on a frontend:', h('code', null, 'ALTER SYSTEM ADD COMPUTE NODE "host:9050"'));
   return section('compute', 'Compute nodes', rows.length ? `${count(rows.filter((n) => n.alive).length)} of ${count(rows.length)} alive` : null, table({ caption: 'Compute nodes', columns, rows, key: (n) => n.id, none }));
+}
+
+/** What can be done here; what ends the care after a restore stands where that is said. */
+function statements(app) {
+  const buttons = actionButtons(app, 'cluster').filter((b) => b.key !== 'finish_restore');
+  return buttons.length ? section('statements', 'Statements', null, h('p', { class: 'buttons' }, buttons)) : null;
 }
 
 function changes(app) {

@@ -80,7 +80,7 @@ class SnapshotsPage {
       h('div', { class: `verdict ${level}` }, badge(level, title(s)), reasons(s).map((text) => h('p', { key: text }, h('bdi', null, text)))),
       facts(
         [
-          ['Newest restorable', s.restorable ? [h('span', { class: 'since' }, 'finished ', time(s.restorable.finished_ms), ' '), clipped(s.restorable.name, 60)] : 'none'],
+          ['Newest restorable', s.restorable ? [time(s.restorable.finished_ms), ' ', h('bdi', { class: 'data', title: s.restorable.name }, shortName(s.restorable.name))] : 'none'],
           ['Automation', isOn(s) ? `on, every ${span(interval)}` : 'off'],
           ['Next', running ? 'one is running' : !isOn(s) ? UNKNOWN : next === null ? UNKNOWN : next <= 0 ? 'now' : `in ${span(next)}`],
           ['Storage volume', clipped(s.policy?.volume ?? s.policy?.storage_volume ?? UNKNOWN, 40)],
@@ -89,7 +89,7 @@ class SnapshotsPage {
         ],
         'facts glance',
       ),
-      h('p', { class: 'buttons' }, actionButtons(this.app, 'snapshots').filter((b) => b.key !== (isOn(s) ? 'snapshots_on' : 'snapshots_off'))),
+      h('p', { class: 'buttons' }, actionButtons(this.app, 'snapshots').filter((b) => b.key !== (isOn(s) ? 'snapshots_on' : 'snapshots_off')).sort((a, b) => (a.key === 'snapshots_off') - (b.key === 'snapshots_off'))),
     );
   }
 
@@ -235,6 +235,6 @@ function garbage(s) {
       ['Their size', bytes(s.gc.backlog_bytes)],
       ['Condemned', count(s.gc.condemned_files), 'Being deleted now; they cannot be named any more'],
       s.gc.last_error ? ['Last error', h('span', { class: 'bad-text' }, clipped(s.gc.last_error, 300)), null, 'wide'] : null,
-    ]),
+    ], 'facts glance'),
   );
 }

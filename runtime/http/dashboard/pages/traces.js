@@ -6,7 +6,7 @@ import { count, micros, plural, time } from '../format.js';
 import { badge, clipped, empty, notice, table, trouble } from '../widgets.js';
 import { TraceView } from './waterfall.js';
 
-const FIELDS = ['job', 'statement', 'actor', 'text', 'min_ms', 'errors'];
+const FIELDS = ['job', 'statement', 'actor', 'text', 'min_ms', 'errors', 'routine'];
 const FOLLOW_MS = 3000;
 const LIMIT = 100;
 
@@ -41,7 +41,7 @@ class TracesPage {
   async load() {
     const search = this.search;
     try {
-      const answer = await get('/api/v2/traces', { ...search, limit: LIMIT });
+      const answer = await get('/api/v2/traces', { ...search, routine: search.routine || search.actor ? '' : '0', limit: LIMIT });
       if (search !== this.search) return;
       [this.list, this.error] = [answer.traces ?? [], null];
     } catch (error) {
@@ -71,12 +71,13 @@ class TracesPage {
     return h(
       'form',
       { key: `form ${JSON.stringify(s)}`, class: 'search', role: 'search', 'aria-label': 'Search traces', onsubmit: submit },
-      field('job', 'Snapshot job', 'id or name'),
+      field('job', 'Snapshot job', 'its number'),
       field('statement', 'Statement', 'INSERT INTO …'),
       field('actor', 'Actor', 'metadata_leader'),
       field('text', 'Anything', 'text of a label'),
       field('min_ms', 'At least, in ms', '0', 'number'),
       h('label', { class: 'check' }, h('input', { type: 'checkbox', name: 'errors', value: '1', initial: { checked: s.errors === '1' } }), 'failed only'),
+      h('label', { class: 'check', title: 'Ticks, heartbeats, and what this page asks for. Those that failed are always shown.' }, h('input', { type: 'checkbox', name: 'routine', value: '1', initial: { checked: s.routine === '1' } }), 'routine too'),
       h('button', { type: 'submit', class: 'solid' }, 'Search'),
       FIELDS.some((name) => s[name]) ? h('a', { href: '#/traces' }, 'Clear') : null,
       h('label', { class: 'check follow' }, h('input', { type: 'checkbox', initial: { checked: this.following }, onchange: (event) => (this.following = event.currentTarget.checked) }), 'refresh every 3 s'),
@@ -85,10 +86,10 @@ class TracesPage {
 
   found() {
     if (!this.list) return this.error ? trouble(this.error) : h('p', { class: 'loading', role: 'status' }, 'Searching …');
-    const searched = FIELDS.some((name) => this.search[name]);
+    const searched = FIELDS.some((name) => name !== 'routine' && this.search[name]);
     const stale = this.error ? notice('warn', `This list is old: ${this.error.message}`) : null;
     if (this.list.length === 0) {
-      return [stale, searched ? empty('No trace fits.', 'Each node keeps its latest traces only. Search with fewer words, or run the statement again.') : empty('No trace has been recorded yet.', 'A trace is the tree of messages that one cause set off: a statement, a tick, a snapshot job. Run a statement and it will be here.')];
+      return [stale, searched ? empty('No trace fits.', 'Each node keeps its latest traces only. Search with fewer words, or run the statement again.') : empty('No statement or job has left a trace yet.', 'A trace is the tree of messages that one cause set off: a statement, a tick, a snapshot job. Run a statement and it will be here.')];
     }
     const most = Math.max(1, ...this.list.map((t) => t.total_us ?? 0));
     const columns = [

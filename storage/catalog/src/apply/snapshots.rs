@@ -50,13 +50,17 @@ impl Catalog {
         if kind == SnapshotKind::Automated && self.header.snapshot_policy.is_none() {
             return Err(Rejection::SnapshotsAreOff);
         }
-        // A name is free again once its snapshot is gone: cuts tell their manifests apart.
+        // A name is free again once its snapshot is gone; the old row goes then, so that a name is always one snapshot.
         if self.jobs.values().any(|j| j.name == name && !j.state.is_final()) {
             return Err(Rejection::SnapshotExists(name.to_owned()));
         }
         let target = self.volumes.get(&volume).ok_or_else(|| Rejection::UnknownVolume(volume.to_string()))?;
         let root = target.location.trim_end_matches('/');
         let path = format!("{root}/{}/meta/image/{name}", self.header.identity.service_id);
+        let former: Vec<_> = self.jobs.values().filter(|j| j.name == name).map(|j| j.id).collect();
+        for id in former {
+            self.jobs.remove(&id);
+        }
         self.trim_jobs(max_history);
         let id = JobId(self.draw_id());
         let mut job = SnapshotJob {

@@ -57,6 +57,7 @@ fn one_job_at_a_time_and_a_name_once() {
     );
     kit.ok(Kit::event(job, JobEvent::Failed { cause: "no".to_owned() }));
     let again = kit.begin("a");
+    assert!(kit.catalog.job(job).is_none(), "the row of the one that is gone");
     let cut = kit.cut(again);
     kit.ok(Kit::event(again, Kit::uploaded(cut)));
     assert_eq!(kit.refused(kit.begin_command("a", SnapshotKind::Automated)), Rejection::SnapshotExists("a".to_owned()));
