@@ -2,6 +2,7 @@
 //! when it has changed. Listeners share what was asked for; each holds at most a few events, and one that does not take
 //! them is cut off.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::answer::{failed, refused};
 use crate::login::{Caller, Gate};
@@ -43,6 +45,7 @@ type Found = BTreeMap<String, (u64, Arc<str>)>;
 /// All topics and who listens to them.
 pub(crate) struct Feeds {
     topics: BTreeMap<String, PageOf>,
+    /// Topics that are looked at, with the number of those who listen; the look-out leaves when it finds nobody.
     listeners: Mutex<HashMap<String, usize>>,
     found: watch::Sender<Arc<Found>>,
     streams: Arc<Semaphore>,
@@ -66,13 +69,14 @@ impl Feeds {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first listener of a topic starts its look-out; the last one ends it.
+    /// The first listener of a topic starts its look-out, unless that of an earlier one has not left yet.
     fn listen(self: &Arc<Self>, topic: &str) -> Listening {
-        let mut listeners = self.listeners();
-        let count = listeners.entry(topic.to_owned()).or_default();
-        *count += 1;
-        if *count == 1 {
-            self.runtime.spawn(look_out(self.clone(), topic.to_owned()));
+        match self.listeners().entry(topic.to_owned()) {
+            Entry::Occupied(mut count) => *count.get_mut() += 1,
+            Entry::Vacant(new) => {
+                new.insert(1);
+                self.runtime.spawn(look_out(self.clone(), topic.to_owned()));
+            }
         }
         Listening { feeds: self.clone(), topic: topic.to_owned() }
     }
@@ -119,7 +123,10 @@ async fn look_out(feeds: Arc<Feeds>, topic: String) {
                 return;
             }
         }
-        let Ok(value) = page(Asked::default()).await else { continue };
+        // In a task of its own: a page that breaks does not end the topic.
+        let (runtime, page) = (&feeds.runtime, page.clone());
+        let asking = AbortOnDropHandle::new(runtime.spawn(async move { page(Asked::default()).await }));
+        let Ok(Ok(value)) = asking.await else { continue };
         let still = without_moving(&value);
         if last.as_ref() != Some(&still) {
             last = Some(still);

@@ -105,6 +105,7 @@ impl Kit {
             false => Err(NotReady("no leader".to_owned())),
         };
         let (shown, told, counted) = (number.clone(), number.clone(), looks.clone());
+        let broken = AtomicU64::new(0);
         let routes = Routes::new(tree_of_greeters().await, health)
             .restore_state(move || match is_restoring.load(Ordering::SeqCst) {
                 true => RestoreState::Restoring,
@@ -134,6 +135,10 @@ impl Kit {
             .topic("number", move |_| {
                 let (number, look) = (told.load(Ordering::SeqCst), counted.fetch_add(1, Ordering::SeqCst));
                 async move { Ok(json!({ "number": number, "now_unix_ms": look })) }
+            })
+            .topic("frail", move |_| {
+                let look = broken.fetch_add(1, Ordering::SeqCst);
+                async move { if look == 0 { panic!("a broken topic") } else { Ok(json!({ "look": 1 })) } }
             })
             .topic("large", |_| async {
                 use runtime_actor::random;

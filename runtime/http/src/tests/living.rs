@@ -113,6 +113,21 @@ async fn a_stream_ends_with_its_session_and_with_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_survives_its_page_and_quick_changes_of_listeners() {
+    let kit = Kit::start().await;
+    let (cookie, _) = kit.log_in().await;
+    let (_, mut frail) = Listener::open(&kit, "frail", &cookie).await;
+    assert_eq!(frail.next().await.unwrap().1["look"], 1, "after the look that broke");
+    // One comes as the other goes: nobody misses what changes.
+    for number in 10..20 {
+        let (_, mut listener) = Listener::open(&kit, "number", &cookie).await;
+        listener.next().await.unwrap();
+        kit.number.store(number, Ordering::SeqCst);
+        while listener.next().await.unwrap().1["number"] != number {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn topics_must_exist_and_streams_are_counted() {
     let kit = Kit::start().await;
     let (cookie, _) = kit.log_in().await;
