@@ -307,6 +307,11 @@ fn a_cluster_is_followed_without_a_reload() {
                 "document.querySelector('.table-frame')?.innerText.includes('onerror')",
             )
             .await?;
+        // Statements are found without a search: what repeats by itself, and what the dashboard asks, is left out.
+        page(&browser, "#/traces").await?;
+        let found = "document.querySelector('.table-frame')?.innerText";
+        browser.until("it is there without a search", LIMIT, &format!("{found}?.includes('onerror')")).await?;
+        ensure!(!browser.text(found).await?.contains("TellTree"), "the dashboard lists what itself has asked");
         page(&browser, "#/queries").await?;
         browser.until("sessions", LIMIT, "document.querySelector('.table-frame tbody tr')").await?;
         same("what the hostile statement did", browser.text("window.broken").await?, "undefined".to_owned())?;

@@ -8,6 +8,7 @@ import { TraceView } from './waterfall.js';
 
 const FIELDS = ['job', 'statement', 'actor', 'text', 'min_ms', 'errors', 'routine'];
 const FOLLOW_MS = 3000;
+const FIRST_LABELS = ['error', 'statement', 'job'];
 const LIMIT = 100;
 
 export const traces = { title: 'Traces', topics: [], open: (app) => new TracesPage(app) };
@@ -107,7 +108,15 @@ class TracesPage {
   }
 }
 
+function rank(key) {
+  const at = FIRST_LABELS.indexOf(key);
+  return at < 0 ? FIRST_LABELS.length : at;
+}
+
 function labelsOf(trace) {
-  const labels = trace.labels ?? [];
+  const all = trace.labels ?? [];
+  const isStatement = all.some(([k]) => k === 'statement');
+  // The statement says more than its number.
+  const labels = all.filter(([k]) => !(isStatement && k === 'query')).sort(([a], [b]) => rank(a) - rank(b));
   return labels.length ? h('div', { class: 'sub labels' }, labels.slice(0, 4).map(([k, v]) => h('span', { key: `${k} ${v}` }, h('span', { class: 'label-name' }, h('bdi', null, k)), ' ', clipped(v, 110)))) : null;
 }
