@@ -14,7 +14,7 @@ import { snapshots } from './pages/snapshots.js';
 import { traces } from './pages/traces.js';
 
 const PAGES = { cluster, actors, traces, snapshots, queries };
-/** What the frame shows on every page, and what a compute node can tell of it. */
+/** What the frame shows on every page. */
 const ALWAYS = ['cluster', 'snapshots'];
 const OF_COMPUTE_NODES = ['cluster', 'actors'];
 
@@ -83,7 +83,7 @@ function follow() {
   if (before !== app.route.name || !app.page) {
     app.page?.close?.();
     app.page = PAGES[app.route.name].open(app);
-    app.feed.listen([...ALWAYS, ...PAGES[app.route.name].topics]);
+    app.feed.listen([...ALWAYS.filter((topic) => app.feed.offers(topic)), ...PAGES[app.route.name].topics]);
   }
   app.page.route?.(app.route);
   draw();

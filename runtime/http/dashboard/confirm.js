@@ -33,8 +33,14 @@ function parametersOf(action, row) {
   return found;
 }
 
+/** As the server writes it: numbers as they are, names in backquotes. */
+function quoted(value) {
+  const text = String(value);
+  return /^\d+$/.test(text) ? text : `\`${text.replaceAll('`', '``')}\``;
+}
+
 function filled(action, parameters) {
-  return String(action.statement ?? action.label).replace(/\{(\w+)\}|<(\w+)>/g, (_, a, b) => String(parameters[a ?? b] ?? ''));
+  return String(action.statement ?? action.label).replace(/\{(\w+)\}|<(\w+)>/g, (_, a, b) => quoted(parameters[a ?? b] ?? ''));
 }
 
 /** The buttons for a page (`row` absent) or for one row of it. */
@@ -130,7 +136,7 @@ function outcome() {
 function rowsOf(answer) {
   const rows = Array.isArray(answer.rows) ? answer.rows : Array.isArray(answer.rows?.rows) ? answer.rows.rows : null;
   if (!rows) return null;
-  if (rows.length === 0) return h('p', null, 'It returned no rows.');
+  if (rows.length === 0) return h('p', null, /verify/.test(open.action.action) ? 'No problem was found.' : 'It returned no rows.');
   const names = answer.columns ?? answer.rows.columns ?? (Array.isArray(rows[0]) ? rows[0].map((_, i) => `Column ${i + 1}`) : Object.keys(rows[0]));
   const columns = names.map((name, i) => ({ label: String(name), cell: (row) => h('bdi', { class: 'data' }, String((Array.isArray(row.cells) ? row.cells[i] : row.cells[name]) ?? '')) }));
   return table({ caption: 'Rows that the statement returned', columns, rows: rows.slice(0, 200).map((cells, i) => ({ cells, i })), key: (row) => row.i });

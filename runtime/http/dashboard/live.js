@@ -24,11 +24,15 @@ export class Feed {
     this.watch = setInterval(() => this.checkSilence(), 5_000);
   }
 
+  offers(topic) {
+    return !this.offered || this.offered.includes(topic);
+  }
+
   /** Listens to exactly these topics. */
   listen(topics) {
     // What the node has not got is asked for once, so that it says why.
     const all = [...new Set(topics)].sort();
-    const wanted = all.filter((topic) => !this.offered || this.offered.includes(topic));
+    const wanted = all.filter((topic) => this.offers(topic));
     for (const topic of all) if (!wanted.includes(topic)) this.load(topic);
     if (wanted.join() === this.topics.join() && this.source) return;
     this.topics = wanted;

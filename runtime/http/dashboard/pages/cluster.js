@@ -13,7 +13,7 @@ const LAG_REVISIONS = 1000;
 
 export const cluster = {
   title: 'Cluster',
-  topics: [],
+  topics: ['cluster'],
   open: (app) => ({ render: () => page(app) }),
 };
 

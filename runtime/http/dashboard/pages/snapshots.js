@@ -13,7 +13,7 @@ const SHOWN = 15;
 const LATE = 2;
 const TOO_LATE = 4;
 
-export const snapshots = { title: 'Snapshots', topics: [], open: (app) => new SnapshotsPage(app) };
+export const snapshots = { title: 'Snapshots', topics: ['snapshots'], open: (app) => new SnapshotsPage(app) };
 
 function intervalSeconds(s) {
   const policy = s?.policy;
