@@ -24,9 +24,12 @@ function isOn(s) {
   return Boolean(s?.policy) && s.policy.enabled !== false;
 }
 
+/** As old as its cut, which is what a restore would lose. */
 function ageSeconds(s) {
-  if (!s?.restorable) return null;
-  return s.restorable.finished_ms ? ago(s.restorable.finished_ms) : s.restorable.age_ms / 1000;
+  const newest = s?.restorable;
+  if (!newest) return null;
+  const isTold = Number.isFinite(newest.age_ms) && Number.isFinite(s.now_unix_ms);
+  return ago(isTold ? s.now_unix_ms - newest.age_ms : newest.finished_ms);
 }
 
 /** How bad it is, for the mark in the navigation and on the cluster page. */
