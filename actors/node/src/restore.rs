@@ -5,7 +5,7 @@
 //! 6. rebase  7. claim with a new epoch on every root, then look at manifest and files once more
 //! 8. old meta directory aside  9. new one into place
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use runtime_actor::{Clock, SystemClock, random};
@@ -326,7 +326,7 @@ impl Restore<'_> {
         volumes: BTreeMap<String, StorageVolume>,
     ) -> Rebase {
         let nodes = self.plan.compute_nodes.as_ref();
-        let present: BTreeSet<String> = found.present.clone();
+        let present = found.present.iter().map(|p| (p.name.clone(), p.cut)).collect();
         Rebase {
             incarnation: incarnation.clone(),
             epoch,

@@ -34,8 +34,9 @@ pub struct Rebase {
     pub snapshot_name: String,
     /// SHA-256 of the manifest, hex, and bytes of manifest and sections.
     pub manifest: (String, u64),
-    /// The names of the snapshots whose manifest is in the volume restored from now.
-    pub present: BTreeSet<String>,
+    /// The snapshots, by name and cut, whose manifest is in the volume restored from now. A name alone says too little: a
+    /// later snapshot, which this image does not know, may have it too.
+    pub present: BTreeSet<(String, Revision)>,
     /// Compute nodes of the new cluster, `(host, heartbeat port)`; None: those of the image.
     pub compute_nodes: Option<Vec<(String, u16)>>,
     /// Volumes replaced by name; those not named stay as they are. New names are added.
@@ -133,7 +134,7 @@ fn settle_jobs(catalog: &mut Catalog, plan: &Rebase) -> Result<(), RebaseError> 
             job.finished_at = Some(plan.now);
         } else if matches!(job.state, JobState::Finished | JobState::Expired)
             && Some(job.volume) == source
-            && !plan.present.contains(&job.name)
+            && !job.cut.is_some_and(|cut| plan.present.contains(&(job.name.clone(), cut)))
         {
             job.enter(JobState::Deleted, plan.now, revision);
         }

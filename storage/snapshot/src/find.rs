@@ -11,7 +11,7 @@ use storage_volume::layout::{Layout, SnapshotObject, parse_snapshot_object};
 use storage_volume::{ObjectInfo, Volume};
 
 use crate::error::SnapshotError;
-use crate::manifest::Manifest;
+use crate::manifest::{CutName, Manifest};
 use crate::store;
 
 /// Manifests read at a time.
@@ -102,8 +102,8 @@ pub struct Found {
     pub bytes: u64,
     /// Newer ones that cannot be restored (or may be newer: what has no manifest has no age).
     pub skipped: Vec<Skipped>,
-    /// The names of all snapshots of the service root that can be restored.
-    pub present: BTreeSet<String>,
+    /// All snapshots of the service root that can be restored.
+    pub present: BTreeSet<CutName>,
 }
 
 /// All candidates of a service root in order of name and cut, or those of one snapshot.
@@ -130,13 +130,14 @@ pub async fn candidates(volume: &Volume, layout: &Layout, name: Option<&str>) ->
 /// considered, and it is an error when it cannot be restored.
 pub async fn newest(volume: &Volume, layout: &Layout, name: Option<&str>) -> Result<Found, SnapshotError> {
     let all = candidates(volume, layout, None).await?;
-    let present = all.iter().filter(|c| c.is_complete()).map(|c| c.name.clone()).collect();
+    let present = all.iter().filter(|c| c.is_complete());
+    let present = present.filter_map(|c| Some(CutName { name: c.name.clone(), cut: c.cut? })).collect();
     choose(all, present, name, &layout.image_root())
 }
 
 fn choose(
     all: Vec<Candidate>,
-    present: BTreeSet<String>,
+    present: BTreeSet<CutName>,
     name: Option<&str>,
     root: &str,
 ) -> Result<Found, SnapshotError> {

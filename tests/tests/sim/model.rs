@@ -152,7 +152,7 @@ impl Model {
     }
 
     /// This model, frozen at its cut, becomes the model of the restored cluster.
-    pub fn restored(&self, name: &str, cut: u64, present: &BTreeSet<String>) -> Model {
+    pub fn restored(&self, name: &str, cut: u64, present: &BTreeSet<(String, u64)>) -> Model {
         let mut next = self.clone();
         next.revision += 1;
         next.careful_until = Some(next.clock + DAY_MILLIS);
@@ -162,7 +162,7 @@ impl Model {
                 job.cut = Some(cut);
             } else if job.state.is_unfinished() {
                 job.state = JobState::Error;
-            } else if !job.state.is_final() && !present.contains(&job.name) {
+            } else if !job.state.is_final() && !job.cut.is_some_and(|c| present.contains(&(job.name.clone(), c))) {
                 job.state = JobState::Deleted;
             }
         }

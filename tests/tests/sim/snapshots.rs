@@ -224,7 +224,7 @@ impl World {
             cut: Revision(cut),
             snapshot_name: job.name.clone(),
             manifest: ("cc".repeat(32), 1),
-            present: present.clone(),
+            present: present.iter().map(|(name, cut)| (name.clone(), Revision(*cut))).collect(),
             compute_nodes: None,
             volumes: Default::default(),
         };
@@ -247,8 +247,11 @@ impl World {
         self.loads.clear();
         self.forgotten = BTreeSet::new();
         // What only the dead timeline knew is not kept for anybody yet.
-        let known: BTreeSet<String> = self.model.jobs.values().map(|j| j.name.clone()).collect();
-        self.store.manifests.retain(|name, _| known.contains(name));
+        let jobs = &self.model.jobs;
+        let knows = |name: &String, cut: u64| {
+            jobs.values().any(|j| j.name == *name && (j.cut == Some(cut) || j.cuts.contains(&cut)))
+        };
+        self.store.manifests.retain(|name, manifest| knows(name, manifest.cut));
         self.tally.count("restore");
         "restore"
     }

@@ -25,7 +25,7 @@ pub struct Manifest {
 
 impl Store {
     /// The snapshots that a restore finds.
-    pub fn present(&self) -> BTreeSet<String> {
-        self.manifests.iter().filter(|(_, m)| !m.is_void).map(|(name, _)| name.clone()).collect()
+    pub fn present(&self) -> BTreeSet<(String, u64)> {
+        self.manifests.iter().filter(|(_, m)| !m.is_void).map(|(name, m)| (name.clone(), m.cut)).collect()
     }
 }

@@ -35,7 +35,8 @@ pub(super) fn plan(cut: Revision) -> Rebase {
         cut,
         snapshot_name: "c".to_owned(),
         manifest: ("cc".repeat(32), 777),
-        present: BTreeSet::from(["a".to_owned(), "c".to_owned()]),
+        // "a" was cut five log entries before "c".
+        present: BTreeSet::from([("a".to_owned(), Revision(cut.0 - 5)), ("c".to_owned(), cut)]),
         compute_nodes: None,
         volumes: BTreeMap::new(),
     }
@@ -71,7 +72,12 @@ fn jobs_are_settled() {
     assert_eq!(ours.finished_at, Some(plan(cut).now));
     assert_eq!((row(&next, "a").state, row(&next, "b").state), (JobState::Finished, JobState::Error));
     assert!(next.pins().contains(&cut));
-    let alone = Rebase { present: BTreeSet::from(["c".to_owned()]), ..plan(cut) };
+    let ours = ("c".to_owned(), cut);
+    let namesake = ("a".to_owned(), Revision(cut.0 + 3));
+    let later = Rebase { present: BTreeSet::from([ours.clone(), namesake]), ..plan(cut) };
+    let next = rebase(&image, &later).unwrap();
+    assert_eq!(row(&next, "a").state, JobState::Deleted, "what is there is a later snapshot of that name");
+    let alone = Rebase { present: BTreeSet::from([ours]), ..plan(cut) };
     let next = rebase(&image, &alone).unwrap();
     assert_eq!(row(&next, "a").state, JobState::Deleted, "its manifest is gone");
     assert_eq!(next.pins().into_iter().collect::<Vec<_>>(), [cut]);
