@@ -121,15 +121,24 @@ fn longest_part(text: &str) -> &str {
     text.split('=').max_by_key(|part| part.len()).unwrap_or_default()
 }
 
-/// Traces by job, actor, statement, text, errors and duration, with `routine=0` without what repeats by itself; each with what all nodes know of it, the newest first.
+/// Traces by job, actor, statement, text, errors and duration, the newest first; with `routine=0` without what repeats by
+/// itself. Each with what all nodes know of it.
 pub(super) async fn traces(observers: &Observers, asked: &Asked) -> Result<Value, PageError> {
     let search = Search::of(asked)?;
     let mut found: HashMap<TraceId, TraceSummary> = HashMap::new();
     let mut missing = BTreeSet::new();
-    for filter in search.filters() {
+    let filters = search.filters();
+    let rounds = filters.iter().cloned().map(|filter| (filter, true));
+    // A statement's text stands on the frontend: what other nodes did for it is looked up by the trace.
+    let everything = SpanFilter { limit: MOST, without_routine: search.base.without_routine, ..SpanFilter::default() };
+    let again = (filters != [everything.clone()]).then_some((everything, false));
+    for (filter, is_search) in rounds.chain(again) {
         for (node, told) in observers.ask_all(TellTraces { filter }).await {
             match told {
-                Ok(summaries) => summaries.into_iter().for_each(|summary| merge(&mut found, summary)),
+                Ok(summaries) => {
+                    let wanted = summaries.into_iter().filter(|one| is_search || found.contains_key(&one.trace));
+                    wanted.collect::<Vec<_>>().into_iter().for_each(|summary| merge(&mut found, summary));
+                }
                 Err(_) => drop(missing.insert(node.node)),
             }
         }
