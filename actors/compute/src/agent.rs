@@ -146,18 +146,22 @@ mod tests {
 
     use super::*;
 
-    async fn check(count: usize) {
-        let dir = tempfile::tempdir().unwrap();
+    fn volume_in(directory: &std::path::Path) -> Volume {
         let spec = StorageVolume {
             id: VolumeId(1),
             name: "v".into(),
             volume_type: VolumeType::Local,
-            location: format!("file://{}", dir.path().display()),
+            location: format!("file://{}", directory.display()),
             comment: String::new(),
             enabled: true,
             properties: Default::default(),
         };
-        let volume = Volume::open(&spec).unwrap();
+        Volume::open(&spec).unwrap()
+    }
+
+    async fn check(count: usize) {
+        let dir = tempfile::tempdir().unwrap();
+        let volume = volume_in(dir.path());
         let layout = Layout(ServiceId("service".into()));
         let mut files = Vec::new();
         for n in 0..count {
@@ -177,16 +181,7 @@ mod tests {
     #[tokio::test]
     async fn every_byte_counts() {
         let dir = tempfile::tempdir().unwrap();
-        let spec = StorageVolume {
-            id: VolumeId(1),
-            name: "v".into(),
-            volume_type: VolumeType::Local,
-            location: format!("file://{}", dir.path().display()),
-            comment: String::new(),
-            enabled: true,
-            properties: Default::default(),
-        };
-        let volume = Volume::open(&spec).unwrap();
+        let volume = volume_in(dir.path());
         let layout = Layout(ServiceId("service".into()));
         // Of b"abc".
         let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned();
