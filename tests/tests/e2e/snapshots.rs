@@ -114,6 +114,7 @@ fn a_job_that_waits_for_its_store_is_cancelled() {
         client.run(QUICKSTART).await?;
         client.refused("CANCEL CLUSTER SNAPSHOT", 1064, "no cluster snapshot is running").await?;
         client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON STORAGE VOLUME vault").await?;
+        house.job("FINISHED", LIMIT, |j| j.state == "FINISHED").await?;
         let stuck = stuck_job(&house, &server).await?;
         client.run("ADMIN ALTER AUTOMATED CLUSTER SNAPSHOT SET INTERVAL 1 HOUR").await?;
         client.run(&format!("CANCEL CLUSTER SNAPSHOT {}", stuck.name)).await?;
