@@ -1,5 +1,5 @@
 //! A bounded run of every fuzz target: the corpus that stands beside them, and seeded mutations of it. The same input on every run; a
-//! finding prints its bytes.
+//! finding prints its bytes. STARKEEP_FUZZ_ROUNDS and STARKEEP_FUZZ_SEED make more of it, and other.
 
 #[path = "../fuzz/src/targets.rs"]
 mod targets;
@@ -16,7 +16,7 @@ use storage_catalog::image;
 use crate::formats::facts;
 
 /// Mutations of each target.
-const ROUNDS: usize = 3_000;
+const ROUNDS: u64 = 3_000;
 /// No input is longer.
 const LONGEST: usize = 64 << 10;
 
@@ -134,8 +134,9 @@ fn bounded(target: &str) {
         }
     };
     seeds.iter().for_each(|bytes| check(bytes));
-    let mut rng = StdRng::seed_from_u64(20);
-    for _ in 0..ROUNDS {
+    let chosen = |name: &str, usual: u64| std::env::var(name).ok().map_or(usual, |text| text.parse().unwrap());
+    let mut rng = StdRng::seed_from_u64(chosen("STARKEEP_FUZZ_SEED", 20));
+    for _ in 0..chosen("STARKEEP_FUZZ_ROUNDS", ROUNDS) {
         check(&mutate(&mut rng, &seeds));
     }
 }
