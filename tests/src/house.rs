@@ -39,6 +39,7 @@ pub struct House {
     pub cluster: Cluster,
     /// Where the data is.
     pub place: Place,
+    spec: ClusterSpec,
     dir: TempDir,
     finished: bool,
 }
@@ -66,15 +67,16 @@ impl House {
         };
         let mut frontend_conf = place.conf();
         frontend_conf.extend(spec.conf.into_iter().map(|(k, v)| (k.to_owned(), v)));
-        let cluster = Cluster::new(&ClusterSpec {
+        let spec = ClusterSpec {
             binary: binary::starkeep()?,
             root: dir.path().to_owned(),
             compute_nodes: spec.compute_nodes,
             standard_ports: false,
             frontend_conf,
             compute_conf: spec.compute_conf.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
-        })?;
-        Ok(House { cluster, place, dir, finished: false })
+        };
+        let cluster = Cluster::new(&spec)?;
+        Ok(House { cluster, place, spec, dir, finished: false })
     }
 
     /// A cluster that runs, with all its compute nodes alive.
@@ -88,6 +90,44 @@ impl House {
         house.all_alive(&mut client).await?;
         client.close().await?;
         Ok(house)
+    }
+
+    /// Adds frontends (`FOLLOWER` or `OBSERVER`) and waits until all are alive members.
+    pub async fn add_frontends(&mut self, roles: &[&str]) -> anyhow::Result<()> {
+        let helper = self.cluster.helper();
+        let mut client = self.client().await?;
+        for role in roles {
+            let n = self.cluster.add_frontend(&self.spec)?;
+            let further = &mut self.cluster.further[n];
+            further.node.start(&["--helper", &helper])?;
+            client.run(&format!("ALTER SYSTEM ADD {role} \"{}\"", further.address())).await?;
+        }
+        for further in &mut self.cluster.further {
+            further.node.ready(START).await?;
+        }
+        let count = self.cluster.further.len() + 1;
+        frontends_become(&mut client, "members that are alive", |rows| {
+            rows.len() == count && rows.iter().all(|row| row.joined && row.alive)
+        })
+        .await?;
+        client.close().await
+    }
+
+    /// The MySQL port of every frontend, the first one first.
+    pub fn query_ports(&self) -> Vec<u16> {
+        std::iter::once(self.cluster.ports)
+            .chain(self.cluster.further.iter().map(|f| f.ports))
+            .map(|p| p.query)
+            .collect()
+    }
+
+    /// The frontend that listens there.
+    pub fn frontend_mut(&mut self, query_port: u16) -> &mut deploy_local::Node {
+        if query_port == self.cluster.ports.query {
+            return &mut self.cluster.frontend;
+        }
+        let found = self.cluster.further.iter_mut().find(|further| further.ports.query == query_port);
+        &mut found.expect("a frontend has this port").node
     }
 
     /// A directory of this house for anything.
@@ -208,7 +248,8 @@ impl House {
     }
 
     fn logs(&self) -> Vec<(String, String)> {
-        let nodes = std::iter::once(&self.cluster.frontend).chain(&self.cluster.compute);
+        let further = self.cluster.further.iter().map(|further| &further.node);
+        let nodes = std::iter::once(&self.cluster.frontend).chain(further).chain(&self.cluster.compute);
         nodes.map(|n| (n.name.clone(), std::fs::read_to_string(n.log()).unwrap_or_default())).collect()
     }
 
@@ -230,7 +271,8 @@ impl House {
     /// A clean stop of all; nothing has panicked.
     pub async fn finish(mut self) -> anyhow::Result<()> {
         let limit = Duration::from_secs(30);
-        let nodes = std::iter::once(&mut self.cluster.frontend).chain(&mut self.cluster.compute);
+        let further = self.cluster.further.iter_mut().map(|further| &mut further.node);
+        let nodes = further.chain(std::iter::once(&mut self.cluster.frontend)).chain(&mut self.cluster.compute);
         for node in nodes {
             if node.pid().is_none() {
                 continue;
@@ -267,6 +309,61 @@ pub async fn starkeep(arguments: &[&str]) -> anyhow::Result<(i32, String)> {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     Ok((output.status.code().unwrap_or(-1), text))
+}
+
+/// A row of SHOW FRONTENDS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrontendRow {
+    /// QueryPort.
+    pub query_port: u16,
+    /// EditLogPort.
+    pub edit_log_port: u16,
+    /// Role.
+    pub role: String,
+    /// Join.
+    pub joined: bool,
+    /// Alive.
+    pub alive: bool,
+    /// ReplayedJournalId.
+    pub applied: u64,
+    /// ErrMsg.
+    pub error: String,
+}
+
+/// SHOW FRONTENDS.
+pub async fn frontends(client: &mut Client) -> anyhow::Result<Vec<FrontendRow>> {
+    let rows: Vec<Row> = client.rows("SHOW FRONTENDS").await?;
+    let text = |row: &Row, column: &str| row.get::<String, _>(column).with_context(|| format!("no column {column}"));
+    rows.iter()
+        .map(|row| {
+            Ok(FrontendRow {
+                query_port: text(row, "QueryPort")?.parse()?,
+                edit_log_port: text(row, "EditLogPort")?.parse()?,
+                role: text(row, "Role")?,
+                joined: text(row, "Join")? == "true",
+                alive: text(row, "Alive")? == "true",
+                applied: text(row, "ReplayedJournalId")?.parse()?,
+                error: text(row, "ErrMsg")?,
+            })
+        })
+        .collect()
+}
+
+/// Waits until SHOW FRONTENDS is as wanted.
+pub async fn frontends_become(
+    client: &mut Client,
+    what: &str,
+    wanted: impl Fn(&[FrontendRow]) -> bool,
+) -> anyhow::Result<Vec<FrontendRow>> {
+    let deadline = tokio::time::Instant::now() + START;
+    loop {
+        let rows = frontends(client).await?;
+        if wanted(&rows) {
+            return Ok(rows);
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "the frontends are not {what}: {rows:#?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Waits until the place holds what is wanted.

@@ -71,6 +71,8 @@ impl Session {
             | Statement::CancelClusterSnapshot { .. } => snapshot::run(self, statement, running).await,
             Statement::AlterSystemAddComputeNode { .. }
             | Statement::AlterSystemDropComputeNode { .. }
+            | Statement::AlterSystemAddFrontend { .. }
+            | Statement::AlterSystemDropFrontend { .. }
             | Statement::AlterSystemCreateImage
             | Statement::AdminSetFrontendConfig { .. } => system::run(self, statement).await,
             Statement::UseDatabase { catalog, database } => {

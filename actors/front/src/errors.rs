@@ -34,6 +34,10 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
         Rejection::LabelUsed { .. } => MySqlError::new(1064, *b"HY000", error.to_string()),
         Rejection::ComputeNodeExists(_)
         | Rejection::UnknownComputeNode(_)
+        | Rejection::FrontendExists(_)
+        | Rejection::UnknownFrontend(_)
+        | Rejection::OtherRole { .. }
+        | Rejection::DropsLeader
         | Rejection::VolumeRule(_)
         | Rejection::SnapshotRunning(_)
         | Rejection::Careful
@@ -47,14 +51,21 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
 pub(crate) fn propose(error: &ProposeFailure) -> MySqlError {
     match error {
         ProposeFailure::Rejected(why) => rejection(why),
-        ProposeFailure::NotLeader => {
-            MySqlError::common("this frontend is not the leader: nothing has changed; connect to the leader")
-        }
+        ProposeFailure::NotLeader => MySqlError::common(
+            "no frontend leads: nothing has changed; SHOW FRONTENDS says which of them are alive, and most followers must be",
+        ),
         ProposeFailure::Superseded(_) => MySqlError::common(format_args!("{error}; nothing has changed")),
         ProposeFailure::Unavailable(_) => MySqlError::common(format_args!(
             "{error}; whether the statement took effect is not known: look before repeating it"
         )),
     }
+}
+
+/// Why the catalog cannot be read here now.
+pub(crate) fn stale(cause: &str) -> MySqlError {
+    MySqlError::common(format_args!(
+        "this frontend cannot read the metadata now: {cause}; try another frontend, or look at SHOW FRONTENDS"
+    ))
 }
 
 /// Why an actor did not answer. `changes`: the message could have changed something.

@@ -1,13 +1,15 @@
 //! What a frontend hands to its sessions, and the server that makes one session per connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actors_messages::checkpointer::CreateImage;
 use actors_messages::collector::Collect;
-use actors_messages::leader::{DrawTxn, Propose};
+use actors_messages::frontends::FrontendStatuses;
+use actors_messages::leader::{DrawTxn, Propose, ReadIndex};
 use actors_messages::nodes::{BeatNow, NodeStatus, NodeStatuses, SuspectNode};
 use actors_messages::supervisor::{CreateSnapshot, Preflight, Reconcile, RunningDetail, VerifySnapshot};
-use actors_messages::{CatalogView, ReadPoints};
+use actors_messages::{CatalogView, ReadLease, ReadPoints};
 use runtime_actor::{Recipient, Recorder, SharedClock};
 use runtime_mysql::MySqlError;
 use runtime_rpc::Tls;
@@ -22,6 +24,9 @@ use crate::errors;
 use crate::processlist::Sessions;
 use crate::settings::FrontSettings;
 use crate::variables::Globals;
+
+/// How long a statement waits until this frontend may read, or shows what it must.
+const FRESH_LIMIT: Duration = Duration::from_secs(10);
 
 /// The version of StarRocks whose behaviour clients may expect: the first word of `current_version()`.
 pub const COMPATIBLE_VERSION: &str = "3.5.0";
@@ -57,17 +62,8 @@ impl FrontFacts {
     }
 }
 
-/// How the Raft group is, as this frontend sees it now. Reading it never waits.
-#[derive(Clone, Debug, Default)]
-pub struct RaftStatus {
-    /// Who leads, if that is known.
-    pub leader: Option<NodeId>,
-    /// When another frontend was heard last, Unix milliseconds.
-    pub last_heartbeat_ms: Vec<(NodeId, u64)>,
-}
-
-/// Reads the status.
-pub type RaftStatusReader = Arc<dyn Fn() -> RaftStatus + Send + Sync>;
+/// Tells who leads, if that is known. Never waits.
+pub type LeaderReader = Arc<dyn Fn() -> Option<NodeId> + Send + Sync>;
 
 /// What sessions work with. All of it is drawn by the node.
 pub struct Front {
@@ -77,10 +73,14 @@ pub struct Front {
     pub view: CatalogView,
     /// Which revisions running queries read.
     pub reads: ReadPoints,
-    /// The metadata leader.
+    /// Under which the catalog may be read here.
+    pub lease: ReadLease,
+    /// The metadata leader, wherever it is.
     pub propose: Recipient<Propose>,
-    /// The metadata leader.
+    /// The transaction ids of this frontend.
     pub draw_txn: Recipient<DrawTxn>,
+    /// The metadata leader, for linearizable reads.
+    pub read_index: Recipient<ReadIndex>,
     /// The checkpointer.
     pub create_image: Recipient<CreateImage>,
     /// The snapshot job supervisor.
@@ -101,6 +101,8 @@ pub struct Front {
     pub suspect: Recipient<SuspectNode>,
     /// Which compute nodes are alive.
     pub nodes: NodeStatuses,
+    /// Which frontends are alive, and how far each is.
+    pub frontends: FrontendStatuses,
     /// TLS to compute nodes, if nodes speak it.
     pub tls: Option<Tls>,
     /// The configuration.
@@ -108,7 +110,7 @@ pub struct Front {
     /// Who this is.
     pub me: FrontFacts,
     /// Who leads.
-    pub raft: RaftStatusReader,
+    pub leader: LeaderReader,
     /// Time.
     pub clock: SharedClock,
 }
@@ -120,6 +122,28 @@ impl Front {
             Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(failure)) => Err(errors::propose(&failure)),
             Err(lost) => Err(errors::ask(&lost, "metadata leader", true)),
+        }
+    }
+
+    /// Waits until this frontend may read the catalog, and, if that is asked for, until it shows everything that was
+    /// acknowledged anywhere before now.
+    pub(crate) async fn may_read(&self, linearizable: bool) -> Result<(), MySqlError> {
+        if self.lease.check().is_err() {
+            self.lease.wait(FRESH_LIMIT).await.map_err(|cause| errors::stale(&cause))?;
+        }
+        if !linearizable {
+            return Ok(());
+        }
+        let revision = match self.read_index.ask(ReadIndex).await {
+            Ok(Ok(revision)) => revision,
+            Ok(Err(failure)) => return Err(errors::stale(&failure.to_string())),
+            Err(lost) => return Err(errors::stale(&lost.to_string())),
+        };
+        let mut revisions = self.view.revisions();
+        let reached = tokio::time::timeout(FRESH_LIMIT, revisions.wait_for(|seen| *seen >= revision)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(errors::stale(&format!("it has not seen revision {revision} within {} s", FRESH_LIMIT.as_secs()))),
         }
     }
 

@@ -49,6 +49,6 @@ mod workers;
 mod tests;
 
 pub use desk::{Desk, QueryView};
-pub use front::{COMPATIBLE_VERSION, Front, FrontFacts, RaftStatus, RaftStatusReader, serve};
+pub use front::{COMPATIBLE_VERSION, Front, FrontFacts, LeaderReader, serve};
 pub use settings::{ConfigRow, FrontSettings, SetFailure};
 pub use tally::StatementCounts;

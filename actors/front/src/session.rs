@@ -221,6 +221,9 @@ impl Session {
         out: &mut ResultWriter<'_>,
     ) -> Result<(), MySqlError> {
         privileges::check(&self.user, &parsed.statement)?;
+        if reads_catalog(&parsed.statement) {
+            self.front().may_read(self.variables.is_on("enable_linearizable_read")).await?;
+        }
         self.dispatch(parsed, running, out).await
     }
 
@@ -248,6 +251,39 @@ impl Session {
             (Some(_), false) => Err(MySqlError::not_preparable()),
             (None, _) => Err(MySqlError::empty_query()),
         }
+    }
+}
+
+/// Whether a statement says something about the catalog that must not be too old. What an administrator needs to find out why
+/// it is, and what clients say when they connect, is answered always.
+fn reads_catalog(statement: &Statement) -> bool {
+    use runtime_sql::statement::Shown;
+    match statement {
+        Statement::Show(show) => !matches!(
+            show.what,
+            Shown::Variables { .. }
+                | Shown::Status { .. }
+                | Shown::Warnings { .. }
+                | Shown::Errors { .. }
+                | Shown::Engines
+                | Shown::Charset
+                | Shown::Collation
+                | Shown::ProcessList { .. }
+                | Shown::Frontends
+                | Shown::ComputeNodes
+                | Shown::Proc { .. }
+                | Shown::FrontendConfig
+        ),
+        Statement::Set(_)
+        | Statement::SetCatalog { .. }
+        | Statement::Kill { .. }
+        | Statement::Help { .. }
+        | Statement::Begin { .. }
+        | Statement::Commit
+        | Statement::Rollback
+        | Statement::PrepareText { .. }
+        | Statement::Deallocate { .. } => false,
+        _ => true,
     }
 }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use actors_messages::checkpointer::CreateImage;
+use actors_messages::leader::ProposeFailure;
 use actors_messages::nodes::BeatNow;
 use runtime_mysql::MySqlError;
 use runtime_sql::Statement;
 use storage_catalog::{Command, Rejection};
+use storage_model::FrontendRole;
 
 use crate::errors;
 use crate::session::Session;
@@ -25,6 +27,8 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
     match statement {
         Statement::AlterSystemAddComputeNode { nodes } => add_compute_nodes(session, nodes).await,
         Statement::AlterSystemDropComputeNode { nodes } => drop_compute_nodes(session, nodes).await,
+        Statement::AlterSystemAddFrontend { role, nodes } => add_frontends(session, *role, nodes).await,
+        Statement::AlterSystemDropFrontend { role, nodes } => drop_frontends(session, *role, nodes).await,
         Statement::AlterSystemCreateImage => create_image(session).await,
         Statement::AdminSetFrontendConfig { key, value, persistent } => {
             set_config(session, key, value, *persistent).await
@@ -84,6 +88,32 @@ async fn drop_compute_nodes(session: &Session, nodes: &[String]) -> Result<(), M
     }
     for (host, heartbeat_port) in nodes {
         session.front().propose(Command::DropComputeNode { host, heartbeat_port }).await?;
+    }
+    Ok(())
+}
+
+/// The node itself joins when it is started with --helper; SHOW FRONTENDS says how far it is.
+async fn add_frontends(session: &Session, role: FrontendRole, nodes: &[String]) -> Result<(), MySqlError> {
+    let nodes = nodes.iter().map(|text| host_port(text)).collect::<Result<Vec<_>, _>>()?;
+    let catalog = session.catalog();
+    for (host, port) in &nodes {
+        if let Some(known) = catalog.frontends().find(|known| known.host == *host && known.edit_log_port == *port) {
+            return Err(errors::rejection(&Rejection::FrontendExists(known.name.clone())));
+        }
+        resolve(host, *port).await?;
+    }
+    for (host, edit_log_port) in nodes {
+        session.front().propose(Command::AddFrontend { host, edit_log_port, role }).await?;
+    }
+    Ok(())
+}
+
+async fn drop_frontends(session: &Session, role: FrontendRole, nodes: &[String]) -> Result<(), MySqlError> {
+    let nodes = nodes.iter().map(|text| host_port(text)).collect::<Result<Vec<_>, _>>()?;
+    for (host, edit_log_port) in nodes {
+        let front = session.front();
+        let Some(leader) = (front.leader)() else { return Err(errors::propose(&ProposeFailure::NotLeader)) };
+        front.propose(Command::DropFrontend { host, edit_log_port, role, leader }).await?;
     }
     Ok(())
 }

@@ -1,13 +1,16 @@
-//! To the metadata leader.
+//! To the metadata leader, and to whoever finds it.
 
 use runtime_actor::Message;
 use serde::{Deserialize, Serialize};
-use storage_catalog::{Command, Outcome, Rejection};
-use storage_model::TxnId;
+use storage_catalog::{Command, Outcome, Rejection, Reply};
+use storage_model::{Revision, TxnId};
 use thiserror::Error;
 
-/// Puts a command through the log; answered when it is applied and durable.
-#[derive(Debug, Serialize, Deserialize)]
+/// The mailbox of the metadata leader.
+pub const METADATA_LEADER: &str = "metadata_leader";
+
+/// Puts a command through the log, whichever frontend leads; answered when it is applied, durable and visible here.
+#[derive(Debug, Clone)]
 pub struct Propose {
     /// The command.
     pub command: Command,
@@ -18,7 +21,37 @@ impl Message for Propose {
     const NAME: &'static str = "Propose";
 }
 
-/// Draws a transaction id from the leased range.
+/// The same to the leader itself. A command that may be repeated is a [`Command::Once`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Forward {
+    /// The command.
+    pub command: Command,
+}
+
+impl Message for Forward {
+    type Reply = Result<Forwarded, ProposeFailure>;
+    const NAME: &'static str = "Forward";
+}
+
+/// What became of a forwarded command.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Forwarded {
+    /// The catalog's reply.
+    pub reply: Reply,
+    /// A view that is at least this new shows what the reply says.
+    pub revision: Revision,
+}
+
+/// Which revision must a read see to see everything that was acknowledged before now, anywhere?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReadIndex;
+
+impl Message for ReadIndex {
+    type Reply = Result<Revision, ProposeFailure>;
+    const NAME: &'static str = "ReadIndex";
+}
+
+/// Draws a transaction id from the range that this frontend has leased.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DrawTxn;
 
@@ -33,8 +66,8 @@ pub enum ProposeFailure {
     /// The catalog said no; nothing has changed.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// This frontend does not lead (any more).
-    #[error("this frontend is not the leader")]
+    /// No frontend leads, or this one does not (any more); nothing has changed.
+    #[error("no frontend leads now")]
     NotLeader,
     /// Another incarnation of this service owns the data now.
     #[error("this cluster was superseded and is read-only: {0}")]

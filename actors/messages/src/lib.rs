@@ -8,6 +8,7 @@
 //! | [`checkpointer`] | checkpointer |
 //! | [`supervisor`] | snapshot job supervisor |
 //! | [`collector`] | GC coordinator |
+//! | [`frontends`] | every frontend, from the leader |
 //! | [`nodes`] | compute node monitor |
 //! | [`observer`] | the observer of every node |
 //! | [`reads`] | (shared) read points of running queries |
@@ -15,6 +16,7 @@
 pub mod checkpointer;
 pub mod collector;
 pub mod compute;
+pub mod frontends;
 pub mod leader;
 pub mod nodes;
 pub mod observer;
@@ -22,5 +24,5 @@ pub mod reads;
 pub mod supervisor;
 pub mod view;
 
-pub use reads::{ReadPoint, ReadPoints};
+pub use reads::{ReadLease, ReadPoint, ReadPoints};
 pub use view::CatalogView;

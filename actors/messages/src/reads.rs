@@ -1,10 +1,105 @@
-//! Read points: which revisions running queries read, so that GC leaves their files alone.
+//! Read points: which revisions running queries read, so that GC leaves their files alone; and the lease under which a
+//! frontend may read at all.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use storage_catalog::Catalog;
 use storage_model::Revision;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// How long a frontend may read after it has last heard from the leader. What it shows is never older.
+pub const READ_LEASE: Duration = Duration::from_secs(30);
+/// How long the leader minds the queries of a frontend that it does not hear from: longer than its lease, by all that clocks
+/// and messages under way may differ.
+pub const READ_LEASE_OF_OTHERS: Duration = Duration::from_secs(45);
+
+/// Under which a frontend reads: renewed by every heartbeat of the leader; without end on the leader itself. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct ReadLease {
+    until: Arc<watch::Sender<Lease>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lease {
+    /// The leader was never heard.
+    Never,
+    /// Until then.
+    Until(Instant),
+    /// This frontend leads.
+    Leading,
+}
+
+impl Default for ReadLease {
+    fn default() -> ReadLease {
+        ReadLease { until: Arc::new(watch::Sender::new(Lease::Never)) }
+    }
+}
+
+impl ReadLease {
+    /// This frontend leads.
+    pub fn lead(&self) {
+        self.until.send_replace(Lease::Leading);
+    }
+
+    /// The leader was heard, or this frontend has led until now.
+    pub fn renew(&self) {
+        self.until.send_replace(Lease::Until(Instant::now() + READ_LEASE));
+    }
+
+    /// It leads no more.
+    pub fn follow(&self) {
+        if *self.until.borrow() == Lease::Leading {
+            self.renew();
+        }
+    }
+
+    /// Whether it may read now; if not, why.
+    pub fn check(&self) -> Result<(), String> {
+        match *self.until.borrow() {
+            Lease::Leading => Ok(()),
+            Lease::Until(until) if Instant::now() < until => Ok(()),
+            Lease::Until(_) => Err(format!("it has not heard from the leader for {} s", READ_LEASE.as_secs())),
+            Lease::Never => Err("it has not heard from the leader yet".to_owned()),
+        }
+    }
+
+    /// Returns when it may not read any more.
+    pub async fn lapsed(&self) {
+        let mut changes = self.until.subscribe();
+        loop {
+            let now = *changes.borrow_and_update();
+            match now {
+                Lease::Never => return,
+                Lease::Leading => drop(changes.changed().await),
+                Lease::Until(until) => tokio::select! {
+                    () = sleep_until(until) => if *changes.borrow() == now { return },
+                    _ = changes.changed() => {}
+                },
+            }
+        }
+    }
+
+    /// Waits until it may read, for so long at most.
+    pub async fn wait(&self, limit: Duration) -> Result<(), String> {
+        let mut changes = self.until.subscribe();
+        if self.check().is_err() {
+            // A sender is held here: it cannot fail but by the time-out.
+            let _ = tokio::time::timeout(
+                limit,
+                changes.wait_for(|lease| match lease {
+                    Lease::Leading => true,
+                    Lease::Until(until) => Instant::now() < *until,
+                    Lease::Never => false,
+                }),
+            )
+            .await;
+        }
+        self.check()
+    }
+}
 
 /// The read points of one frontend. Cloning shares them.
 #[derive(Clone, Debug, Default)]

@@ -1,9 +1,13 @@
 //! To the snapshot job supervisor.
 
 use runtime_actor::Message;
+use serde::{Deserialize, Serialize};
 use storage_model::{JobId, StorageVolume, VolumeId};
 
 use crate::leader::ProposeFailure;
+
+/// The mailbox of the snapshot job supervisor.
+pub const SNAPSHOT_JOB_SUPERVISOR: &str = "snapshot_job_supervisor";
 
 /// The one trace of all that is done for a snapshot job, whichever leader does it.
 pub fn job_trace(incarnation: &storage_model::Incarnation, job: storage_model::JobId) -> runtime_actor::TraceId {
@@ -11,7 +15,7 @@ pub fn job_trace(incarnation: &storage_model::Incarnation, job: storage_model::J
 }
 
 /// Look at the state now: a policy changed, a job was asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reconcile;
 
 impl Message for Reconcile {
@@ -20,7 +24,7 @@ impl Message for Reconcile {
 }
 
 /// Before ON or a new volume: write, read, list and delete a probe with the real client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Preflight {
     /// The volume.
     pub volume: StorageVolume,
@@ -32,7 +36,7 @@ impl Message for Preflight {
 }
 
 /// DETAIL_INFO of the running job: `uploading 3/12 sections, 14 of 40 MiB`. Empty when none runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunningDetail;
 
 impl Message for RunningDetail {
@@ -42,7 +46,7 @@ impl Message for RunningDetail {
 
 /// CREATE CLUSTER SNAPSHOT: begin a job for a snapshot that stays until it is dropped. Answered when the job has begun: a job
 /// that runs is waited for, as long as the sender waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CreateSnapshot {
     /// Its name.
     pub name: String,
@@ -58,7 +62,7 @@ impl Message for CreateSnapshot {
 }
 
 /// ADMIN VERIFY CLUSTER SNAPSHOT name [WITH DATA]: is everything that a restore would need in the store?
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VerifySnapshot {
     /// The snapshot.
     pub name: String,
@@ -72,7 +76,7 @@ impl Message for VerifySnapshot {
 }
 
 /// Something that a restore would stumble over.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SnapshotProblem {
     /// The storage volume's name.
     pub volume: String,

@@ -14,6 +14,7 @@ use storage_catalog::{Catalog, Command, Outcome};
 use storage_model::{FileId, Uptime, VolumeId};
 use tokio::sync::watch;
 
+use crate::frontends::leases::ReadLeases;
 use crate::nodes::NodeDirectory;
 use crate::owner::Ownership;
 use crate::settings::{MetaSettings, SettingsReader};
@@ -31,6 +32,7 @@ const DELETE_DEADLINE: Duration = Duration::from_secs(60);
 pub struct GcCoordinator {
     meta: Meta,
     reads: ReadPoints,
+    leases: ReadLeases,
     directory: NodeDirectory,
     ownership: watch::Receiver<Ownership>,
     settings: SettingsReader,
@@ -116,12 +118,13 @@ impl GcCoordinator {
     pub fn new(
         meta: Meta,
         reads: ReadPoints,
+        leases: ReadLeases,
         directory: NodeDirectory,
         ownership: watch::Receiver<Ownership>,
         settings: SettingsReader,
     ) -> GcCoordinator {
         let (working, put_off, counts, last_error) = (false, HashMap::new(), Counts::default(), String::new());
-        GcCoordinator { meta, reads, directory, ownership, settings, working, put_off, counts, last_error }
+        GcCoordinator { meta, reads, leases, directory, ownership, settings, working, put_off, counts, last_error }
     }
 
     fn step(&mut self, cx: &mut Context<Self>) {
@@ -130,9 +133,12 @@ impl GcCoordinator {
         }
         let settings = (self.settings)();
         let now = cx.clock().monotonic();
-        let oldest_read = self.reads.oldest(|| self.meta.view());
+        let here = self.reads.oldest(|| self.meta.view());
         let ownership = self.ownership.borrow().clone();
         let catalog = self.meta.view();
+        let me = self.meta.me().id;
+        let others = catalog.frontends().map(|known| known.id).filter(|id| *id != me);
+        let Some(oldest_read) = self.leases.oldest(here, others, tokio::time::Instant::now()) else { return };
         self.put_off.retain(|_, until| *until > now);
         let may_delete = |volume| ownership.allows_deletes(volume, now) && !self.put_off.contains_key(&volume);
         let Some(step) = decide(&catalog, &settings, oldest_read, self.meta.now().uptime, may_delete) else {

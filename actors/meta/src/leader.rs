@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actors_messages::leader::{DrawTxn, Propose, ProposeFailure};
+use actors_messages::leader::{Forward, Forwarded, ProposeFailure, ReadIndex};
 use runtime_actor::{Actor, Answer, Context, Handle, Message};
 use runtime_raft::{Meta, ProposeError};
 use serde::Serialize;
-use storage_catalog::{Command, Outcome};
-use storage_model::TxnId;
-use tokio::sync::{Mutex, watch};
+use storage_catalog::Command;
+use storage_model::Revision;
+use tokio::sync::watch;
 
 use crate::owner::Ownership;
 
@@ -18,14 +18,11 @@ use crate::owner::Ownership;
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// In a quiet cluster the uptime becomes durable this often.
 const KEEP_TIME_MILLIS: u64 = 600_000;
-/// Transaction ids reserved by one log entry.
-const LEASED_TXNS: u64 = 1000;
 
 /// The role.
 pub struct MetadataLeader {
     meta: Meta,
     ownership: watch::Receiver<Ownership>,
-    leased: Arc<Mutex<std::ops::Range<u64>>>,
     counts: Arc<Counts>,
 }
 
@@ -52,7 +49,7 @@ pub struct LeaderState {
 impl MetadataLeader {
     /// A leader that proposes through `meta` while the data is ours.
     pub fn new(meta: Meta, ownership: watch::Receiver<Ownership>) -> MetadataLeader {
-        MetadataLeader { meta, ownership, leased: Arc::new(Mutex::new(0..0)), counts: Arc::default() }
+        MetadataLeader { meta, ownership, counts: Arc::default() }
     }
 }
 
@@ -98,12 +95,12 @@ impl Handle<KeepTime> for MetadataLeader {
         let (meta, counts) = (self.meta.clone(), self.counts.clone());
         Answer::later(async move {
             // What fails is logged there, and the next look comes.
-            let _ = propose(&meta, &counts, Command::KeepTime).await;
+            let _ = forward(&meta, &counts, Command::KeepTime).await;
         })
     }
 }
 
-async fn propose(meta: &Meta, counts: &Counts, command: Command) -> Result<Outcome, ProposeFailure> {
+async fn forward(meta: &Meta, counts: &Counts, command: Command) -> Result<Forwarded, ProposeFailure> {
     counts.proposed.fetch_add(1, Ordering::Relaxed);
     let name = command.name();
     if name == "CommitLoad" {
@@ -113,20 +110,20 @@ async fn propose(meta: &Meta, counts: &Counts, command: Command) -> Result<Outco
     if name == "CommitLoad" {
         fail::fail_point!("load.commit.after");
     }
-    done.map_err(|error| match error {
-        ProposeError::Rejected(rejection) => {
+    let reply = match done {
+        Ok(outcome) => Ok(outcome),
+        Err(ProposeError::Rejected(rejection)) => {
             counts.rejected.fetch_add(1, Ordering::Relaxed);
-            ProposeFailure::Rejected(rejection)
+            Err(rejection)
         }
-        other => {
+        Err(ProposeError::NotLeader { .. }) => return Err(ProposeFailure::NotLeader),
+        Err(other) => {
             counts.failed.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(command = name, error = %other, "a command could not be put through the log");
-            match other {
-                ProposeError::NotLeader { .. } => ProposeFailure::NotLeader,
-                other => ProposeFailure::Unavailable(other.to_string()),
-            }
+            tracing::warn!(command = name, error = %other, "a command could not be put through the log");
+            return Err(ProposeFailure::Unavailable(other.to_string()));
         }
-    })
+    };
+    Ok(Forwarded { reply, revision: meta.view().revision() })
 }
 
 fn refuse_if_superseded(ownership: &watch::Receiver<Ownership>) -> Result<(), ProposeFailure> {
@@ -136,41 +133,25 @@ fn refuse_if_superseded(ownership: &watch::Receiver<Ownership>) -> Result<(), Pr
     }
 }
 
-impl Handle<Propose> for MetadataLeader {
-    fn handle(&mut self, message: Propose, _cx: &mut Context<Self>) -> Answer<Result<Outcome, ProposeFailure>> {
+impl Handle<Forward> for MetadataLeader {
+    fn handle(&mut self, message: Forward, _cx: &mut Context<Self>) -> Answer<Result<Forwarded, ProposeFailure>> {
         fail::fail_point!("handler.metadata_leader");
         if let Err(refused) = refuse_if_superseded(&self.ownership) {
             return Answer::now(Err(refused));
         }
         let (meta, counts) = (self.meta.clone(), self.counts.clone());
-        Answer::later(async move { propose(&meta, &counts, message.command).await })
+        Answer::later(async move { forward(&meta, &counts, message.command).await })
     }
 }
 
-impl Handle<DrawTxn> for MetadataLeader {
-    fn handle(&mut self, _message: DrawTxn, _cx: &mut Context<Self>) -> Answer<Result<TxnId, ProposeFailure>> {
-        if let Err(refused) = refuse_if_superseded(&self.ownership) {
-            return Answer::now(Err(refused));
-        }
-        if let Ok(mut leased) = self.leased.try_lock()
-            && let Some(txn) = leased.next()
-        {
-            return Answer::now(Ok(TxnId(txn)));
-        }
-        let (meta, counts, leased) = (self.meta.clone(), self.counts.clone(), self.leased.clone());
+impl Handle<ReadIndex> for MetadataLeader {
+    fn handle(&mut self, _: ReadIndex, _: &mut Context<Self>) -> Answer<Result<Revision, ProposeFailure>> {
+        let meta = self.meta.clone();
         Answer::later(async move {
-            // One lease for all who wait here.
-            let mut leased = leased.lock().await;
-            if let Some(txn) = leased.next() {
-                return Ok(TxnId(txn));
-            }
-            match propose(&meta, &counts, Command::LeaseTxns { count: LEASED_TXNS }).await? {
-                Outcome::Txns { first, count } => {
-                    *leased = first.0 + 1..first.0 + count;
-                    Ok(first)
-                }
-                other => Err(ProposeFailure::Unavailable(format!("a lease was answered with {other:?}"))),
-            }
+            meta.linearizable().await.map_err(|error| match error {
+                ProposeError::NotLeader { .. } => ProposeFailure::NotLeader,
+                other => ProposeFailure::Unavailable(other.to_string()),
+            })
         })
     }
 }

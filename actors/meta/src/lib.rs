@@ -1,7 +1,9 @@
-//! The roles that live on the leader: who decides about metadata, snapshots and garbage.
+//! The roles of metadata: one leads, the others follow or observe; and those that live and die with leadership, who decide
+//! about the group of frontends, snapshots and garbage.
 //!
 //! ```text
-//!   sessions ──Propose/DrawTxn──▶ metadata_leader ──▶ raft
+//!   sessions ──Propose──▶ (route) ──Forward──▶ metadata_leader ──▶ raft ──▶ metadata_follower, metadata_observer
+//!   frontend_monitor ──FrontendHeartbeat, Join──────────────────────────────▶        (on other frontends)
 //!                                       ▲
 //!   owner_watch ──(Ownership)──▶ snapshot_job_supervisor   gc_coordinator   checkpointer
 //!                                       │                       │
@@ -13,16 +15,25 @@
 
 pub mod checkpointer;
 pub mod collector;
+pub mod frontends;
 pub mod leader;
 pub mod nodes;
 pub mod owner;
+pub mod replica;
+pub mod route;
 pub mod settings;
 pub mod supervisor;
+pub mod transactions;
 
 pub use checkpointer::Checkpointer;
 pub use collector::GcCoordinator;
+pub use frontends::FrontendMonitor;
+pub use frontends::leases::ReadLeases;
 pub use leader::MetadataLeader;
 pub use nodes::{ComputeNodeMonitor, NodeDirectory};
 pub use owner::{OwnerWatch, Ownership};
+pub use replica::{MetadataFollower, MetadataObserver, ReplicaFacts, SelfReport};
+pub use route::{Again, Proposer, Route, Routes};
 pub use settings::{MetaSettings, SettingsReader};
 pub use supervisor::SnapshotJobSupervisor;
+pub use transactions::TransactionLease;

@@ -41,7 +41,17 @@ impl NodeDirectory {
         self.peers.to(address)
     }
 
-    /// What compute nodes were asked so far.
+    /// All connections: other frontends are reached by the same.
+    pub fn peers(&self) -> Peers {
+        self.peers.clone()
+    }
+
+    /// Forgets the connection to a node that has left.
+    pub fn forget(&self, address: &str) {
+        self.peers.forget(address);
+    }
+
+    /// What other nodes were asked so far.
     pub fn counts(&self) -> Vec<PeerCounts> {
         self.peers.counts()
     }
@@ -60,12 +70,15 @@ impl NodeDirectory {
     }
 }
 
+/// `host:edit_log_port` of whoever leads; of this frontend, while nobody does.
+pub type LeaderAddress = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// The role.
 pub struct ComputeNodeMonitor {
     view: CatalogView,
     directory: NodeDirectory,
-    /// host:port of this frontend, as nodes are told.
-    leader: String,
+    /// host:port of the leader, as nodes are told.
+    leader: LeaderAddress,
     beats: u64,
     beating: bool,
 }
@@ -96,12 +109,12 @@ impl Message for RoundOver {
 
 impl ComputeNodeMonitor {
     /// A monitor of the catalog's compute nodes that fills `directory`.
-    pub fn new(view: CatalogView, directory: NodeDirectory, leader: String) -> ComputeNodeMonitor {
+    pub fn new(view: CatalogView, directory: NodeDirectory, leader: LeaderAddress) -> ComputeNodeMonitor {
         ComputeNodeMonitor { view, directory, leader, beats: 0, beating: false }
     }
 
     fn round(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (view, directory, leader) = (self.view.clone(), self.directory.clone(), self.leader.clone());
+        let (view, directory, leader) = (self.view.clone(), self.directory.clone(), (self.leader)());
         async move {
             let nodes: Vec<_> = view.now().compute_nodes().cloned().collect();
             directory.forget_others(&nodes);

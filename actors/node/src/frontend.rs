@@ -2,55 +2,76 @@
 //!
 //! ```text
 //!   fe
-//!   ├── metadata     owner_watch, metadata_leader, checkpointer
 //!   ├── nodes        compute_node_monitor
-//!   ├── background   snapshot_job_supervisor, gc_coordinator
-//!   └── observer
+//!   ├── frontend     settings_keeper, transaction_lease, role_keeper
+//!   ├── observer
+//!   ├── metadata     metadata_follower, or metadata_observer, or, on the leader:
+//!   │                owner_watch, metadata_leader, checkpointer, frontend_monitor
+//!   └── background   snapshot_job_supervisor, gc_coordinator            (on the leader)
 //! ```
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | `gate` | who is let in at `edit_log_port` |
+//! | `join` | waiting to be added to a cluster |
+//! | `roles` | the actors of the role that Raft gives this frontend |
+
+mod gate;
+mod join;
+mod roles;
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use actors_front::{Desk, Front, FrontFacts, FrontSettings, RaftStatus};
-use actors_messages::{CatalogView, ReadPoints};
-use actors_meta::{
-    Checkpointer, ComputeNodeMonitor, GcCoordinator, MetadataLeader, NodeDirectory, OwnerWatch, Ownership,
-    SnapshotJobSupervisor,
-};
-use anyhow::{Context, bail};
+use actors_front::{Desk, Front, FrontFacts};
+use actors_messages::frontends::FrontendReport;
+use actors_messages::{CatalogView, ReadLease, ReadPoints};
+use actors_meta::{ComputeNodeMonitor, NodeDirectory, Proposer, Routes, SelfReport, TransactionLease};
+use anyhow::Context;
 use runtime_actor::{Address, Budget, SharedClock, Strategy, SystemClock, Tree, random};
-use runtime_raft::{Meta, MetaDir, Node, Options, ProposeError, Role};
+use runtime_raft::{Meta, MetaDir, Node, Options, Role};
 use runtime_rpc::options::RpcOptions;
-use runtime_rpc::{Identity, Peers, Tls};
-use storage_catalog::{Catalog, ClusterIdentity, Command};
-use storage_model::{ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, ServiceId, UnixMillis};
+use runtime_rpc::{Peers, Registry, RpcServer, Tls};
+use storage_catalog::{Catalog, ClusterIdentity};
+use storage_model::{ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, Revision, ServiceId, UnixMillis};
 use storage_snapshot::owner::OwnerFacts;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{COMMIT, FrontendArguments, VERSION};
+use crate::cli::{COMMIT, FrontendArguments, VERSION, full_version};
 use crate::config::{FrontendConfig, advertised_host, bind_host, builtin_volume, load_tls};
 use crate::observer::{Observer, Observers};
 use crate::pages::{self, FrontendPages, Opened, Progress};
 use crate::restore::{Restore, Restored};
-use crate::settings::LiveConfig;
+use crate::settings::{LiveConfig, SettingsKeeper};
 use crate::spec::spec;
 use crate::{admin, listen, logging, offline, otlp, restore_plan};
 
+use self::gate::FrontendGate;
+use self::roles::{Drawn, LeaderRoutes, RoleKeeper, Stage};
+
 /// How long a clean stop may take.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
-/// The only frontend so far, and the first of those to come.
+/// How long a start waits until this frontend leads, or hears from who does, before it serves clients all the same.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
+/// The first frontend of a cluster. Those to come are given their ids by the catalog, far above.
 const FIRST_NODE: NodeId = NodeId(1);
+
+/// How a life of this process ended.
+enum Ended {
+    With(ExitCode),
+    /// The cluster was restored without this frontend, which can join it again: its metadata are of the time before.
+    Superseded(String),
+    /// An administrator has dropped this frontend from the cluster.
+    Dropped,
+}
 
 /// Runs until SIGTERM, SIGINT, or the supervision tree gives up.
 pub async fn run(arguments: FrontendArguments) -> anyhow::Result<ExitCode> {
     let (config, warnings) = FrontendConfig::load(arguments.conf.as_deref())?;
-    if let Some(helper) = &arguments.helper {
-        bail!("--helper {helper}: joining another frontend is not supported yet");
-    }
     let dry_run = arguments.list || arguments.verify_only;
     let level = config.sys_log_level.as_filter();
     let _log = logging::start(level, arguments.logconsole || dry_run, &config.sys_log_dir, "fe.log")?;
@@ -62,10 +83,53 @@ pub async fn run(arguments: FrontendArguments) -> anyhow::Result<ExitCode> {
     if dry_run {
         return dry(&config, &arguments, &me).await;
     }
-    let host = bind_host(advertised_host(&config.priority_networks)?);
-    let http = listen::on(host, config.http_port, "http_port")?;
-    let query = listen::on(host, config.query_port, "query_port")?;
-    Process::start(config, arguments, clock, me, http, query).await
+    let dir = MetaDir::new(&config.meta_dir);
+    loop {
+        let reason = if dir.is_dropped() {
+            "this frontend was dropped from the cluster".to_owned()
+        } else {
+            let ports = Ports::open(&config)?;
+            match Process::live(config.clone(), arguments.clone(), clock.clone(), me.clone(), ports).await? {
+                Ended::With(code) => return Ok(code),
+                Ended::Dropped => {
+                    let meta_dir = dir.path().display();
+                    tracing::error!(%meta_dir, "this frontend was dropped from the cluster, and ends");
+                    return Ok(ExitCode::FAILURE);
+                }
+                Ended::Superseded(by) => format!("the cluster was restored without this frontend: {by}"),
+            }
+        };
+        let meta_dir = dir.path().display();
+        if arguments.helper.is_none() {
+            tracing::error!(
+                %meta_dir,
+                "{reason}; its metadata must not be used any more: start it with --helper and the host:edit_log_port of a \
+                 frontend of the cluster, then they are set aside and it joins again"
+            );
+            return Ok(ExitCode::FAILURE);
+        }
+        let suffix = if dir.is_dropped() { "before_drop" } else { "before_restore" };
+        let aside = dir.set_aside(&format!("{suffix}.{}", clock.now_unix_ms()))?;
+        tracing::warn!(%meta_dir, aside = %aside.display(), "{reason}: its metadata are set aside, joining again");
+    }
+}
+
+/// What a frontend listens on.
+struct Ports {
+    http: TcpListener,
+    query: TcpListener,
+    edit_log: TcpListener,
+}
+
+impl Ports {
+    fn open(config: &FrontendConfig) -> anyhow::Result<Ports> {
+        let host = bind_host(advertised_host(&config.priority_networks)?);
+        Ok(Ports {
+            http: listen::on(host, config.http_port, "http_port")?,
+            query: listen::on(host, config.query_port, "query_port")?,
+            edit_log: listen::on(host, config.edit_log_port, "edit_log_port")?,
+        })
+    }
 }
 
 fn myself(config: &FrontendConfig, clock: &SharedClock) -> anyhow::Result<Frontend> {
@@ -112,105 +176,161 @@ struct Process {
     config: FrontendConfig,
     clock: SharedClock,
     tree: Tree,
+    dir: MetaDir,
     meta: Meta,
     me: Frontend,
+    gate: FrontendGate,
+    registry: Registry,
+    directory: NodeDirectory,
     tls: Option<Tls>,
+    started_at_ms: u64,
+    /// Ends the service of clients; then `shutdown` ends all else.
+    closing: CancellationToken,
     shutdown: CancellationToken,
 }
 
 impl Process {
-    async fn start(
+    /// From the first port to the last log line.
+    async fn live(
         config: FrontendConfig,
         arguments: FrontendArguments,
         clock: SharedClock,
         me: Frontend,
-        http: TcpListener,
-        query: TcpListener,
-    ) -> anyhow::Result<ExitCode> {
+        ports: Ports,
+    ) -> anyhow::Result<Ended> {
         let tls = load_tls(config.tls_files().as_ref())?;
-        let shutdown = CancellationToken::new();
+        let (closing, shutdown) = (CancellationToken::new(), CancellationToken::new());
         let tree = Tree::new("fe", clock.clone());
         let recorder = tree.recorder();
-        recorder.set_node(format!("fe:{}:{}", me.host, me.edit_log_port));
+        recorder.set_node(format!("fe:{}", me.address()));
         otlp::start(config.otlp_endpoint.as_deref(), &recorder, "starkeep-fe", shutdown.clone())?;
         let progress = Progress::default();
-        let opened: Arc<OnceLock<Meta>> = Arc::default();
-        let identity = identity_source(opened.clone(), format!("{}:{}", me.host, me.edit_log_port));
-        let directory =
-            NodeDirectory::new(Peers::new(identity, RpcOptions { tls: tls.clone(), ..RpcOptions::default() }));
-        let nodes = directory.statuses();
-        let (me_now, started_at_ms) = (me.clone(), clock.now_unix_ms());
-        let shown = FrontendPages { tree: tree.clone(), progress: progress.clone(), nodes, me: me_now, started_at_ms };
-        let serving = pages::of_frontend(http, shown, shutdown.clone())?;
-
         let dir = MetaDir::new(&config.meta_dir);
+        let gate = FrontendGate::new(me.address(), arguments.helper.is_some());
+        let options = RpcOptions { tls: tls.clone(), ..RpcOptions::default() };
+        let directory = NodeDirectory::new(Peers::new(gate.identity(), options.clone()));
+        let started_at_ms = clock.now_unix_ms();
+        let shown = FrontendPages {
+            tree: tree.clone(),
+            progress: progress.clone(),
+            nodes: directory.statuses(),
+            me: me.clone(),
+            started_at_ms,
+        };
+        let serving = pages::of_frontend(ports.http, shown, shutdown.clone())?;
         if arguments.cluster_snapshot {
             progress.restoring();
             let began = clock.monotonic();
             restore(&config, &arguments, &dir, &me).await?;
             progress.restored(clock.monotonic().saturating_duration_since(began).as_millis() as u64);
         }
+        let registry = Registry::new();
+        let edit_log = listen::tokio(ports.edit_log)?;
+        let server =
+            RpcServer::bind_with(edit_log, Arc::new(gate.clone()), registry.clone(), options, shutdown.clone())?;
         if !dir.exists() {
-            found(&dir, &me, &clock)?;
+            match &arguments.helper {
+                None => found(&dir, &me, &clock)?,
+                Some(helper) => {
+                    let waiting = join::wait(&dir, &me, helper, &registry, report_of(&me, started_at_ms));
+                    tokio::select! {
+                        joined = waiting => joined?,
+                        stopped = admin::until_interrupted() => return stopped.map(|()| Ended::With(ExitCode::SUCCESS)),
+                    }
+                }
+            }
         }
         // The log and the images hold the secrets of storage volumes.
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700))
             .with_context(|| format!("meta_dir {}", dir.path().display()))?;
-        let known = dir.identity().context("who this frontend is")?;
-        let me = Frontend { id: known.node.id, name: known.name, ..me };
-        let meta = Meta::open(
-            &dir,
-            &known.node,
-            raft_clock(&clock),
-            Options { image_every: config.edit_log_roll_num, ..Options::default() },
-        )
-        .await?;
-        let _ = opened.set(meta.clone());
-        let process = Process { config, clock, tree, meta, me, tls, shutdown };
-        process.introduce().await?;
-        let code = process.serve(directory, query, &progress).await;
+        let me = join::remembered(&dir, me)?;
+        let options = Options { image_every: config.edit_log_roll_num, ..Options::default() };
+        let node = dir.identity()?.node;
+        let meta = Meta::open(&dir, &node, raft_clock(&clock), options, directory.peers()).await?;
+        gate.open(meta.clone());
+        meta.expose(&registry);
+        let process = Process {
+            config,
+            clock,
+            tree,
+            dir,
+            meta,
+            me,
+            gate,
+            registry,
+            directory,
+            tls,
+            started_at_ms,
+            closing,
+            shutdown,
+        };
+        let ended = process.serve(ports.query, &progress).await;
+        server.ended().await;
         serving.ended().await;
-        code
+        ended
     }
 
-    /// What fe.conf says that the catalog must know.
-    async fn introduce(&self) -> anyhow::Result<()> {
-        self.meta.propose(Command::RegisterFrontend { frontend: self.me.clone() }).await?;
-        let Some(draft) = builtin_volume(&self.config) else { return Ok(()) };
-        match self.meta.propose(Command::EnsureBuiltinVolume { draft }).await {
-            Ok(_) => Ok(()),
-            // After a restore that moved the volume fe.conf may still name the old place: the catalog is the truth.
-            Err(ProposeError::Rejected(rejection)) => {
-                tracing::warn!("{rejection}; the catalog's location is used, set fe.conf right");
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn serve(
-        self,
-        directory: NodeDirectory,
-        query: TcpListener,
-        progress: &Progress,
-    ) -> anyhow::Result<ExitCode> {
+    async fn serve(self, query: TcpListener, progress: &Progress) -> anyhow::Result<Ended> {
         let live = LiveConfig::new(self.config.clone(), self.tree.recorder());
-        for (key, value) in self.meta.view().config() {
-            if let Err(error) = live.set(key, value) {
-                tracing::warn!(key, %error, "a persistent setting does not fit any more");
-            }
-        }
         let settings = live.meta_settings();
-        let desk = Desk::new(Arc::new(self.draw_tree(directory.clone(), live)));
-        let observers = self.draw_observer(directory);
-        let (listener, shutdown, serving) = (listen::tokio(query)?, self.shutdown.clone(), desk.clone());
-        let server = tokio::spawn(async move { serving.serve(listener, shutdown).await });
-        progress.ready(Opened { meta: self.meta.clone(), desk, observers, settings });
+        let lease = ReadLease::default();
+        let front = self.draw_tree(live, lease.clone());
+        let frontends = front.frontends.clone();
+        let desk = Desk::new(Arc::new(front));
+        let observers = self.draw_observer();
+        self.settle(&lease).await;
+        let (listener, closing, serving) = (listen::tokio(query)?, self.closing.clone(), desk.clone());
+        let server = tokio::spawn(async move { serving.serve(listener, closing).await });
+        progress.ready(Opened { meta: self.meta.clone(), desk, observers, settings, frontends });
+        self.say_ready();
+        let failed = self.tree.failed();
+        let ended = tokio::select! {
+            stopped = admin::until_interrupted() => stopped.map(|()| Ended::With(ExitCode::SUCCESS))?,
+            failure = failed => {
+                tracing::error!(reason = failure.reason, "the supervision tree has given up");
+                Ended::With(ExitCode::FAILURE)
+            }
+            // What could not be written is not known to be absent either: only a new start reads what is durable.
+            () = log_lost(&self.meta) => {
+                let cause = self.meta.status().failure;
+                tracing::error!(?cause, "the log of the metadata cannot be written: this frontend ends, and must be started again");
+                Ended::With(ExitCode::FAILURE)
+            }
+            by = self.gate.superseded() => Ended::Superseded(by),
+            () = self.gate.dropped() => Ended::Dropped,
+        };
+        tracing::info!("stopping");
+        self.stop(server).await?;
+        Ok(ended)
+    }
+
+    async fn stop(self, server: tokio::task::JoinHandle<()>) -> anyhow::Result<()> {
+        self.closing.cancel();
+        if tokio::time::timeout(STOP_LIMIT, server).await.is_err() {
+            tracing::warn!("statements were still running at the end of the stop");
+        }
+        self.tree.stop(STOP_LIMIT).await;
+        // The leadership is handed over here, by messages: the mailboxes are closed last.
+        let closed = self.meta.shutdown().await;
+        self.shutdown.cancel();
+        Ok(closed?)
+    }
+
+    /// Waits a little until this frontend leads or hears from who does; one that does not is served all the same, and says so.
+    async fn settle(&self, lease: &ReadLease) {
+        if let Err(cause) = lease.wait(SETTLE_LIMIT).await {
+            tracing::warn!(cause, "this frontend serves no reads of the catalog yet");
+        }
+    }
+
+    fn say_ready(&self) {
         let catalog = self.meta.view();
         let identity = catalog.identity();
+        let standing = self.meta.standing();
         tracing::info!(
             version = VERSION, name = self.me.name, cluster = %identity.cluster_id, service = %identity.service_id,
             incarnation = %identity.incarnation, epoch = %identity.epoch, revision = %catalog.revision(),
+            role = ?standing.role, leader = ?standing.leader.map(|node| node.address),
             query_port = self.me.query_port, "frontend is ready"
         );
         if catalog.is_careful() {
@@ -218,60 +338,61 @@ impl Process {
                 "the cluster was restored: for a day no snapshot retires and no file is deleted; ADMIN FINISH RESTORE ends that"
             );
         }
-        let failed = self.tree.failed();
-        let code = tokio::select! {
-            stopped = admin::until_interrupted() => stopped.map(|()| ExitCode::SUCCESS)?,
-            failure = failed => {
-                tracing::error!(reason = failure.reason, "the supervision tree has given up");
-                ExitCode::FAILURE
-            }
-            // What could not be written is not known to be absent either: only a new start reads what is durable.
-            () = log_lost(&self.meta) => {
-                let cause = self.meta.status().failure;
-                tracing::error!(?cause, "the log of the metadata cannot be written: this frontend ends, and must be started again");
-                ExitCode::FAILURE
-            }
-        };
-        tracing::info!("stopping");
-        self.shutdown.cancel();
-        if tokio::time::timeout(STOP_LIMIT, server).await.is_err() {
-            tracing::warn!("statements were still running at the end of the stop");
-        }
-        self.tree.stop(STOP_LIMIT).await;
-        self.meta.shutdown().await?;
-        Ok(code)
     }
 
-    fn draw_tree(&self, directory: NodeDirectory, live: LiveConfig) -> Front {
+    fn draw_tree(&self, live: LiveConfig, lease: ReadLease) -> Front {
         let view = {
             let meta = self.meta.clone();
             CatalogView::new(move || meta.view(), self.meta.watch())
         };
-        let reads = ReadPoints::default();
-        let (owns, ownership) = watch::channel(Ownership::Unknown);
-        let leader = self.draw_metadata(&view, Arc::new(owns), ownership.clone());
-        let monitor = self.draw_nodes(&view, &directory);
-        let (supervisor, collector) = self.draw_background(&directory, &reads, ownership, &live);
-        let status = {
-            let meta = self.meta.clone();
-            Arc::new(move || RaftStatus { leader: meta.status().leader, last_heartbeat_ms: Vec::new() })
+        let (statuses, frontends) = watch::channel(Arc::default());
+        let routes = Routes::new(self.meta.standing_watch(), self.directory.peers(), self.registry.clone());
+        let routes = LeaderRoutes::new(&routes);
+        let monitor = self.draw_nodes(&view);
+        let stage = Stage {
+            tree: self.tree.clone(),
+            meta: self.meta.clone(),
+            dir: self.dir.clone(),
+            gate: self.gate.clone(),
+            view: view.clone(),
+            me: self.me.clone(),
+            builtin: builtin_volume(&self.config),
+            directory: self.directory.clone(),
+            registry: self.registry.clone(),
+            routes: routes.clone(),
+            reads: ReadPoints::default(),
+            lease: lease.clone(),
+            statuses: Arc::new(statuses),
+            report: self.self_report(),
+            settings: live.meta_settings(),
+            owner_facts: OwnerFacts::new(&self.me.host, UnixMillis(self.clock.now_unix_ms()), VERSION),
         };
+        let reads = stage.reads.clone();
+        let proposer = Proposer::new(routes.forward.recipient(), self.meta.clone());
+        let transactions = self.draw_frontend(stage, &view, &live, &proposer);
         Front {
             recorder: self.tree.recorder(),
             view,
             reads,
-            propose: leader.0.recipient(),
-            draw_txn: leader.0.recipient(),
-            create_image: leader.1.recipient(),
-            preflight: supervisor.recipient(),
-            create_snapshot: supervisor.recipient(),
-            verify_snapshot: supervisor.recipient(),
-            reconcile: supervisor.recipient(),
-            running_detail: supervisor.recipient(),
-            collect: collector.recipient(),
+            lease,
+            propose: runtime_actor::Recipient::new(proposer),
+            draw_txn: transactions.recipient(),
+            read_index: routes.read_index.recipient(),
+            create_image: routes.create_image.recipient(),
+            preflight: routes.preflight.recipient(),
+            create_snapshot: routes.create_snapshot.recipient(),
+            verify_snapshot: routes.verify_snapshot.recipient(),
+            reconcile: routes.reconcile.recipient(),
+            running_detail: routes.running_detail.recipient(),
+            collect: routes.collect.recipient(),
             beat: monitor.recipient(),
             suspect: monitor.recipient(),
-            nodes: directory.statuses(),
+            nodes: self.directory.statuses(),
+            frontends,
+            leader: {
+                let meta = self.meta.clone();
+                Arc::new(move || meta.standing().leader.map(|node| node.id))
+            },
             tls: self.tls.clone(),
             settings: Arc::new(live),
             me: FrontFacts {
@@ -279,98 +400,85 @@ impl Process {
                 name: self.me.name.clone(),
                 host: self.me.host.clone(),
                 query_port: self.me.query_port,
-                started_at_ms: self.clock.now_unix_ms(),
+                started_at_ms: self.started_at_ms,
                 product_version: VERSION.to_owned(),
                 commit: COMMIT.to_owned(),
             },
-            raft: status,
             clock: self.clock.clone(),
         }
     }
 
-    fn draw_observer(&self, directory: NodeDirectory) -> Observers {
+    fn self_report(&self) -> SelfReport {
+        let report = report_of(&self.me, self.started_at_ms);
+        Arc::new(move || report.clone())
+    }
+
+    fn draw_observer(&self) -> Observers {
         let tree = self.tree.clone();
         let observer = self.tree.root().start(spec("observer"), move || Observer::new(tree.clone()));
-        let node = format!("fe:{}:{}", self.me.host, self.me.edit_log_port);
-        Observers::new(node, observer, Some(directory))
+        Observer::expose(&self.registry, &observer);
+        let view = {
+            let meta = self.meta.clone();
+            CatalogView::new(move || meta.view(), self.meta.watch())
+        };
+        Observers::new(format!("fe:{}", self.me.address()), observer, Some((self.directory.clone(), view)))
     }
 
-    fn draw_metadata(
+    fn draw_frontend(
         &self,
+        stage: Stage,
         view: &CatalogView,
-        owns: Arc<watch::Sender<Ownership>>,
-        ownership: watch::Receiver<Ownership>,
-    ) -> (Address<MetadataLeader>, Address<Checkpointer>) {
-        let group = self.tree.supervisor("metadata", Strategy::OneForOne, Budget::default());
-        let facts = OwnerFacts::new(&self.me.host, UnixMillis(self.clock.now_unix_ms()), VERSION);
-        let of_watch = view.clone();
-        group.start(spec("owner_watch"), move || OwnerWatch::new(of_watch.clone(), owns.clone(), facts.clone()));
-        let meta = self.meta.clone();
-        let leader = group.start(spec("metadata_leader").mailbox(16_384), move || {
-            MetadataLeader::new(meta.clone(), ownership.clone())
+        live: &LiveConfig,
+        proposer: &Proposer,
+    ) -> Address<TransactionLease> {
+        let group = self.tree.supervisor("frontend", Strategy::OneForOne, Budget::default());
+        let (view, live) = (view.clone(), live.clone());
+        group.start(spec("settings_keeper"), move || SettingsKeeper::new(view.clone(), live.clone()));
+        let proposer = proposer.clone();
+        let transactions = group.start(spec("transaction_lease").mailbox(16_384), move || {
+            TransactionLease::new(runtime_actor::Recipient::new(proposer.clone()))
         });
-        let meta = self.meta.clone();
-        let checkpointer = group.start(spec("checkpointer"), move || Checkpointer::new(meta.clone()));
-        (leader, checkpointer)
+        let drawn = Arc::new(tokio::sync::Mutex::new(Drawn::default()));
+        group.start(spec("role_keeper"), move || RoleKeeper::new(stage.clone(), drawn.clone()));
+        transactions
     }
 
-    fn draw_nodes(&self, view: &CatalogView, directory: &NodeDirectory) -> Address<ComputeNodeMonitor> {
+    fn draw_nodes(&self, view: &CatalogView) -> Address<ComputeNodeMonitor> {
         let group = self.tree.supervisor("nodes", Strategy::OneForOne, Budget::default());
-        let (view, directory) = (view.clone(), directory.clone());
-        let name = format!("{}:{}", self.me.host, self.me.edit_log_port);
+        let (view, directory) = (view.clone(), self.directory.clone());
+        let (meta, here) = (self.meta.clone(), self.me.address());
+        let leader: actors_meta::nodes::LeaderAddress =
+            Arc::new(move || meta.standing().leader.map_or_else(|| here.clone(), |node| node.address));
         group.start(spec("compute_node_monitor"), move || {
-            ComputeNodeMonitor::new(view.clone(), directory.clone(), name.clone())
+            ComputeNodeMonitor::new(view.clone(), directory.clone(), leader.clone())
         })
     }
+}
 
-    fn draw_background(
-        &self,
-        directory: &NodeDirectory,
-        reads: &ReadPoints,
-        ownership: watch::Receiver<Ownership>,
-        live: &LiveConfig,
-    ) -> (Address<SnapshotJobSupervisor>, Address<GcCoordinator>) {
-        let group = self.tree.supervisor("background", Strategy::OneForOne, Budget::default());
-        let settings = live.meta_settings();
-        let (meta, nodes, owner, config) = (self.meta.clone(), directory.clone(), ownership.clone(), settings.clone());
-        let supervisor = group.start(spec("snapshot_job_supervisor"), move || {
-            SnapshotJobSupervisor::new(meta.clone(), nodes.clone(), owner.clone(), config.clone(), VERSION.to_owned())
-        });
-        let (meta, nodes, reads) = (self.meta.clone(), directory.clone(), reads.clone());
-        let collector = group.start(spec("gc_coordinator"), move || {
-            GcCoordinator::new(meta.clone(), reads.clone(), nodes.clone(), ownership.clone(), settings.clone())
-        });
-        (supervisor, collector)
+/// What a frontend says of itself; how far it is is filled in by who answers.
+fn report_of(me: &Frontend, started_at_ms: u64) -> FrontendReport {
+    FrontendReport {
+        id: me.id,
+        applied: Revision(0),
+        oldest_read: Revision(0),
+        started_at_ms,
+        version: full_version(),
+        http_port: me.http_port,
+        query_port: me.query_port,
+        rpc_port: me.rpc_port,
     }
 }
 
 /// Returns when the metadata takes no more proposals for ever.
 async fn log_lost(meta: &Meta) {
-    let mut role = meta.role_watch();
+    let mut standing = meta.standing_watch();
     // The sender goes with the metadata itself.
-    let _ = role.wait_for(|role| *role == Role::Stopped).await;
+    let _ = standing.wait_for(|now| now.role == Role::Stopped).await;
 }
 
 fn raft_clock(clock: &SharedClock) -> runtime_raft::Clock {
     let clock = clock.clone();
     Arc::new(move || (UnixMillis(clock.now_unix_ms()), clock.monotonic()))
-}
-
-/// How this frontend introduces itself to compute nodes; nobody before the metadata is open.
-fn identity_source(meta: Arc<OnceLock<Meta>>, node: String) -> runtime_rpc::identity::IdentitySource {
-    Arc::new(move || {
-        let Some(meta) = meta.get() else { return Identity::default() };
-        let catalog = meta.view();
-        let known = catalog.identity();
-        Identity {
-            cluster_id: known.cluster_id.0,
-            token: known.token.clone(),
-            incarnation: known.incarnation.0.clone(),
-            epoch: known.epoch.0,
-            node: node.clone(),
-            product_version: VERSION.to_owned(),
-        }
-    })
 }
 
 /// The first start of a cluster.
@@ -385,7 +493,7 @@ fn found(dir: &MetaDir, me: &Frontend, clock: &SharedClock) -> anyhow::Result<()
     };
     tracing::info!(cluster = %identity.cluster_id, service = %identity.service_id, "founding a new cluster");
     let catalog = Catalog::genesis(identity, UnixMillis(clock.now_unix_ms()));
-    dir.create(&catalog, &Node { id: me.id, address: format!("{}:{}", me.host, me.edit_log_port) }, &me.name)?;
+    dir.create(&catalog, &Node { id: me.id, address: me.address() }, &me.name)?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use actors_messages::CatalogView;
 use actors_messages::nodes::NodeStatuses;
 use actors_messages::observer::{OBSERVER, TellMessages, TellSpans, TellTraces, TellTree};
 use actors_meta::NodeDirectory;
@@ -119,7 +120,16 @@ pub struct Observers {
     /// `fe:host:port` or `cn:host:port`.
     node: String,
     here: Address<Observer>,
-    others: Option<(NodeDirectory, NodeStatuses)>,
+    others: Option<Others>,
+}
+
+/// The nodes beside this one.
+#[derive(Clone)]
+struct Others {
+    directory: NodeDirectory,
+    statuses: NodeStatuses,
+    /// Lists the frontends.
+    view: CatalogView,
 }
 
 /// One of them.
@@ -140,15 +150,15 @@ enum Reach {
 }
 
 impl Observers {
-    /// The observer of this node; of the compute nodes too, when there is a directory of them.
-    pub fn new(node: String, here: Address<Observer>, others: Option<NodeDirectory>) -> Observers {
-        let others = others.map(|directory| (directory.clone(), directory.statuses()));
+    /// The observer of this node; of the other frontends and the compute nodes too, when there is a directory of them.
+    pub fn new(node: String, here: Address<Observer>, others: Option<(NodeDirectory, CatalogView)>) -> Observers {
+        let others = others.map(|(directory, view)| Others { statuses: directory.statuses(), directory, view });
         Observers { node, here, others }
     }
 
     /// What the other nodes were asked so far.
     pub fn peers(&self) -> Vec<PeerCounts> {
-        self.others.as_ref().map(|(directory, _)| directory.counts()).unwrap_or_default()
+        self.others.as_ref().map(|others| others.directory.counts()).unwrap_or_default()
     }
 
     /// What this node is called.
@@ -165,7 +175,12 @@ impl Observers {
     /// All nodes, this one first.
     pub fn all(&self) -> Vec<Observed> {
         let mut all = vec![self.here()];
-        if let Some((directory, statuses)) = &self.others {
+        if let Some(Others { directory, statuses, view }) = &self.others {
+            all.extend(view.now().frontends().map(|known| known.address()).filter_map(|address| {
+                let node = format!("fe:{address}");
+                let reach = Reach::There(directory.peer(&address));
+                (node != self.node).then_some(Observed { node, role: "fe", reach })
+            }));
             all.extend(statuses.borrow().iter().map(|status| {
                 let address = status.node.address();
                 let reach = match status.alive {

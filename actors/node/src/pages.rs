@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use actors_front::Desk;
+use actors_messages::frontends::FrontendStatuses;
 use actors_meta::SettingsReader;
 use runtime_http::{PageError, RestoreState};
 use runtime_raft::Meta;
@@ -40,6 +41,8 @@ pub struct Opened {
     pub observers: Observers,
     /// The configuration of the leader's roles.
     pub settings: SettingsReader,
+    /// The frontends, as the leader sees them.
+    pub frontends: FrontendStatuses,
 }
 
 /// How far the start of a frontend has come, and what its pages read then. Cloning shares it.

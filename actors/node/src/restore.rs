@@ -326,12 +326,14 @@ impl Restore<'_> {
         volumes: BTreeMap<String, StorageVolume>,
     ) -> Rebase {
         let nodes = self.plan.compute_nodes.as_ref();
+        let frontends = self.plan.frontends.iter().flatten();
         let present = found.present.iter().map(|p| (p.name.clone(), p.cut)).collect();
         Rebase {
             incarnation: incarnation.clone(),
             epoch,
             now: now(),
             frontend: self.me.clone(),
+            expected: frontends.map(|node| (node.host.clone(), node.edit_log_port, node.role)).collect(),
             cut: found.manifest.revision,
             snapshot_name: found.manifest.name.clone(),
             manifest: (found.manifest.sha256.clone(), found.bytes),
@@ -347,7 +349,7 @@ impl Restore<'_> {
         let text = format!("{}\n{}\n", self.fingerprint(), catalog.identity().incarnation);
         write_marker(&marker, &text).map_err(|e| failed(&format!("{}: {e}", marker.display())))?;
         let aside = aside.map(|suffix| self.meta_dir.set_aside(&suffix)).transpose().map_err(|e| failed(&e))?;
-        let me = Node { id: self.me.id, address: format!("{}:{}", self.me.host, self.me.edit_log_port) };
+        let me = Node { id: self.me.id, address: self.me.address() };
         self.meta_dir.create(&catalog, &me, &self.me.name).map_err(|e| failed(&e))?;
         Ok(aside)
     }

@@ -1,11 +1,14 @@
 //! The configuration in force: read from fe.conf, changed by ADMIN SET FRONTEND CONFIG, read anew by every tick.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use actors_front::{ConfigRow, FrontSettings, SetFailure};
+use actors_messages::CatalogView;
 use actors_meta::{MetaSettings, SettingsReader};
-use runtime_actor::Recorder;
+use runtime_actor::{Actor, Answer, Context, Handle, Message, Recorder};
+use serde::Serialize;
 
 use crate::config::{ConfigEntry, FrontendConfig, SetError};
 
@@ -86,5 +89,71 @@ impl FrontSettings for LiveConfig {
 
     fn max_connections(&self) -> usize {
         self.read(|c| c.qe_max_connection as usize)
+    }
+}
+
+/// Between two looks at what others have set.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The settings keeper: what was set persistently, on whichever frontend, is in force on this one too.
+pub struct SettingsKeeper {
+    view: CatalogView,
+    live: LiveConfig,
+    seen: BTreeMap<String, String>,
+}
+
+/// What the dashboard shows of it.
+#[derive(Debug, Serialize)]
+pub struct SettingsKeeperState {
+    persistent: usize,
+}
+
+#[derive(Debug)]
+struct Look;
+
+impl Message for Look {
+    type Reply = ();
+    const NAME: &'static str = "Look";
+}
+
+impl SettingsKeeper {
+    /// Keeps `live` as the catalog says. What is there already is in force when this returns.
+    pub fn new(view: CatalogView, live: LiveConfig) -> SettingsKeeper {
+        let mut keeper = SettingsKeeper { view, live, seen: BTreeMap::new() };
+        keeper.look();
+        keeper
+    }
+
+    fn look(&mut self) {
+        let catalog = self.view.now();
+        for (key, value) in catalog.config() {
+            if self.seen.get(key) == Some(value) {
+                continue;
+            }
+            if let Err(error) = self.live.set(key, value) {
+                tracing::warn!(key, %error, "a persistent setting does not fit any more");
+            }
+            self.seen.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+impl Actor for SettingsKeeper {
+    const ROLE: &'static str = "settings_keeper";
+    type State = SettingsKeeperState;
+
+    fn observe(&self) -> SettingsKeeperState {
+        SettingsKeeperState { persistent: self.seen.len() }
+    }
+
+    fn started(&mut self, cx: &mut Context<Self>) {
+        cx.every(LOOK_EVERY, || Look);
+    }
+}
+
+impl Handle<Look> for SettingsKeeper {
+    fn handle(&mut self, _: Look, _: &mut Context<Self>) -> Answer<()> {
+        self.look();
+        Answer::done()
     }
 }

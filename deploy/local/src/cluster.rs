@@ -69,13 +69,31 @@ impl ClusterSpec {
     }
 }
 
+/// A frontend beside the first.
+#[derive(Debug)]
+pub struct FurtherFrontend {
+    /// Its process.
+    pub node: Node,
+    /// Its ports.
+    pub ports: Ports,
+}
+
+impl FurtherFrontend {
+    /// `127.0.0.1:edit_log_port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.edit_log)
+    }
+}
+
 /// The nodes.
 #[derive(Debug)]
 pub struct Cluster {
-    /// The frontend.
+    /// The frontend that founds the cluster.
     pub frontend: Node,
     /// Its ports.
     pub ports: Ports,
+    /// Those that join it.
+    pub further: Vec<FurtherFrontend>,
     /// The compute nodes.
     pub compute: Vec<Node>,
     /// `127.0.0.1:heartbeat_service_port` of each.
@@ -95,14 +113,32 @@ impl Cluster {
     /// Draws ports and writes configurations; starts nothing.
     pub fn new(spec: &ClusterSpec) -> Result<Cluster, NodeError> {
         let ports = if spec.standard_ports {
-            must_be_free(&[("http_port", Ports::STANDARD.http), ("query_port", Ports::STANDARD.query)])?;
+            must_be_free(&[
+                ("http_port", Ports::STANDARD.http),
+                ("query_port", Ports::STANDARD.query),
+                ("edit_log_port", Ports::STANDARD.edit_log),
+            ])?;
             Ports::STANDARD
         } else {
-            let [http, rpc, query, edit_log] = free_ports().map_err(NodeError::io("draw ports"))?;
-            Ports { http, rpc, query, edit_log }
+            Self::draw_ports()?
         };
+        let frontend = Self::frontend(spec, "fe", ports)?;
+        let (further, compute, compute_addresses) = (Vec::new(), Vec::new(), Vec::new());
+        let mut cluster = Cluster { frontend, ports, further, compute, compute_addresses };
+        for n in 0..spec.compute_nodes {
+            cluster.add_compute(spec, n)?;
+        }
+        Ok(cluster)
+    }
+
+    fn draw_ports() -> Result<Ports, NodeError> {
+        let [http, rpc, query, edit_log] = free_ports().map_err(NodeError::io("draw ports"))?;
+        Ok(Ports { http, rpc, query, edit_log })
+    }
+
+    fn frontend(spec: &ClusterSpec, name: &str, ports: Ports) -> Result<Node, NodeError> {
         let pair = |key: &str, value: String| (key.to_owned(), value);
-        let dir = spec.root.join("fe");
+        let dir = spec.root.join(name);
         let mut conf = vec![
             pair("run_mode", "shared_data".to_owned()),
             pair("meta_dir", dir.join("meta").display().to_string()),
@@ -113,12 +149,20 @@ impl Cluster {
             pair("edit_log_port", ports.edit_log.to_string()),
         ];
         conf.extend(spec.frontend_conf.iter().cloned());
-        let frontend = Node::new(&spec.binary, "fe", "fe", dir, ports.http, &conf)?;
-        let mut cluster = Cluster { frontend, ports, compute: Vec::new(), compute_addresses: Vec::new() };
-        for n in 0..spec.compute_nodes {
-            cluster.add_compute(spec, n)?;
-        }
-        Ok(cluster)
+        Node::new(&spec.binary, "fe", name, dir, ports.http, &conf)
+    }
+
+    /// Draws ports for another frontend, on free ports, and writes its configuration; starts nothing. Its place in `further`.
+    pub fn add_frontend(&mut self, spec: &ClusterSpec) -> Result<usize, NodeError> {
+        let ports = Self::draw_ports()?;
+        let node = Self::frontend(spec, &format!("fe{}", self.further.len() + 2), ports)?;
+        self.further.push(FurtherFrontend { node, ports });
+        Ok(self.further.len() - 1)
+    }
+
+    /// `127.0.0.1:edit_log_port` of the first frontend: the helper of those that join.
+    pub fn helper(&self) -> String {
+        format!("127.0.0.1:{}", self.ports.edit_log)
     }
 
     fn add_compute(&mut self, spec: &ClusterSpec, n: usize) -> Result<(), NodeError> {
@@ -175,7 +219,7 @@ impl Cluster {
     /// SIGKILL for every process.
     pub async fn kill(&mut self) -> Result<(), NodeError> {
         self.frontend.kill().await?;
-        for node in &mut self.compute {
+        for node in self.further.iter_mut().map(|further| &mut further.node).chain(&mut self.compute) {
             node.kill().await?;
         }
         Ok(())
@@ -184,7 +228,7 @@ impl Cluster {
     /// SIGTERM for every process, the compute nodes last.
     pub async fn stop(&mut self, limit: Duration) -> Result<(), NodeError> {
         self.frontend.stop(limit).await?;
-        for node in &mut self.compute {
+        for node in self.further.iter_mut().map(|further| &mut further.node).chain(&mut self.compute) {
             node.stop(limit).await?;
         }
         Ok(())
@@ -194,7 +238,8 @@ impl Cluster {
     pub fn delete_local_state(&self) -> Result<(), NodeError> {
         let marker = self.frontend.dir.join("meta.restored");
         let _ = std::fs::remove_file(marker);
-        let metas = std::iter::once(self.frontend.dir.join("meta"));
+        let frontends = std::iter::once(&self.frontend).chain(self.further.iter().map(|further| &further.node));
+        let metas = frontends.map(|node| node.dir.join("meta"));
         for directory in metas.chain(self.compute.iter().map(|n| n.dir.join("storage"))) {
             if directory.exists() {
                 let what = format!("delete {}", directory.display());

@@ -10,5 +10,5 @@ pub mod cluster;
 pub mod http;
 pub mod process;
 
-pub use cluster::{Cluster, ClusterSpec, Ports};
+pub use cluster::{Cluster, ClusterSpec, FurtherFrontend, Ports};
 pub use process::{Node, NodeError, free_ports};

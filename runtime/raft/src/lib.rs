@@ -11,7 +11,8 @@
 //! - [`MetaDir`]: the directory of a node's metadata; creates it for a first start and for a restore alike.
 //! - [`Meta`]: the running handle: propose, view, watch, images.
 //!
-//! One voter so far. The network answers "unreachable" until frontends can join each other.
+//! Voters (followers, one of which leads) and learners (observers) speak over the mailbox [`RAFT`] of each; a frontend joins
+//! with an empty directory ([`MetaDir::join`]) and is sent an image.
 
 mod durable;
 mod error;
@@ -30,6 +31,7 @@ mod testing;
 mod types;
 
 pub use error::{ProposeError, RaftError};
-pub use meta::{Clock, Meta, Options, Role, Status};
+pub use meta::{Clock, Member, Meta, Options, Role, Standing, Status};
 pub use meta_dir::{Identity, MetaDir};
+pub use network::RAFT;
 pub use types::Node;

@@ -27,8 +27,9 @@ const CHUNK_RECORDS: usize = 1 << 18;
 const READ_BUFFER_BYTES: usize = 1 << 20;
 /// Entries of closed files are kept in memory up to this.
 const CACHE_BYTES: usize = 32 << 20;
-/// At most this many entries are read at once for a follower.
+/// At most this many entries are read at once for a follower, and at most so many bytes of them, unless the first is larger.
 const READ_ENTRIES: u64 = 256;
+const READ_BYTES: u64 = 4 << 20;
 
 /// The types of raft-log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,13 +97,15 @@ pub(crate) fn open_log(dir: &Path) -> Result<RaftLog<LogTypes>, RaftError> {
     })
 }
 
-/// Makes the empty log of a cluster that begins at `purged`. Blocking.
-pub(crate) fn create_log(dir: &Path, owner: &str, purged: LogId) -> Result<(), RaftError> {
+/// Makes the empty log of a cluster that begins at `purged`, or (None) of a member that has nothing yet. Blocking.
+pub(crate) fn create_log(dir: &Path, owner: &str, purged: Option<LogId>) -> Result<(), RaftError> {
     fs::create_dir(dir).map_err(RaftError::io("create", dir))?;
     let mut log = open_log(dir)?;
     let write = |log: &mut RaftLog<LogTypes>| -> io::Result<()> {
         log.save_user_data(Some(Owner(owner.to_owned())))?;
-        log.purge(Point(purged))?;
+        if let Some(purged) = purged {
+            log.purge(Point(purged))?;
+        }
         log.flush(true, None)?;
         log.wait_worker_idle()
     };
@@ -146,6 +149,25 @@ impl LogStore {
         self.durably(|_| Ok(())).await
     }
 
+    /// Entries `from .. to`, or as many of them, but one at least, as fit into `bytes`.
+    fn read(&self, from: u64, to: u64, bytes: u64) -> Result<Vec<Entry>, StorageError> {
+        let mut frames = Vec::new();
+        let mut taken = 0;
+        for read in self.log().read(from, to) {
+            let (point, frame) = read.map_err(read_failed)?;
+            taken += frame.bytes();
+            if taken > bytes && !frames.is_empty() {
+                break;
+            }
+            frames.push((point, frame));
+        }
+        let decode = |(Point(log_id), frame): (Point, Frame)| {
+            let payload = frame.payload().map_err(|e| StorageIOError::read_log_entry(log_id, AnyError::error(e)))?;
+            Ok(Entry { log_id, payload })
+        };
+        frames.into_iter().map(decode).collect()
+    }
+
     /// How far the log may be purged: an image on disk may still need what comes after. Where the log ends before
     /// `upto`, all of it is covered by an image that was received, and none of it is needed.
     fn purge_target(&self, log: &RaftLog<LogTypes>, upto: LogId) -> LogId {
@@ -174,17 +196,11 @@ impl RaftLogReader<Types> for LogStore {
         if from >= to {
             return Ok(Vec::new());
         }
-        let frames = self.log().read(from, to).collect::<Result<Vec<_>, _>>().map_err(read_failed)?;
-        let mut entries = Vec::with_capacity(frames.len());
-        for (Point(log_id), frame) in frames {
-            let payload = frame.payload().map_err(|e| StorageIOError::read_log_entry(log_id, AnyError::error(e)))?;
-            entries.push(Entry { log_id, payload });
-        }
-        Ok(entries)
+        self.read(from, to, u64::MAX)
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, StorageError> {
-        self.try_get_log_entries(start..end.min(start.saturating_add(READ_ENTRIES))).await
+        self.read(start, end.min(start.saturating_add(READ_ENTRIES)), READ_BYTES)
     }
 }
 

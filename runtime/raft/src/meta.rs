@@ -1,17 +1,22 @@
 //! The running metadata of a frontend: one handle, cheap to clone, for everybody who reads or changes the catalog.
 
 #[cfg(test)]
+mod group_tests;
+mod hand_over;
+#[cfg(test)]
 mod image_tests;
+mod members;
 mod opening;
 mod proposer;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use openraft::ServerState;
 use openraft::error::Fatal;
+use runtime_rpc::{Peers, Registry};
 use storage_catalog::{Catalog, Command, Envelope, Outcome};
 use storage_model::{NodeId, Now, Revision, UnixMillis, Uptime};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,10 +28,14 @@ use crate::error::{ProposeError, RaftError};
 use crate::image_store::ImageStore;
 use crate::log_store::LogStore;
 use crate::meta_dir::{DirLock, MetaDir};
+use crate::network;
 use crate::shared::Shared;
 use crate::types::{Node, Types};
 
 use proposer::Proposal;
+
+pub use members::Member;
+pub use standing::{Role, Standing};
 
 /// Where the time of a proposal comes from: the wall clock and one that never goes back.
 pub type Clock = Arc<dyn Fn() -> (UnixMillis, Instant) + Send + Sync>;
@@ -59,31 +68,7 @@ impl Default for Options {
             image_every: 50_000,
             lead_within: Duration::from_secs(30),
             heartbeat: Duration::from_millis(250),
-            election: Duration::from_millis(1000)..Duration::from_millis(2000),
-        }
-    }
-}
-
-/// What this node is in the group right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Takes proposals.
-    Leader,
-    /// Votes; a candidate is a follower too.
-    Follower,
-    /// Replicates and does not vote (an observer).
-    Learner,
-    /// Shut down, or stopped on an error.
-    Stopped,
-}
-
-impl From<ServerState> for Role {
-    fn from(state: ServerState) -> Role {
-        match state {
-            ServerState::Leader => Role::Leader,
-            ServerState::Follower | ServerState::Candidate => Role::Follower,
-            ServerState::Learner => Role::Learner,
-            ServerState::Shutdown => Role::Stopped,
+            election: Duration::from_millis(800)..Duration::from_millis(1400),
         }
     }
 }
@@ -116,7 +101,9 @@ pub struct Status {
 }
 
 struct Inner {
+    me: Node,
     raft: openraft::Raft<Types>,
+    peers: Peers,
     shared: Arc<Shared>,
     images: Arc<ImageStore>,
     clock: Clock,
@@ -124,7 +111,7 @@ struct Inner {
     opened: (Uptime, Instant),
     proposals: mpsc::Sender<Proposal>,
     stop: watch::Sender<bool>,
-    role: watch::Receiver<Role>,
+    standing: watch::Receiver<Standing>,
     /// One image is asked for at a time.
     imaging: tokio::sync::Mutex<()>,
     open: Mutex<Option<Open>>,
@@ -136,6 +123,7 @@ struct Open {
     lock: Arc<DirLock>,
     proposer: JoinHandle<()>,
     roller: JoinHandle<()>,
+    standing: JoinHandle<()>,
 }
 
 /// The metadata of this node.
@@ -149,11 +137,27 @@ impl std::fmt::Debug for Meta {
 }
 
 impl Meta {
-    /// Opens a directory: reads the newest whole image, replays the log, elects itself. Returns when every command ever
-    /// acknowledged is applied and this node takes proposals. Raft runs on the tokio runtime that this is called on:
-    /// one that lives as long as the handle.
-    pub async fn open(dir: &MetaDir, me: &Node, clock: Clock, options: Options) -> Result<Meta, RaftError> {
-        opening::open(dir, me, clock, options).await
+    /// Opens a directory: reads the newest whole image and replays the log. The only voter of its group elects itself: then
+    /// this returns when every command ever acknowledged is applied and this node takes proposals. One of several waits for
+    /// nobody. Raft runs on the tokio runtime that this is called on: one that lives as long as the handle.
+    pub async fn open(
+        dir: &MetaDir,
+        me: &Node,
+        clock: Clock,
+        options: Options,
+        peers: Peers,
+    ) -> Result<Meta, RaftError> {
+        opening::open(dir, me, clock, options, peers).await
+    }
+
+    /// Serves the mailbox [`RAFT`](crate::RAFT): the other members reach this one there.
+    pub fn expose(&self, registry: &Registry) {
+        network::expose(registry, self.0.me.id.0, &self.0.raft, || Ok(()));
+    }
+
+    /// Who this node is.
+    pub fn me(&self) -> &Node {
+        &self.0.me
     }
 
     /// Puts a command into the log and applies it. Durable before it returns; concurrent proposals share the fsync.
@@ -162,7 +166,14 @@ impl Meta {
         let (answer, reply) = oneshot::channel();
         let envelope = Envelope { proposed_at: self.now(), command };
         self.0.proposals.send(Proposal { envelope, answer }).await.map_err(|_| self.no_proposer())?;
-        reply.await.unwrap_or_else(|_| Err(self.no_proposer()))
+        match reply.await {
+            // Nobody leads a log that cannot be written, and that is why.
+            Ok(Err(ProposeError::NotLeader { .. })) if let Some(failure) = self.failure() => {
+                Err(ProposeError::Unavailable(failure))
+            }
+            Ok(reply) => reply,
+            Err(_) => Err(self.no_proposer()),
+        }
     }
 
     /// What the cluster's clocks show. The uptime goes on from that of the catalog by the time that this node has really
@@ -203,7 +214,7 @@ impl Meta {
         let revision = self.0.shared.view().revision();
         let since = revision.0.saturating_sub(image_revision.unwrap_or_default().0);
         Status {
-            role: if metrics.running_state.is_ok() { metrics.state.into() } else { Role::Stopped },
+            role: if metrics.running_state.is_ok() { self.standing().role } else { Role::Stopped },
             leader: metrics.current_leader.map(NodeId),
             term: metrics.current_term,
             last_log: metrics.last_log_index,
@@ -221,9 +232,30 @@ impl Meta {
         failure_of(&self.0.raft.metrics().borrow().running_state)
     }
 
-    /// Changes when this node becomes something else.
-    pub fn role_watch(&self) -> watch::Receiver<Role> {
-        self.0.role.clone()
+    /// What this node is in its group, and who leads.
+    pub fn standing(&self) -> Standing {
+        self.0.standing.borrow().clone()
+    }
+
+    /// Changes when this node becomes something else, or another leads.
+    pub fn standing_watch(&self) -> watch::Receiver<Standing> {
+        self.0.standing.clone()
+    }
+
+    /// The revision that a read must see to see everything that was acknowledged before now, anywhere. Asks a majority; only
+    /// the leader can.
+    pub async fn linearizable(&self) -> Result<Revision, ProposeError> {
+        match self.0.raft.ensure_linearizable().await {
+            Ok(_) => Ok(self.view().revision()),
+            Err(error) => Err(proposer::explain_read(error)),
+        }
+    }
+
+    /// Waits until the view is at least this new; false when it is not within the limit.
+    pub async fn reaches(&self, revision: Revision, limit: Duration) -> bool {
+        let mut revisions = self.watch();
+        let reached = timeout(limit, revisions.wait_for(|seen| *seen >= revision)).await;
+        matches!(reached, Ok(Ok(_)))
     }
 
     /// ALTER SYSTEM CREATE IMAGE: an image of at least what is applied now. Returns its revision when it is durable and
@@ -255,13 +287,15 @@ impl Meta {
     /// Calling it again does nothing.
     pub async fn shutdown(&self) -> Result<(), RaftError> {
         let Some(open) = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
-        let Open { log, lock, mut proposer, roller } = open;
+        let Open { log, lock, mut proposer, roller, standing } = open;
         self.0.stop.send_replace(true);
         roller.abort();
         let drained = timeout(DRAIN_LIMIT, &mut proposer).await.is_ok();
+        self.hand_over().await;
         let synced = log.sync().await;
         // None of these can fail but by a panic, which was reported where it happened.
         let _ = self.0.raft.shutdown().await;
+        let _ = standing.await;
         if !drained {
             let _ = proposer.await;
         }

@@ -9,6 +9,7 @@
 //!     image.<revision> see image_store
 //!   log/               raft-log; carries the incarnation that it belongs to
 //!   .creating/         a creation that is under way or was interrupted
+//!   DROPPED            this frontend was dropped from the cluster: what is here must not be used any more
 //! ```
 //!
 //! Creation is one rename: everything is built and synced in `.creating`, then `log` is moved out, then `image`. It works
@@ -21,7 +22,7 @@ use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use storage_catalog::{Catalog, ClusterIdentity};
-use storage_model::NodeId;
+use storage_model::{NodeId, UnixMillis};
 use tracing::{info, warn};
 
 use openraft::CommittedLeaderId;
@@ -36,6 +37,7 @@ const LOCK: &str = "LOCK";
 const IMAGE: &str = "image";
 const LOG: &str = "log";
 const CREATING: &str = ".creating";
+const DROPPED: &str = "DROPPED";
 
 /// Where a frontend keeps its metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +87,24 @@ impl MetaDir {
     /// start of a cluster and a restore are the same. Raft's index begins at 0; the revision goes on from the catalog.
     /// All or nothing, and durable. Blocking.
     pub fn create(&self, catalog: &Catalog, me: &Node, name: &str) -> Result<(), RaftError> {
+        let first = LogId::new(CommittedLeaderId::new(0, 0), 0);
+        let group = Membership::new(vec![[me.id.0].into()], BTreeMap::from([(me.id.0, me.clone())]));
+        let meta = SnapshotMeta {
+            last_log_id: Some(first),
+            last_membership: StoredMembership::new(Some(first), group),
+            snapshot_id: format!("{}-0-0", catalog.revision()),
+        };
+        self.make(catalog, &meta, &Identity { node: me.clone(), name: name.to_owned(), role: "FOLLOWER".to_owned() })
+    }
+
+    /// Makes this the meta directory of a frontend that joins the cluster `identity` and knows nothing else of it yet: the
+    /// leader sends it an image, and the log from there on. All or nothing, and durable. Blocking.
+    pub fn join(&self, identity: &ClusterIdentity, who: &Identity) -> Result<(), RaftError> {
+        let nothing = Catalog::genesis(identity.clone(), UnixMillis(0));
+        self.make(&nothing, &SnapshotMeta { snapshot_id: "nothing".to_owned(), ..SnapshotMeta::default() }, who)
+    }
+
+    fn make(&self, catalog: &Catalog, meta: &SnapshotMeta, who: &Identity) -> Result<(), RaftError> {
         let lock = self.lock()?;
         if self.exists() {
             return Err(RaftError::Exists { dir: self.0.clone() });
@@ -96,36 +116,28 @@ impl MetaDir {
                 fs::remove_dir_all(&leftover).map_err(RaftError::io("remove", &leftover))?;
             }
         }
-        self.build(&building, catalog, me, name)?;
+        self.build(&building, catalog, meta, who)?;
         self.publish(&building)?;
-        info!(dir = %self.0.display(), revision = %catalog.revision(), node = %me, "meta directory created");
+        info!(dir = %self.0.display(), revision = %catalog.revision(), node = %who.node, "meta directory created");
         drop(lock);
         Ok(())
     }
 
-    fn build(&self, building: &Path, catalog: &Catalog, me: &Node, name: &str) -> Result<(), RaftError> {
+    fn build(&self, building: &Path, catalog: &Catalog, meta: &SnapshotMeta, who: &Identity) -> Result<(), RaftError> {
         let make = |dir: &Path| fs::create_dir(dir).map_err(RaftError::io("create", dir));
         let sync = |dir: &Path| durable::sync_dir(dir).map_err(RaftError::io("sync", dir));
         let (image_dir, log_dir) = (building.join(IMAGE), building.join(LOG));
         make(building)?;
         make(&image_dir)?;
 
-        let first = LogId::new(CommittedLeaderId::new(0, 0), 0);
-        let voters = [me.id.0].into();
-        let group = Membership::new(vec![voters], [(me.id.0, me.clone())].into_iter().collect::<BTreeMap<_, _>>());
-        let meta = SnapshotMeta {
-            last_log_id: Some(first),
-            last_membership: StoredMembership::new(Some(first), group),
-            snapshot_id: format!("{}-0-0", catalog.revision()),
-        };
-        log_store::create_log(&log_dir, &catalog.identity().incarnation.0, first)?;
-        ImageStore::new(&image_dir).write(catalog, &meta)?;
+        log_store::create_log(&log_dir, &catalog.identity().incarnation.0, meta.last_log_id)?;
+        ImageStore::new(&image_dir).write(catalog, meta)?;
         let role = properties(&[
-            ("role", "FOLLOWER"),
-            ("name", name),
+            ("role", &who.role),
+            ("name", &who.name),
             ("hostType", "IP"),
-            ("nodeId", &me.id.to_string()),
-            ("address", &me.address),
+            ("nodeId", &who.node.id.to_string()),
+            ("address", &who.node.address),
         ]);
         write_text(&image_dir.join("ROLE"), &role)?;
         write_text(&image_dir.join("VERSION"), &version(catalog.identity()))?;
@@ -165,7 +177,7 @@ impl MetaDir {
             return Ok(beside);
         }
         fs::create_dir(&inside).map_err(RaftError::io("create", &inside))?;
-        for part in [IMAGE, LOG, CREATING] {
+        for part in [IMAGE, LOG, CREATING, DROPPED] {
             let from = self.0.join(part);
             if from.exists() {
                 fs::rename(&from, inside.join(part)).map_err(RaftError::io("set aside", &from))?;
@@ -180,6 +192,16 @@ impl MetaDir {
     pub fn newest_image(&self) -> Result<Catalog, RaftError> {
         let _lock = self.lock()?;
         ImageStore::open(&self.image_dir(), None).map(|(_, _, catalog)| catalog)
+    }
+
+    /// Remembers that this node was dropped from its cluster. Durable. Blocking.
+    pub fn mark_dropped(&self) -> Result<(), RaftError> {
+        write_text(&self.0.join(DROPPED), "dropped from the cluster\n")
+    }
+
+    /// Whether this node was dropped from its cluster.
+    pub fn is_dropped(&self) -> bool {
+        self.0.join(DROPPED).exists()
     }
 
     /// Who this node is.
@@ -319,7 +341,8 @@ mod tests {
                 fs::create_dir_all(building.join(IMAGE)).unwrap();
                 fs::write(building.join(IMAGE).join("image.7.tmp"), b"half").unwrap();
             } else {
-                meta.build(&building, &testing::catalog_at(3), &testing::me(), "old").unwrap();
+                let who = Identity { node: testing::me(), name: "old".to_owned(), role: "FOLLOWER".to_owned() };
+                meta.build(&building, &testing::catalog_at(3), &testing::meta_at(3), &who).unwrap();
             }
             if step >= 2 {
                 fs::rename(building.join(LOG), meta.log_dir()).unwrap();

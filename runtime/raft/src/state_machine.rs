@@ -125,8 +125,9 @@ impl RaftStateMachine<Types> for StateMachine {
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError> {
         match self.images.latest() {
-            Some(image) => Ok(Some(open_image(image).await?)),
-            None => Ok(None),
+            // The image of a frontend that has just joined holds nothing.
+            Some(image) if image.meta.last_log_id.is_some() => Ok(Some(open_image(image).await?)),
+            Some(_) | None => Ok(None),
         }
     }
 }

@@ -8,7 +8,7 @@ use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope};
 use storage_model::{ClusterId, Epoch, Incarnation, NodeId, Now, ServiceId, UnixMillis};
 
 use crate::meta::Clock;
-use crate::types::{LogId, Node};
+use crate::types::{LogId, Node, SnapshotMeta};
 
 pub(crate) fn log_id(term: u64, index: u64) -> LogId {
     LogId::new(CommittedLeaderId::new(term, 1), index)
@@ -16,6 +16,11 @@ pub(crate) fn log_id(term: u64, index: u64) -> LogId {
 
 pub(crate) fn me() -> Node {
     Node { id: NodeId(1), address: "127.0.0.1:9010".to_owned() }
+}
+
+/// Of an image that ends at this entry.
+pub(crate) fn meta_at(index: u64) -> SnapshotMeta {
+    SnapshotMeta { last_log_id: Some(log_id(1, index)), ..SnapshotMeta::default() }
 }
 
 pub(crate) fn clock() -> Clock {
@@ -44,6 +49,11 @@ pub(crate) fn catalog_of(incarnation: &str, revision: u64) -> Catalog {
         catalog.apply(&Envelope { proposed_at: Now::at(2), command: set(format!("key{n}"), n) }).unwrap();
     }
     catalog
+}
+
+/// Nobody: for groups of one.
+pub(crate) fn peers() -> runtime_rpc::Peers {
+    runtime_rpc::Peers::new(Arc::new(Default::default), runtime_rpc::RpcOptions::default())
 }
 
 /// The directory as it would be found if the process were killed now.

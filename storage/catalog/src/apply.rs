@@ -5,6 +5,7 @@ mod collect;
 mod databases;
 mod loads;
 mod nodes;
+mod once;
 mod partitions;
 mod snapshots;
 mod tables;
@@ -26,8 +27,16 @@ impl Catalog {
         self.header.revision = self.header.revision.next();
         self.header.clock = envelope.proposed_at.wall;
         self.header.uptime = self.header.uptime.max(envelope.proposed_at.uptime);
+        self.attempt(&envelope.command)
+    }
+
+    /// All of a command or, when it is rejected, nothing.
+    fn attempt(&mut self, command: &Command) -> Reply {
+        if let Command::Once { proposer, sequence, heard, command } = command {
+            return self.once(*proposer, *sequence, *heard, command);
+        }
         let mut next = self.clone();
-        let reply = next.take(&envelope.command);
+        let reply = next.take(command);
         if reply.is_ok() {
             *self = next;
         }
@@ -86,6 +95,12 @@ impl Catalog {
             Command::FinishRestore => self.finish_restore(),
             Command::KeepTime => Ok(Outcome::Done),
             Command::CancelSnapshot { name } => self.cancel_snapshot(name.as_deref()),
+            Command::AddFrontend { host, edit_log_port, role } => self.add_frontend(host, *edit_log_port, *role),
+            Command::DropFrontend { host, edit_log_port, role, leader } => {
+                self.drop_frontend(host, *edit_log_port, *role, *leader)
+            }
+            // Keeps its reply, whatever that is: see `attempt`.
+            Command::Once { proposer, sequence, heard, command } => self.once(*proposer, *sequence, *heard, command),
         }
     }
 

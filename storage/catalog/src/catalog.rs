@@ -10,6 +10,8 @@ use storage_model::{
     Uptime, VolumeId,
 };
 
+use crate::command::Reply;
+
 /// Who this cluster is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterIdentity {
@@ -109,6 +111,17 @@ pub struct UsedLabel {
     pub at: Uptime,
 }
 
+/// What is remembered of a process that proposes: the answers that it may not have heard.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Heard {
+    /// It has heard the answers to all of its commands below this.
+    pub heard: u64,
+    /// When it last proposed.
+    pub at: Uptime,
+    /// Answers from there on, by sequence number.
+    pub replies: OrdMap<u64, Reply>,
+}
+
 /// All that the cluster knows.
 #[derive(Clone, Debug)]
 pub struct Catalog {
@@ -125,6 +138,7 @@ pub struct Catalog {
     pub(crate) trash: OrdMap<u64, Arc<Trash>>,
     pub(crate) labels: OrdMap<(DatabaseId, String), UsedLabel>,
     pub(crate) config: OrdMap<String, String>,
+    pub(crate) proposers: OrdMap<u128, Arc<Heard>>,
     // Indexes, rebuilt by `reindex` after a decode.
     pub(crate) database_names: OrdMap<String, DatabaseId>,
     pub(crate) table_names: OrdMap<(DatabaseId, String), TableId>,
@@ -164,6 +178,7 @@ impl Catalog {
             trash: OrdMap::new(),
             labels: OrdMap::new(),
             config: OrdMap::new(),
+            proposers: OrdMap::new(),
             database_names: OrdMap::new(),
             table_names: OrdMap::new(),
             removed: OrdSet::new(),
@@ -277,6 +292,11 @@ impl Catalog {
     /// All frontends.
     pub fn frontends(&self) -> impl Iterator<Item = &Arc<Frontend>> {
         self.frontends.values()
+    }
+
+    /// A frontend by id.
+    pub fn frontend(&self, id: NodeId) -> Option<&Arc<Frontend>> {
+        self.frontends.get(&id)
     }
 
     /// All compute nodes.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use storage_model::snapshot::{IllegalTransition, JobEvent};
 use storage_model::{
-    Column, DatabaseId, Distribution, FileId, Frontend, JobId, KeyModel, Kind, NodeId, Now, PartitionRange,
-    Partitioning, SnapshotKind, TableId, TxnId, VolumeId, VolumeType, WrittenFile,
+    Column, DatabaseId, Distribution, FileId, Frontend, FrontendRole, JobId, KeyModel, Kind, NodeId, Now,
+    PartitionRange, Partitioning, SnapshotKind, TableId, TxnId, VolumeId, VolumeType, WrittenFile,
 };
 use thiserror::Error;
 
@@ -198,7 +198,7 @@ pub enum Command {
         /// The volume; its location and type are fixed by the first start.
         draft: VolumeDraft,
     },
-    /// A frontend says where it is.
+    /// Where a frontend of the cluster is found: its ports, as it tells them.
     RegisterFrontend {
         /// The frontend.
         frontend: Frontend,
@@ -290,6 +290,38 @@ pub enum Command {
         /// None: whichever runs.
         name: Option<String>,
     },
+    /// ALTER SYSTEM ADD FOLLOWER or OBSERVER. The node itself joins afterwards.
+    AddFrontend {
+        /// Host name or address.
+        host: String,
+        /// Where other frontends reach it.
+        edit_log_port: u16,
+        /// What it is to be.
+        role: FrontendRole,
+    },
+    /// ALTER SYSTEM DROP FOLLOWER or OBSERVER.
+    DropFrontend {
+        /// Host name or address.
+        host: String,
+        /// Where other frontends reach it.
+        edit_log_port: u16,
+        /// What it must be.
+        role: FrontendRole,
+        /// The leader, which cannot be dropped.
+        leader: NodeId,
+    },
+    /// A command that its proposer may propose again, because it did not hear what became of it: it is done once, and every
+    /// repetition is answered as the first.
+    Once {
+        /// Who proposes: random, drawn by each process that does.
+        proposer: u128,
+        /// Counts the proposer's commands.
+        sequence: u64,
+        /// The proposer has heard the answers to all commands below this.
+        heard: u64,
+        /// The command.
+        command: Box<Command>,
+    },
 }
 
 impl Command {
@@ -325,6 +357,9 @@ impl Command {
             Command::FinishRestore => "FinishRestore",
             Command::KeepTime => "KeepTime",
             Command::CancelSnapshot { .. } => "CancelSnapshot",
+            Command::AddFrontend { .. } => "AddFrontend",
+            Command::DropFrontend { .. } => "DropFrontend",
+            Command::Once { command, .. } => command.name(),
         }
     }
 }
@@ -473,6 +508,29 @@ pub enum Rejection {
     /// FINISH RESTORE in a cluster that is not careful.
     #[error("no restore is in progress")]
     NotRestored,
+    /// ALTER SYSTEM ADD FOLLOWER or OBSERVER.
+    #[error("frontend already exists name: {0}")]
+    FrontendExists(String),
+    /// ALTER SYSTEM DROP FOLLOWER or OBSERVER.
+    #[error("frontend does not exist[{0}]")]
+    UnknownFrontend(String),
+    /// DROP FOLLOWER of an observer, DROP OBSERVER of a follower.
+    #[error("{role} does not exist[{address}]")]
+    OtherRole {
+        /// As asked.
+        role: FrontendRole,
+        /// `host:port`.
+        address: String,
+    },
+    /// DROP FOLLOWER of the leader.
+    #[error("can not drop current master node.")]
+    DropsLeader,
+    /// A repetition of a command whose answer was forgotten: its proposer has heard it, or was silent for too long.
+    #[error("command {sequence} was answered before, and its answer is forgotten")]
+    Forgotten {
+        /// Of the command.
+        sequence: u64,
+    },
 }
 
 impl Rejection {
@@ -486,6 +544,8 @@ impl Rejection {
             | Rejection::NoSuchVolume(_)
             | Rejection::UnknownVolume(_)
             | Rejection::UnknownComputeNode(_)
+            | Rejection::UnknownFrontend(_)
+            | Rejection::OtherRole { .. }
             | Rejection::UnknownSnapshot(_)
             | Rejection::UnknownJob(_) => Kind::NotFound,
             Rejection::BadPartition(_) | Rejection::NotACut { .. } => Kind::Invalid,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::catalog::{Catalog, Header, UsedLabel};
+use crate::catalog::{Catalog, Header, Heard, UsedLabel};
 use crate::codec::{self, CodecError, IMAGE, SECTION};
 
 /// Raw bytes after which a section is closed.
@@ -78,6 +78,7 @@ const JOBS: u16 = 9;
 const TRASH: u16 = 10;
 const LABELS: u16 = 11;
 const CONFIG: u16 = 12;
+const PROPOSERS: u16 = 13;
 
 /// The name of a section kind, for manifests.
 pub fn kind_name(kind: u16) -> &'static str {
@@ -94,6 +95,7 @@ pub fn kind_name(kind: u16) -> &'static str {
         TRASH => "recycle_bin",
         LABELS => "labels",
         CONFIG => "config",
+        PROPOSERS => "proposers",
         _ => "unknown",
     }
 }
@@ -126,6 +128,7 @@ pub fn encode(catalog: &Catalog, secrets: Secrets) -> Result<Vec<Section>, Image
         (TRASH, catalog.trash.len() as u64),
         (LABELS, catalog.labels.len() as u64),
         (CONFIG, catalog.config.len() as u64),
+        (PROPOSERS, catalog.proposers.len() as u64),
     ];
     let contents = Contents { header: catalog.header.clone(), counts };
     let mut sections = Vec::new();
@@ -141,6 +144,7 @@ pub fn encode(catalog: &Catalog, secrets: Secrets) -> Result<Vec<Section>, Image
     pack(&mut sections, TRASH, catalog.trash.values().map(|t| PersistedTrash::from(t.as_ref())))?;
     pack(&mut sections, LABELS, catalog.labels.iter())?;
     pack(&mut sections, CONFIG, catalog.config.iter())?;
+    pack(&mut sections, PROPOSERS, catalog.proposers.iter().map(|(proposer, heard)| (proposer, heard.as_ref())))?;
     Ok(sections)
 }
 
@@ -282,6 +286,7 @@ fn count(catalog: &Catalog, kind: u16) -> Result<u64, ImageError> {
         TRASH => catalog.trash.len(),
         LABELS => catalog.labels.len(),
         CONFIG => catalog.config.len(),
+        PROPOSERS => catalog.proposers.len(),
         unknown => return Err(ImageError::UnknownKind(unknown)),
     } as u64)
 }
@@ -303,6 +308,9 @@ fn fill(c: &mut Catalog, head: &SectionHead, raw: &[u8]) -> Result<(), ImageErro
             c.labels.insert(key, used);
         }),
         CONFIG => unpack(head, raw, |(key, value): (String, String)| drop(c.config.insert(key, value))),
+        PROPOSERS => unpack(head, raw, |(proposer, heard): (u128, Heard)| {
+            c.proposers.insert(proposer, Arc::new(heard));
+        }),
         unknown => Err(ImageError::UnknownKind(unknown)),
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use storage_model::{
-    ComputeNode, Epoch, Frontend, Incarnation, JobState, NodeId, Revision, SnapshotJob, StorageVolume, UnixMillis,
+    ComputeNode, Epoch, Frontend, FrontendRole, Incarnation, JobState, NodeId, Revision, SnapshotJob, StorageVolume,
+    UnixMillis,
 };
 use thiserror::Error;
 
@@ -26,8 +27,10 @@ pub struct Rebase {
     pub epoch: Epoch,
     /// The time of the restore.
     pub now: UnixMillis,
-    /// The one frontend that starts.
+    /// The one frontend that starts, and leads alone.
     pub frontend: Frontend,
+    /// The others that are expected, `(host, edit_log_port, role)`: members once they have joined.
+    pub expected: Vec<(String, u16, FrontendRole)>,
     /// The cut whose manifest was restored.
     pub cut: Revision,
     /// The manifest's own name of the snapshot.
@@ -76,11 +79,36 @@ pub fn rebase(image: &Catalog, plan: &Rebase) -> Result<Catalog, RebaseError> {
         restored_at: plan.now,
         careful_until: Some(header.uptime.plus(CAREFUL_MILLIS)),
     });
-    next.frontends = std::iter::once((plan.frontend.id, Arc::new(plan.frontend.clone()))).collect();
+    replace_frontends(&mut next, plan);
+    // Whoever waited for these answers is gone.
+    next.proposers.clear();
     replace_volumes(&mut next, plan);
     replace_compute_nodes(&mut next, plan);
     settle_jobs(&mut next, plan)?;
     Ok(next)
+}
+
+fn replace_frontends(catalog: &mut Catalog, plan: &Rebase) {
+    let me = &plan.frontend;
+    catalog.frontends = std::iter::once((me.id, Arc::new(me.clone()))).collect();
+    for (host, edit_log_port, role) in &plan.expected {
+        if (host, *edit_log_port) == (&me.host, me.edit_log_port) {
+            continue;
+        }
+        let id = NodeId(catalog.header.next_id);
+        catalog.header.next_id += 1;
+        let frontend = Frontend {
+            id,
+            name: format!("{host}_{edit_log_port}_{}", plan.now.0),
+            role: *role,
+            host: host.clone(),
+            edit_log_port: *edit_log_port,
+            http_port: 0,
+            query_port: 0,
+            rpc_port: 0,
+        };
+        catalog.frontends.insert(id, Arc::new(frontend));
+    }
 }
 
 fn replace_volumes(catalog: &mut Catalog, plan: &Rebase) {

@@ -46,6 +46,13 @@ pub struct Frontend {
     pub rpc_port: u16,
 }
 
+impl Frontend {
+    /// `host:port` at which other frontends reach it.
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.host, self.edit_log_port)
+    }
+}
+
 /// A compute node. Its other ports are learned from its heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComputeNode {

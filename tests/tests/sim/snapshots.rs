@@ -221,6 +221,7 @@ impl World {
             epoch: Epoch(epoch),
             now: UnixMillis(self.rng.random_range(0..4_000_000_000_000)),
             frontend: frontend(epoch),
+            expected: Vec::new(),
             cut: Revision(cut),
             snapshot_name: job.name.clone(),
             manifest: ("cc".repeat(32), 1),

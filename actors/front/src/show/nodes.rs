@@ -1,7 +1,7 @@
 //! SHOW FRONTENDS, COMPUTE NODES and their kin.
 
 use actors_messages::nodes::NodeStatus;
-use storage_model::UnixMillis;
+use storage_model::{FrontendRole, UnixMillis};
 
 use crate::session::Session;
 use crate::sheet::{Item, Sheet, row};
@@ -27,15 +27,17 @@ pub(super) fn frontends(session: &Session) -> Sheet {
         "Version",
     ]);
     let (front, catalog) = (session.front(), session.catalog());
-    let (raft, me) = ((front.raft)(), &front.me);
+    let (leader, me) = ((front.leader)(), &front.me);
+    let statuses = front.frontends.borrow().clone();
     for known in catalog.frontends() {
         let here = known.id == me.id;
-        let heard = raft.last_heartbeat_ms.iter().find(|(id, _)| *id == known.id).map(|(_, at)| *at);
-        let heard = if here { Some(front.now_ms()) } else { heard };
-        let role = if raft.leader == Some(known.id) { "LEADER".to_owned() } else { known.role.to_string() };
-        let journal = if here { catalog.revision().to_string() } else { "0".to_owned() };
-        let (started, version) =
-            if here { (time(Some(me.started_at_ms)), me.full_version()) } else { (time(None), String::new()) };
+        let status = statuses.iter().find(|status| status.id == known.id);
+        let report = status.and_then(|status| status.report.as_ref());
+        let role = if leader == Some(known.id) { "LEADER".to_owned() } else { known.role.to_string() };
+        let applied = if here { Some(catalog.revision()) } else { report.map(|report| report.applied) };
+        let started = if here { Some(me.started_at_ms) } else { report.map(|report| report.started_at_ms) };
+        let heard = if here { Some(front.now_ms()) } else { status.and_then(|status| status.last_heartbeat_ms) };
+        let version = if here { me.full_version() } else { report.map(|r| r.version.clone()).unwrap_or_default() };
         sheet.push(row![
             &known.name,
             &known.host,
@@ -45,13 +47,13 @@ pub(super) fn frontends(session: &Session) -> Sheet {
             known.rpc_port.to_string(),
             role,
             catalog.identity().cluster_id.to_string(),
-            true,
-            heard.is_some(),
-            journal,
+            here || status.is_some_and(|status| status.joined),
+            here || status.is_some_and(|status| status.alive),
+            applied.unwrap_or_default().to_string(),
             time(heard),
-            true,
-            "",
-            started,
+            known.role == FrontendRole::Follower,
+            status.map(|status| status.error.as_str()).unwrap_or_default(),
+            time(started),
             version,
         ]);
     }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{ConfigRow, Front, FrontFacts, FrontSettings, RaftStatus, SetFailure};
+use crate::{ConfigRow, Front, FrontFacts, FrontSettings, SetFailure};
 
 pub(super) const START: u64 = 1_739_857_978_000;
 
@@ -97,6 +97,12 @@ pub(super) struct Script {
     pub(super) told: Vec<String>,
 }
 
+fn leading() -> actors_messages::ReadLease {
+    let lease = actors_messages::ReadLease::default();
+    lease.lead();
+    lease
+}
+
 pub(super) struct Kit {
     port: u16,
     pub(super) catalog: Arc<Mutex<Catalog>>,
@@ -133,6 +139,8 @@ impl Kit {
             recorder: runtime_actor::Recorder::new("fe", runtime_actor::SystemClock::shared()),
             view,
             reads: ReadPoints::default(),
+            lease: leading(),
+            read_index: to(|_| Ok(Revision(0))),
             propose: to(move |propose: actors_messages::leader::Propose| apply(&leader, propose.command)),
             draw_txn: to(move |_| Ok(TxnId(next_txn.fetch_add(1, Ordering::SeqCst)))),
             create_image: to(|_| Ok(Revision(5))),
@@ -157,6 +165,7 @@ impl Kit {
             beat: to(move |_| beat()),
             suspect: to(move |_| suspect()),
             nodes: statuses,
+            frontends: watch::channel(Arc::default()).1,
             tls: None,
             settings: Arc::new(Settings(Mutex::new(600))),
             me: FrontFacts {
@@ -168,7 +177,7 @@ impl Kit {
                 product_version: "0.1.0".to_owned(),
                 commit: "abc1234".to_owned(),
             },
-            raft: Arc::new(|| RaftStatus { leader: Some(NodeId(1)), last_heartbeat_ms: Vec::new() }),
+            leader: Arc::new(|| Some(NodeId(1))),
             clock: Arc::new(ManualClock::new(START + 60_000)),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

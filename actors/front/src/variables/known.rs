@@ -38,6 +38,7 @@ pub(super) const KNOWN: &[Known] = &[
     n("disable_join_reorder", "0", Boolean),
     n("div_precision_increment", "4", Number),
     n("enable_insert_strict", "1", Boolean),
+    n("enable_linearizable_read", "0", Boolean),
     n("enable_materialized_view_rewrite", "1", Boolean),
     n("enable_pipeline_engine", "1", Boolean),
     n("enable_profile", "0", Boolean),

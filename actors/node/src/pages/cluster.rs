@@ -32,23 +32,29 @@ pub(super) fn of(opened: &Opened) -> Value {
 }
 
 fn frontend(opened: &Opened, known: &Frontend) -> Value {
+    let statuses = opened.frontends.borrow().clone();
+    let status = statuses.iter().find(|status| status.id == known.id);
     let front = opened.desk.front();
-    let (raft, is_here) = ((front.raft)(), known.id == front.me.id);
-    let is_leader = raft.leader == Some(known.id);
-    let heard = raft.last_heartbeat_ms.iter().any(|(id, _)| *id == known.id);
-    let applied = is_here.then(|| opened.meta.view().revision().0);
+    let is_leader = (front.leader)() == Some(known.id);
+    let revision = opened.meta.view().revision().0;
+    let is_here = known.id == front.me.id;
+    let report = status.and_then(|status| status.report.as_ref());
+    let applied = if is_here { Some(revision) } else { report.map(|report| report.applied.0) };
+    // The leader is what others lag behind; this one knows how far it was when it last told.
+    let newest = statuses.iter().filter_map(|s| s.report.as_ref()).map(|r| r.applied.0).max().unwrap_or(revision);
     json!({
         "name": known.name,
         "host": known.host,
         "role": if is_leader { "LEADER".to_owned() } else { known.role.to_string() },
-        "alive": is_here || heard,
+        "alive": is_here || status.is_some_and(|status| status.alive),
+        "joined": status.map(|status| status.joined),
         "http_port": known.http_port,
         "query_port": known.query_port,
         "applied_revision": applied,
-        // The leader is what others lag behind.
-        "lag": (is_here && is_leader).then_some(0),
-        "version": is_here.then(|| front.me.full_version()),
-        "start_time_ms": is_here.then_some(front.me.started_at_ms),
+        "lag": applied.map(|applied| newest.saturating_sub(applied)),
+        "version": if is_here { Some(front.me.full_version()) } else { report.map(|report| report.version.clone()) },
+        "start_time_ms": if is_here { Some(front.me.started_at_ms) } else { report.map(|report| report.started_at_ms) },
+        "error": status.map(|status| status.error.as_str()).filter(|error| !error.is_empty()),
     })
 }
 

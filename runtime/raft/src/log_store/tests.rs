@@ -18,7 +18,7 @@ const ENTRIES: u64 = 6;
 fn written() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let log_dir = dir.path().join("log");
-    create_log(&log_dir, "owner", testing::log_id(0, 0)).unwrap();
+    create_log(&log_dir, "owner", Some(testing::log_id(0, 0))).unwrap();
     let mut log = open_log(&log_dir).unwrap();
     log.save_vote(Ballot(Vote::new_committed(1, 1))).unwrap();
     for index in 1..=ENTRIES {

@@ -56,7 +56,7 @@ async fn images_take_the_place_of_the_log() {
 async fn images_are_built_by_themselves() {
     let dir = created(0);
     let options = Options { image_every: 10, ..options() };
-    let meta = Meta::open(&MetaDir::new(dir.path()), &me(), clock(), options).await.unwrap();
+    let meta = Meta::open(&MetaDir::new(dir.path()), &me(), clock(), options, crate::testing::peers()).await.unwrap();
     put(&meta, 0..35).await;
     let built = async {
         while meta.status().image_revision < Some(Revision(25)) {

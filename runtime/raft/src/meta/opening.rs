@@ -1,26 +1,33 @@
-//! From a directory to a running leader.
+//! From a directory to a running member of its group.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use openraft::error::{Fatal, RaftError as CoreError};
 use openraft::{Config, ServerState, SnapshotPolicy};
+use runtime_rpc::Peers;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::info;
 
 use storage_catalog::Catalog;
 
-use super::{Clock, Inner, Meta, Open, Options, Role, proposer, roll, stopped};
+use super::standing::Watcher;
+use super::{Clock, Inner, Meta, Open, Options, proposer, roll, stopped};
 use crate::error::{ProposeError, RaftError};
 use crate::image_store::{Image, ImageStore};
 use crate::log_store::{self, LogStore};
 use crate::meta_dir::{DirLock, MetaDir};
-use crate::network::Nowhere;
+use crate::network::{Acknowledged, Lines};
 use crate::shared::Shared;
 use crate::state_machine::StateMachine;
 use crate::stored::Owner;
 use crate::types::{Batch, Node, Types};
+
+/// A member that lags by more entries than this is sent an image, if there is one that helps.
+const LAG: u64 = 50_000;
+/// How long a piece of an image (3 MiB) may take to be taken in; the last one includes reading the whole.
+const IMAGE_PIECE_MILLIS: u64 = 60_000;
 
 /// What the directory holds.
 struct Found {
@@ -31,7 +38,13 @@ struct Found {
     lock: Arc<DirLock>,
 }
 
-pub(super) async fn open(dir: &MetaDir, me: &Node, clock: Clock, options: Options) -> Result<Meta, RaftError> {
+pub(super) async fn open(
+    dir: &MetaDir,
+    me: &Node,
+    clock: Clock,
+    options: Options,
+    peers: Peers,
+) -> Result<Meta, RaftError> {
     let (dir, who) = (dir.clone(), me.clone());
     let found = tokio::task::spawn_blocking(move || read(&dir, &who));
     let Found { log, images, image, catalog, lock } =
@@ -40,40 +53,57 @@ pub(super) async fn open(dir: &MetaDir, me: &Node, clock: Clock, options: Option
     let shared = Arc::new(Shared::new(&catalog, image.meta.last_log_id));
     let state_machine = StateMachine::new(catalog, image.meta, shared.clone(), images.clone(), lock.clone());
     let config = Arc::new(raft_config(&options)?);
-    let raft = openraft::Raft::<Types>::new(me.id.0, config, Nowhere, log.clone(), state_machine);
+    let acknowledged = Acknowledged::default();
+    let lines = Lines { me: me.id.0, peers: peers.clone(), acknowledged: acknowledged.clone() };
+    let raft = openraft::Raft::<Types>::new(me.id.0, config, lines, log.clone(), state_machine);
     let raft = raft.await.map_err(stopped)?;
-    if let Err(error) = lead(&raft, options.lead_within).await {
-        // The error that matters is the first.
-        let _ = raft.shutdown().await;
-        return Err(error);
+    let mut confirmed = None;
+    if is_only_voter(&raft, me).await? {
+        if let Err(error) = lead(&raft, options.lead_within).await {
+            // The error that matters is the first.
+            let _ = raft.shutdown().await;
+            return Err(error);
+        }
+        confirmed = Some((raft.metrics().borrow().current_term, Instant::now()));
     }
+    let isolated_after = options.election.end * 2;
+    let watcher = Watcher { me: me.clone(), raft: raft.clone(), acknowledged, isolated_after, confirmed };
+    let (standing, watching) = watcher.start().await;
 
     let (proposals, queue) = mpsc::channel(proposer::QUEUE);
     let (stop, stopping) = watch::channel(false);
-    let proposer = tokio::spawn(proposer::run(raft.clone(), queue, stopping));
-    let role = watch_role(&raft);
+    let proposer = tokio::spawn(proposer::run(raft.clone(), queue, stopping, standing.clone()));
     let revisions = shared.watch();
     let meta = Arc::new_cyclic(|weak| {
         let roller = tokio::spawn(roll(weak.clone(), revisions, options.image_every.max(1)));
-        let open = Mutex::new(Some(Open { log, lock, proposer, roller }));
+        let open = Mutex::new(Some(Open { log, lock, proposer, roller, standing: watching }));
         let opened = (shared.view().header.uptime, clock().1);
         Inner {
+            me: me.clone(),
             raft,
+            peers,
             shared,
             images,
             clock,
             opened,
             proposals,
             stop,
-            role,
+            standing,
             imaging: tokio::sync::Mutex::default(),
             open,
         }
     });
     let meta = Meta(meta);
     let status = meta.status();
-    info!(node = %me, revision = %status.revision, term = status.term, "metadata open, this frontend leads");
+    info!(node = %me, revision = %status.revision, term = status.term, role = ?status.role, "metadata open");
     Ok(meta)
+}
+
+/// Nobody else has to be asked. (The metrics do not know yet what Raft has just read.)
+async fn is_only_voter(raft: &openraft::Raft<Types>, me: &Node) -> Result<bool, RaftError> {
+    let me = me.id.0;
+    let only = raft.with_raft_state(move |state| state.membership_state.effective().membership().voter_ids().eq([me]));
+    only.await.map_err(stopped)
 }
 
 /// Everything that blocks: the lock, the log, the newest whole image.
@@ -104,10 +134,6 @@ fn read(dir: &MetaDir, me: &Node) -> Result<Found, RaftError> {
         }
         None => return Err(RaftError::Damaged { path: log_dir, cause: "the log is lost".to_owned() }),
     }
-    if !image.meta.last_membership.voter_ids().any(|voter| voter == me.id.0) {
-        let cause = format!("the voters are {}", image.meta.last_membership);
-        return Err(RaftError::NotMember { me: me.clone(), cause });
-    }
     let images = Arc::new(images);
     let log = LogStore::new(log, images.clone(), lock.clone());
     Ok(Found { log, images, image, catalog, lock })
@@ -123,6 +149,8 @@ fn raft_config(options: &Options) -> Result<Config, RaftError> {
         // Images are asked for by `roll`, by the number of commands; a failed one must not be asked for at every entry.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: 0,
+        replication_lag_threshold: LAG,
+        install_snapshot_timeout: IMAGE_PIECE_MILLIS,
         ..Config::default()
     };
     config.validate().map_err(|e| RaftError::Failed(format!("bad options: {e}")))
@@ -145,17 +173,4 @@ async fn lead(raft: &openraft::Raft<Types>, limit: Duration) -> Result<(), RaftE
         }
     };
     timeout(limit, elected).await.map_err(|_| RaftError::Timeout { what: "becoming the leader", limit })?
-}
-
-fn watch_role(raft: &openraft::Raft<Types>) -> watch::Receiver<Role> {
-    let mut servers = raft.server_metrics();
-    let (role, watcher) = watch::channel(Role::from(servers.borrow_and_update().state));
-    tokio::spawn(async move {
-        while servers.changed().await.is_ok() {
-            let now = Role::from(servers.borrow_and_update().state);
-            role.send_if_modified(|role| std::mem::replace(role, now) != now);
-        }
-        role.send_if_modified(|role| std::mem::replace(role, Role::Stopped) != Role::Stopped);
-    });
-    watcher
 }

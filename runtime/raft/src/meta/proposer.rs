@@ -3,11 +3,12 @@
 
 use std::fmt::Display;
 
-use openraft::error::{ClientWriteError, Fatal, RaftError};
+use openraft::error::{CheckIsLeaderError, ClientWriteError, Fatal, RaftError};
 use storage_catalog::{Envelope, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
+use super::standing::Standing;
 use crate::error::ProposeError;
 use crate::types::{Batch, Node, Types};
 
@@ -16,7 +17,7 @@ const BATCH: usize = 512;
 /// Proposals waiting for the next entry; more wait in `propose`.
 pub(super) const QUEUE: usize = 4096;
 
-type WriteError = RaftError<u64, ClientWriteError<u64, Node>>;
+pub(super) type WriteError = RaftError<u64, ClientWriteError<u64, Node>>;
 
 /// A command and who waits for it.
 pub(super) struct Proposal {
@@ -29,6 +30,7 @@ pub(super) async fn run(
     raft: openraft::Raft<Types>,
     mut queue: mpsc::Receiver<Proposal>,
     mut stop: watch::Receiver<bool>,
+    standing: watch::Receiver<Standing>,
 ) {
     let mut waiting = Vec::new();
     loop {
@@ -37,7 +39,7 @@ pub(super) async fn run(
             _ = stop.wait_for(|stop| *stop) => break,
             taken = queue.recv_many(&mut waiting, BATCH) => if taken == 0 { break },
         }
-        commit(&raft, waiting.drain(..)).await;
+        commit(&raft, waiting.drain(..), standing.clone()).await;
     }
     queue.close();
     while let Some(proposal) = queue.recv().await {
@@ -46,16 +48,31 @@ pub(super) async fn run(
     }
 }
 
-async fn commit(raft: &openraft::Raft<Types>, proposals: impl Iterator<Item = Proposal>) {
+async fn commit(
+    raft: &openraft::Raft<Types>,
+    proposals: impl Iterator<Item = Proposal>,
+    mut standing: watch::Receiver<Standing>,
+) {
     let (envelopes, answers): (Vec<_>, Vec<_>) = proposals.map(|p| (p.envelope, p.answer)).unzip();
-    match raft.client_write(Batch::new(envelopes)).await {
+    let now = standing.borrow_and_update().clone();
+    let result = if now.leads() {
+        tokio::select! {
+            biased;
+            written = raft.client_write(Batch::new(envelopes)) => written.map_err(explain),
+            // A leader that nobody hears would wait for ever.
+            _ = standing.wait_for(|now| !now.leads()) => Err(lost()),
+        }
+    } else {
+        Err(ProposeError::NotLeader { leader: now.leader })
+    };
+    match result {
         Ok(written) => {
             for (answer, reply) in answers.into_iter().zip(written.data.0) {
+                // Who has gone away needs no answer.
                 let _ = answer.send(reply.map_err(ProposeError::Rejected));
             }
         }
         Err(error) => {
-            let error = explain(error);
             for answer in answers {
                 let _ = answer.send(Err(error.clone()));
             }
@@ -63,13 +80,28 @@ async fn commit(raft: &openraft::Raft<Types>, proposals: impl Iterator<Item = Pr
     }
 }
 
+fn lost() -> ProposeError {
+    ProposeError::Unavailable("this frontend lost the leadership before a majority had acknowledged it".to_owned())
+}
+
 /// What the error means to a proposer.
 pub(super) fn explain(error: WriteError) -> ProposeError {
     match error {
-        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
+        // The entry may have been in the log already, and the next leader may commit it.
+        RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => lost(),
+        RaftError::APIError(other) => unavailable(other),
+        RaftError::Fatal(Fatal::Stopped) => ProposeError::Stopped,
+        RaftError::Fatal(fatal) => unavailable(fatal),
+    }
+}
+
+/// What the error means to a reader.
+pub(super) fn explain_read(error: RaftError<u64, CheckIsLeaderError<u64, Node>>) -> ProposeError {
+    match error {
+        RaftError::APIError(CheckIsLeaderError::ForwardToLeader(forward)) => {
             ProposeError::NotLeader { leader: forward.leader_node }
         }
-        RaftError::APIError(other) => unavailable(other),
+        RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(cause)) => ProposeError::Unavailable(cause.to_string()),
         RaftError::Fatal(Fatal::Stopped) => ProposeError::Stopped,
         RaftError::Fatal(fatal) => unavailable(fatal),
     }

@@ -14,7 +14,7 @@ pub(super) fn options() -> Options {
 }
 
 pub(super) async fn open(path: &Path) -> Result<Meta, RaftError> {
-    Meta::open(&MetaDir::new(path), &me(), clock(), options()).await
+    Meta::open(&MetaDir::new(path), &me(), clock(), options(), testing::peers()).await
 }
 
 pub(super) fn created(revision: u64) -> TempDir {
@@ -44,7 +44,7 @@ async fn what_is_proposed_is_there_after_a_restart() {
     let dir = created(0);
     let meta = open(dir.path()).await.unwrap();
     assert_eq!(meta.status().role, Role::Leader);
-    assert_eq!(*meta.role_watch().borrow(), Role::Leader);
+    assert!(meta.standing_watch().borrow().leads());
     let mut watch = meta.watch();
     put(&meta, 0..3).await;
     assert_eq!(meta.view().revision(), Revision(3));
@@ -53,12 +53,12 @@ async fn what_is_proposed_is_there_after_a_restart() {
     assert!(matches!(rejected, Err(ProposeError::Rejected(_))), "{rejected:?}");
     assert_eq!(meta.view().revision(), Revision(4), "a rejected command is a revision too");
 
-    let mut role = meta.role_watch();
+    let mut role = meta.standing_watch();
     meta.shutdown().await.unwrap();
     meta.shutdown().await.unwrap();
     assert_eq!(meta.propose(set("late", 1)).await, Err(ProposeError::Stopped));
     assert!(matches!(meta.create_image().await, Err(RaftError::Stopped)));
-    role.wait_for(|role| *role == Role::Stopped).await.unwrap();
+    role.wait_for(|now| now.role == Role::Stopped).await.unwrap();
     assert_eq!(meta.status().role, Role::Stopped);
 
     for start in [3, 6, 9] {
@@ -169,7 +169,8 @@ async fn parts_of_different_clusters_are_refused() {
     MetaDir::new(other.path()).create(&catalog, &me(), "fe").unwrap();
 
     let stranger = Node { id: NodeId(2), address: "h:1".to_owned() };
-    let refused = Meta::open(&MetaDir::new(dir.path()), &stranger, clock(), options()).await.unwrap_err();
+    let refused =
+        Meta::open(&MetaDir::new(dir.path()), &stranger, clock(), options(), testing::peers()).await.unwrap_err();
     assert!(matches!(refused, RaftError::NotMember { .. }), "{refused}");
 
     let log = dir.path().join("log");
@@ -248,7 +249,7 @@ async fn a_log_that_cannot_be_written_stops_proposals_and_not_reads() {
     let dir = created(0);
     let meta = open(dir.path()).await.unwrap();
     put(&meta, 0..3).await;
-    let mut role = meta.role_watch();
+    let mut role = meta.standing_watch();
     // The next file of the log cannot be made.
     let (log, away) = (dir.path().join("log"), dir.path().join("log.away"));
     fs::rename(&log, &away).unwrap();
@@ -262,7 +263,7 @@ async fn a_log_that_cannot_be_written_stops_proposals_and_not_reads() {
         assert!(acknowledged < 4, "a file of the log holds no more");
     };
     assert!(matches!(refused, ProposeError::Unavailable(_)), "{refused}");
-    role.wait_for(|role| *role == Role::Stopped).await.unwrap();
+    role.wait_for(|now| now.role == Role::Stopped).await.unwrap();
     assert!(meta.status().failure.is_some());
     assert!(matches!(meta.propose(set("more", 1)).await, Err(ProposeError::Unavailable(_))));
     assert!(matches!(meta.create_image().await, Err(RaftError::Failed(_))));

@@ -32,6 +32,7 @@ pub(super) fn plan(cut: Revision) -> Rebase {
         epoch: Epoch(2),
         now: UnixMillis(START + 60 * MINUTE),
         frontend: super::nodes::frontend(9),
+        expected: Vec::new(),
         cut,
         snapshot_name: "c".to_owned(),
         manifest: ("cc".repeat(32), 777),

@@ -1,0 +1,75 @@
+//! Who belongs to the group: changed one member at a time, by whoever reconciles it with the catalog.
+
+use std::time::Duration;
+
+use openraft::ChangeMembers;
+use tokio::time::timeout;
+
+use super::{Meta, proposer};
+use crate::error::ProposeError;
+use crate::types::Node;
+
+/// How long a change may take: a majority must acknowledge it, of the old group and of the new.
+const CHANGE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A member of the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub node: Node,
+    /// Whether it votes.
+    pub votes: bool,
+    /// On the leader: the last log entry that it is known to have.
+    pub has: Option<u64>,
+}
+
+impl Meta {
+    /// The members, as this node knows them.
+    pub fn members(&self) -> Vec<Member> {
+        let metrics = self.0.raft.metrics();
+        let metrics = metrics.borrow();
+        let group = metrics.membership_config.membership();
+        let voters: Vec<u64> = group.voter_ids().collect();
+        let has = |id: &u64| metrics.replication.as_ref()?.get(id)?.map(|log| log.index);
+        group
+            .nodes()
+            .map(|(id, node)| Member { node: node.clone(), votes: voters.contains(id), has: has(id) })
+            .collect()
+    }
+
+    /// Makes it a member that does not vote. Returns when the group knows it; it catches up by itself.
+    pub async fn add_learner(&self, node: &Node) -> Result<(), ProposeError> {
+        let added = self.0.raft.add_learner(node.id.0, node.clone(), false);
+        changed(timeout(CHANGE_LIMIT, added).await)
+    }
+
+    /// Lets a member vote that has caught up.
+    pub async fn let_vote(&self, node: &Node) -> Result<(), ProposeError> {
+        let change = ChangeMembers::AddVoterIds([node.id.0].into());
+        changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, true)).await)
+    }
+
+    /// Takes a member out of the group, a voter too. Never this node.
+    pub async fn remove(&self, node: &Node, votes: bool) -> Result<(), ProposeError> {
+        if votes {
+            // It leaves both the voters and the group.
+            let change = ChangeMembers::RemoveVoters([node.id.0].into());
+            return changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, false)).await);
+        }
+        let change = ChangeMembers::RemoveNodes([node.id.0].into());
+        changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, false)).await)
+    }
+}
+
+fn changed<T>(
+    result: Result<Result<T, proposer::WriteError>, tokio::time::error::Elapsed>,
+) -> Result<(), ProposeError> {
+    match result {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(proposer::explain(error)),
+        Err(_) => {
+            let limit = CHANGE_LIMIT.as_secs();
+            Err(ProposeError::Unavailable(format!("a majority has not acknowledged the change within {limit} s")))
+        }
+    }
+}
