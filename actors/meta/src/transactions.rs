@@ -1,6 +1,7 @@
 //! Transaction ids: every frontend leases a range of them from the catalog, so that a load costs one log entry and not two.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actors_messages::leader::{DrawTxn, Propose, ProposeFailure};
 use runtime_actor::{Actor, Answer, Context, Handle, Recipient};
@@ -9,6 +10,8 @@ use storage_catalog::{Command, Outcome};
 use storage_model::TxnId;
 use tokio::sync::Mutex;
 
+/// How long a lease may take: less than those wait who ask for an id, so that they hear why there is none.
+const LEASE_LIMIT: Duration = Duration::from_secs(20);
 /// Transaction ids reserved by one log entry.
 const LEASED_TXNS: u64 = 1000;
 
@@ -55,7 +58,8 @@ impl Handle<DrawTxn> for TransactionLease {
             if let Some(txn) = leased.next() {
                 return Ok(TxnId(txn));
             }
-            let asked = propose.ask(Propose { command: Command::LeaseTxns { count: LEASED_TXNS } }).await;
+            let message = Propose { command: Command::LeaseTxns { count: LEASED_TXNS } };
+            let asked = propose.ask_within(message, LEASE_LIMIT).await;
             match asked.map_err(|lost| ProposeFailure::Unavailable(lost.to_string()))?? {
                 Outcome::Txns { first, count } => {
                     *leased = first.0 + 1..first.0 + count;
