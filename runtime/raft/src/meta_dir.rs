@@ -6,7 +6,7 @@
 //!   image/             the cluster exists when this does
 //!     VERSION          clusterId, token          (key=value, as StarRocks' scripts read them)
 //!     ROLE             role, name, hostType; and nodeId, address: who this node is in the group
-//!     image.<revision> see image_store
+//!     image.<revision> and checksum.<revision>: see image_store
 //!   log/               raft-log; carries the incarnation that it belongs to
 //!   .creating/         a creation that is under way or was interrupted
 //! ```
