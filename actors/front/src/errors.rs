@@ -50,7 +50,9 @@ pub(crate) fn propose(error: &ProposeFailure) -> MySqlError {
         ProposeFailure::NotLeader => {
             MySqlError::common("this frontend is not the leader: nothing has changed; connect to the leader")
         }
-        ProposeFailure::Superseded(_) => MySqlError::common(format_args!("{error}; nothing has changed")),
+        ProposeFailure::Superseded(_) | ProposeFailure::ReadOnly(_) => {
+            MySqlError::common(format_args!("{error}; nothing has changed"))
+        }
         ProposeFailure::Unavailable(_) => MySqlError::common(format_args!(
             "{error}; whether the statement took effect is not known: look before repeating it"
         )),
@@ -154,6 +156,8 @@ mod tests {
         assert!(unknown.message.contains("not known") && unknown.message.contains("disk full"));
         assert!(ask(&AskError::Lost, "metadata leader", true).message.contains("not known"));
         assert!(ask(&AskError::Full, "metadata leader", true).message.contains("nothing has changed"));
+        let full = propose(&ProposeFailure::ReadOnly("only 12 MiB are left".into())).message;
+        assert_eq!(full, "the metadata is read-only: only 12 MiB are left; nothing has changed");
         assert!(propose(&ProposeFailure::NotLeader).message.contains("nothing has changed"));
     }
 

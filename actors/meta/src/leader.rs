@@ -118,6 +118,11 @@ async fn propose(meta: &Meta, counts: &Counts, command: Command) -> Result<Outco
             counts.rejected.fetch_add(1, Ordering::Relaxed);
             ProposeFailure::Rejected(rejection)
         }
+        // The log has said it once; every command would say it again.
+        ProposeError::ReadOnly(why) => {
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+            ProposeFailure::ReadOnly(why)
+        }
         other => {
             counts.failed.fetch_add(1, Ordering::Relaxed);
             tracing::error!(command = name, error = %other, "a command could not be put through the log");

@@ -9,7 +9,7 @@ mod file;
 use std::fs::{self, File};
 use std::io::Seek;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use storage_catalog::Catalog;
 use storage_model::Revision;
@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::durable;
 use crate::error::RaftError;
+use crate::room::Room;
 use crate::types::{LogId, SnapshotMeta};
 
 use file::{CHECKSUM, PREFIX};
@@ -56,13 +57,20 @@ pub(crate) struct ImageStore {
     state: Mutex<State>,
     writing: Mutex<()>,
     attempts: watch::Sender<u64>,
+    /// Images are not begun without room.
+    room: Option<Arc<Room>>,
 }
 
 impl ImageStore {
     /// A store that knows of no image yet.
     pub(crate) fn new(dir: &Path) -> ImageStore {
         let (attempts, _) = watch::channel(0);
-        ImageStore { dir: dir.to_owned(), state: Mutex::default(), writing: Mutex::default(), attempts }
+        ImageStore { dir: dir.to_owned(), state: Mutex::default(), writing: Mutex::default(), attempts, room: None }
+    }
+
+    /// The same store; its images leave the log its room.
+    pub(crate) fn in_room(self, room: Arc<Room>) -> ImageStore {
+        ImageStore { room: Some(room), ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -122,7 +130,8 @@ impl ImageStore {
 
     /// Writes an image and makes it durable; the oldest beyond two is removed. Blocking.
     pub(crate) fn write(&self, catalog: &Catalog, meta: &SnapshotMeta) -> Result<Image, RaftError> {
-        let result = self.write_image(catalog, meta);
+        let room = self.room.as_ref().map_or(Ok(()), |room| room.check()).map_err(RaftError::Image);
+        let result = room.and_then(|()| self.write_image(catalog, meta));
         self.state().failure = result.as_ref().err().map(ToString::to_string);
         self.attempts.send_modify(|n| *n += 1);
         result

@@ -20,6 +20,7 @@ mod log_store;
 mod meta;
 mod meta_dir;
 mod network;
+mod room;
 mod shared;
 mod state_machine;
 mod stored;

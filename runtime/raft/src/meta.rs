@@ -23,6 +23,7 @@ use crate::error::{ProposeError, RaftError};
 use crate::image_store::ImageStore;
 use crate::log_store::LogStore;
 use crate::meta_dir::{DirLock, MetaDir};
+use crate::room::Room;
 use crate::shared::Shared;
 use crate::types::{Node, Types};
 
@@ -119,6 +120,9 @@ struct Inner {
     raft: openraft::Raft<Types>,
     shared: Arc<Shared>,
     images: Arc<ImageStore>,
+    /// Whether anything may be written: for whoever receives entries of another leader.
+    #[allow(dead_code, reason = "nobody sends entries yet; tests take the room away")]
+    room: Arc<Room>,
     clock: Clock,
     /// The catalog's uptime when this node opened it, and that moment: what has passed since then counts.
     opened: (Uptime, Instant),

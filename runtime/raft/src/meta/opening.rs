@@ -17,6 +17,7 @@ use crate::image_store::{Image, ImageStore};
 use crate::log_store::{self, LogStore};
 use crate::meta_dir::{DirLock, MetaDir};
 use crate::network::Nowhere;
+use crate::room::Room;
 use crate::shared::Shared;
 use crate::state_machine::StateMachine;
 use crate::stored::Owner;
@@ -29,12 +30,13 @@ struct Found {
     image: Image,
     catalog: Catalog,
     lock: Arc<DirLock>,
+    room: Arc<Room>,
 }
 
 pub(super) async fn open(dir: &MetaDir, me: &Node, clock: Clock, options: Options) -> Result<Meta, RaftError> {
     let (dir, who) = (dir.clone(), me.clone());
     let found = tokio::task::spawn_blocking(move || read(&dir, &who));
-    let Found { log, images, image, catalog, lock } =
+    let Found { log, images, image, catalog, lock, room } =
         found.await.map_err(|e| RaftError::Failed(format!("reading the meta directory: {e}")))??;
 
     let shared = Arc::new(Shared::new(&catalog, image.meta.last_log_id));
@@ -50,7 +52,7 @@ pub(super) async fn open(dir: &MetaDir, me: &Node, clock: Clock, options: Option
 
     let (proposals, queue) = mpsc::channel(proposer::QUEUE);
     let (stop, stopping) = watch::channel(false);
-    let proposer = tokio::spawn(proposer::run(raft.clone(), queue, stopping));
+    let proposer = tokio::spawn(proposer::run(raft.clone(), queue, stopping, room.clone()));
     let role = watch_role(&raft);
     let revisions = shared.watch();
     let meta = Arc::new_cyclic(|weak| {
@@ -61,6 +63,7 @@ pub(super) async fn open(dir: &MetaDir, me: &Node, clock: Clock, options: Option
             raft,
             shared,
             images,
+            room,
             clock,
             opened,
             proposals,
@@ -108,9 +111,10 @@ fn read(dir: &MetaDir, me: &Node) -> Result<Found, RaftError> {
         let cause = format!("the voters are {}", image.meta.last_membership);
         return Err(RaftError::NotMember { me: me.clone(), cause });
     }
-    let images = Arc::new(images);
+    let room = Arc::new(Room::new(&log_dir));
+    let images = Arc::new(images.in_room(room.clone()));
     let log = LogStore::new(log, images.clone(), lock.clone());
-    Ok(Found { log, images, image, catalog, lock })
+    Ok(Found { log, images, image, catalog, lock, room })
 }
 
 fn raft_config(options: &Options) -> Result<Config, RaftError> {

@@ -2,13 +2,16 @@
 //! way go together into the next one: one fsync for all of them, and nobody waits for a timer.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
+use openraft::ServerState;
 use openraft::error::{ClientWriteError, Fatal, RaftError};
 use storage_catalog::{Envelope, Outcome};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::error;
 
 use crate::error::ProposeError;
+use crate::room::Room;
 use crate::types::{Batch, Node, Types};
 
 /// Commands in one entry.
@@ -29,6 +32,7 @@ pub(super) async fn run(
     raft: openraft::Raft<Types>,
     mut queue: mpsc::Receiver<Proposal>,
     mut stop: watch::Receiver<bool>,
+    room: Arc<Room>,
 ) {
     let mut waiting = Vec::new();
     loop {
@@ -37,12 +41,27 @@ pub(super) async fn run(
             _ = stop.wait_for(|stop| *stop) => break,
             taken = queue.recv_many(&mut waiting, BATCH) => if taken == 0 { break },
         }
-        commit(&raft, waiting.drain(..)).await;
+        match refusal(&raft, &room) {
+            None => commit(&raft, waiting.drain(..)).await,
+            Some(error) => refuse(&error, waiting.drain(..)),
+        }
     }
     queue.close();
     while let Some(proposal) = queue.recv().await {
         // Who has gone away needs no answer.
         let _ = proposal.answer.send(Err(ProposeError::Stopped));
+    }
+}
+
+/// Without room nothing enters the log of a leader. Any other node says who leads, as always.
+fn refusal(raft: &openraft::Raft<Types>, room: &Room) -> Option<ProposeError> {
+    let why = room.check().err()?;
+    (raft.metrics().borrow().state == ServerState::Leader).then_some(ProposeError::ReadOnly(why))
+}
+
+fn refuse(error: &ProposeError, proposals: impl Iterator<Item = Proposal>) {
+    for proposal in proposals {
+        let _ = proposal.answer.send(Err(error.clone()));
     }
 }
 
