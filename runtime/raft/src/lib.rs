@@ -9,6 +9,7 @@
 //! ```
 //!
 //! - [`MetaDir`]: the directory of a node's metadata; creates it for a first start and for a restore alike.
+//! - [`inspect`]: a directory that nobody has open, looked at and not changed.
 //! - [`Meta`]: the running handle: propose, view, watch, images.
 //!
 //! One voter so far. The network answers "unreachable" until frontends can join each other.
@@ -16,6 +17,7 @@
 mod durable;
 mod error;
 mod image_store;
+pub mod inspect;
 mod log_store;
 mod meta;
 mod meta_dir;
