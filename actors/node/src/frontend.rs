@@ -175,7 +175,17 @@ impl Process {
 
     /// What fe.conf says that the catalog must know.
     async fn introduce(&self) -> anyhow::Result<()> {
-        self.meta.propose(Command::RegisterFrontend { frontend: self.me.clone() }).await?;
+        match self.meta.propose(Command::RegisterFrontend { frontend: self.me.clone() }).await {
+            // A cluster that knows this frontend can be read without room on the disk of its log.
+            Err(ProposeError::ReadOnly(why)) if self.meta.view().frontends().any(|f| f.id == self.me.id) => {
+                tracing::warn!(
+                    why,
+                    "the metadata is read-only: what fe.conf says of this frontend is told at the next start"
+                );
+                return Ok(());
+            }
+            registered => registered?,
+        };
         let Some(draft) = builtin_volume(&self.config) else { return Ok(()) };
         match self.meta.propose(Command::EnsureBuiltinVolume { draft }).await {
             Ok(_) => Ok(()),
