@@ -161,8 +161,8 @@ impl<W: Write> Lines<'_, W> {
         Ok(self.out.write_all(b"\n")?)
     }
 
-    fn all<T: Serialize>(&mut self, kind: &str, values: impl Iterator<Item = T>) -> anyhow::Result<()> {
-        values.into_iter().try_for_each(|value| self.line(kind, value))
+    fn all<T: Serialize>(&mut self, kind: &str, mut values: impl Iterator<Item = T>) -> anyhow::Result<()> {
+        values.try_for_each(|value| self.line(kind, value))
     }
 }
 
