@@ -82,14 +82,19 @@ impl House {
     /// A cluster that runs, with all its compute nodes alive.
     pub async fn build(spec: HouseSpec) -> anyhow::Result<House> {
         let mut house = House::plan(spec).await?;
-        house.cluster.start(&[], START).await?;
-        let mut client = house.client().await?;
-        for address in house.cluster.compute_addresses.clone() {
+        house.begin().await?;
+        Ok(house)
+    }
+
+    /// Starts what was planned, with all its compute nodes alive.
+    pub async fn begin(&mut self) -> anyhow::Result<()> {
+        self.cluster.start(&[], START).await?;
+        let mut client = self.client().await?;
+        for address in self.cluster.compute_addresses.clone() {
             client.run(&format!("ALTER SYSTEM ADD COMPUTE NODE \"{address}\"")).await?;
         }
-        house.all_alive(&mut client).await?;
-        client.close().await?;
-        Ok(house)
+        self.all_alive(&mut client).await?;
+        client.close().await
     }
 
     /// Adds frontends (`FOLLOWER` or `OBSERVER`) and waits until all are alive members.

@@ -9,6 +9,8 @@ mod cluster;
 mod dashboard;
 #[path = "e2e/disaster.rs"]
 mod disaster;
+#[path = "e2e/disk.rs"]
+mod disk;
 #[path = "e2e/frontends.rs"]
 mod frontends;
 #[path = "e2e/garbage.rs"]

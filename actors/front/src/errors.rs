@@ -54,7 +54,9 @@ pub(crate) fn propose(error: &ProposeFailure) -> MySqlError {
         ProposeFailure::NotLeader => MySqlError::common(
             "no frontend leads: nothing has changed; SHOW FRONTENDS says which of them are alive, and most followers must be",
         ),
-        ProposeFailure::Superseded(_) => MySqlError::common(format_args!("{error}; nothing has changed")),
+        ProposeFailure::Superseded(_) | ProposeFailure::ReadOnly(_) => {
+            MySqlError::common(format_args!("{error}; nothing has changed"))
+        }
         ProposeFailure::Unavailable(_) => MySqlError::common(format_args!(
             "{error}; whether the statement took effect is not known: look before repeating it"
         )),
@@ -165,6 +167,8 @@ mod tests {
         assert!(unknown.message.contains("not known") && unknown.message.contains("disk full"));
         assert!(ask(&AskError::Lost, "metadata leader", true).message.contains("not known"));
         assert!(ask(&AskError::Full, "metadata leader", true).message.contains("nothing has changed"));
+        let full = propose(&ProposeFailure::ReadOnly("only 12 MiB are left".into())).message;
+        assert_eq!(full, "the metadata is read-only: only 12 MiB are left; nothing has changed");
         assert!(propose(&ProposeFailure::NotLeader).message.contains("nothing has changed"));
     }
 

@@ -40,7 +40,7 @@ pub(crate) async fn select(
             Placement::Compute => send_remote(session, &cx, &planned, running, out).await,
         }
     };
-    running.within("Query", "query_timeout", seconds, work).await
+    running.within("Query", "query_timeout", seconds, running.reading(work)).await
 }
 
 async fn plan(cx: &PlanContext, query: &ast::Query) -> Result<Planned, MySqlError> {

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors_messages::ReadLease;
 use async_trait::async_trait;
 use runtime_actor::{TraceContext, random};
 use runtime_mysql::{
@@ -44,9 +45,20 @@ pub(crate) struct Running {
     /// The trace and span of the statement.
     pub(crate) cause: TraceContext,
     cancel: CancellationToken,
+    lease: ReadLease,
 }
 
 impl Running {
+    /// Drives `work` that reads until it is done, or this frontend may not read any more: then the leader minds its queries no
+    /// longer, and files that they read may be deleted.
+    pub(crate) async fn reading<T>(&self, work: impl Future<Output = Result<T, MySqlError>>) -> Result<T, MySqlError> {
+        tokio::select! {
+            biased;
+            () = self.lease.lapsed() => Err(errors::stale("it has not heard from the leader for too long")),
+            done = work => done,
+        }
+    }
+
     /// Drives `work` until it is done, KILL QUERY comes or the time is over.
     pub(crate) async fn within<T>(
         &self,
@@ -187,7 +199,7 @@ impl Session {
         let (trace, began) = (span.context().trace, std::time::Instant::now());
         let cancel = self.entry.begin(text, query_id.clone(), trace, now_ms);
         self.shared.sessions.count_question();
-        let running = Running { query_id, cause: span.context(), cancel };
+        let running = Running { query_id, cause: span.context(), cancel, lease: self.front().lease.clone() };
         let before = self.apply_hints(&parsed.hints);
         let result = span.run(self.checked(parsed, &running, out)).await;
         if let Some(before) = before {

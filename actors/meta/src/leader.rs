@@ -117,6 +117,11 @@ async fn forward(meta: &Meta, counts: &Counts, command: Command) -> Result<Forwa
             Err(rejection)
         }
         Err(ProposeError::NotLeader { .. }) => return Err(ProposeFailure::NotLeader),
+        // The log has said it once; every command would say it again.
+        Err(ProposeError::ReadOnly(why)) => {
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+            return Err(ProposeFailure::ReadOnly(why));
+        }
         Err(other) => {
             counts.failed.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(command = name, error = %other, "a command could not be put through the log");

@@ -9,7 +9,7 @@ use runtime_actor::{Actor, Answer, Clock, Context, Handle, Message, SystemClock}
 use serde::Serialize;
 use storage_catalog::Catalog;
 use storage_model::{StorageVolume, UnixMillis, VolumeId};
-use storage_snapshot::owner::{self, OwnerFacts};
+use storage_snapshot::owner::{self, OwnerFacts, Owners};
 use storage_volume::Volume;
 use storage_volume::layout::Layout;
 use tokio::sync::watch;
@@ -135,6 +135,36 @@ async fn look(catalog: &Catalog, facts: &OwnerFacts, at: Instant) -> Looked {
     looked
 }
 
+/// Whether another incarnation has claimed a root of this cluster since; says which. A store that does not answer says nothing.
+pub async fn later_owner(catalog: &Catalog) -> Option<String> {
+    let layout = Layout(catalog.identity().service_id.clone());
+    let volumes = used_volumes(catalog);
+    let looks = volumes.iter().map(|spec| async {
+        let seen = tokio::time::timeout(LOOK_LIMIT, async {
+            let volume = Volume::open(spec).map_err(|e| storage_volume::error_chain(&e))?;
+            owner::owner_names(&volume, &layout).await.map_err(|e| e.chain())
+        });
+        let owners = seen.await.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK_LIMIT.as_secs())));
+        match owners {
+            Ok(owners) => greater_claim(&owners, catalog, &spec.location),
+            Err(cause) => {
+                tracing::warn!(volume = spec.name, cause, "whether another cluster owns this volume is not known");
+                None
+            }
+        }
+    });
+    futures::future::join_all(looks).await.into_iter().flatten().next()
+}
+
+/// A claim that is greater than ours, in words.
+fn greater_claim(owners: &Owners, catalog: &Catalog, location: &str) -> Option<String> {
+    let identity = catalog.identity();
+    let ours = (identity.epoch, identity.incarnation.clone());
+    let claim = |c: &&owner::Claim| (c.epoch, c.incarnation.clone());
+    let other = owners.claims.iter().max_by_key(claim).filter(|c| claim(c) > ours)?;
+    Some(format!("incarnation {} of epoch {} owns {location}", other.incarnation, other.epoch))
+}
+
 /// None: ours. Some: a greater claim. Our own claim is written where it is missing.
 async fn look_at(
     spec: &StorageVolume,
@@ -145,17 +175,10 @@ async fn look_at(
     let identity = catalog.identity();
     let volume = Volume::open(spec).map_err(|e| storage_volume::error_chain(&e))?;
     let owners = owner::owners(&volume, layout).await.map_err(|e| e.chain())?;
-    let claims = &owners.claims;
-    let ours = (identity.epoch, identity.incarnation.clone());
-    if let Some(other) = claims
-        .iter()
-        .max_by_key(|c| (c.epoch, c.incarnation.clone()))
-        .filter(|c| (c.epoch, c.incarnation.clone()) > ours)
-    {
-        let (epoch, incarnation) = (other.epoch, &other.incarnation);
-        return Ok(Some(format!("incarnation {incarnation} of epoch {epoch} owns {}", spec.location)));
+    if let Some(other) = greater_claim(&owners, catalog, &spec.location) {
+        return Ok(Some(other));
     }
-    if !claims.iter().any(|c| c.epoch == identity.epoch && c.incarnation == identity.incarnation) {
+    if !owners.claims.iter().any(|c| c.epoch == identity.epoch && c.incarnation == identity.incarnation) {
         owner::claim(&volume, layout, identity.epoch, &identity.incarnation, facts).await.map_err(|e| e.chain())?;
     }
     // Somebody restores from here: nothing is deleted until the hold is taken away, or is a day old.

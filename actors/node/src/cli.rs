@@ -44,6 +44,11 @@ enum Role {
         #[command(subcommand)]
         what: SnapshotCommand,
     },
+    /// Look at a frontend's meta directory while the frontend is stopped; nothing in it is changed.
+    Meta {
+        #[command(subcommand)]
+        what: MetaCommand,
+    },
 }
 
 /// `starkeep fe`.
@@ -130,6 +135,27 @@ pub enum SnapshotCommand {
     },
 }
 
+/// `starkeep meta …`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum MetaCommand {
+    /// The newest image and the log as JSON, one fact a line.
+    Dump {
+        /// meta_dir of fe.conf.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// Print keys, tokens and passwords too.
+        #[arg(long)]
+        secrets: bool,
+    },
+    /// Check every checksum of all images, that the log is readable from end to end and continues them, and who they are
+    /// of: one line for each finding. Fails when there is a problem.
+    Check {
+        /// meta_dir of fe.conf.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+}
+
 /// Where to look.
 #[derive(Clone, Debug, Args)]
 pub struct SnapshotArguments {
@@ -174,6 +200,7 @@ async fn run(role: Role) -> anyhow::Result<ExitCode> {
         Role::Demo(arguments) => demo::run(arguments).await,
         Role::Playground(arguments) => playground::run(arguments).await,
         Role::Snapshot { what } => offline::run(what).await,
+        Role::Meta { what } => offline::run_meta(what).await,
     }
 }
 

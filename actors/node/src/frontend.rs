@@ -249,6 +249,7 @@ impl Process {
         let meta = Meta::open(&dir, &node, raft_clock(&clock), options, directory.peers()).await?;
         gate.open(meta.clone());
         meta.expose(&registry);
+        look_for_a_later_owner(meta.clone(), gate.clone());
         let process = Process {
             config,
             clock,
@@ -453,6 +454,20 @@ impl Process {
             ComputeNodeMonitor::new(view.clone(), directory.clone(), leader.clone())
         })
     }
+}
+
+/// Frontends that were left behind by a restore are often a majority of the old group, and would elect one of themselves. Each
+/// looks once whether the data have another owner by now; one that cannot see that is told by the store later, when it leads.
+fn look_for_a_later_owner(meta: Meta, gate: FrontendGate) {
+    // One that is alone goes on, read-only, and says why.
+    if meta.view().frontends().count() < 2 {
+        return;
+    }
+    tokio::spawn(async move {
+        if let Some(by) = actors_meta::owner::later_owner(&meta.view()).await {
+            gate.supersede(by);
+        }
+    });
 }
 
 /// What a frontend says of itself; how far it is is filled in by who answers.

@@ -12,9 +12,9 @@ use tracing_subscriber::prelude::*;
 pub struct LogGuard(#[allow(dead_code, reason = "held, never read")] Option<WorkerGuard>);
 
 /// Libraries that say more than an operator wants to read. What strangers send to the HTTP port is an error to its library and
-/// nothing that a person must act on: what breaks in a page is logged by us.
-const QUIET: &str =
-    "openraft=warn,datafusion=warn,object_store=warn,h2=warn,hyper=warn,actix_server=warn,actix_http=off,actix_web=off";
+/// nothing that a person must act on: what breaks in a page is logged by us. Nor is a frontend that does not answer an error
+/// each time that Raft says something to it: who is lost, and who leads, is logged by us once.
+const QUIET: &str = "openraft=error,openraft::replication=off,datafusion=warn,object_store=warn,h2=warn,hyper=warn,actix_server=warn,actix_http=off,actix_web=off";
 
 /// Starts logging. `RUST_LOG` has the last word on what is logged.
 pub fn start(level: &str, console: bool, directory: &Path, file: &str) -> anyhow::Result<LogGuard> {

@@ -1,4 +1,6 @@
-//! `starkeep snapshot list|show|verify`: straight from the store, no server.
+//! `starkeep snapshot list|show|verify`: straight from the store, no server. And `starkeep meta …`: see [`meta`].
+
+mod meta;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -9,7 +11,7 @@ use storage_snapshot::find::CandidateState;
 use storage_snapshot::place::Source;
 use storage_snapshot::report::{self, Listed, Shown, Verified};
 
-use crate::cli::{SnapshotArguments, SnapshotCommand};
+use crate::cli::{MetaCommand, SnapshotArguments, SnapshotCommand};
 
 /// Runs the command. 1: something is wrong with the snapshot; an error: it could not be asked.
 pub async fn run(command: SnapshotCommand) -> anyhow::Result<ExitCode> {
@@ -34,6 +36,11 @@ pub async fn run(command: SnapshotCommand) -> anyhow::Result<ExitCode> {
         }
         SnapshotCommand::Verify { place, with_data } => verify(place, with_data).await,
     }
+}
+
+/// `starkeep meta …`. The same codes.
+pub async fn run_meta(command: MetaCommand) -> anyhow::Result<ExitCode> {
+    tokio::task::spawn_blocking(move || meta::run(&command)).await?
 }
 
 fn source(arguments: &SnapshotArguments) -> anyhow::Result<Source> {

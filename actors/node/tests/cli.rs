@@ -3,6 +3,12 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Instant;
+
+use runtime_raft::{Meta, MetaDir, Node, Options};
+use storage_catalog::{Catalog, ClusterIdentity, VolumeDraft};
+use storage_model::{ClusterId, Epoch, Incarnation, NodeId, ServiceId, UnixMillis, VolumeType};
 
 fn starkeep(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_starkeep"));
@@ -31,7 +37,7 @@ fn failure(output: &Output) -> String {
 
 #[test]
 fn there_is_help_on_everything() {
-    let roles: [&[&str]; 8] = [
+    let roles: [&[&str]; 10] = [
         &[],
         &["fe"],
         &["cn"],
@@ -40,6 +46,8 @@ fn there_is_help_on_everything() {
         &["snapshot", "list"],
         &["snapshot", "show"],
         &["snapshot", "verify"],
+        &["meta", "dump"],
+        &["meta", "check"],
     ];
     for role in roles {
         let output = starkeep(&[role, &["--help"]].concat());
@@ -123,4 +131,97 @@ fn a_location_without_snapshots_is_said_to_be_one() {
         assert!(line.contains("no such directory"), "{line}");
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "looking makes nothing");
+}
+
+/// The metadata of a frontend that has an image and, behind it, a storage volume with a secret; and what is open of it.
+async fn metadata(dir: &MetaDir) -> Meta {
+    let identity = ClusterIdentity {
+        cluster_id: ClusterId(42),
+        token: "hush-the-token".to_owned(),
+        service_id: ServiceId("service".to_owned()),
+        incarnation: Incarnation("11112222333344445555666677778888".to_owned()),
+        epoch: Epoch(1),
+    };
+    let me = Node { id: NodeId(1), address: "127.0.0.1:9010".to_owned() };
+    dir.create(&Catalog::genesis(identity, UnixMillis(1)), &me, "127.0.0.1_9010_1").unwrap();
+    let clock = Arc::new(|| (UnixMillis(1_700_000_000_000), Instant::now()));
+    let meta = Meta::open(dir, &me, clock, Options::default()).await.unwrap();
+    for name in ["first", "second"] {
+        let draft = VolumeDraft {
+            name: name.to_owned(),
+            volume_type: VolumeType::S3,
+            location: "s3://bucket/path".to_owned(),
+            comment: String::new(),
+            enabled: true,
+            properties: [("aws.s3.secret_key".to_owned(), "hush-the-key".to_owned())].into(),
+        };
+        let create = storage_catalog::Command::CreateVolume { draft, if_not_exists: false };
+        meta.propose(create).await.unwrap();
+        if name == "first" {
+            meta.create_image().await.unwrap();
+        }
+    }
+    meta
+}
+
+fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meta_directory_is_checked_and_dumped_and_never_changed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = temporary.path().join("meta");
+    let path = directory.to_str().unwrap();
+    for what in ["dump", "check"] {
+        let line = failure(&starkeep(&["meta", what, path]));
+        assert!(line.contains("is no directory") && line.contains(path), "{line}");
+        let line = failure(&starkeep(&["meta", what, temporary.path().to_str().unwrap()]));
+        assert!(line.contains("no cluster lives in"), "{line}");
+    }
+    let meta = metadata(&MetaDir::new(&directory)).await;
+    let line = failure(&starkeep(&["meta", "check", path]));
+    assert!(line.contains("in use by another process") && line.contains(&std::process::id().to_string()), "{line}");
+    meta.shutdown().await.unwrap();
+    drop(meta);
+
+    let before = contents(&directory);
+    let checked = starkeep(&["meta", "check", path]);
+    let lines = text(&checked.stdout);
+    assert!(checked.status.success(), "{lines}{}", text(&checked.stderr));
+    assert!(lines.contains("image.1: revision 1") && lines.contains("is good"), "{lines}");
+
+    let dumped = text(&starkeep(&["meta", "dump", path]).stdout);
+    let facts: Vec<serde_json::Value> = dumped.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!dumped.contains("hush"), "{dumped}");
+    assert_eq!(facts[0]["image"]["revision"], 1);
+    assert_eq!(facts.iter().filter(|fact| fact.get("volume").is_some()).count(), 1, "{dumped}");
+    let last = facts.last().unwrap();
+    let commands = &last["entry"]["commands"];
+    assert_eq!(commands[0]["command"]["CreateVolume"]["draft"]["name"], "second", "{last}");
+    let shown = text(&starkeep(&["meta", "dump", path, "--secrets"]).stdout);
+    assert_eq!((shown.matches("hush-the-token").count(), shown.contains("hush-the-key")), (1, true), "{shown}");
+
+    let image = directory.join("image/image.1");
+    let mut bytes = std::fs::read(&image).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    assert!(contents(&directory) == before, "looking changes nothing");
+    std::fs::write(&image, bytes).unwrap();
+    let checked = starkeep(&["meta", "check", path]);
+    let lines = text(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(1), "{lines}");
+    assert!(lines.contains("PROBLEM") && lines.contains("image.1 is damaged"), "{lines}");
+    // The image before it still tells.
+    assert!(text(&starkeep(&["meta", "dump", path]).stdout).contains("\"revision\":0"));
 }

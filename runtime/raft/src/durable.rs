@@ -9,22 +9,28 @@ pub(crate) const TEMPORARY: &str = "tmp";
 
 /// Writes a file under a temporary name, syncs it and renames it into place. Readers see the old file or the new.
 pub(crate) fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let temporary = temporary_name(path);
-    let written = write_parts(&temporary, parts).and_then(|()| fs::rename(&temporary, path));
-    if let Err(error) = written {
-        // The error that matters is the first; what is left over is removed at the next open.
-        let _ = fs::remove_file(&temporary);
-        return Err(error);
-    }
-    sync_parent(path)
+    write_with(path, |file| parts.iter().try_for_each(|part| file.write_all(part)))
 }
 
-fn write_parts(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    for part in parts {
-        file.write_all(part)?;
+/// The same for a file that is never whole in memory: `fill` writes it, and may read it again. Returns what `fill` does.
+pub(crate) fn write_with<T>(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+    let temporary = temporary_name(path);
+    let written = filled(&temporary, fill).and_then(|value| fs::rename(&temporary, path).map(|()| value));
+    match written {
+        Ok(value) => sync_parent(path).map(|()| value),
+        Err(error) => {
+            // The error that matters is the first; what is left over is removed at the next open.
+            let _ = fs::remove_file(&temporary);
+            Err(error)
+        }
     }
-    file.sync_all()
+}
+
+fn filled<T>(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+    let mut file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+    let value = fill(&mut file)?;
+    file.sync_all()?;
+    Ok(value)
 }
 
 fn temporary_name(path: &Path) -> PathBuf {

@@ -134,6 +134,9 @@ pub enum ProposeError {
     /// The node is shutting down: the command may or may not be in the log.
     #[error("the metadata of this node is shut down")]
     Stopped,
+    /// The disk of the log has no room; nothing has changed.
+    #[error("the metadata is read-only: {0}")]
+    ReadOnly(String),
 }
 
 impl ProposeError {
@@ -142,7 +145,7 @@ impl ProposeError {
         match self {
             ProposeError::Rejected(rejection) => rejection.kind(),
             ProposeError::NotLeader { .. } => Kind::NotLeader,
-            ProposeError::Unavailable(_) | ProposeError::Stopped => Kind::Unavailable,
+            ProposeError::Unavailable(_) | ProposeError::Stopped | ProposeError::ReadOnly(_) => Kind::Unavailable,
         }
     }
 }

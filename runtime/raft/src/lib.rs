@@ -9,6 +9,7 @@
 //! ```
 //!
 //! - [`MetaDir`]: the directory of a node's metadata; creates it for a first start and for a restore alike.
+//! - [`inspect`]: a directory that nobody has open, looked at and not changed.
 //! - [`Meta`]: the running handle: propose, view, watch, images.
 //!
 //! Voters (followers, one of which leads) and learners (observers) speak over the mailbox [`RAFT`] of each; a frontend joins
@@ -17,10 +18,12 @@
 mod durable;
 mod error;
 mod image_store;
+pub mod inspect;
 mod log_store;
 mod meta;
 mod meta_dir;
 mod network;
+mod room;
 mod shared;
 mod state_machine;
 mod stored;

@@ -1,4 +1,7 @@
-//! The durable log under openraft: raft-log, with an fsync before anything is acknowledged.
+//! The durable log under openraft: raft-log, with an fsync before anything is acknowledged. What its files may look like
+//! after a crash, and what is refused: [`scan`].
+
+pub(crate) mod scan;
 
 use std::collections::Bound;
 use std::fmt::{Debug, Display};
@@ -14,6 +17,7 @@ use openraft::{AnyError, OptionalSend, StorageIOError};
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use raft_log::{Config, RaftLog};
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use crate::error::RaftError;
 use crate::image_store::ImageStore;
@@ -78,8 +82,17 @@ struct Inner {
 #[derive(Clone)]
 pub(crate) struct LogStore(Arc<Inner>);
 
-/// Opens the log files of a directory. A torn tail is cut off with a warning; damage in the middle is an error. Blocking.
+/// Opens the log files of a directory. A torn tail is cut off with a warning; damage in the middle is an error that says
+/// what can be done. Blocking.
 pub(crate) fn open_log(dir: &Path) -> Result<RaftLog<LogTypes>, RaftError> {
+    // Before raft-log opens anything: it does not notice a file that is gone, and cuts off what is torn.
+    for torn in scan::scan(dir)?.torn {
+        warn!(
+            file = %torn.file.display(), kept_bytes = torn.whole, lost_bytes = torn.bytes,
+            "the log ends inside a record: a write that was under way when the process or the machine stopped, and that \
+             nobody was told of; it is cut off"
+        );
+    }
     let mut config = Config::new(dir.display());
     config.wal.chunk_max_size = Some(CHUNK_BYTES);
     config.wal.chunk_max_records = Some(CHUNK_RECORDS);
@@ -92,7 +105,9 @@ pub(crate) fn open_log(dir: &Path) -> Result<RaftLog<LogTypes>, RaftError> {
         io::ErrorKind::InvalidData
         | io::ErrorKind::InvalidInput
         | io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::Other => RaftError::Damaged { path: dir.to_owned(), cause: source.to_string() },
+        | io::ErrorKind::Other => {
+            RaftError::Damaged { path: dir.to_owned(), cause: format!("{source}; {}", scan::ADVICE) }
+        }
         _ => RaftError::Io { what: "open log", path: dir.to_owned(), source },
     })
 }

@@ -29,6 +29,7 @@ use crate::image_store::ImageStore;
 use crate::log_store::LogStore;
 use crate::meta_dir::{DirLock, MetaDir};
 use crate::network;
+use crate::room::Room;
 use crate::shared::Shared;
 use crate::types::{Node, Types};
 
@@ -106,6 +107,8 @@ struct Inner {
     peers: Peers,
     shared: Arc<Shared>,
     images: Arc<ImageStore>,
+    /// Whether anything may be written: for whoever receives entries of another leader.
+    room: Arc<Room>,
     clock: Clock,
     /// The catalog's uptime when this node opened it, and that moment: what has passed since then counts.
     opened: (Uptime, Instant),
@@ -152,7 +155,8 @@ impl Meta {
 
     /// Serves the mailbox [`RAFT`](crate::RAFT): the other members reach this one there.
     pub fn expose(&self, registry: &Registry) {
-        network::expose(registry, self.0.me.id.0, &self.0.raft, || Ok(()));
+        let room = self.0.room.clone();
+        network::expose(registry, self.0.me.id.0, &self.0.raft, move || room.check());
     }
 
     /// Who this node is.

@@ -6,7 +6,7 @@
 //!   image/             the cluster exists when this does
 //!     VERSION          clusterId, token          (key=value, as StarRocks' scripts read them)
 //!     ROLE             role, name, hostType; and nodeId, address: who this node is in the group
-//!     image.<revision> see image_store
+//!     image.<revision> and checksum.<revision>: see image_store
 //!   log/               raft-log; carries the incarnation that it belongs to
 //!   .creating/         a creation that is under way or was interrupted
 //!   DROPPED            this frontend was dropped from the cluster: what is here must not be used any more
@@ -229,20 +229,12 @@ impl MetaDir {
 
     /// Checks VERSION against the image; writes it again when it is lost.
     pub(crate) fn check_version(&self, identity: &ClusterIdentity) -> Result<(), RaftError> {
-        let path = self.image_dir().join("VERSION");
-        let expected = version(identity);
-        match fs::read_to_string(&path) {
-            Ok(text) if parse(&text) == parse(&expected) => Ok(()),
-            Ok(_) => {
-                let cause = format!("it does not name cluster {} with its token", identity.cluster_id);
-                Err(RaftError::Foreign { path, cause })
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                warn!(path = %path.display(), "VERSION is lost; writing it again from the image");
-                write_text(&path, &expected)
-            }
-            Err(error) => Err(RaftError::io("read", &path)(error)),
+        if self.reads_version(identity)? {
+            return Ok(());
         }
+        let path = self.image_dir().join("VERSION");
+        warn!(path = %path.display(), "VERSION is lost; writing it again from the image");
+        write_text(&path, &version(identity))
     }
 
     /// Keeps every other process out.
@@ -259,19 +251,52 @@ impl MetaDir {
             .map_err(RaftError::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                // Only for the message.
-                let _ = file.read_to_string(&mut pid);
-                let pid = pid.trim();
-                let holder = if pid.is_empty() { String::new() } else { format!(" (pid {pid})") };
-                return Err(RaftError::Locked { dir: self.0.clone(), holder });
-            }
+            Err(TryLockError::WouldBlock) => return Err(self.locked(&mut file)),
             Err(TryLockError::Error(source)) => return Err(RaftError::io("lock", &path)(source)),
         }
         let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         noted.map_err(RaftError::io("write", &path))?;
         Ok(DirLock(file))
+    }
+}
+
+impl MetaDir {
+    fn locked(&self, file: &mut File) -> RaftError {
+        let mut pid = String::new();
+        // Only for the message.
+        let _ = file.read_to_string(&mut pid);
+        let pid = pid.trim();
+        let holder = if pid.is_empty() { String::new() } else { format!(" (pid {pid})") };
+        RaftError::Locked { dir: self.0.clone(), holder }
+    }
+
+    /// Keeps every frontend out without writing anything. None: no process ever had the directory open.
+    pub(crate) fn lock_to_read(&self) -> Result<Option<File>, RaftError> {
+        let path = self.0.join(LOCK);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(RaftError::io("open", &path)(error)),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Err(self.locked(&mut file)),
+            Err(TryLockError::Error(source)) => Err(RaftError::io("lock", &path)(source)),
+        }
+    }
+
+    /// Whether VERSION is there; an error when it is that of another cluster.
+    pub(crate) fn reads_version(&self, identity: &ClusterIdentity) -> Result<bool, RaftError> {
+        let path = self.image_dir().join("VERSION");
+        match fs::read_to_string(&path) {
+            Ok(text) if parse(&text) == parse(&version(identity)) => Ok(true),
+            Ok(_) => {
+                let cause = format!("it does not name cluster {} with its token", identity.cluster_id);
+                Err(RaftError::Foreign { path, cause })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(RaftError::io("read", &path)(error)),
+        }
     }
 }
 

@@ -189,19 +189,19 @@ impl RaftNetwork<Types> for Line {
     }
 }
 
-/// Serves the mailbox [`RAFT`] of member `me`. `takes_entries` says why log entries cannot be taken now, if so.
+/// Serves the mailbox [`RAFT`] of member `me`. `has_room` says why log entries and images cannot be taken now, if so.
 pub(crate) fn expose(
     registry: &Registry,
     me: u64,
     raft: &openraft::Raft<Types>,
-    takes_entries: impl Fn() -> Result<(), String> + Clone + Send + Sync + 'static,
+    has_room: impl Fn() -> Result<(), String> + Clone + Send + Sync + 'static,
 ) {
-    let of_append = raft.clone();
+    let (of_append, has_room_for_entries) = (raft.clone(), has_room.clone());
     registry.expose_with(RAFT, move |_, message: To<AppendEntriesRequest<Types>>, _| {
-        let (raft, takes_entries) = (of_append.clone(), takes_entries.clone());
+        let (raft, has_room) = (of_append.clone(), has_room_for_entries.clone());
         async move {
             if !message.request.entries.is_empty()
-                && let Err(cause) = takes_entries()
+                && let Err(cause) = has_room()
             {
                 return Ok(Err(Refusal::Not(cause)));
             }
@@ -215,8 +215,16 @@ pub(crate) fn expose(
     });
     let of_image = raft.clone();
     registry.expose_with(RAFT, move |_, message: To<InstallSnapshotRequest<Types>>, _| {
-        let raft = of_image.clone();
-        async move { told(me, message.to, raft.install_snapshot(message.request)).await }
+        let (raft, has_room) = (of_image.clone(), has_room.clone());
+        async move {
+            // Before the first piece: an image that cannot be kept would end Raft.
+            if message.request.offset == 0
+                && let Err(cause) = has_room()
+            {
+                return Ok(Err(Refusal::Not(cause)));
+            }
+            told(me, message.to, raft.install_snapshot(message.request)).await
+        }
     });
     let of_elect = raft.clone();
     registry.expose_with(RAFT, move |_, message: To<Elect>, _| {

@@ -1,7 +1,7 @@
 //! The catalog under openraft: applies entries, builds images of a frozen clone, installs images of others.
 
 use std::fmt::Display;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::sync::Arc;
 
 use openraft::storage::RaftStateMachine;
@@ -134,17 +134,17 @@ impl RaftStateMachine<Types> for StateMachine {
 
 /// Checks a received image, makes it this node's own and durable.
 fn install(images: &ImageStore, expected: &SnapshotMeta, mut file: std::fs::File) -> Result<Catalog, RaftError> {
-    let mut bytes = Vec::new();
-    file.rewind()
-        .and_then(|()| file.read_to_end(&mut bytes))
-        .map_err(|e| RaftError::Image(format!("cannot read the received image: {e}")))?;
-    let (found, catalog) = image_store::receive(&bytes)?;
+    let loaded = image_store::receive(&mut file)?;
+    let found = &loaded.meta;
     if found.last_log_id != expected.last_log_id {
         let cause = format!("the received image ends at {:?}, not at {:?}", found.last_log_id, expected.last_log_id);
         return Err(RaftError::Image(cause));
     }
-    images.write(&catalog, expected)?;
-    Ok(catalog)
+    if found.last_membership != expected.last_membership {
+        let (found, expected) = (&found.last_membership, &expected.last_membership);
+        return Err(RaftError::Image(format!("the received image is of the group {found}, not {expected}")));
+    }
+    images.keep(&mut file, loaded)
 }
 
 async fn open_image(image: Image) -> Result<Snapshot, StorageError> {

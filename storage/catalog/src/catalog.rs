@@ -329,6 +329,11 @@ impl Catalog {
         self.trash.values()
     }
 
+    /// The labels that loads have used, by database and name.
+    pub fn labels(&self) -> impl Iterator<Item = (&(DatabaseId, String), &UsedLabel)> {
+        self.labels.iter()
+    }
+
     /// Configuration set with ADMIN SET FRONTEND CONFIG … WITH PERSISTENT.
     pub fn config(&self) -> impl Iterator<Item = (&String, &String)> {
         self.config.iter()

@@ -1,6 +1,8 @@
 //! The one door to bincode, and the frame around everything persisted:
 //! `magic (4) · format version (u16 LE) · payload · CRC32C of all before it (u32 LE)`.
 
+pub(crate) mod stream;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;

@@ -6,6 +6,9 @@
 //! image   = frame(SKim v1, (u64 LE length · section) …)
 //! ```
 
+mod file;
+
+use std::io;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -14,7 +17,9 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::catalog::{Catalog, Header, Heard, UsedLabel};
-use crate::codec::{self, CodecError, IMAGE, SECTION};
+use crate::codec::{self, CodecError, SECTION};
+
+pub use file::{from_bytes, read, to_bytes, write};
 
 /// Raw bytes after which a section is closed.
 const SECTION_BYTES: usize = 8 << 20;
@@ -36,6 +41,14 @@ pub enum ImageError {
     /// The image is not whole.
     #[error("image is incomplete: {0}")]
     Incomplete(String),
+    /// The file could not be read or written.
+    #[error("image: {cause}")]
+    Io {
+        /// What the file system said.
+        kind: io::ErrorKind,
+        /// In words.
+        cause: String,
+    },
 }
 
 /// Whether storage volumes keep their secrets.
@@ -109,6 +122,19 @@ struct Contents {
 
 /// Encodes a catalog. The work grows with the catalog: not on a thread that must not wait.
 pub fn encode(catalog: &Catalog, secrets: Secrets) -> Result<Vec<Section>, ImageError> {
+    let mut sections = Vec::new();
+    each_section(catalog, secrets, &mut |kind, bytes| {
+        sections.push(Section { kind, sha256: hex::encode(Sha256::digest(&bytes)), bytes });
+        Ok(())
+    })?;
+    Ok(sections)
+}
+
+/// What takes the sections one after the other: kind, and framed bytes.
+type Sink<'a> = &'a mut dyn FnMut(u16, Vec<u8>) -> Result<(), ImageError>;
+
+/// Encodes a catalog; one section is in memory at a time.
+fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(), ImageError> {
     let volumes = catalog.volumes.values().map(|v| {
         let mut volume = v.as_ref().clone();
         if secrets == Secrets::Omit {
@@ -131,21 +157,19 @@ pub fn encode(catalog: &Catalog, secrets: Secrets) -> Result<Vec<Section>, Image
         (PROPOSERS, catalog.proposers.len() as u64),
     ];
     let contents = Contents { header: catalog.header.clone(), counts };
-    let mut sections = Vec::new();
-    pack(&mut sections, HEADER, std::iter::once(contents))?;
-    pack(&mut sections, DATABASES, catalog.databases.values().map(Arc::as_ref))?;
-    pack(&mut sections, TABLES, catalog.tables.values().map(Arc::as_ref))?;
-    pack(&mut sections, PARTITIONS, catalog.partitions.values().map(Arc::as_ref))?;
-    pack(&mut sections, FILES, catalog.files.values().map(Arc::as_ref))?;
-    pack(&mut sections, VOLUMES, volumes)?;
-    pack(&mut sections, FRONTENDS, catalog.frontends.values().map(Arc::as_ref))?;
-    pack(&mut sections, COMPUTE_NODES, catalog.compute_nodes.values().map(Arc::as_ref))?;
-    pack(&mut sections, JOBS, catalog.jobs.values().map(Arc::as_ref))?;
-    pack(&mut sections, TRASH, catalog.trash.values().map(|t| PersistedTrash::from(t.as_ref())))?;
-    pack(&mut sections, LABELS, catalog.labels.iter())?;
-    pack(&mut sections, CONFIG, catalog.config.iter())?;
-    pack(&mut sections, PROPOSERS, catalog.proposers.iter().map(|(proposer, heard)| (proposer, heard.as_ref())))?;
-    Ok(sections)
+    pack(sink, HEADER, std::iter::once(contents))?;
+    pack(sink, DATABASES, catalog.databases.values().map(Arc::as_ref))?;
+    pack(sink, TABLES, catalog.tables.values().map(Arc::as_ref))?;
+    pack(sink, PARTITIONS, catalog.partitions.values().map(Arc::as_ref))?;
+    pack(sink, FILES, catalog.files.values().map(Arc::as_ref))?;
+    pack(sink, VOLUMES, volumes)?;
+    pack(sink, FRONTENDS, catalog.frontends.values().map(Arc::as_ref))?;
+    pack(sink, COMPUTE_NODES, catalog.compute_nodes.values().map(Arc::as_ref))?;
+    pack(sink, JOBS, catalog.jobs.values().map(Arc::as_ref))?;
+    pack(sink, TRASH, catalog.trash.values().map(|t| PersistedTrash::from(t.as_ref())))?;
+    pack(sink, LABELS, catalog.labels.iter())?;
+    pack(sink, CONFIG, catalog.config.iter())?;
+    pack(sink, PROPOSERS, catalog.proposers.iter().map(|(proposer, heard)| (proposer, heard.as_ref())))
 }
 
 /// Trash without the shared pointers of memory.
@@ -185,35 +209,30 @@ impl From<PersistedTrash> for crate::catalog::Trash {
     }
 }
 
-fn pack<T: Serialize>(
-    sections: &mut Vec<Section>,
-    kind: u16,
-    entries: impl Iterator<Item = T>,
-) -> Result<(), ImageError> {
+fn pack<T: Serialize>(sink: Sink<'_>, kind: u16, entries: impl Iterator<Item = T>) -> Result<(), ImageError> {
     let mut raw = Vec::new();
     let mut count = 0;
     for entry in entries {
         raw.extend_from_slice(&codec::to_bytes(SECTION.what, &entry)?);
         count += 1;
         if raw.len() >= SECTION_BYTES {
-            sections.push(seal(kind, count, &raw)?);
+            sink(kind, seal(kind, count, &raw)?)?;
             raw.clear();
             count = 0;
         }
     }
     if count > 0 {
-        sections.push(seal(kind, count, &raw)?);
+        sink(kind, seal(kind, count, &raw)?)?;
     }
     Ok(())
 }
 
-fn seal(kind: u16, entries: u64, raw: &[u8]) -> Result<Section, ImageError> {
+fn seal(kind: u16, entries: u64, raw: &[u8]) -> Result<Vec<u8>, ImageError> {
     let head = SectionHead { kind, entries, raw_bytes: raw.len() as u64 };
     let mut payload = codec::to_bytes(SECTION.what, &head)?;
     let compressed = zstd::bulk::compress(raw, 3).map_err(|e| ImageError::Compression(e.to_string()))?;
     payload.extend_from_slice(&compressed);
-    let bytes = codec::frame(SECTION, &payload);
-    Ok(Section { kind, sha256: hex::encode(Sha256::digest(&bytes)), bytes })
+    Ok(codec::frame(SECTION, &payload))
 }
 
 fn open(bytes: &[u8]) -> Result<(SectionHead, Vec<u8>), ImageError> {
@@ -247,30 +266,56 @@ fn unpack<T: DeserializeOwned>(head: &SectionHead, raw: &[u8], mut take: impl Fn
 
 /// Decodes a catalog from all its sections, in any order.
 pub fn decode<B: AsRef<[u8]>>(sections: &[B]) -> Result<Catalog, ImageError> {
-    let mut catalog: Option<Contents> = None;
-    let mut rest = Vec::new();
-    for bytes in sections {
-        let (head, raw) = open(bytes.as_ref())?;
-        if head.kind == HEADER {
-            unpack(&head, &raw, |contents| catalog = Some(contents))?;
-        } else {
-            rest.push((head, raw));
+    let mut assembly = Assembly::default();
+    for section in sections {
+        assembly.add(section.as_ref())?;
+    }
+    assembly.finish()
+}
+
+/// A catalog that is being put together, section by section.
+#[derive(Default)]
+struct Assembly {
+    /// Known when the header section is.
+    catalog: Option<(Catalog, Vec<(u16, u64)>)>,
+    /// What came before the header section. None of ours do.
+    early: Vec<(SectionHead, Vec<u8>)>,
+}
+
+impl Assembly {
+    /// Checks a section and takes what is in it.
+    fn add(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
+        let (head, raw) = open(bytes)?;
+        match &mut self.catalog {
+            Some(_) if head.kind == HEADER => Err(ImageError::Incomplete("it has a second header section".to_owned())),
+            Some((catalog, _)) => fill(catalog, &head, &raw),
+            None if head.kind == HEADER => unpack(&head, &raw, |contents: Contents| {
+                self.catalog = Some((Catalog::with_header(contents.header), contents.counts));
+            }),
+            None => {
+                self.early.push((head, raw));
+                Ok(())
+            }
         }
     }
-    let contents = catalog.ok_or_else(|| ImageError::Incomplete("it has no header section".to_owned()))?;
-    let mut catalog = Catalog::with_header(contents.header);
-    for (head, raw) in rest {
-        fill(&mut catalog, &head, &raw)?;
-    }
-    for (kind, expected) in contents.counts {
-        let found = count(&catalog, kind)?;
-        if found != expected {
-            let name = kind_name(kind);
-            return Err(ImageError::Incomplete(format!("{found} {name} where {expected} were written")));
+
+    /// Checks that nothing is missing.
+    fn finish(self) -> Result<Catalog, ImageError> {
+        let no_header = || ImageError::Incomplete("it has no header section".to_owned());
+        let (mut catalog, counts) = self.catalog.ok_or_else(no_header)?;
+        for (head, raw) in self.early {
+            fill(&mut catalog, &head, &raw)?;
         }
+        for (kind, expected) in counts {
+            let found = count(&catalog, kind)?;
+            if found != expected {
+                let name = kind_name(kind);
+                return Err(ImageError::Incomplete(format!("{found} {name} where {expected} were written")));
+            }
+        }
+        catalog.reindex();
+        Ok(catalog)
     }
-    catalog.reindex();
-    Ok(catalog)
 }
 
 fn count(catalog: &Catalog, kind: u16) -> Result<u64, ImageError> {
@@ -313,29 +358,4 @@ fn fill(c: &mut Catalog, head: &SectionHead, raw: &[u8]) -> Result<(), ImageErro
         }),
         unknown => Err(ImageError::UnknownKind(unknown)),
     }
-}
-
-/// A local image: every section, secrets too, in one frame.
-pub fn to_bytes(catalog: &Catalog) -> Result<Vec<u8>, ImageError> {
-    let mut payload = Vec::new();
-    for section in encode(catalog, Secrets::Keep)? {
-        payload.extend_from_slice(&(section.bytes.len() as u64).to_le_bytes());
-        payload.extend_from_slice(&section.bytes);
-    }
-    Ok(codec::frame(IMAGE, &payload))
-}
-
-/// The reverse of [`to_bytes`].
-pub fn from_bytes(bytes: &[u8]) -> Result<Catalog, ImageError> {
-    let (_version, mut rest) = codec::unframe(IMAGE, bytes)?;
-    let mut sections = Vec::new();
-    while let Some((length, behind)) = rest.split_first_chunk::<8>() {
-        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        let (section, behind) = behind
-            .split_at_checked(length)
-            .ok_or_else(|| ImageError::Incomplete(format!("a section of {length} bytes is cut off")))?;
-        sections.push(section);
-        rest = behind;
-    }
-    if rest.is_empty() { decode(&sections) } else { Err(ImageError::Incomplete("bytes are left over".to_owned())) }
 }

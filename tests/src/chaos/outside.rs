@@ -206,10 +206,10 @@ pub struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
     /// Mounts it; an error where that is not permitted.
-    pub fn mount(at: &Path) -> anyhow::Result<SmallDisk> {
+    pub fn mount(at: &Path, mib: u32) -> anyhow::Result<SmallDisk> {
         std::fs::create_dir_all(at)?;
-        // The first files of the log take 16 MiB as they are written; images are small.
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "none"]).arg(at).output()?;
+        let size = format!("size={mib}m");
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(at).output()?;
         anyhow::ensure!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr).trim());
         Ok(SmallDisk(at.to_owned()))
     }
@@ -242,21 +242,48 @@ pub async fn disk_full(arena: &mut Arena) -> anyhow::Result<()> {
             fill(&meta.join("ballast")).context("fill the disk")?;
         }
         arena.report.disk_full += 1;
-        // A log that could not be written is not trusted any more: the frontend says so, and ends.
-        let ended = tokio::time::timeout(GIVES_UP, arena.stage.frontend.wait()).await;
-        let _ = std::fs::remove_file(meta.join("ballast"));
-        match ended {
-            Ok(Ok(status)) if !status.success() => arena.note(format!("fe gave up with {status}")),
-            Ok(Ok(status)) => arena.violation(format!("fe ended with {status} though its log was lost")),
-            Ok(Err(error)) => return Err(error.into()),
-            Err(_) => arena.violation("fe goes on without a log"),
+        if by_failpoint {
+            gives_up(arena).await?;
+        } else {
+            waits_for_room(arena, &meta.join("ballast")).await?;
         }
-        arena.stage.restart_frontend("").await?;
         round += 1;
         if round.is_multiple_of(3) {
             arena.settle(true).await?;
         }
     }
+}
+
+/// A log that could not be written is not trusted any more: the frontend says so, and ends.
+async fn gives_up(arena: &mut Arena) -> anyhow::Result<()> {
+    match tokio::time::timeout(GIVES_UP, arena.stage.frontend.wait()).await {
+        Ok(Ok(status)) if !status.success() => arena.note(format!("fe gave up with {status}")),
+        Ok(Ok(status)) => arena.violation(format!("fe ended with {status} though its log was lost")),
+        Ok(Err(error)) => return Err(error.into()),
+        Err(_) => arena.violation("fe goes on without a log"),
+    }
+    arena.stage.restart_frontend("").await
+}
+
+/// Without room the metadata is read-only, and the frontend lives. Only a write that was under way when the last byte was
+/// taken may have lost it its log: then it gives up.
+async fn waits_for_room(arena: &mut Arena, ballast: &Path) -> anyhow::Result<()> {
+    let full = arena.draw_ms(500..2500);
+    sleep(full).await;
+    let ended = arena.stage.frontend.ended();
+    std::fs::remove_file(ballast)?;
+    match ended {
+        None => arena.note("fe waits for room"),
+        Some(status) if !status.success() => {
+            arena.note(format!("fe was writing when the disk was full, and gave up with {status}"));
+            arena.stage.restart_frontend("").await?;
+        }
+        Some(status) => {
+            arena.violation(format!("fe ended with {status} though it had only no room"));
+            arena.stage.restart_frontend("").await?;
+        }
+    }
+    Ok(())
 }
 
 fn fill(ballast: &Path) -> anyhow::Result<()> {

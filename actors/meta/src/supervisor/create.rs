@@ -28,6 +28,7 @@ pub(super) async fn create(meta: Meta, asked: CreateSnapshot, max_history: u32) 
             Err(ProposeError::Rejected(Rejection::SnapshotRunning(_))) => {}
             Err(ProposeError::Rejected(rejection)) => return Err(ProposeFailure::Rejected(rejection)),
             Err(ProposeError::NotLeader { .. }) => return Err(ProposeFailure::NotLeader),
+            Err(ProposeError::ReadOnly(why)) => return Err(ProposeFailure::ReadOnly(why)),
             Err(other) => return Err(ProposeFailure::Unavailable(other.to_string())),
         }
         while meta.view().unfinished_job().is_some() {

@@ -16,10 +16,19 @@ const ENTRIES: u64 = 6;
 
 /// A closed log with a few entries, and its only file.
 fn written() -> (TempDir, PathBuf) {
+    let (dir, files) = written_in(CHUNK_RECORDS);
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    (dir, file.clone())
+}
+
+/// The same in files of so many records.
+fn written_in(records: usize) -> (TempDir, Vec<PathBuf>) {
     let dir = tempfile::tempdir().unwrap();
     let log_dir = dir.path().join("log");
     create_log(&log_dir, "owner", Some(testing::log_id(0, 0))).unwrap();
-    let mut log = open_log(&log_dir).unwrap();
+    let mut config = Config::new(log_dir.display());
+    config.wal.chunk_max_records = Some(records);
+    let mut log = RaftLog::<LogTypes>::open(Arc::new(config)).unwrap();
     log.save_vote(Ballot(Vote::new_committed(1, 1))).unwrap();
     for index in 1..=ENTRIES {
         let envelope = Envelope { proposed_at: Now::at(index), command: testing::set("key", index) };
@@ -31,9 +40,22 @@ fn written() -> (TempDir, PathBuf) {
     log.wait_worker_idle().unwrap();
     drop(log);
     let file = |entry: fs::DirEntry| entry.path().extension().is_some_and(|e| e == "wal").then(|| entry.path());
-    let files: Vec<_> = fs::read_dir(&log_dir).unwrap().filter_map(|e| file(e.unwrap())).collect();
-    let [file] = files.as_slice() else { panic!("{files:?}") };
-    (dir, file.clone())
+    let mut files: Vec<_> = fs::read_dir(&log_dir).unwrap().filter_map(|e| file(e.unwrap())).collect();
+    files.sort();
+    (dir, files)
+}
+
+/// The entries that are found, or None where the log is refused. Nothing is changed by asking.
+fn scanned(dir: &Path) -> Option<Vec<u64>> {
+    let scan = scan::scan(dir).ok()?;
+    let mut found = Vec::new();
+    scan::entries(dir, &scan, |id, frame| {
+        frame.payload().unwrap();
+        found.push(id.index);
+        Ok(())
+    })
+    .unwrap();
+    Some(found)
 }
 
 fn last(file: &Path) -> Option<u64> {
@@ -101,4 +123,77 @@ fn damage_in_the_middle_names_the_log() {
     let refused = open_log(file.parent().unwrap()).err().unwrap();
     assert!(matches!(refused, RaftError::Damaged { .. }), "{refused}");
     assert!(refused.to_string().contains(file.parent().unwrap().to_str().unwrap()), "{refused}");
+}
+
+/// The same entries, or a refusal: also where there are many files, and whatever is flipped in the last record.
+#[test]
+fn every_flipped_bit_of_many_files_is_noticed() {
+    let (dir, files) = written_in(4);
+    assert!(files.len() > 2, "{files:?}");
+    let log_dir = dir.path().join("log");
+    let all: Vec<u64> = (1..=ENTRIES).collect();
+    assert_eq!(scanned(&log_dir).unwrap(), all);
+    let mut refused = 0;
+    for file in &files {
+        let whole = fs::read(file).unwrap();
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << (at % 8);
+            fs::write(file, &damaged).unwrap();
+            match scanned(&log_dir) {
+                None => refused += 1,
+                Some(found) => assert_eq!(found, all, "{}, byte {at}", file.display()),
+            }
+        }
+        fs::write(file, &whole).unwrap();
+    }
+    assert!(refused > 0);
+    assert_eq!(last(&files[0]), Some(ENTRIES));
+}
+
+#[test]
+fn a_cut_costs_no_more_than_the_tail_of_the_last_file() {
+    let (dir, files) = written_in(4);
+    let log_dir = dir.path().join("log");
+    for (n, file) in files.iter().enumerate() {
+        let whole = fs::read(file).unwrap();
+        for length in 0..whole.len() {
+            fs::write(file, &whole[..length]).unwrap();
+            match scanned(&log_dir) {
+                None => assert!(n + 1 < files.len(), "a torn write never stops a start: length {length}"),
+                Some(found) => {
+                    assert!(n + 1 == files.len(), "{}, length {length}: {found:?}", file.display());
+                    assert!(found.iter().copied().eq(1..=found.len() as u64), "no gap: {found:?}");
+                }
+            }
+        }
+        fs::write(file, &whole).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_missed() {
+    let (dir, files) = written_in(4);
+    let log_dir = dir.path().join("log");
+    // The last one cannot be: nothing behind it tells of it. The image does, when it is newer.
+    for file in &files[..files.len() - 1] {
+        let whole = fs::read(file).unwrap();
+        fs::remove_file(file).unwrap();
+        let refused = open_log(&log_dir).err().unwrap().to_string();
+        assert!(refused.contains("--helper host:port") && refused.contains("cluster snapshot"), "{refused}");
+        fs::write(file, whole).unwrap();
+    }
+    assert_eq!(last(&files[0]), Some(ENTRIES));
+}
+
+#[test]
+fn a_torn_tail_is_measured() {
+    let (_dir, file) = written();
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, &whole[..whole.len() - 3]).unwrap();
+    let torn = scan::scan(file.parent().unwrap()).unwrap().torn;
+    let [torn] = torn.as_slice() else { panic!("{torn:?}") };
+    assert_eq!((&torn.file, torn.whole + torn.bytes), (&file, whole.len() as u64 - 3));
+    assert!(torn.bytes > 0);
+    assert_eq!(fs::read(&file).unwrap().len(), whole.len() - 3, "looking changes nothing");
 }

@@ -205,3 +205,27 @@ async fn the_log_gives_its_room_back() {
     let meta = open(dir.path()).await.unwrap();
     assert_eq!((count(&meta), meta.view().revision()), (2, Revision(10)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_nothing_enters_the_log_and_with_room_all_goes_on() {
+    let dir = created(0);
+    let meta = open(dir.path()).await.unwrap();
+    put(&meta, 0..3).await;
+    meta.0.room.take_away();
+    let before = meta.status();
+    let refused = meta.propose(set("n3", 3)).await.unwrap_err();
+    assert!(matches!(refused, ProposeError::ReadOnly(_)), "{refused}");
+    assert_eq!(refused.to_string(), "the metadata is read-only: only 0 MiB are left");
+    let refused = meta.create_image().await.unwrap_err();
+    assert!(matches!(&refused, RaftError::Image(cause) if cause.contains("only 0 MiB")), "{refused}");
+    assert!(!image(&dir, 3).exists());
+    let after = meta.status();
+    assert_eq!((after.last_log, after.revision, after.failure), (before.last_log, before.revision, None));
+    assert_eq!((count(&meta), after.role), (3, Role::Leader));
+
+    meta.0.room.measure_again();
+    put(&meta, 3..5).await;
+    assert_eq!(meta.create_image().await.unwrap(), Revision(5));
+    meta.shutdown().await.unwrap();
+    assert_eq!(count(&open(dir.path()).await.unwrap()), 5);
+}

@@ -19,6 +19,7 @@ use crate::image_store::{Image, ImageStore};
 use crate::log_store::{self, LogStore};
 use crate::meta_dir::{DirLock, MetaDir};
 use crate::network::{Acknowledged, Lines};
+use crate::room::Room;
 use crate::shared::Shared;
 use crate::state_machine::StateMachine;
 use crate::stored::Owner;
@@ -36,6 +37,7 @@ struct Found {
     image: Image,
     catalog: Catalog,
     lock: Arc<DirLock>,
+    room: Arc<Room>,
 }
 
 pub(super) async fn open(
@@ -47,7 +49,7 @@ pub(super) async fn open(
 ) -> Result<Meta, RaftError> {
     let (dir, who) = (dir.clone(), me.clone());
     let found = tokio::task::spawn_blocking(move || read(&dir, &who));
-    let Found { log, images, image, catalog, lock } =
+    let Found { log, images, image, catalog, lock, room } =
         found.await.map_err(|e| RaftError::Failed(format!("reading the meta directory: {e}")))??;
 
     let shared = Arc::new(Shared::new(&catalog, image.meta.last_log_id));
@@ -72,7 +74,7 @@ pub(super) async fn open(
 
     let (proposals, queue) = mpsc::channel(proposer::QUEUE);
     let (stop, stopping) = watch::channel(false);
-    let proposer = tokio::spawn(proposer::run(raft.clone(), queue, stopping, standing.clone()));
+    let proposer = tokio::spawn(proposer::run(raft.clone(), queue, stopping, standing.clone(), room.clone()));
     let revisions = shared.watch();
     let meta = Arc::new_cyclic(|weak| {
         let roller = tokio::spawn(roll(weak.clone(), revisions, options.image_every.max(1)));
@@ -84,6 +86,7 @@ pub(super) async fn open(
             peers,
             shared,
             images,
+            room,
             clock,
             opened,
             proposals,
@@ -134,9 +137,10 @@ fn read(dir: &MetaDir, me: &Node) -> Result<Found, RaftError> {
         }
         None => return Err(RaftError::Damaged { path: log_dir, cause: "the log is lost".to_owned() }),
     }
-    let images = Arc::new(images);
+    let room = Arc::new(Room::new(&log_dir));
+    let images = Arc::new(images.in_room(room.clone()));
     let log = LogStore::new(log, images.clone(), lock.clone());
-    Ok(Found { log, images, image, catalog, lock })
+    Ok(Found { log, images, image, catalog, lock, room })
 }
 
 fn raft_config(options: &Options) -> Result<Config, RaftError> {

@@ -2,6 +2,7 @@
 //! way go together into the next one: one fsync for all of them, and nobody waits for a timer.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use openraft::error::{CheckIsLeaderError, ClientWriteError, Fatal, RaftError};
 use storage_catalog::{Envelope, Outcome};
@@ -10,6 +11,7 @@ use tracing::error;
 
 use super::standing::Standing;
 use crate::error::ProposeError;
+use crate::room::Room;
 use crate::types::{Batch, Node, Types};
 
 /// Commands in one entry.
@@ -31,6 +33,7 @@ pub(super) async fn run(
     mut queue: mpsc::Receiver<Proposal>,
     mut stop: watch::Receiver<bool>,
     standing: watch::Receiver<Standing>,
+    room: Arc<Room>,
 ) {
     let mut waiting = Vec::new();
     loop {
@@ -39,12 +42,27 @@ pub(super) async fn run(
             _ = stop.wait_for(|stop| *stop) => break,
             taken = queue.recv_many(&mut waiting, BATCH) => if taken == 0 { break },
         }
-        commit(&raft, waiting.drain(..), standing.clone()).await;
+        match refusal(&standing, &room) {
+            None => commit(&raft, waiting.drain(..), standing.clone()).await,
+            Some(error) => refuse(&error, waiting.drain(..)),
+        }
     }
     queue.close();
     while let Some(proposal) = queue.recv().await {
         // Who has gone away needs no answer.
         let _ = proposal.answer.send(Err(ProposeError::Stopped));
+    }
+}
+
+/// Without room nothing enters the log of a leader. Any other node says who leads, as always.
+fn refusal(standing: &watch::Receiver<Standing>, room: &Room) -> Option<ProposeError> {
+    let why = room.check().err()?;
+    standing.borrow().leads().then_some(ProposeError::ReadOnly(why))
+}
+
+fn refuse(error: &ProposeError, proposals: impl Iterator<Item = Proposal>) {
+    for proposal in proposals {
+        let _ = proposal.answer.send(Err(error.clone()));
     }
 }
 
