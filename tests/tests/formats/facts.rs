@@ -186,8 +186,22 @@ pub fn commands() -> Vec<(Now, Command)> {
         Command::CreateDatabase { name: text("old"), volume: None, if_not_exists: true },
         Command::DropDatabase { name: text("old"), if_exists: true, force: true },
         Command::DropVolume { name: text("vault_of_old"), if_exists: true },
+        Command::AddFrontend { host: text("fe2"), edit_log_port: 9010, role: FrontendRole::Follower },
+        Command::AddFrontend { host: text("fe3"), edit_log_port: 9010, role: FrontendRole::Observer },
+        Command::DropFrontend {
+            host: text("fe2"),
+            edit_log_port: 9010,
+            role: FrontendRole::Follower,
+            leader: NodeId(1),
+        },
+        once(1, Command::LeaseTxns { count: 10 }),
+        once(2, Command::DropDatabase { name: text("nowhere"), if_exists: false, force: false }),
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
+}
+
+fn once(sequence: u64, command: Command) -> Command {
+    Command::Once { proposer: 0x0123_4567_89ab_cdef, sequence, heard: 1, command: Box::new(command) }
 }
 
 pub fn catalog() -> Catalog {
@@ -206,7 +220,11 @@ pub fn catalog() -> Catalog {
             refused.push(format!("{name}: {why}"));
         }
     }
-    assert_eq!(refused, ["FinishRestore: no restore is in progress"], "the sample has to be worth something");
+    let expected = [
+        "FinishRestore: no restore is in progress",
+        "DropDatabase: Can't drop database 'nowhere'; database doesn't exist",
+    ];
+    assert_eq!(refused, expected, "the sample has to be worth something");
     catalog
 }
 

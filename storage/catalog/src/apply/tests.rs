@@ -6,6 +6,7 @@ mod databases;
 mod image;
 mod loads;
 mod nodes;
+mod once;
 mod rebase;
 mod restored;
 mod snapshots;

@@ -83,3 +83,34 @@ fn a_jump_of_the_wall_clock_expires_nothing() {
     assert_eq!(kit.catalog.apply(&Envelope { proposed_at, command }), Ok(Outcome::Erased(0)));
     assert!(kit.catalog.file(file).unwrap().removed_at.is_none());
 }
+
+#[test]
+fn a_frontend_is_known_by_host_and_port_and_has_a_role() {
+    let mut kit = Kit::empty();
+    let add = |host: &str, role| Command::AddFrontend { host: host.to_owned(), edit_log_port: 9010, role };
+    let remove = |host: &str, role| {
+        let (host, leader) = (host.to_owned(), NodeId(1));
+        Command::DropFrontend { host, edit_log_port: 9010, role, leader }
+    };
+    kit.ok(Command::RegisterFrontend { frontend: frontend(1) });
+    let Outcome::Node(id) = kit.ok(add("b", FrontendRole::Follower)) else { panic!() };
+    let known = kit.catalog.frontend(id).unwrap();
+    assert_eq!((known.address().as_str(), known.query_port), ("b:9010", 0));
+    assert!(known.name.starts_with("b_9010_"), "{}", known.name);
+    let name = known.name.clone();
+    assert_eq!(kit.refused(add("b", FrontendRole::Observer)), Rejection::FrontendExists(name));
+    assert_eq!(kit.refused(remove("127.0.0.1", FrontendRole::Follower)), Rejection::DropsLeader);
+    assert_eq!(kit.refused(remove("c", FrontendRole::Follower)), Rejection::UnknownFrontend("c:9010".to_owned()));
+    let wrong = kit.refused(remove("b", FrontendRole::Observer));
+    assert_eq!(wrong.to_string(), "OBSERVER does not exist[b:9010]");
+    // Its ports are told by itself, once it is there; one that was dropped does not come back like this.
+    let told = Frontend { query_port: 9030, ..kit.catalog.frontend(id).unwrap().as_ref().clone() };
+    kit.ok(Command::RegisterFrontend { frontend: told.clone() });
+    kit.ok(remove("b", FrontendRole::Follower));
+    assert_eq!(
+        kit.refused(Command::RegisterFrontend { frontend: told }),
+        Rejection::UnknownFrontend("b:9010".to_owned())
+    );
+    let Outcome::Node(again) = kit.ok(add("b", FrontendRole::Observer)) else { panic!() };
+    assert_ne!(again, id, "another life has another id: Raft must not take it for the former");
+}
