@@ -19,7 +19,7 @@ use crate::address::{AskError, TellError};
 use crate::clock::SharedClock;
 use crate::gauge::{Gauge, Taken, lock};
 use crate::letter::{Deliver, Envelope, Letter, ReplyTo};
-use crate::trace::{self, Record, Recorder, Scope, SpanId, TraceContext, micros};
+use crate::trace::{self, Record, Recorder, Scope, Seat, SpanId, TraceContext, micros};
 use crate::tree::ActorSpec;
 use crate::view::Outcome;
 use crate::work::Work;
@@ -324,13 +324,11 @@ impl<A: Actor> Mailbox<A> {
     }
 
     /// The span of a letter that is taken up, if its trace is recorded.
-    pub(crate) fn open_span(&self, envelope: &Envelope<A>, taken: &Taken) -> Option<SpanId> {
+    pub(crate) fn open_span(&self, envelope: &Envelope<A>, taken: &Taken) -> Option<Seat> {
         if !self.recorder.records(envelope.cx.trace) {
             return None;
         }
-        let record = self.record(envelope, taken);
-        let span = record.span;
-        self.recorder.begin(record).then_some(span)
+        self.recorder.begin(self.record(envelope, taken))
     }
 
     fn record(&self, envelope: &Envelope<A>, taken: &Taken) -> Record {
@@ -362,8 +360,8 @@ impl<A: Actor> Mailbox<A> {
     }
 
     /// What runs for a span of this actor carries this.
-    pub(crate) fn scope(&self, cx: Option<TraceContext>) -> Scope {
-        Scope { cx, recorder: Some(self.recorder.clone()) }
+    pub(crate) fn scope(&self, cx: Option<TraceContext>, seat: Option<Seat>) -> Scope {
+        Scope { cx, seat, recorder: Some(self.recorder.clone()) }
     }
 }
 

@@ -22,8 +22,10 @@
 //! shared, and text is made only when somebody reads.
 
 mod id;
+mod lane;
 mod record;
 mod recorder;
+mod ring;
 mod scope;
 mod span;
 mod view;
@@ -34,6 +36,7 @@ pub use scope::{current, label, scope, span, span_in, sync_scope};
 pub use span::RootSpan;
 pub use view::{SpanFilter, SpanView, TraceSummary};
 
+pub(crate) use lane::Seat;
 pub(crate) use record::{Record, micros};
 pub(crate) use scope::Scope;
 

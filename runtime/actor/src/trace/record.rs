@@ -17,7 +17,19 @@ pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-pub(crate) type Label = (&'static str, Box<str>);
+/// At most [`LONGEST_VALUE`] of a text, and a sign that there was more.
+fn shortened(value: Arc<str>) -> Arc<str> {
+    if value.len() <= LONGEST_VALUE {
+        return value;
+    }
+    let mut end = LONGEST_VALUE;
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &value[..end]).into()
+}
+
+pub(crate) type Label = (&'static str, Arc<str>);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
@@ -40,16 +52,8 @@ pub(crate) struct Record {
 
 impl Record {
     /// Adds a label, or replaces the one with that key. Too many are passed over, long ones cut.
-    pub(crate) fn label(&mut self, key: &'static str, mut value: String) {
-        if value.len() > LONGEST_VALUE {
-            let mut end = LONGEST_VALUE;
-            while !value.is_char_boundary(end) {
-                end -= 1;
-            }
-            value.truncate(end);
-            value.push('…');
-        }
-        let value = value.into_boxed_str();
+    pub(crate) fn label(&mut self, key: &'static str, value: Arc<str>) {
+        let value = shortened(value);
         if let Some(known) = self.labels.iter_mut().find(|(known, _)| *known == key) {
             known.1 = value;
         } else if self.labels.len() < MOST_LABELS {
