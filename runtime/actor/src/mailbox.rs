@@ -337,7 +337,7 @@ impl<A: Actor> Mailbox<A> {
             trace: envelope.cx.trace,
             span: SpanId::new(),
             parent: envelope.cx.span,
-            actor: self.path.clone(),
+            actor: Some(self.path.clone()),
             name: envelope.name.into(),
             kind: envelope.kind,
             at_unix_us: taken.at_unix_us.saturating_sub(wait_us),

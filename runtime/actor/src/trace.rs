@@ -31,6 +31,7 @@ mod span;
 mod view;
 
 pub use id::{Class, SpanId, TraceContext, TraceId};
+pub use record::LabelValue;
 pub use recorder::{Recorder, Subscription};
 pub use scope::{current, label, scope, span, span_in, sync_scope};
 pub use span::RootSpan;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::lane::{self, LANES, Lane, Seat};
-use super::record::{Record, micros};
+use super::record::{LabelValue, Record, micros};
 use super::ring::{BATCH, Kept, RINGS, Ring};
 use super::{Class, RootSpan, Scope, SpanFilter, SpanId, SpanView, TraceContext, TraceId, TraceSummary};
 use crate::clock::SharedClock;
@@ -131,7 +131,8 @@ impl Recorder {
     pub fn spans(&self, filter: &SpanFilter) -> Vec<SpanView> {
         let now = self.0.clock.monotonic();
         let mut found = self.find(|record| {
-            filter.fits(record) && (filter.min_total_us == 0 || total_at(record, now) >= filter.min_total_us)
+            filter.fits(record, &self.0.place)
+                && (filter.min_total_us == 0 || total_at(record, now) >= filter.min_total_us)
         });
         let surplus = found.len().saturating_sub(filter.most());
         found.drain(..surplus);
@@ -142,7 +143,7 @@ impl Recorder {
     pub fn traces(&self, filter: &SpanFilter) -> Vec<TraceSummary> {
         let now = self.0.clock.monotonic();
         let wanted: std::collections::HashSet<TraceId> =
-            self.find(|record| filter.fits(record)).iter().map(|record| record.trace).collect();
+            self.find(|record| filter.fits(record, &self.0.place)).iter().map(|record| record.trace).collect();
         let spans = self.show(&self.find(|record| wanted.contains(&record.trace)), now);
         let mut traces = TraceSummary::of(&spans);
         traces.retain(|trace| trace.total_us >= filter.min_total_us);
@@ -166,7 +167,7 @@ impl Recorder {
 
     fn show(&self, records: &[Record], now: Instant) -> Vec<SpanView> {
         let node = self.node();
-        let show = |record: &Record| SpanView { total_us: total_at(record, now), ..record.view(&node) };
+        let show = |record: &Record| SpanView { total_us: total_at(record, now), ..record.view(&node, &self.0.place) };
         records.iter().map(show).collect()
     }
 
@@ -203,9 +204,8 @@ impl Recorder {
     }
 
     /// The actor of the span around, if that is open here.
-    fn place_of(&self, around: Option<Seat>) -> Arc<str> {
-        let place = around.and_then(|seat| self.lane(seat).open(seat).map(|record| record.actor.clone()));
-        place.unwrap_or_else(|| self.0.place.clone())
+    fn place_of(&self, around: Option<Seat>) -> Option<Arc<str>> {
+        around.and_then(|seat| self.lane(seat).open(seat)?.actor.clone())
     }
 
     /// Takes in a span that begins; none if too many are open.
@@ -225,7 +225,7 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn label(&self, seat: Seat, key: &'static str, value: Arc<str>) {
+    pub(crate) fn label(&self, seat: Seat, key: &'static str, value: LabelValue) {
         self.update(seat, |record| record.label(key, value));
     }
 
@@ -303,7 +303,7 @@ impl Subscription {
     /// The next finished span. Never ends while somebody may record.
     pub async fn next(&mut self) -> Option<SpanView> {
         let record = self.spans.recv().await?;
-        Some(record.view(&self.recorder.node()))
+        Some(record.view(&self.recorder.node(), &self.recorder.0.place))
     }
 
     /// Up to `most` finished spans, as soon as there is one.
@@ -311,6 +311,6 @@ impl Subscription {
         let mut records = Vec::new();
         self.spans.recv_many(&mut records, most.max(1)).await;
         let node = self.recorder.node();
-        records.iter().map(|record| record.view(&node)).collect()
+        records.iter().map(|record| record.view(&node, &self.recorder.0.place)).collect()
     }
 }

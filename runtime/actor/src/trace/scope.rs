@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::sync::Arc;
 
 use tokio::task::futures::TaskLocalFuture;
 
 use super::lane::Seat;
-use super::{Recorder, RootSpan, TraceContext, TraceId};
+use super::{LabelValue, Recorder, RootSpan, TraceContext, TraceId};
 
 tokio::task_local! {
     static CURRENT: Scope;
@@ -65,7 +64,7 @@ pub fn sync_scope<T>(cx: impl Into<TraceContext>, f: impl FnOnce() -> T) -> T {
 
 /// Labels the running span: `("job", "17")`, `("statement", "INSERT …")`. Bounded: 16 labels of 1 KiB. Nothing happens outside
 /// of a span.
-pub fn label(key: &'static str, value: impl Into<Arc<str>>) {
+pub fn label(key: &'static str, value: impl Into<LabelValue>) {
     // Not under the borrow of the task-local: `into` is somebody else's code.
     let Scope { seat: Some(seat), recorder: Some(recorder), .. } = Scope::current() else { return };
     recorder.label(seat, key, value.into());

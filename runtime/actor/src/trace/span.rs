@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::lane::Seat;
-use super::{Recorder, Scope, TraceContext, TraceId};
+use super::{LabelValue, Recorder, Scope, TraceContext, TraceId};
 use crate::view::Outcome;
 
 /// A span that is no message: a SQL statement, a step of a job. Recorded when it is finished; one that is dropped before is
@@ -36,7 +36,7 @@ impl RootSpan {
     /// Says where it happens, if that is not the actor of the span around it (or the tree, outside of any).
     pub fn at(self, place: Arc<str>) -> Self {
         if let Some((recorder, seat)) = self.mine() {
-            recorder.update(seat, |record| record.actor = place);
+            recorder.update(seat, |record| record.actor = Some(place));
         }
         self
     }
@@ -47,7 +47,7 @@ impl RootSpan {
     }
 
     /// Labels the span.
-    pub fn label(&self, key: &'static str, value: impl Into<Arc<str>>) {
+    pub fn label(&self, key: &'static str, value: impl Into<LabelValue>) {
         if let Some((recorder, seat)) = self.mine() {
             recorder.label(seat, key, value.into());
         }
