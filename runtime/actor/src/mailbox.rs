@@ -167,7 +167,7 @@ impl<A: Actor> Mailbox<A> {
             if own.is_none() {
                 if queue.external >= self.capacity || self.gauge.working.load(Ordering::Relaxed) >= self.most_answers {
                     drop(queue);
-                    self.gauge.refused();
+                    self.full(&envelope);
                     return Err(TellError::Full);
                 }
                 queue.external += 1;
@@ -347,6 +347,15 @@ impl<A: Actor> Mailbox<A> {
             total_us: wait_us,
             outcome: Outcome::Running,
             labels: Vec::new(),
+        }
+    }
+
+    /// A letter that there is no room for is seen.
+    fn full(&self, envelope: &Envelope<A>) {
+        self.gauge.refused();
+        if self.recorder.records(envelope.cx.trace) {
+            let taken = self.taken(envelope);
+            self.recorder.note(Record { outcome: Outcome::Refused, ..self.record(envelope, &taken) });
         }
     }
 

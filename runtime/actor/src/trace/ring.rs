@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::Class;
 use super::lane::LANES;
 use super::record::Record;
+use crate::view::Outcome;
 
 /// How many finished spans leave a lane at once.
 pub(super) const BATCH: usize = 32;
@@ -27,7 +28,8 @@ pub(super) const RINGS: usize = 4;
 impl Ring {
     pub(super) fn of(record: &Record) -> Self {
         match record.trace.class() {
-            _ if record.failed() => Self::Notable,
+            // Whoever is overrun refuses very many: they must not push out the other failures.
+            _ if record.failed() && record.outcome != Outcome::Refused => Self::Notable,
             Class::Routine if !record.labels.is_empty() => Self::Notable,
             Class::Routine => Self::Routine,
             Class::Derived => Self::Derived,
