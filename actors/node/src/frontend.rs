@@ -37,7 +37,7 @@ use crate::observer::{Observer, Observers};
 use crate::pages::{self, FrontendPages, Opened, Progress};
 use crate::restore::{Restore, Restored};
 use crate::settings::LiveConfig;
-use crate::spec::spec;
+use crate::spec::{BRIEF_EFFECTS, LONG_EFFECTS, spec, with_effects};
 use crate::{admin, listen, logging, offline, otlp, restore_plan};
 
 /// How long a clean stop may take.
@@ -304,7 +304,9 @@ impl Process {
         let group = self.tree.supervisor("metadata", Strategy::OneForOne, Budget::default());
         let facts = OwnerFacts::new(&self.me.host, UnixMillis(self.clock.now_unix_ms()), VERSION);
         let of_watch = view.clone();
-        group.start(spec("owner_watch"), move || OwnerWatch::new(of_watch.clone(), owns.clone(), facts.clone()));
+        group.start(with_effects("owner_watch", BRIEF_EFFECTS), move || {
+            OwnerWatch::new(of_watch.clone(), owns.clone(), facts.clone())
+        });
         let meta = self.meta.clone();
         let leader = group.start(spec("metadata_leader").mailbox(16_384), move || {
             MetadataLeader::new(meta.clone(), ownership.clone())
@@ -318,7 +320,7 @@ impl Process {
         let group = self.tree.supervisor("nodes", Strategy::OneForOne, Budget::default());
         let (view, directory) = (view.clone(), directory.clone());
         let name = format!("{}:{}", self.me.host, self.me.edit_log_port);
-        group.start(spec("compute_node_monitor"), move || {
+        group.start(with_effects("compute_node_monitor", BRIEF_EFFECTS), move || {
             ComputeNodeMonitor::new(view.clone(), directory.clone(), name.clone())
         })
     }
@@ -333,11 +335,11 @@ impl Process {
         let group = self.tree.supervisor("background", Strategy::OneForOne, Budget::default());
         let settings = live.meta_settings();
         let (meta, nodes, owner, config) = (self.meta.clone(), directory.clone(), ownership.clone(), settings.clone());
-        let supervisor = group.start(spec("snapshot_job_supervisor"), move || {
+        let supervisor = group.start(with_effects("snapshot_job_supervisor", LONG_EFFECTS), move || {
             SnapshotJobSupervisor::new(meta.clone(), nodes.clone(), owner.clone(), config.clone(), VERSION.to_owned())
         });
         let (meta, nodes, reads) = (self.meta.clone(), directory.clone(), reads.clone());
-        let collector = group.start(spec("gc_coordinator"), move || {
+        let collector = group.start(with_effects("gc_coordinator", LONG_EFFECTS), move || {
             GcCoordinator::new(meta.clone(), reads.clone(), nodes.clone(), ownership.clone(), settings.clone())
         });
         (supervisor, collector)
