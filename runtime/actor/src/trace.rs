@@ -18,8 +18,9 @@
 //! * All work on one thing (a snapshot job) is one *derived* trace, [`TraceId::of`], whoever does it; those have a ring of
 //!   their own as well.
 //!
-//! Cost: one lock of one of [`Recorder`]'s shards when a span opens and one when it ends; names are `&'static str`, paths
-//! shared, and text is made only when somebody reads.
+//! Cost: one lock of the thread's own lane when a span opens and one when it ends, which nobody else holds but a reader; names
+//! are `&'static str`, paths and labels shared, and text is made only when somebody reads. A finished span is written to memory
+//! in the order of time, next to the one before: what is kept for long stays out of the way of what is at work.
 
 mod id;
 mod lane;
