@@ -114,7 +114,7 @@ impl Desk {
                 command: if runs { "Query" } else { "Sleep" },
                 state: if runs { "running" } else { "" },
                 seconds: now.saturating_sub(activity.changed_ms) / 1000,
-                statement: activity.statement,
+                statement: activity.statement.as_deref().map(str::to_owned),
                 trace: activity.trace.map(|trace| trace.to_string()),
             }
         };

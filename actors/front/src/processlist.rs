@@ -37,7 +37,7 @@ pub(crate) struct Activity {
     pub(crate) user: String,
     pub(crate) database: Option<String>,
     /// The running statement without its secrets; None while the client is silent.
-    pub(crate) statement: Option<String>,
+    pub(crate) statement: Option<Arc<str>>,
     /// Of the running statement, or of the last one.
     pub(crate) query_id: String,
     /// The same; None before the first statement.
@@ -121,7 +121,13 @@ impl Entry {
     }
 
     /// A statement begins; what is returned is cancelled by KILL QUERY.
-    pub(crate) fn begin(&self, statement: String, query_id: String, trace: TraceId, now_ms: u64) -> CancellationToken {
+    pub(crate) fn begin(
+        &self,
+        statement: Arc<str>,
+        query_id: String,
+        trace: TraceId,
+        now_ms: u64,
+    ) -> CancellationToken {
         let mut activity = self.lock();
         activity.statement = Some(statement);
         activity.query_id = query_id;

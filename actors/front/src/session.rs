@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actors_messages::ReadLease;
 use async_trait::async_trait;
+use runtime_actor::trace::LabelValue;
 use runtime_actor::{TraceContext, random};
 use runtime_mysql::{
     ColumnDef, ConnectionInfo, Handler, Login, MySqlError, OkInfo, Prepared, ResultWriter, SessionStatus, Value,
@@ -35,7 +36,21 @@ pub(crate) struct Session {
     /// What SHOW WARNINGS and SHOW ERRORS answer: the failure of the statement before.
     pub(crate) last_error: Option<MySqlError>,
     /// The last short text and what it says: pools ask the same little question all day.
-    recent: Option<(String, Arc<[Parsed]>)>,
+    recent: Option<(String, Arc<[Heard]>)>,
+}
+
+/// A statement, and as much of its text as may be shown.
+struct Heard {
+    parsed: Parsed,
+    /// Without secrets, and not all of a very long one.
+    shown: Arc<str>,
+}
+
+impl From<Parsed> for Heard {
+    fn from(parsed: Parsed) -> Self {
+        let shown = redact(beginning(&parsed.text)).into();
+        Self { parsed, shown }
+    }
 }
 
 /// What a running statement must obey, and what it is called.
@@ -164,15 +179,15 @@ impl Session {
         if statements.is_empty() {
             return out.ok(OkInfo::default()).await;
         }
-        for parsed in statements.iter() {
-            self.run_one(parsed, out).await?;
+        for heard in statements.iter() {
+            self.run_one(heard, out).await?;
             out.set_status(self.status());
         }
         Ok(())
     }
 
     /// The statements of a text.
-    fn read(&mut self, sql: &str) -> Result<Arc<[Parsed]>, runtime_sql::SyntaxError> {
+    fn read(&mut self, sql: &str) -> Result<Arc<[Heard]>, runtime_sql::SyntaxError> {
         /// Texts up to this many bytes are remembered.
         const SHORT: usize = 512;
         if let Some((text, statements)) = &self.recent
@@ -180,7 +195,7 @@ impl Session {
         {
             return Ok(Arc::clone(statements));
         }
-        let statements: Arc<[Parsed]> = runtime_sql::parse(sql)?.into();
+        let statements: Arc<[Heard]> = runtime_sql::parse(sql)?.into_iter().map(Heard::from).collect();
         if sql.len() <= SHORT {
             self.recent = Some((sql.to_owned(), Arc::clone(&statements)));
         }
@@ -188,16 +203,17 @@ impl Session {
     }
 
     /// One statement, seen by SHOW PROCESSLIST while it runs.
-    pub(crate) async fn run_one(&mut self, parsed: &Parsed, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
+    async fn run_one(&mut self, heard: &Heard, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
+        let Heard { parsed, shown } = heard;
         let kind = parsed.statement.statement_kind();
         let now_ms = self.front().now_ms();
-        let query_id = uuid::Builder::from_unix_timestamp_millis(now_ms, &random::bytes()).into_uuid().to_string();
-        let text = redact(beginning(&parsed.text));
+        let id = uuid::Builder::from_unix_timestamp_millis(now_ms, &random::bytes()).into_uuid();
+        let query_id = id.to_string();
         let span = self.front().recorder.open("statement", kind);
-        span.label("query", query_id.as_str());
-        span.label("statement", shortened(&text));
+        span.label("query", LabelValue::Uuid(id.into_bytes()));
+        span.label("statement", shortened(shown));
         let (trace, began) = (span.context().trace, std::time::Instant::now());
-        let cancel = self.entry.begin(text, query_id.clone(), trace, now_ms);
+        let cancel = self.entry.begin(Arc::clone(shown), query_id.clone(), trace, now_ms);
         self.shared.sessions.count_question();
         let running = Running { query_id, cause: span.context(), cancel, lease: self.front().lease.clone() };
         let before = self.apply_hints(&parsed.hints);
@@ -304,9 +320,10 @@ fn beginning(text: &str) -> &str {
     cut(text, 16 * 1024)
 }
 
-/// As much of a statement as its span keeps.
-fn shortened(text: &str) -> &str {
-    cut(text, 256)
+/// As much of a statement as its span keeps; the same memory, if that is all of it.
+fn shortened(text: &Arc<str>) -> Arc<str> {
+    let start = cut(text, 256);
+    if start.len() == text.len() { Arc::clone(text) } else { start.into() }
 }
 
 fn cut(text: &str, longest: usize) -> &str {
@@ -363,7 +380,7 @@ impl Handler for Session {
         let mut parsed = Session::parse_one(sql)?;
         let values: Vec<_> = params.iter().map(prepared::literal).collect();
         runtime_sql::bind(&mut parsed.statement, &values).map_err(|e| errors::bind(&e, "mysqld_stmt_execute"))?;
-        self.run_one(&parsed, out).await
+        self.run_one(&parsed.into(), out).await
     }
 
     async fn field_list(&mut self, table: &str, wildcard: &str) -> Result<Vec<ColumnDef>, MySqlError> {

@@ -16,7 +16,7 @@ use actors_messages::leader::ProposeFailure;
 use actors_messages::supervisor::{
     CreateSnapshot, Preflight, Reconcile, RunningDetail, SnapshotProblem, VerifySnapshot,
 };
-use runtime_actor::{Actor, Answer, Context, Handle, Message};
+use runtime_actor::{Actor, Answer, Context, Handle, Message, Pulse};
 use runtime_raft::Meta;
 use serde::Serialize;
 use storage_model::JobId;
@@ -116,13 +116,14 @@ impl SnapshotJobSupervisor {
         }
     }
 
-    fn effects(&self) -> Effects {
+    fn effects(&self, pulse: Pulse) -> Effects {
         Effects {
             meta: self.meta.clone(),
             directory: self.directory.clone(),
             detail: self.detail.clone(),
             product_version: self.product_version.clone(),
             history: (self.settings)().snapshot_history,
+            pulse,
         }
     }
 
@@ -138,7 +139,7 @@ impl SnapshotJobSupervisor {
             && let Some(step) = job_step(&catalog, &(self.settings)(), self.meta.now())
         {
             self.job_lane.working = true;
-            let effects = self.effects();
+            let effects = self.effects(cx.pulse());
             // Boxed: an upload is a very large future, and this thread's stack is small.
             cx.effect(async move { JobStepDone(Box::pin(effects.run(step)).await) });
         }
@@ -148,7 +149,7 @@ impl SnapshotJobSupervisor {
             && let Some(step) = sweep_step(&catalog, may_delete, is_put_off)
         {
             self.sweep_lane.working = true;
-            let effects = self.effects();
+            let effects = self.effects(cx.pulse());
             cx.effect(async move {
                 let (job, done) = Box::pin(effects.sweep(step)).await;
                 SweepStepDone(job, done)

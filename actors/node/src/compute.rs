@@ -87,15 +87,15 @@ async fn serve(
     registry.expose::<SnapshotAgent, AttestFiles>(SNAPSHOT_AGENT, actors.agent.clone());
     registry.expose::<SnapshotAgent, VerifyFiles>(SNAPSHOT_AGENT, actors.agent.clone());
     Observer::expose(&registry, &actors.observer);
+    let recorder = actors.tree.recorder();
     let rpc = RpcServer::bind_with(
         listen::tokio(heartbeat)?,
         member.clone(),
         registry,
-        RpcOptions { tls: tls.clone(), ..RpcOptions::default() },
+        RpcOptions { tls: tls.clone(), recorder: Some(recorder.clone()), ..RpcOptions::default() },
         shutdown.clone(),
     )?;
 
-    let recorder = actors.tree.recorder();
     recorder.set_node(format!("cn:{name}"));
     recorder.set_ratio(f64::from(config.message_trace_percent) / 100.0);
     otlp::start(config.otlp_endpoint.as_deref(), &recorder, "starkeep-cn", shutdown.clone())?;

@@ -201,13 +201,14 @@ pub fn routes(routes: Routes) -> Routes {
     })
 }
 
-/// Half a minute is long for a harness: `FAILPOINTS_STALL_MS` says after which time a handler counts as stalled.
+/// Half a minute is long for a harness: `FAILPOINTS_STALL_MS` says after which time a handler counts as stalled. An effect
+/// has three times as long, where it has a limit at all.
 pub fn impatient(spec: ActorSpec) -> ActorSpec {
     let millis = std::env::var("FAILPOINTS_STALL_MS").ok().and_then(|ms| ms.parse().ok());
-    match millis {
-        Some(millis) => spec.stall(Duration::from_millis(millis)),
-        None => spec,
-    }
+    let Some(stall) = millis.map(Duration::from_millis) else { return spec };
+    let watched = spec.stall_after.is_some();
+    let spec = spec.stall(stall);
+    if watched { spec.stall_after(stall * 3) } else { spec }
 }
 
 #[cfg(test)]

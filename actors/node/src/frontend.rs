@@ -47,7 +47,7 @@ use crate::observer::{Observer, Observers};
 use crate::pages::{self, FrontendPages, Opened, Progress};
 use crate::restore::{Restore, Restored};
 use crate::settings::{LiveConfig, SettingsKeeper};
-use crate::spec::spec;
+use crate::spec::{BRIEF_EFFECTS, spec, with_effects};
 use crate::{admin, listen, logging, offline, otlp, restore_plan};
 
 use self::gate::FrontendGate;
@@ -207,7 +207,7 @@ impl Process {
         let progress = Progress::default();
         let dir = MetaDir::new(&config.meta_dir);
         let gate = FrontendGate::new(me.address(), arguments.helper.is_some());
-        let options = RpcOptions { tls: tls.clone(), ..RpcOptions::default() };
+        let options = RpcOptions { tls: tls.clone(), recorder: Some(recorder.clone()), ..RpcOptions::default() };
         let directory = NodeDirectory::new(Peers::new(gate.identity(), options.clone()));
         let started_at_ms = clock.now_unix_ms();
         let shown = FrontendPages {
@@ -450,7 +450,7 @@ impl Process {
         let (meta, here) = (self.meta.clone(), self.me.address());
         let leader: actors_meta::nodes::LeaderAddress =
             Arc::new(move || meta.standing().leader.map_or_else(|| here.clone(), |node| node.address));
-        group.start(spec("compute_node_monitor"), move || {
+        group.start(with_effects("compute_node_monitor", BRIEF_EFFECTS), move || {
             ComputeNodeMonitor::new(view.clone(), directory.clone(), leader.clone())
         })
     }

@@ -171,6 +171,7 @@ fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::Lost => "lost",
         Outcome::Expired => "expired",
+        Outcome::Refused => "refused",
     }
 }
 

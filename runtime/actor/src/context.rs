@@ -17,7 +17,7 @@ use crate::clock::SharedClock;
 use crate::host::panic_text;
 use crate::letter::{ReplyTo, Settle};
 use crate::mailbox::{Control, Life, Mailbox};
-use crate::trace::{Recorder, Scope, SpanId, micros};
+use crate::trace::{Recorder, Scope, Seat, micros};
 use crate::view::Outcome;
 use crate::work::{MOST_TASKS, Pulse};
 
@@ -33,7 +33,7 @@ pub(crate) enum Verdict {
 pub(crate) struct AtHand {
     /// In the numbering of the gauge.
     pub(crate) seq: u64,
-    pub(crate) span: Option<SpanId>,
+    pub(crate) seat: Option<Seat>,
     pub(crate) began: Instant,
     /// The handler has ended.
     pub(crate) settled: bool,
@@ -227,12 +227,12 @@ impl<A: Actor> Context<A> {
         let now = self.mailbox.clock.monotonic();
         let took = now.saturating_duration_since(at_hand.began);
         self.mailbox.gauge.end(at_hand.seq, self.incarnation, took, outcome);
-        let Some(span) = at_hand.span else { return };
+        let Some(seat) = at_hand.seat else { return };
         let handle_us = micros(took);
         if outcome == Outcome::Running {
-            self.mailbox.recorder.update(span, |record| record.handle_us = handle_us);
+            self.mailbox.recorder.update(seat, |record| record.handle_us = handle_us);
         } else {
-            self.mailbox.recorder.finish(span, now, |record| {
+            self.mailbox.recorder.finish(seat, now, |record| {
                 (record.handle_us, record.outcome) = (handle_us, outcome);
             });
         }
@@ -246,8 +246,8 @@ impl<A: Actor> Context<A> {
     ) where
         T: Send + 'static,
     {
-        let (seq, span) = self.at_hand.take().map_or((u64::MAX, None), |at_hand| (at_hand.seq, at_hand.span));
-        let mut settle = Settle::new(self.mailbox.clone(), seq, span);
+        let (seq, seat) = self.at_hand.take().map_or((u64::MAX, None), |at_hand| (at_hand.seq, at_hand.seat));
+        let mut settle = Settle::new(self.mailbox.clone(), seq, seat);
         let kill = self.life.kill.clone();
         let scope = Scope::current();
         let trace = scope.cx.map(|cx| cx.trace);

@@ -115,7 +115,7 @@ impl<A: Actor> actix::Actor for Host<A> {
         ctx.add_stream(Feed { mailbox: self.mailbox.clone(), incarnation });
         self.mailbox.gauge.busy(incarnation);
         // Nothing has caused it: each message that is sent from here starts a trace.
-        let scope = self.mailbox.scope(None);
+        let scope = self.mailbox.scope(None, None);
         let result = scope.run_sync(|| {
             let (Some(actor), cx) = (self.actor.as_mut(), &mut self.cx) else { return Ok(()) };
             catch_unwind(AssertUnwindSafe(|| actor.started(cx)))
@@ -161,16 +161,16 @@ impl<A: Actor> Host<A> {
             return envelope.letter.refuse(crate::AskError::Lost);
         };
         let taken = self.mailbox.taken(&envelope);
-        let span = self.mailbox.open_span(&envelope, &taken);
+        let seat = self.mailbox.open_span(&envelope, &taken);
         let cx = &mut self.cx;
         let seq = self.mailbox.gauge.begin(&taken, cx.incarnation());
-        cx.at_hand = Some(AtHand { seq, span, began: taken.now, settled: false });
-        let at = TraceContext { trace: taken.trace, span: span.unwrap_or(envelope.cx.span) };
+        cx.at_hand = Some(AtHand { seq, seat, began: taken.now, settled: false });
+        let at = TraceContext { trace: taken.trace, span: seat.map_or(envelope.cx.span, |seat| seat.span) };
         let letter = envelope.letter;
-        let scope = self.mailbox.scope(Some(at));
+        let scope = self.mailbox.scope(Some(at), seat);
         let result = scope.run_sync(|| catch_unwind(AssertUnwindSafe(|| letter.deliver(actor, cx))));
-        if let (Err(panic), Some(span)) = (&result, span) {
-            self.mailbox.recorder.label(span, "error", panic_text(&**panic).to_owned());
+        if let (Err(panic), Some(seat)) = (&result, seat) {
+            self.mailbox.recorder.label(seat, "error", panic_text(&**panic).into());
         }
         // Only after a panic: otherwise it was done before the answer went out.
         self.cx.handled(Outcome::Panicked);

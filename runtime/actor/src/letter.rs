@@ -10,7 +10,7 @@ use crate::actor::{Actor, Answer, Handle, Kind, Message};
 use crate::address::AskError;
 use crate::context::{Context, Verdict};
 use crate::mailbox::Mailbox;
-use crate::trace::{SpanId, TraceContext};
+use crate::trace::{Seat, TraceContext};
 use crate::view::Outcome;
 
 /// Where the answer to an ask goes.
@@ -84,19 +84,19 @@ pub(crate) struct Envelope<A: Actor> {
 pub(crate) struct Settle<A: Actor> {
     pub(crate) mailbox: Arc<Mailbox<A>>,
     pub(crate) seq: u64,
-    pub(crate) span: Option<SpanId>,
+    pub(crate) seat: Option<Seat>,
     pub(crate) outcome: Outcome,
 }
 
 impl<A: Actor> Settle<A> {
-    pub(crate) fn new(mailbox: Arc<Mailbox<A>>, seq: u64, span: Option<SpanId>) -> Self {
+    pub(crate) fn new(mailbox: Arc<Mailbox<A>>, seq: u64, seat: Option<Seat>) -> Self {
         mailbox.gauge.working.fetch_add(1, Ordering::Relaxed);
-        Self { mailbox, seq, span, outcome: Outcome::Lost }
+        Self { mailbox, seq, seat, outcome: Outcome::Lost }
     }
 
     pub(crate) fn error(&self, text: &str) {
-        if let Some(span) = self.span {
-            self.mailbox.recorder.label(span, "error", text.to_owned());
+        if let Some(seat) = self.seat {
+            self.mailbox.recorder.label(seat, "error", text.into());
         }
     }
 }
@@ -105,9 +105,9 @@ impl<A: Actor> Drop for Settle<A> {
     fn drop(&mut self) {
         self.mailbox.gauge.working.fetch_sub(1, Ordering::Relaxed);
         self.mailbox.gauge.settle(self.seq, self.outcome);
-        if let Some(span) = self.span {
+        if let Some(seat) = self.seat {
             let outcome = self.outcome;
-            self.mailbox.recorder.finish(span, self.mailbox.clock.monotonic(), |record| record.outcome = outcome);
+            self.mailbox.recorder.finish(seat, self.mailbox.clock.monotonic(), |record| record.outcome = outcome);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::address::{AskError, TellError};
 use crate::clock::SharedClock;
 use crate::gauge::{Gauge, Taken, lock};
 use crate::letter::{Deliver, Envelope, Letter, ReplyTo};
-use crate::trace::{self, Record, Recorder, Scope, SpanId, TraceContext, micros};
+use crate::trace::{self, Record, Recorder, Scope, Seat, SpanId, TraceContext, micros};
 use crate::tree::ActorSpec;
 use crate::view::Outcome;
 use crate::work::Work;
@@ -167,7 +167,7 @@ impl<A: Actor> Mailbox<A> {
             if own.is_none() {
                 if queue.external >= self.capacity || self.gauge.working.load(Ordering::Relaxed) >= self.most_answers {
                     drop(queue);
-                    self.gauge.refused();
+                    self.full(&envelope);
                     return Err(TellError::Full);
                 }
                 queue.external += 1;
@@ -324,13 +324,11 @@ impl<A: Actor> Mailbox<A> {
     }
 
     /// The span of a letter that is taken up, if its trace is recorded.
-    pub(crate) fn open_span(&self, envelope: &Envelope<A>, taken: &Taken) -> Option<SpanId> {
+    pub(crate) fn open_span(&self, envelope: &Envelope<A>, taken: &Taken) -> Option<Seat> {
         if !self.recorder.records(envelope.cx.trace) {
             return None;
         }
-        let record = self.record(envelope, taken);
-        let span = record.span;
-        self.recorder.begin(record).then_some(span)
+        self.recorder.begin(self.record(envelope, taken))
     }
 
     fn record(&self, envelope: &Envelope<A>, taken: &Taken) -> Record {
@@ -339,7 +337,7 @@ impl<A: Actor> Mailbox<A> {
             trace: envelope.cx.trace,
             span: SpanId::new(),
             parent: envelope.cx.span,
-            actor: self.path.clone(),
+            actor: Some(self.path.clone()),
             name: envelope.name.into(),
             kind: envelope.kind,
             at_unix_us: taken.at_unix_us.saturating_sub(wait_us),
@@ -349,6 +347,15 @@ impl<A: Actor> Mailbox<A> {
             total_us: wait_us,
             outcome: Outcome::Running,
             labels: Vec::new(),
+        }
+    }
+
+    /// A letter that there is no room for is seen.
+    fn full(&self, envelope: &Envelope<A>) {
+        self.gauge.refused();
+        if self.recorder.records(envelope.cx.trace) {
+            let taken = self.taken(envelope);
+            self.recorder.note(Record { outcome: Outcome::Refused, ..self.record(envelope, &taken) });
         }
     }
 
@@ -362,8 +369,8 @@ impl<A: Actor> Mailbox<A> {
     }
 
     /// What runs for a span of this actor carries this.
-    pub(crate) fn scope(&self, cx: Option<TraceContext>) -> Scope {
-        Scope { cx, recorder: Some(self.recorder.clone()) }
+    pub(crate) fn scope(&self, cx: Option<TraceContext>, seat: Option<Seat>) -> Scope {
+        Scope { cx, seat, recorder: Some(self.recorder.clone()) }
     }
 }
 

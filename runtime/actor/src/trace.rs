@@ -18,22 +18,27 @@
 //! * All work on one thing (a snapshot job) is one *derived* trace, [`TraceId::of`], whoever does it; those have a ring of
 //!   their own as well.
 //!
-//! Cost: one lock of one of [`Recorder`]'s shards when a span opens and one when it ends; names are `&'static str`, paths
-//! shared, and text is made only when somebody reads.
+//! Cost: one lock of the thread's own lane when a span opens and one when it ends, which nobody else holds but a reader; names
+//! are `&'static str`, paths and labels shared, and text is made only when somebody reads. A finished span is written to memory
+//! in the order of time, next to the one before: what is kept for long stays out of the way of what is at work.
 
 mod id;
+mod lane;
 mod record;
 mod recorder;
+mod ring;
 mod scope;
 mod span;
 mod view;
 
 pub use id::{Class, SpanId, TraceContext, TraceId};
+pub use record::LabelValue;
 pub use recorder::{Recorder, Subscription};
 pub use scope::{current, label, scope, span, span_in, sync_scope};
 pub use span::RootSpan;
 pub use view::{SpanFilter, SpanView, TraceSummary};
 
+pub(crate) use lane::Seat;
 pub(crate) use record::{Record, micros};
 pub(crate) use scope::Scope;
 

@@ -163,12 +163,14 @@ pub enum Outcome {
     Lost,
     /// Dropped unhandled: the sender had given up.
     Expired,
+    /// Not taken in: there was no room.
+    Refused,
 }
 
 impl Outcome {
     /// Something went wrong.
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::Panicked | Self::Failed | Self::Lost)
+        matches!(self, Self::Panicked | Self::Failed | Self::Lost | Self::Refused)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use runtime_actor::Recorder;
+
 use crate::tls::Tls;
 
 /// Limits and times; the defaults are for a cluster in one data centre.
@@ -32,6 +34,8 @@ pub struct RpcOptions {
     pub tls: Option<Tls>,
     /// How long a server that stops waits for the asks it works on.
     pub grace: Duration,
+    /// Where a server keeps the spans of asks that it refuses itself. All others are in the hands of the actors.
+    pub recorder: Option<Recorder>,
 }
 
 impl Default for RpcOptions {
@@ -49,6 +53,7 @@ impl Default for RpcOptions {
             outbox_bytes: 32 << 20,
             tls: None,
             grace: Duration::from_secs(5),
+            recorder: None,
         }
     }
 }

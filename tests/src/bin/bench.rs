@@ -1,4 +1,4 @@
-//! Measures; never judges. `cargo run --release -p tests --bin bench -- drill|commit|wire|actor [--json]` prints JSON (with
+//! Measures; never judges. `cargo run --release -p tests --bin bench -- drill|commit|wire|actor|tracing [--json]` prints JSON (with
 //! `--json` nothing else). The server is the `starkeep` of the same profile.
 
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ struct Arguments {
     /// Rows of the drill.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
-    /// Seconds of each measurement of `commit`, `wire` and `actor`.
+    /// Seconds of each measurement of `commit`, `wire`, `actor` and `tracing`.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
 }
@@ -40,10 +40,14 @@ enum Name {
     Wire,
     /// Asks and tells a second between actors of this process, with message tracing and without.
     Actor,
+    /// `wire` and `commit` with message tracing and without, in turns: statements a second, and processor time of each.
+    Tracing,
 }
 
 #[path = "bench/actor.rs"]
 mod actor;
+#[path = "bench/tracing.rs"]
+mod tracing;
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -55,6 +59,7 @@ fn main() -> anyhow::Result<()> {
             Name::Commit => commit(time).await,
             Name::Wire => wire(time).await,
             Name::Actor => actor::run(time).await,
+            Name::Tracing => tracing::run(time).await,
         }
     })?;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);

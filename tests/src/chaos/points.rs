@@ -392,17 +392,22 @@ pub async fn actor_panics(arena: &mut Arena) -> anyhow::Result<()> {
     }
 }
 
-/// Handlers that block for longer than the stall limit.
+/// Places inside of effects, whose actors are rebuilt when an effect hangs there.
+const IN_EFFECTS: [&str; 3] = ["gc.condemn.before", "gc.delete.after", "job.attest.before"];
+
+/// Handlers that block for longer than the stall limit, and effects that hang for longer than theirs.
 pub async fn stalls(arena: &mut Arena) -> anyhow::Result<()> {
     let mut round = 0;
     loop {
-        let mut places: Vec<_> = PLACES.into_iter().filter(|(place, ..)| place.starts_with("handler.")).collect();
+        let blocks = |place: &str| place.starts_with("handler.") || IN_EFFECTS.contains(&place);
+        let mut places: Vec<_> = PLACES.into_iter().filter(|(place, ..)| blocks(place)).collect();
         places.shuffle(&mut arena.random);
         for (place, how, actor) in places {
             if !arena.has_time() {
                 return Ok(());
             }
-            let action = format!("sleep({})", STALL.as_millis() * 3);
+            let limits = if IN_EFFECTS.contains(&place) { 5 } else { 3 };
+            let action = format!("sleep({})", STALL.as_millis() * limits);
             if hurt(arena, place, how, actor, &action).await.with_context(|| format!("a stall at {place}"))? {
                 count(&mut arena.report.stalls, place);
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actors_messages::compute::{AttestFiles, Attestation, SNAPSHOT_AGENT};
 use actors_messages::supervisor::job_trace;
-use runtime_actor::{Clock, SystemClock, trace};
+use runtime_actor::{Clock, Pulse, SystemClock, trace};
 use runtime_raft::{Meta, ProposeError};
 use storage_catalog::{Catalog, Command, Outcome};
 use storage_model::snapshot::JobEvent;
@@ -37,6 +37,8 @@ pub(super) struct Effects {
     pub detail: Detail,
     pub product_version: String,
     pub history: u32,
+    /// An upload may take hours: as long as it gets on, it is no stall.
+    pub pulse: Pulse,
 }
 
 /// Why an effect did not end in its event.
@@ -73,7 +75,9 @@ async fn sweep_voids(site: &Site, cut: Revision) -> Result<(), String> {
 }
 
 impl Effects {
+    /// What is said is a sign of life.
     fn say(&self, job: JobId, text: String) {
+        self.pulse.beat();
         *self.detail.lock().unwrap_or_else(PoisonError::into_inner) = Some((job, text));
     }
 
@@ -282,6 +286,7 @@ impl Effects {
     async fn ask_agent(&self, message: AttestFiles) -> Result<Attestation, String> {
         let mut last = "no compute node is alive to attest the data files".to_owned();
         for (node, peer) in self.directory.alive() {
+            self.pulse.beat();
             match peer.ask(SNAPSHOT_AGENT, message.clone(), ATTEST_DEADLINE).await {
                 Ok(answer) => return answer,
                 Err(error) => last = format!("compute node {node}: {error}"),

@@ -31,7 +31,7 @@ use tokio::time::{Instant, timeout};
 use crate::cli::VERSION;
 use crate::frontend::gate::FrontendGate;
 use crate::frontend::join;
-use crate::spec::spec;
+use crate::spec::{BRIEF_EFFECTS, LONG_EFFECTS, spec, with_effects};
 
 /// How long the actors of a role that ends may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -271,7 +271,9 @@ impl Stage {
     ) -> Supervisor {
         let group = self.group("metadata");
         let (view, facts) = (self.view.clone(), self.owner_facts.clone());
-        group.start(spec("owner_watch"), move || OwnerWatch::new(view.clone(), owns.clone(), facts.clone()));
+        group.start(with_effects("owner_watch", BRIEF_EFFECTS), move || {
+            OwnerWatch::new(view.clone(), owns.clone(), facts.clone())
+        });
         let meta = self.meta.clone();
         let leader = group.start(spec("metadata_leader").mailbox(16_384), move || {
             MetadataLeader::new(meta.clone(), ownership.clone())
@@ -280,7 +282,7 @@ impl Stage {
         let checkpointer = group.start(spec("checkpointer"), move || Checkpointer::new(meta.clone()));
         let (meta, directory, statuses) = (self.meta.clone(), self.directory.clone(), self.statuses.clone());
         let (leases, report) = (leases.clone(), self.report.clone());
-        group.start(spec("frontend_monitor"), move || {
+        group.start(with_effects("frontend_monitor", BRIEF_EFFECTS), move || {
             FrontendMonitor::new(meta.clone(), directory.clone(), statuses.clone(), leases.clone(), report.clone())
         });
         self.routes.create_image.seat(checkpointer.recipient());
@@ -293,12 +295,12 @@ impl Stage {
         let group = self.group("background");
         let (meta, nodes, owner) = (self.meta.clone(), self.directory.clone(), ownership.clone());
         let config = self.settings.clone();
-        let supervisor = group.start(spec("snapshot_job_supervisor"), move || {
+        let supervisor = group.start(with_effects("snapshot_job_supervisor", LONG_EFFECTS), move || {
             SnapshotJobSupervisor::new(meta.clone(), nodes.clone(), owner.clone(), config.clone(), VERSION.to_owned())
         });
         let (meta, nodes, reads) = (self.meta.clone(), self.directory.clone(), self.reads.clone());
         let (leases, config) = (leases.clone(), self.settings.clone());
-        let collector = group.start(spec("gc_coordinator"), move || {
+        let collector = group.start(with_effects("gc_coordinator", LONG_EFFECTS), move || {
             let (reads, leases) = (reads.clone(), leases.clone());
             GcCoordinator::new(meta.clone(), reads, leases, nodes.clone(), ownership.clone(), config.clone())
         });

@@ -1,70 +1,20 @@
-//! Where spans are kept: bounded rings, in shards.
+//! Where spans are kept: the open ones in lanes, those that are over in bounded rings.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::record::{Record, micros};
-use super::{Class, RootSpan, Scope, SpanFilter, SpanId, SpanView, TraceContext, TraceId, TraceSummary, current};
+use super::lane::{self, LANES, Lane, Seat};
+use super::record::{LabelValue, Record, micros};
+use super::ring::{BATCH, Kept, RINGS, Ring};
+use super::{Class, RootSpan, Scope, SpanFilter, SpanId, SpanView, TraceContext, TraceId, TraceSummary};
 use crate::clock::SharedClock;
 use crate::gauge::lock;
 use crate::view::Outcome;
-
-const SHARDS: usize = 16;
-/// Spans that may be open in one shard; more are not recorded.
-const MOST_OPEN: usize = 4096;
-
-/// Which ring a finished span goes to, and how many it holds over all shards.
-#[derive(Clone, Copy)]
-enum Ring {
-    Ordinary,
-    Routine,
-    Derived,
-    /// What failed, and what was labelled in a routine trace.
-    Notable,
-}
-
-const RINGS: [usize; 4] = [16_384, 4_096, 8_192, 4_096];
-
-/// Span ids are random already.
-#[derive(Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
-/// Shards do not share cache lines.
-#[derive(Default)]
-#[repr(align(128))]
-struct Shard {
-    open: HashMap<SpanId, Record, BuildHasherDefault<AsIs>>,
-    rings: [VecDeque<Record>; RINGS.len()],
-}
-
-impl Shard {
-    fn all(&self) -> impl Iterator<Item = &Record> {
-        self.open.values().chain(self.rings.iter().flatten())
-    }
-}
 
 struct Shared {
     /// Where spans happen that nobody places.
@@ -74,10 +24,11 @@ struct Shared {
     enabled: AtomicBool,
     /// Traces whose upper half is at most this are recorded.
     threshold: AtomicU64,
-    shards: [Mutex<Shard>; SHARDS],
+    lanes: [Mutex<Lane>; LANES],
+    /// Locked while a lane is.
+    rings: [Mutex<Kept>; RINGS],
     subscribed: AtomicBool,
     subscribers: Mutex<Vec<mpsc::Sender<Record>>>,
-    recorded: AtomicU64,
     dropped: AtomicU64,
 }
 
@@ -104,10 +55,10 @@ impl Recorder {
             clock,
             enabled: AtomicBool::new(true),
             threshold: AtomicU64::new(u64::MAX),
-            shards: std::array::from_fn(|_| Mutex::default()),
+            lanes: std::array::from_fn(|_| Mutex::default()),
+            rings: std::array::from_fn(|_| Mutex::default()),
             subscribed: AtomicBool::new(false),
             subscribers: Mutex::default(),
-            recorded: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         }))
     }
@@ -143,7 +94,7 @@ impl Recorder {
 
     /// How many spans were finished.
     pub fn recorded(&self) -> u64 {
-        self.0.recorded.load(Relaxed)
+        self.0.lanes.iter().map(|lane| lock(lane).recorded).sum()
     }
 
     /// How many finished spans subscribers were too slow for, and how many were not opened because too many were open.
@@ -153,7 +104,8 @@ impl Recorder {
 
     /// Opens a span that is no message, below the running one if there is one.
     pub fn open(&self, kind: &'static str, name: impl Into<Cow<'static, str>>) -> RootSpan {
-        RootSpan::open(Some(self.clone()), current(), kind, name.into())
+        let around = Scope::current();
+        RootSpan::open(Some(self.clone()), &around, around.context(), kind, name.into())
     }
 
     /// Opens a span below `parent`, which may have come from another node; below nothing if that is the root of a trace.
@@ -163,7 +115,7 @@ impl Recorder {
         kind: &'static str,
         name: impl Into<Cow<'static, str>>,
     ) -> RootSpan {
-        RootSpan::open(Some(self.clone()), parent.into(), kind, name.into())
+        RootSpan::open(Some(self.clone()), &Scope::current(), parent.into(), kind, name.into())
     }
 
     /// Finished spans from now on, but for routine ones in which nothing happened. When `capacity` of them wait, further ones
@@ -179,7 +131,8 @@ impl Recorder {
     pub fn spans(&self, filter: &SpanFilter) -> Vec<SpanView> {
         let now = self.0.clock.monotonic();
         let mut found = self.find(|record| {
-            filter.fits(record) && (filter.min_total_us == 0 || total_at(record, now) >= filter.min_total_us)
+            filter.fits(record, &self.0.place)
+                && (filter.min_total_us == 0 || total_at(record, now) >= filter.min_total_us)
         });
         let surplus = found.len().saturating_sub(filter.most());
         found.drain(..surplus);
@@ -190,7 +143,7 @@ impl Recorder {
     pub fn traces(&self, filter: &SpanFilter) -> Vec<TraceSummary> {
         let now = self.0.clock.monotonic();
         let wanted: std::collections::HashSet<TraceId> =
-            self.find(|record| filter.fits(record)).iter().map(|record| record.trace).collect();
+            self.find(|record| filter.fits(record, &self.0.place)).iter().map(|record| record.trace).collect();
         let spans = self.show(&self.find(|record| wanted.contains(&record.trace)), now);
         let mut traces = TraceSummary::of(&spans);
         traces.retain(|trace| trace.total_us >= filter.min_total_us);
@@ -200,40 +153,44 @@ impl Recorder {
 
     fn find(&self, fits: impl Fn(&Record) -> bool) -> Vec<Record> {
         let mut found = Vec::new();
-        for shard in &self.0.shards {
-            found.extend(lock(shard).all().filter(|record| fits(record)).cloned());
+        for lane in &self.0.lanes {
+            found.extend(lock(lane).all().filter(|record| fits(record)).cloned());
         }
-        found.sort_by_key(|record| (record.at_unix_us, record.began, !record.parent.is_none()));
+        for ring in &self.0.rings {
+            found.extend(lock(ring).all().filter(|record| fits(record)).cloned());
+        }
+        found.sort_by_key(|record| (record.at_unix_us, record.began, !record.parent.is_none(), record.span));
+        // What left its lane in the meantime was met twice.
+        found.dedup_by_key(|record| record.span);
         found
     }
 
     fn show(&self, records: &[Record], now: Instant) -> Vec<SpanView> {
         let node = self.node();
-        let show = |record: &Record| SpanView { total_us: total_at(record, now), ..record.view(&node) };
+        let show = |record: &Record| SpanView { total_us: total_at(record, now), ..record.view(&node, &self.0.place) };
         records.iter().map(show).collect()
     }
 
-    fn shard(&self, span: SpanId) -> &Mutex<Shard> {
-        // Bits from the middle: those at the ends choose the place inside of the map.
-        &self.0.shards[(span.as_u64() >> 32) as usize % SHARDS]
+    fn lane(&self, seat: Seat) -> MutexGuard<'_, Lane> {
+        lock(&self.0.lanes[seat.lane])
     }
 
-    /// Opens a span; none when its trace is not recorded.
+    /// Opens a span below `parent`, for a task that carries `around`; none when its trace is not recorded.
     pub(crate) fn open_span(
         &self,
+        around: &Scope,
         parent: TraceContext,
         kind: &'static str,
         name: Cow<'static, str>,
-    ) -> Option<SpanId> {
+    ) -> Option<Seat> {
         if !self.records(parent.trace) {
             return None;
         }
-        let span = SpanId::new();
-        let record = Record {
+        self.begin(Record {
             trace: parent.trace,
-            span,
+            span: SpanId::new(),
             parent: parent.span,
-            actor: self.place_of(Scope::current().cx),
+            actor: self.place_of(around.seat),
             name,
             kind,
             at_unix_us: self.0.clock.now_unix_us(),
@@ -243,84 +200,76 @@ impl Recorder {
             total_us: 0,
             outcome: Outcome::Running,
             labels: Vec::new(),
-        };
-        self.begin(record).then_some(span)
+        })
     }
 
     /// The actor of the span around, if that is open here.
-    fn place_of(&self, cx: Option<TraceContext>) -> Arc<str> {
-        let around = cx.and_then(|cx| lock(self.shard(cx.span)).open.get(&cx.span).map(|record| record.actor.clone()));
-        around.unwrap_or_else(|| self.0.place.clone())
+    fn place_of(&self, around: Option<Seat>) -> Option<Arc<str>> {
+        around.and_then(|seat| self.lane(seat).open(seat)?.actor.clone())
     }
 
-    /// Takes in a span that begins; false if too many are open.
-    pub(crate) fn begin(&self, record: Record) -> bool {
-        let mut shard = lock(self.shard(record.span));
-        if shard.open.len() >= MOST_OPEN {
-            drop(shard);
+    /// Takes in a span that begins; none if too many are open.
+    pub(crate) fn begin(&self, record: Record) -> Option<Seat> {
+        let mine = lane::mine();
+        let seat = lock(&self.0.lanes[mine]).begin(mine, record);
+        if seat.is_none() {
             self.0.dropped.fetch_add(1, Relaxed);
-            return false;
         }
-        shard.open.insert(record.span, record);
-        true
+        seat
     }
 
     /// Changes a span that is open.
-    pub(crate) fn update(&self, span: SpanId, f: impl FnOnce(&mut Record)) {
-        if let Some(record) = lock(self.shard(span)).open.get_mut(&span) {
+    pub(crate) fn update(&self, seat: Seat, f: impl FnOnce(&mut Record)) {
+        if let Some(record) = self.lane(seat).open(seat) {
             f(record);
         }
     }
 
-    pub(crate) fn label(&self, span: SpanId, key: &'static str, value: String) {
-        self.update(span, |record| record.label(key, value));
+    pub(crate) fn label(&self, seat: Seat, key: &'static str, value: LabelValue) {
+        self.update(seat, |record| record.label(key, value));
     }
 
-    pub(crate) fn rejoin(&self, span: SpanId, trace: TraceId) {
-        self.update(span, |record| (record.trace, record.parent) = (trace, SpanId::NONE));
+    pub(crate) fn rejoin(&self, seat: Seat, trace: TraceId) {
+        self.update(seat, |record| (record.trace, record.parent) = (trace, SpanId::NONE));
     }
 
     /// Ends a span that is no message.
-    pub(crate) fn finish_span(&self, span: SpanId, outcome: Outcome) {
+    pub(crate) fn finish_span(&self, seat: Seat, outcome: Outcome) {
         let now = self.0.clock.monotonic();
-        self.finish(span, now, |record| {
+        self.finish(seat, now, |record| {
             record.handle_us = micros(now.saturating_duration_since(record.began));
             record.outcome = outcome;
         });
     }
 
     /// Ends a span: `last` is the last change.
-    pub(crate) fn finish(&self, span: SpanId, now: Instant, last: impl FnOnce(&mut Record)) {
-        let mut shard = lock(self.shard(span));
-        let Some(mut record) = shard.open.remove(&span) else { return };
+    pub(crate) fn finish(&self, seat: Seat, now: Instant, last: impl FnOnce(&mut Record)) {
+        let mut lane = self.lane(seat);
+        let Some(mut record) = lane.leave(seat) else { return };
         last(&mut record);
         record.total_us = micros(now.saturating_duration_since(record.began));
-        self.keep(&mut shard, record);
+        self.keep(&mut lane, record);
     }
 
     /// Takes in a span that is over already.
     pub(crate) fn note(&self, record: Record) {
-        self.keep(&mut lock(self.shard(record.span)), record);
+        self.keep(&mut lock(&self.0.lanes[lane::mine()]), record);
     }
 
-    fn keep(&self, shard: &mut Shard, record: Record) {
-        self.0.recorded.fetch_add(1, Relaxed);
-        let ring = match record.trace.class() {
-            _ if record.failed() => Ring::Notable,
-            Class::Routine if !record.labels.is_empty() => Ring::Notable,
-            Class::Routine => Ring::Routine,
-            Class::Derived => Ring::Derived,
-            Class::Ordinary => Ring::Ordinary,
-        };
-        if self.0.subscribed.load(Relaxed) && !matches!(ring, Ring::Routine) {
+    fn keep(&self, lane: &mut Lane, record: Record) {
+        let ring = Ring::of(&record);
+        if self.0.subscribed.load(Relaxed) && ring != Ring::Routine {
             self.publish(&record);
         }
-        let most = RINGS[ring as usize] / SHARDS;
-        let ring = &mut shard.rings[ring as usize];
-        if ring.len() >= most {
-            ring.pop_front();
+        lane.recorded += 1;
+        let fresh = &mut lane.fresh[ring as usize];
+        fresh.push(record);
+        if fresh.len() >= BATCH {
+            let full = std::mem::take(fresh);
+            // The memory of the oldest is used again.
+            *fresh = lock(&self.0.rings[ring as usize]).turn(ring, full);
+            fresh.clear();
         }
-        ring.push_back(record);
     }
 
     fn publish(&self, record: &Record) {
@@ -354,7 +303,7 @@ impl Subscription {
     /// The next finished span. Never ends while somebody may record.
     pub async fn next(&mut self) -> Option<SpanView> {
         let record = self.spans.recv().await?;
-        Some(record.view(&self.recorder.node()))
+        Some(record.view(&self.recorder.node(), &self.recorder.0.place))
     }
 
     /// Up to `most` finished spans, as soon as there is one.
@@ -362,6 +311,6 @@ impl Subscription {
         let mut records = Vec::new();
         self.spans.recv_many(&mut records, most.max(1)).await;
         let node = self.recorder.node();
-        records.iter().map(|record| record.view(&node)).collect()
+        records.iter().map(|record| record.view(&node, &self.recorder.0.place)).collect()
     }
 }

@@ -5,7 +5,8 @@ use std::future::Future;
 
 use tokio::task::futures::TaskLocalFuture;
 
-use super::{Recorder, RootSpan, TraceContext, TraceId};
+use super::lane::Seat;
+use super::{LabelValue, Recorder, RootSpan, TraceContext, TraceId};
 
 tokio::task_local! {
     static CURRENT: Scope;
@@ -15,12 +16,25 @@ tokio::task_local! {
 #[derive(Clone, Default)]
 pub(crate) struct Scope {
     pub(crate) cx: Option<TraceContext>,
+    /// Where the span is kept, if it is recorded at this node.
+    pub(crate) seat: Option<Seat>,
     pub(crate) recorder: Option<Recorder>,
 }
 
 impl Scope {
     pub(crate) fn current() -> Self {
         CURRENT.try_with(Clone::clone).unwrap_or_default()
+    }
+
+    /// The current one under another context.
+    fn under(cx: TraceContext) -> Self {
+        let Self { seat, recorder, .. } = Self::current();
+        Self { cx: Some(cx), seat: seat.filter(|seat| seat.span == cx.span), recorder }
+    }
+
+    /// Its trace and span; a new trace without a span when there is none.
+    pub(crate) fn context(&self) -> TraceContext {
+        self.cx.unwrap_or_else(TraceContext::fresh)
     }
 
     /// Not an `async fn`: that would hold the future twice.
@@ -40,29 +54,31 @@ pub fn current() -> TraceContext {
 
 /// Runs a future under a context that came from elsewhere.
 pub fn scope<F: Future>(cx: impl Into<TraceContext>, future: F) -> impl Future<Output = F::Output> {
-    Scope { cx: Some(cx.into()), recorder: Scope::current().recorder }.run(future)
+    Scope::under(cx.into()).run(future)
 }
 
 /// Runs a function under a context that came from elsewhere.
 pub fn sync_scope<T>(cx: impl Into<TraceContext>, f: impl FnOnce() -> T) -> T {
-    Scope { cx: Some(cx.into()), recorder: Scope::current().recorder }.run_sync(f)
+    Scope::under(cx.into()).run_sync(f)
 }
 
 /// Labels the running span: `("job", "17")`, `("statement", "INSERT …")`. Bounded: 16 labels of 1 KiB. Nothing happens outside
 /// of a span.
-pub fn label(key: &'static str, value: impl Into<String>) {
+pub fn label(key: &'static str, value: impl Into<LabelValue>) {
     // Not under the borrow of the task-local: `into` is somebody else's code.
-    let Scope { cx: Some(cx), recorder: Some(recorder) } = Scope::current() else { return };
-    recorder.label(cx.span, key, value.into());
+    let Scope { seat: Some(seat), recorder: Some(recorder), .. } = Scope::current() else { return };
+    recorder.label(seat, key, value.into());
 }
 
 /// Opens a span below the running one, on the recorder of the running actor. Without one (no actor and no [`RootSpan`] is at
 /// work here) the span is not recorded; whoever holds a [`Recorder`] opens it there.
 pub fn span(kind: &'static str, name: impl Into<Cow<'static, str>>) -> RootSpan {
-    RootSpan::open(Scope::current().recorder, current(), kind, name.into())
+    let around = Scope::current();
+    RootSpan::open(around.recorder.clone(), &around, around.context(), kind, name.into())
 }
 
 /// Like [`span`], but a root of `trace`: a step of a job belongs to the trace of the job and not to the tick that set it off.
 pub fn span_in(trace: TraceId, kind: &'static str, name: impl Into<Cow<'static, str>>) -> RootSpan {
-    RootSpan::open(Scope::current().recorder, trace.into(), kind, name.into())
+    let around = Scope::current();
+    RootSpan::open(around.recorder.clone(), &around, trace.into(), kind, name.into())
 }

@@ -5,7 +5,8 @@ use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 
-use super::{Recorder, Scope, SpanId, TraceContext, TraceId};
+use super::lane::Seat;
+use super::{LabelValue, Recorder, Scope, TraceContext, TraceId};
 use crate::view::Outcome;
 
 /// A span that is no message: a SQL statement, a step of a job. Recorded when it is finished; one that is dropped before is
@@ -15,25 +16,27 @@ use crate::view::Outcome;
 pub struct RootSpan {
     recorder: Option<Recorder>,
     cx: TraceContext,
-    recorded: bool,
+    /// Where it is kept, while it is open and recorded.
+    seat: Option<Seat>,
 }
 
 impl RootSpan {
     pub(crate) fn open(
         recorder: Option<Recorder>,
+        around: &Scope,
         parent: TraceContext,
         kind: &'static str,
         name: Cow<'static, str>,
     ) -> Self {
-        let opened = recorder.as_ref().and_then(|recorder| recorder.open_span(parent, kind, name));
-        let cx = TraceContext { trace: parent.trace, span: opened.unwrap_or(parent.span) };
-        Self { recorder, cx, recorded: opened.is_some() }
+        let seat = recorder.as_ref().and_then(|recorder| recorder.open_span(around, parent, kind, name));
+        let cx = TraceContext { trace: parent.trace, span: seat.map_or(parent.span, |seat| seat.span) };
+        Self { recorder, cx, seat }
     }
 
     /// Says where it happens, if that is not the actor of the span around it (or the tree, outside of any).
     pub fn at(self, place: Arc<str>) -> Self {
-        if let Some(recorder) = self.mine() {
-            recorder.update(self.cx.span, |record| record.actor = place);
+        if let Some((recorder, seat)) = self.mine() {
+            recorder.update(seat, |record| record.actor = Some(place));
         }
         self
     }
@@ -44,17 +47,17 @@ impl RootSpan {
     }
 
     /// Labels the span.
-    pub fn label(&self, key: &'static str, value: impl Into<String>) {
-        if let Some(recorder) = self.mine() {
-            recorder.label(self.cx.span, key, value.into());
+    pub fn label(&self, key: &'static str, value: impl Into<LabelValue>) {
+        if let Some((recorder, seat)) = self.mine() {
+            recorder.label(seat, key, value.into());
         }
     }
 
     /// Moves the span to another trace, as a root of it: which job it works for is sometimes known only afterwards. What was
     /// sent from inside of the span before stays where it is.
     pub fn join(&mut self, trace: TraceId) {
-        if let Some(recorder) = self.mine() {
-            recorder.rejoin(self.cx.span, trace);
+        if let Some((recorder, seat)) = self.mine() {
+            recorder.rejoin(seat, trace);
         }
         self.cx.trace = trace;
     }
@@ -104,26 +107,25 @@ impl RootSpan {
     }
 
     fn scope(&self) -> Scope {
-        Scope { cx: Some(self.cx), recorder: self.recorder.clone() }
+        Scope { cx: Some(self.cx), seat: self.seat, recorder: self.recorder.clone() }
     }
 
-    /// The recorder, while the span is open there.
-    fn mine(&self) -> Option<&Recorder> {
-        self.recorder.as_ref().filter(|_| self.recorded)
+    /// Where it is kept, while it is open.
+    fn mine(&self) -> Option<(&Recorder, Seat)> {
+        Some((self.recorder.as_ref()?, self.seat?))
     }
 
     fn end(&mut self, outcome: Outcome) {
-        let span: SpanId = self.cx.span;
-        if let Some(recorder) = self.mine() {
-            recorder.finish_span(span, outcome);
+        if let Some((recorder, seat)) = self.mine() {
+            recorder.finish_span(seat, outcome);
         }
-        self.recorded = false;
+        self.seat = None;
     }
 }
 
 impl Drop for RootSpan {
     fn drop(&mut self) {
-        if self.recorded {
+        if self.seat.is_some() {
             self.end(if std::thread::panicking() { Outcome::Panicked } else { Outcome::Lost });
         }
     }

@@ -84,3 +84,56 @@ async fn a_span_below_a_span_with_labels_and_times() {
     let trace = &recorder.traces(&SpanFilter { label: Some("query=q1".into()), ..SpanFilter::default() })[0];
     assert_eq!((trace.root.as_str(), trace.spans, trace.failed), ("statement SELECT", 2, true));
 }
+
+#[test]
+fn a_span_ends_on_another_thread_and_its_seat_is_another_ones() {
+    let (recorder, _clock) = recorder();
+    let first = recorder.open("statement", "first");
+    let carried = first.run_sync(Scope::current);
+    std::thread::scope(|threads| threads.spawn(|| first.finish()).join().unwrap());
+    let second = recorder.open("statement", "second");
+    // A task that outlives its span labels nobody else's.
+    carried.run_sync(|| label("late", "yes"));
+    second.label("query", LabelValue::Uuid(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef_u128.to_be_bytes()));
+    second.finish();
+    let spans = recorder.spans(&SpanFilter::default());
+    assert_eq!(spans.len(), 2);
+    let of = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
+    assert!(of("first").labels.is_empty() && of("first").outcome == Outcome::Done);
+    assert_eq!(of("second").labels, [("query".into(), "01234567-89ab-cdef-0123-456789abcdef".into())]);
+    let by_label = SpanFilter { label: Some("query=01234567-".into()), ..SpanFilter::default() };
+    assert_eq!(recorder.spans(&by_label).len(), 1);
+    assert_eq!(recorder.recorded(), 2);
+}
+
+#[test]
+fn spans_that_are_open_are_bounded_and_room_comes_back() {
+    let (recorder, _clock) = recorder();
+    let all = SpanFilter { limit: usize::MAX, ..SpanFilter::default() };
+    let mut open: Vec<_> = (0..20_000).map(|_| recorder.open("statement", "SELECT")).collect();
+    let running = recorder.spans(&all).len();
+    assert_eq!(recorder.dropped(), 20_000 - running as u64);
+    assert!((1..20_000).contains(&running), "{running}");
+    drop(open.pop());
+    open.drain(..10).for_each(RootSpan::finish);
+    recorder.open("statement", "late").finish();
+    assert!(recorder.spans(&all).iter().any(|span| span.name == "late"));
+    assert_eq!(recorder.recorded(), 11);
+}
+
+#[test]
+fn many_threads_write_and_one_reads_each_span_once() {
+    let (recorder, _clock) = recorder();
+    let all = SpanFilter { limit: usize::MAX, ..SpanFilter::default() };
+    std::thread::scope(|threads| {
+        let writers: Vec<_> = (0..4)
+            .map(|_| threads.spawn(|| (0..2_000).for_each(|_| recorder.open("statement", "SELECT").finish())))
+            .collect();
+        while !writers.iter().all(|writer| writer.is_finished()) {
+            let spans = recorder.spans(&all);
+            let distinct: std::collections::HashSet<_> = spans.iter().map(|span| span.span).collect();
+            assert_eq!(distinct.len(), spans.len());
+        }
+    });
+    assert_eq!((recorder.spans(&all).len(), recorder.recorded()), (8_000, 8_000));
+}

@@ -69,16 +69,21 @@ impl SpanFilter {
         if self.limit == 0 { 1000 } else { self.limit }
     }
 
-    pub(crate) fn fits(&self, record: &Record) -> bool {
+    pub(crate) fn fits(&self, record: &Record, place: &str) -> bool {
         self.trace.is_none_or(|trace| trace == record.trace)
             && (!self.errors_only || record.failed())
             && (!self.without_routine || record.failed() || record.trace.class() != Class::Routine)
-            && self.actor.as_ref().is_none_or(|part| record.actor.contains(part.as_str()))
+            && self.actor.as_ref().is_none_or(|part| record.actor(place).contains(part.as_str()))
             && self.name.as_ref().is_none_or(|part| record.name.contains(part.as_str()))
             && self.label.as_ref().is_none_or(|part| {
-                record.labels.iter().any(|(key, value)| match part.split_once('=') {
-                    Some((k, v)) => key.ends_with(k) && value.starts_with(v) || format!("{key}={value}").contains(part),
-                    None => key.contains(part.as_str()) || value.contains(part.as_str()),
+                record.labels.iter().any(|(key, value)| {
+                    let value = value.text();
+                    match part.split_once('=') {
+                        Some((k, v)) => {
+                            key.ends_with(k) && value.starts_with(v) || format!("{key}={value}").contains(part)
+                        }
+                        None => key.contains(part.as_str()) || value.contains(part.as_str()),
+                    }
                 })
             })
     }

@@ -10,7 +10,7 @@ const BOUNDS = ['10 µs', '100 µs', '1 ms', '10 ms', '100 ms', '1 s', '10 s', '
 const MESSAGES_SHOWN = 256;
 const ASK_EVERY_MS = 2000;
 
-const OUTCOMES = { done: 'ok', running: 'busy', panicked: 'bad', failed: 'bad', lost: 'warn', expired: 'warn' };
+const OUTCOMES = { done: 'ok', running: 'busy', panicked: 'bad', failed: 'bad', lost: 'warn', expired: 'warn', refused: 'warn' };
 
 export function outcomeBadge(outcome) {
   return badge(OUTCOMES[outcome] ?? 'idle', String(outcome ?? 'unknown'));

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use runtime_actor::view::Outcome;
 use runtime_actor::{TraceContext, trace};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -135,6 +136,7 @@ impl Serving<'_> {
         };
         let cancel = self.over.child_token();
         if !self.enlist(id, &cancel) {
+            self.note_refusal(mailbox, message, cause);
             return self.send(&Head::Answer { id, fault: Some(Fault::Full) }, &[]).await;
         }
         let call = Call { caller: self.caller.clone(), payload, deadline };
@@ -176,6 +178,15 @@ impl Serving<'_> {
         }
         in_flight.insert(id, cancel.clone());
         true
+    }
+
+    /// A refused ask reaches no actor: its span is made here.
+    fn note_refusal(&self, mailbox: &str, message: &str, cause: TraceContext) {
+        if let Some(recorder) = &self.shared.options.recorder {
+            let span = recorder.open_in(cause, "ask", message.to_owned()).at(mailbox.into());
+            span.label("error", format!("{} asks of one caller are in flight", self.shared.options.max_in_flight));
+            span.finish_as(Outcome::Refused);
+        }
     }
 
     async fn send(&self, head: &Head, payload: &[u8]) {

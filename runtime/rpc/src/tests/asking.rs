@@ -131,11 +131,17 @@ async fn many_asks_share_one_connection_and_the_slow_do_not_hold_up_the_quick() 
 async fn too_many_asks_in_flight_are_refused() {
     let mut few = options();
     few.max_in_flight = 3;
+    let recorder = runtime_actor::Recorder::new("server", runtime_actor::SystemClock::shared());
+    few.recorder = Some(recorder.clone());
     let node = Node::start("127.0.0.1:0", open_gate(), few).await;
     let peer = node.peer();
     let asks = futures::future::join_all((0..5).map(|_| peer.ask("worker", Sleep(300), PATIENCE))).await;
     assert_eq!(asks.iter().filter(|ask| ask.is_ok()).count(), 3);
     assert_eq!(asks.iter().filter(|ask| matches!(ask, Err(RpcError::Full { .. }))).count(), 2);
+    let spans = recorder.spans(&runtime_actor::trace::SpanFilter::default());
+    assert_eq!(spans.len(), 2, "{spans:#?}");
+    assert!(spans.iter().all(|span| span.outcome == runtime_actor::view::Outcome::Refused
+        && (span.actor.as_str(), span.name.as_str()) == ("worker", "Sleep")));
     assert_eq!(peer.ask("worker", Double(1), PATIENCE).await, Ok(2));
     node.stop().await;
 }

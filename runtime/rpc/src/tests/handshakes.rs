@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use runtime_actor::trace::SpanFilter;
+use runtime_actor::view::Outcome;
 use runtime_actor::{Actor, ActorSpec, Answer, AskError, Budget, Context, Handle, Strategy, SystemClock, Tree};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -236,9 +238,11 @@ async fn a_full_mailbox_over_there_is_a_full_mailbox_here() {
     let server = RpcServer::bind_with(listener, open_gate(), registry, options(), shutdown.clone()).unwrap();
     let peer = Peer::with(server.local_addr().to_string(), Arc::new(|| me("caller", "hush")), options());
     let recipient = peer.mailbox::<Double>("worker").recipient();
+    let here = runtime_actor::Recorder::new("caller", SystemClock::shared());
+    let statement = here.open("statement", "SELECT");
     let ask = |n| {
         let recipient = recipient.clone();
-        tokio::spawn(async move { recipient.ask_within(Double(n), PATIENCE).await })
+        tokio::spawn(statement.run(async move { recipient.ask_within(Double(n), PATIENCE).await }))
     };
     let mut asks = vec![ask(0)];
     until(|| began.load(Ordering::SeqCst) == 1).await;
@@ -251,6 +255,14 @@ async fn a_full_mailbox_over_there_is_a_full_mailbox_here() {
     let answers = futures::future::join_all(asks).await.into_iter().map(Result::unwrap).collect::<Vec<_>>();
     let full = answers.iter().filter(|answer| **answer == Err(AskError::Full)).count();
     assert_eq!((full, answers.iter().filter(|answer| answer.is_ok()).count()), (7, 3), "{answers:?}");
+    // Each that was refused has a span at the actor, below the one of its asker.
+    let of_trace = SpanFilter::of_trace(statement.context().trace);
+    let there = tree.spans(&of_trace);
+    let refused: Vec<_> = there.iter().filter(|span| span.outcome == Outcome::Refused).collect();
+    assert_eq!((refused.len(), there.len()), (7, 10), "{there:#?}");
+    let here = here.spans(&of_trace);
+    assert!(refused.iter().all(|span| span.actor == "node/g/narrow"
+        && here.iter().any(|asked| span.parent == Some(asked.span) && asked.outcome.is_failure())));
     shutdown.cancel();
     server.ended().await;
 }
