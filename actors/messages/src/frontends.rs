@@ -57,6 +57,8 @@ impl Message for Leave {
 pub struct FrontendHeartbeat {
     /// Who leads.
     pub leader: NodeId,
+    /// What the leader had applied when it sent this: a frontend that has not yet may not be read as if it were fresh.
+    pub applied: Revision,
     /// All frontends, as the leader sees them.
     pub frontends: Arc<Vec<FrontendStatus>>,
 }

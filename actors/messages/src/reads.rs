@@ -44,16 +44,33 @@ impl ReadLease {
         self.until.send_replace(Lease::Leading);
     }
 
-    /// The leader was heard, or this frontend has led until now.
-    pub fn renew(&self) {
-        self.until.send_replace(Lease::Until(Instant::now() + READ_LEASE));
+    /// This frontend has everything that the leader had at that moment. Never shortens the lease.
+    pub fn renew(&self, fresh_at: Instant) {
+        let until = Lease::Until(fresh_at + READ_LEASE);
+        self.until.send_if_modified(|lease| {
+            let is_longer = match (*lease, until) {
+                (Lease::Until(old), Lease::Until(new)) => new > old,
+                (Lease::Never, _) => true,
+                // Only its own end ends that.
+                (Lease::Leading, _) | (_, Lease::Leading | Lease::Never) => false,
+            };
+            if is_longer {
+                *lease = until;
+            }
+            is_longer
+        });
     }
 
     /// It leads no more.
     pub fn follow(&self) {
-        if *self.until.borrow() == Lease::Leading {
-            self.renew();
-        }
+        let until = Lease::Until(Instant::now() + READ_LEASE);
+        self.until.send_if_modified(|lease| {
+            let has_led = *lease == Lease::Leading;
+            if has_led {
+                *lease = until;
+            }
+            has_led
+        });
     }
 
     /// Whether it may read now; if not, why.
@@ -61,7 +78,7 @@ impl ReadLease {
         match *self.until.borrow() {
             Lease::Leading => Ok(()),
             Lease::Until(until) if Instant::now() < until => Ok(()),
-            Lease::Until(_) => Err(format!("it has not heard from the leader for {} s", READ_LEASE.as_secs())),
+            Lease::Until(_) => Err(format!("it has not kept up with the leader for {} s", READ_LEASE.as_secs())),
             Lease::Never => Err("it has not heard from the leader yet".to_owned()),
         }
     }
@@ -146,6 +163,29 @@ impl Drop for ReadPoint {
 
 #[cfg(test)]
 mod tests {
+    #[tokio::test(start_paused = true)]
+    async fn a_frontend_reads_under_a_lease() {
+        let lease = ReadLease::default();
+        assert!(lease.check().unwrap_err().contains("yet"));
+        lease.lapsed().await;
+        lease.renew(Instant::now());
+        lease.check().unwrap();
+        let began = Instant::now();
+        // An older word does not shorten it.
+        lease.renew(began.checked_sub(Duration::from_secs(20)).unwrap());
+        lease.lapsed().await;
+        assert_eq!(began.elapsed(), READ_LEASE);
+        assert!(lease.check().unwrap_err().contains("30 s"));
+        lease.lead();
+        lease.renew(began);
+        tokio::time::sleep(READ_LEASE * 2).await;
+        lease.check().unwrap();
+        lease.follow();
+        lease.check().unwrap();
+        lease.lapsed().await;
+        assert!(lease.wait(Duration::from_secs(1)).await.is_err());
+    }
+
     use storage_catalog::ClusterIdentity;
     use storage_model::{ClusterId, Epoch, Incarnation, ServiceId, UnixMillis};
 

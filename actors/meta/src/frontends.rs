@@ -155,7 +155,8 @@ impl Round {
 
     async fn beat(&self, known: &Frontend) -> Result<FrontendReport, String> {
         let sent = Instant::now();
-        let message = FrontendHeartbeat { leader: self.meta.me().id, frontends: self.statuses.borrow().clone() };
+        let (leader, applied) = (self.meta.me().id, self.meta.view().revision());
+        let message = FrontendHeartbeat { leader, applied, frontends: self.statuses.borrow().clone() };
         let peer = self.directory.peer(&known.address());
         let report = peer.ask(FRONTEND, message, BEAT_DEADLINE).await.map_err(|error| error.to_string())?;
         if report.id != known.id {

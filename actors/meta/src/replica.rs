@@ -1,6 +1,7 @@
 //! The roles of a frontend that does not lead: a follower votes, an observer does not. Both answer the leader's heartbeats,
 //! which say how long they may read and what the leader knows of the others.
 
+use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -9,7 +10,12 @@ use actors_messages::{ReadLease, ReadPoints};
 use runtime_actor::{Actor, Answer, Context, Handle};
 use runtime_raft::Meta;
 use serde::Serialize;
+use storage_model::Revision;
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// More moments than a lease has heartbeats are not remembered.
+const MOST_OWED: usize = 64;
 
 /// What a frontend says of itself beside how far it is.
 pub type SelfReport = Arc<dyn Fn() -> FrontendReport + Send + Sync>;
@@ -55,6 +61,8 @@ pub struct ReplicaFacts {
 /// The role.
 pub struct Replica<R> {
     facts: ReplicaFacts,
+    /// What the leader had applied at which moment, as far as this frontend had not: the oldest first.
+    owed: VecDeque<(Instant, Revision)>,
     beats: u64,
     refused: u64,
     role: PhantomData<fn() -> R>,
@@ -74,7 +82,7 @@ pub struct ReplicaState {
 impl<R> Replica<R> {
     /// A replica of the leader's metadata.
     pub fn new(facts: ReplicaFacts) -> Replica<R> {
-        Replica { facts, beats: 0, refused: 0, role: PhantomData }
+        Replica { facts, owed: VecDeque::new(), beats: 0, refused: 0, role: PhantomData }
     }
 }
 
@@ -102,7 +110,16 @@ impl<R: Replication> Handle<FrontendHeartbeat> for Replica<R> {
         // One that was deposed must not keep this frontend reading what the next leader takes away.
         if facts.meta.standing().leader.is_some_and(|leader| leader.id == message.leader) {
             self.beats += 1;
-            facts.lease.renew();
+            self.owed.push_back((Instant::now(), message.applied));
+            let applied = facts.meta.view().revision();
+            while let Some((at, _)) = self.owed.front().copied().filter(|(_, revision)| *revision <= applied) {
+                facts.lease.renew(at);
+                self.owed.pop_front();
+            }
+            // One that lags for so long may not read in any case.
+            while self.owed.len() > MOST_OWED {
+                self.owed.pop_back();
+            }
             facts.statuses.send_replace(message.frontends);
         } else {
             self.refused += 1;

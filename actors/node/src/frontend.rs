@@ -226,12 +226,16 @@ impl Process {
         }
         let registry = Registry::new();
         let edit_log = listen::tokio(ports.edit_log)?;
-        let server =
-            RpcServer::bind_with(edit_log, Arc::new(gate.clone()), registry.clone(), options, shutdown.clone())?;
+        let serve = |listener| {
+            RpcServer::bind_with(listener, Arc::new(gate.clone()), registry.clone(), options.clone(), shutdown.clone())
+        };
+        // Before its metadata are open a frontend cannot prove who it is: it speaks to nobody then, unless it joins.
+        let (mut edit_log, mut server) = (Some(edit_log), None);
         if !dir.exists() {
             match &arguments.helper {
                 None => found(&dir, &me, &clock)?,
                 Some(helper) => {
+                    server = edit_log.take().map(&serve).transpose()?;
                     let waiting = join::wait(&dir, &me, helper, &registry, report_of(&me, started_at_ms));
                     tokio::select! {
                         joined = waiting => joined?,
@@ -249,6 +253,10 @@ impl Process {
         let meta = Meta::open(&dir, &node, raft_clock(&clock), options, directory.peers()).await?;
         gate.open(meta.clone());
         meta.expose(&registry);
+        let server = match edit_log {
+            Some(listener) => Some(serve(listener)?),
+            None => server,
+        };
         look_for_a_later_owner(meta.clone(), gate.clone());
         let process = Process {
             config,
@@ -266,7 +274,9 @@ impl Process {
             shutdown,
         };
         let ended = process.serve(ports.query, &progress).await;
-        server.ended().await;
+        if let Some(server) = server {
+            server.ended().await;
+        }
         serving.ended().await;
         ended
     }

@@ -110,8 +110,9 @@ struct Inner {
     /// Whether anything may be written: for whoever receives entries of another leader.
     room: Arc<Room>,
     clock: Clock,
-    /// The catalog's uptime when this node opened it, and that moment: what has passed since then counts.
-    opened: (Uptime, Instant),
+    /// The catalog's uptime when this node last saw it ahead of its own counting, and that moment: what has passed since then
+    /// counts.
+    counted: Mutex<(Uptime, Instant)>,
     proposals: mpsc::Sender<Proposal>,
     stop: watch::Sender<bool>,
     standing: watch::Receiver<Standing>,
@@ -184,9 +185,16 @@ impl Meta {
     /// lived through, so that it never jumps, and it never runs ahead of real time on any node.
     pub fn now(&self) -> Now {
         let (wall, monotonic) = (self.0.clock)();
-        let (uptime, at) = self.0.opened;
+        let seen = self.view().header.uptime;
+        let mut counted = self.0.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let (uptime, at) = *counted;
         let lived = u64::try_from(monotonic.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX);
-        Now { wall, uptime: uptime.plus(lived).max(self.view().header.uptime) }
+        let here = uptime.plus(lived);
+        if seen > here {
+            // Another has led and counted on, or this node was away: from here on it counts from what it has seen.
+            *counted = (seen, monotonic);
+        }
+        Now { wall, uptime: here.max(seen) }
     }
 
     fn no_proposer(&self) -> ProposeError {

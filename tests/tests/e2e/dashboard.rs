@@ -152,14 +152,14 @@ async fn walk_the_tree(browser: &Browser) -> anyhow::Result<()> {
     let last =
         browser.text("[...document.querySelectorAll('.tree [data-id]')].at(-1).dataset.id.split(' ')[1]").await?;
     let walk = [
-        (key::DOWN, "fe/metadata"),
-        (key::DOWN, "fe/metadata/owner_watch"),
-        (key::LEFT, "fe/metadata"),
-        (key::LEFT, "fe/metadata"),
         (key::DOWN, "fe/nodes"),
-        (key::UP, "fe/metadata"),
-        (key::RIGHT, "fe/metadata"),
-        (key::RIGHT, "fe/metadata/owner_watch"),
+        (key::DOWN, "fe/nodes/compute_node_monitor"),
+        (key::LEFT, "fe/nodes"),
+        (key::LEFT, "fe/nodes"),
+        (key::DOWN, "fe/frontend"),
+        (key::UP, "fe/nodes"),
+        (key::RIGHT, "fe/nodes"),
+        (key::RIGHT, "fe/nodes/compute_node_monitor"),
         (key::END, last.as_str()),
         (key::HOME, ""),
         ('g', "fe/background/gc_coordinator"),

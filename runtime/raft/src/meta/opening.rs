@@ -79,7 +79,7 @@ pub(super) async fn open(
     let meta = Arc::new_cyclic(|weak| {
         let roller = tokio::spawn(roll(weak.clone(), revisions, options.image_every.max(1)));
         let open = Mutex::new(Some(Open { log, lock, proposer, roller, standing: watching }));
-        let opened = (shared.view().header.uptime, clock().1);
+        let counted = Mutex::new((shared.view().header.uptime, clock().1));
         Inner {
             me: me.clone(),
             raft,
@@ -88,7 +88,7 @@ pub(super) async fn open(
             images,
             room,
             clock,
-            opened,
+            counted,
             proposals,
             stop,
             standing,
