@@ -68,3 +68,119 @@ fn who_was_dropped_is_removed_and_the_leader_last() {
     assert_eq!(next_change(&catalog, &members, ids[1], Some(9)), Some(Change::Remove(other)));
     assert_eq!(next_change(&catalog, &members[..2], ids[1], Some(9)), Some(Change::Remove(me)));
 }
+
+/// A group as Raft keeps it, and what may happen to it within a week of changes.
+struct Week {
+    catalog: Catalog,
+    members: Vec<Member>,
+    leader: NodeId,
+    /// The end of the leader's log.
+    last: u64,
+    seed: u64,
+}
+
+impl Week {
+    /// Repeatable; good enough to choose what happens next.
+    fn draw(&mut self, below: u64) -> u64 {
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        self.seed % below
+    }
+
+    fn voters(&self) -> Vec<NodeId> {
+        self.members.iter().filter(|member| member.votes).map(|member| member.node.id).collect()
+    }
+
+    /// What an administrator says. Refusals are the catalog's business.
+    fn command(&mut self) {
+        let (host, edit_log_port) = (format!("h{}", self.draw(6)), 9010);
+        let role = if self.draw(3) == 0 { FrontendRole::Observer } else { FrontendRole::Follower };
+        let leader = self.leader;
+        let command = match self.draw(2) {
+            0 => Command::AddFrontend { host, edit_log_port, role },
+            _ => Command::DropFrontend { host, edit_log_port, role, leader },
+        };
+        let _ = self.catalog.apply(&Envelope { proposed_at: Now::at(self.last), command });
+        self.last += 1;
+    }
+
+    /// One that is listed and reachable becomes a member; its leader may die before it knows.
+    fn join(&mut self) {
+        let listed: Vec<_> = self.catalog.frontends().map(|known| known.id).collect();
+        let at = self.draw(listed.len() as u64) as usize;
+        if !self.members.iter().any(|member| member.node.id == listed[at]) {
+            self.members.push(member(listed[at], false, None));
+        }
+    }
+
+    fn catch_up(&mut self) {
+        let at = self.draw(self.members.len() as u64) as usize;
+        let lag = self.draw(200);
+        self.members[at].has = Some(self.last.saturating_sub(lag));
+    }
+
+    /// Whoever has everything that was acknowledged may lead next.
+    fn elect(&mut self) {
+        let voters = self.voters();
+        let at = self.draw(voters.len() as u64) as usize;
+        self.leader = voters[at];
+    }
+
+    fn reconcile(&mut self) {
+        let Some(change) = next_change(&self.catalog, &self.members, self.leader, Some(self.last)) else { return };
+        let before = self.voters();
+        match change {
+            Change::LetVote(node) => {
+                let known = self.catalog.frontend(node.id).expect("only who is listed votes");
+                assert_eq!(known.role, FrontendRole::Follower);
+                let found = self.members.iter_mut().find(|member| member.node.id == node.id).unwrap();
+                found.votes = true;
+            }
+            Change::Remove(gone) => {
+                assert!(self.catalog.frontend(gone.node.id).is_none(), "nobody is removed who is listed");
+                self.members.retain(|member| member.node.id != gone.node.id);
+                if gone.node.id == self.leader {
+                    let strangers = self.members.iter().filter(|m| self.catalog.frontend(m.node.id).is_none());
+                    assert_eq!(strangers.count(), 0, "the leader goes last");
+                    self.elect();
+                }
+            }
+        }
+        let after = self.voters();
+        assert!(before.len().abs_diff(after.len()) <= 1, "one voter at a time: {before:?} {after:?}");
+        assert!(after.contains(&self.leader), "whoever leads votes");
+    }
+}
+
+#[test]
+fn a_week_of_changes_ends_with_the_group_that_the_catalog_lists() {
+    for seed in 1..=40 {
+        let catalog = catalog();
+        let leader = NodeId(1);
+        let members = vec![member(leader, true, Some(0))];
+        let mut week = Week { catalog, members, leader, last: 0, seed };
+        for _ in 0..2_000 {
+            match week.draw(8) {
+                0 => week.command(),
+                1 => week.join(),
+                2 | 3 => week.catch_up(),
+                4 => week.elect(),
+                _ => week.reconcile(),
+            }
+            assert!(!week.voters().is_empty());
+        }
+        // When nobody says anything any more, everybody who is listed joins, and everything is caught up with.
+        for _ in 0..500 {
+            week.join();
+            for member in &mut week.members {
+                member.has = Some(week.last);
+            }
+            week.reconcile();
+        }
+        let mut group: Vec<_> = week.members.iter().map(|member| (member.node.id, member.votes)).collect();
+        group.sort();
+        let listed = week.catalog.frontends().map(|f| (f.id, f.role == FrontendRole::Follower)).collect::<Vec<_>>();
+        assert_eq!(group, listed, "seed {seed}");
+    }
+}
