@@ -49,7 +49,7 @@ impl Work {
         match self {
             Work::Metadata => statement(0, n),
             Work::Insert => format!("INSERT INTO b.t VALUES ({n})"),
-            Work::Select => "SELECT COUNT(*) FROM b.t".to_owned(),
+            Work::Select => "SELECT COUNT(*) FROM b.r".to_owned(),
         }
     }
 }
@@ -108,7 +108,11 @@ pub(crate) async fn run(rounds: u32) -> anyhow::Result<Value> {
     house.add_frontends(&["FOLLOWER", "FOLLOWER"]).await?;
     let mut client = house.client().await?;
     client.run("CREATE DATABASE b").await?;
-    client.run("CREATE TABLE b.t (id BIGINT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1").await?;
+    for table in ["t", "r"] {
+        let columns = "(id BIGINT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1";
+        client.run(&format!("CREATE TABLE b.{table} {columns}")).await?;
+    }
+    client.run("INSERT INTO b.r VALUES (1)").await?;
     client.close().await?;
     let mut runs = Vec::new();
     for fault in ["kill", "stop"] {
@@ -144,6 +148,10 @@ async fn one(house: &mut House, fault: &str) -> anyhow::Result<Vec<(f64, u64)>> 
     let led = leader(house).await?;
     let ports = house.query_ports();
     let stays = *ports.iter().find(|port| **port != led).context("one frontend only")?;
+    // Every round begins alike: with a table of few files.
+    let mut client = Client::connect(stays).await?;
+    client.run("TRUNCATE TABLE b.t").await?;
+    client.close().await?;
     let stop = Arc::new(AtomicBool::new(false));
     let loops = WORKS.map(|work| Loop::start(stays, work, stop.clone()));
     tokio::time::sleep(RUN_IN).await;
