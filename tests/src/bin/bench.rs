@@ -1,5 +1,16 @@
-//! Measures; never judges. `cargo run --release -p tests --bin bench -- drill|commit|wire|actor|tracing [--json]` prints JSON (with
-//! `--json` nothing else). The server is the `starkeep` of the same profile.
+//! Measures; never judges. `cargo run --release -p tests --bin bench -- NAME [--json]` prints JSON (with `--json` nothing
+//! else). The server is the `starkeep` of the same profile.
+//!
+//! ```text
+//!   drill       the steps of the demo
+//!   commit      INSERTs a second, and their latency
+//!   wire        SELECT 1 a second, beside MariaDB
+//!   actor       messages a second between actors, traced and not
+//!   tracing     wire and commit with message tracing and without, in turns
+//!   metacommit  durable metadata commits a second on one frontend and on three, beside etcd
+//!   failover    how long no write is acknowledged when the leader of three frontends is killed, and when it is stopped
+//!   image       an image of a catalog with very many tablets: built, written, loaded, sent to a new frontend
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,9 +36,15 @@ struct Arguments {
     /// Rows of the drill.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
-    /// Seconds of each measurement of `commit`, `wire`, `actor` and `tracing`.
+    /// Seconds of each measurement of `commit`, `wire`, `actor`, `tracing`, `metacommit` and `image`.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// How often `failover` kills a leader, and how often it stops one.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Tablets of the catalog of `image`, each with one file; a whole number of hundreds.
+    #[arg(long, default_value_t = 1_000_000)]
+    tablets: u64,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -42,10 +59,24 @@ enum Name {
     Actor,
     /// `wire` and `commit` with message tracing and without, in turns: statements a second, and processor time of each.
     Tracing,
+    /// Durable metadata commits a second by 1, 16 and 128 clients, on one frontend and on three, beside etcd.
+    Metacommit,
+    /// Milliseconds without an acknowledged write when the leader of three frontends is killed, and when it is stopped.
+    Failover,
+    /// An image of a catalog with many tablets and files: built under load, written, loaded, sent to a new frontend.
+    Image,
 }
 
 #[path = "bench/actor.rs"]
 mod actor;
+#[path = "bench/etcd.rs"]
+mod etcd;
+#[path = "bench/failover.rs"]
+mod failover;
+#[path = "bench/image.rs"]
+mod image;
+#[path = "bench/metacommit.rs"]
+mod metacommit;
 #[path = "bench/tracing.rs"]
 mod tracing;
 
@@ -60,6 +91,9 @@ fn main() -> anyhow::Result<()> {
             Name::Wire => wire(time).await,
             Name::Actor => actor::run(time).await,
             Name::Tracing => tracing::run(time).await,
+            Name::Metacommit => metacommit::run(time).await,
+            Name::Failover => failover::run(arguments.rounds.max(1)).await,
+            Name::Image => image::run(arguments.tablets, time).await,
         }
     })?;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -98,6 +132,7 @@ async fn drill(rows: u64) -> anyhow::Result<Value> {
     Ok(report)
 }
 
+/// Of latencies in microseconds.
 fn percentiles(mut micros: Vec<u64>) -> Value {
     micros.sort_unstable();
     let at = |share: f64| micros.get(((micros.len() as f64 - 1.0) * share) as usize).copied().unwrap_or(0);
@@ -223,15 +258,14 @@ fn program(names: &[&str]) -> anyhow::Result<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     let directories = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
     let mut candidates = directories.flat_map(|dir| names.iter().map(move |name| Path::new(dir).join(name)));
-    candidates
-        .find(|path| path.is_file())
-        .with_context(|| format!("{} is not installed (apt package mariadb-server)", names[0]))
+    candidates.find(|path| path.is_file()).with_context(|| format!("{} is not installed", names[0]))
 }
 
 impl MariaDb {
     async fn start() -> anyhow::Result<MariaDb> {
-        let server = program(&["mariadbd", "mysqld"])?;
-        let install = program(&["mariadb-install-db", "mysql_install_db"])?;
+        let package = "apt package mariadb-server";
+        let server = program(&["mariadbd", "mysqld"]).context(package)?;
+        let install = program(&["mariadb-install-db", "mysql_install_db"]).context(package)?;
         let dir = tempfile::Builder::new().prefix("starkeep-mariadb-").tempdir()?;
         let data = format!("--datadir={}", dir.path().join("data").display());
         // It refuses to run as root unless it is told to.

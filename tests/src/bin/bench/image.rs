@@ -1,0 +1,282 @@
+//! A catalog with very many tablets, and what its image costs: made of statements' commands in this process, put under a real
+//! frontend, loaded, built and written while clients commit, and sent to a frontend that joins.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use rand::Rng as _;
+use runtime_raft::MetaDir;
+use serde_json::{Value, json};
+use storage_catalog::{Catalog, Command, Envelope, Outcome, PartitionDraft, TableDraft, image};
+use storage_model::file::WrittenRun;
+use storage_model::{
+    Bound, Column, ColumnId, DataType, Distribution, KeyModel, Now, PartitionRange, Partitioning, TableId, TxnId,
+    Value as Cell, VolumeId, WrittenFile,
+};
+use tests::house::START;
+use tests::{Client, House, HouseSpec};
+
+use crate::metacommit::statement;
+use crate::percentiles;
+
+/// Of each table.
+const PARTITIONS: u64 = 10;
+/// Of each partition; each is a tablet.
+const BUCKETS: u64 = 10;
+const CLIENTS: u64 = 16;
+/// A frontend may take so long to load the image.
+const LOAD: Duration = Duration::from_secs(300);
+const MIB: f64 = 1024.0 * 1024.0;
+
+pub(crate) async fn run(tablets: u64, time: Duration) -> anyhow::Result<Value> {
+    ensure!(tablets >= PARTITIONS * BUCKETS, "{tablets} tablets are less than a table");
+    // The log alone would ask for images of its own.
+    let conf = vec![("edit_log_roll_num", "1000000000".to_owned())];
+    let mut house = House::build(HouseSpec { compute_nodes: 0, conf, ..HouseSpec::default() }).await?;
+    let mut client = house.client().await?;
+    client.run("ALTER SYSTEM CREATE IMAGE").await?;
+    client.close().await?;
+    house.cluster.frontend.stop(START).await?.context("it did not stop by itself")?;
+
+    let meta = house.cluster.frontend.dir.join("meta");
+    let mut runs = tokio::task::spawn_blocking(move || replace(&MetaDir::new(meta), tablets)).await??;
+    let since = Instant::now();
+    house.cluster.frontend.start(&[])?;
+    house.cluster.frontend.ready(LOAD).await?;
+    runs.push(json!({ "what": "start to serving", "seconds": since.elapsed().as_secs_f64(), "rss_mib": rss(&house.cluster.frontend)?, "peak_rss_mib": peak(&house.cluster.frontend)? }));
+    build(&house, time, &mut runs).await?;
+    install(&mut house, &mut runs).await?;
+    house.finish().await?;
+    Ok(json!({ "tablets": tablets, "files": tablets, "clients": CLIENTS, "runs": runs }))
+}
+
+/// Puts a grown catalog in the place of what the directory holds; what that took. Blocking.
+fn replace(dir: &MetaDir, tablets: u64) -> anyhow::Result<Vec<Value>> {
+    let timed = |what: &str, since: Instant| json!({ "what": what, "seconds": since.elapsed().as_secs_f64() });
+    let (mut catalog, identity) = (dir.newest_image()?, dir.identity()?);
+    grow(&mut catalog, tablets)?;
+    let mut runs = Vec::new();
+
+    let since = Instant::now();
+    let bytes = image::to_bytes(&catalog)?;
+    let mut encoded = timed("encode", since);
+    encoded["bytes"] = json!(bytes.len());
+    runs.push(encoded);
+    let since = Instant::now();
+    let found = image::from_bytes(&bytes)?;
+    runs.push(timed("decode", since));
+    ensure!(found.file_count() as u64 == tablets, "{} files, {tablets} were made", found.file_count());
+    drop((found, bytes));
+
+    std::fs::remove_dir_all(dir.path())?;
+    let since = Instant::now();
+    dir.create(&catalog, &identity.node, &identity.name)?;
+    runs.push(timed("encode, write and sync", since));
+    Ok(runs)
+}
+
+/// Applies what a million tablets would have been made by.
+fn grow(catalog: &mut Catalog, tablets: u64) -> anyhow::Result<()> {
+    let volume = catalog.header.default_volume.context("there is no default volume")?;
+    apply(catalog, Command::CreateDatabase { name: "b".to_owned(), volume: None, if_not_exists: false })?;
+    for n in 0..tablets / (PARTITIONS * BUCKETS) {
+        let draft = table(n);
+        let created = apply(catalog, Command::CreateTable { database: "b".to_owned(), draft, if_not_exists: false })?;
+        let Outcome::Table(id) = created else { bail!("CREATE TABLE was answered with {created:?}") };
+        let files = files(catalog, id, volume)?;
+        apply(catalog, Command::CommitLoad { txn: TxnId(n + 1), table: id, label: None, files })?;
+    }
+    Ok(())
+}
+
+fn apply(catalog: &mut Catalog, command: Command) -> anyhow::Result<Outcome> {
+    let proposed_at = Now { wall: catalog.header.clock, uptime: catalog.header.uptime };
+    Ok(catalog.apply(&Envelope { proposed_at, command })?)
+}
+
+fn table(n: u64) -> TableDraft {
+    let column = |id: u64, name: &str, data_type: DataType, is_key: bool| Column {
+        id: ColumnId(id),
+        name: name.to_owned(),
+        data_type,
+        nullable: !is_key,
+        key: is_key,
+        default: None,
+        comment: String::new(),
+    };
+    let at = |day: u64| if day == 0 { Bound::Min } else { Bound::At(vec![Cell::Integer(i128::from(day))]) };
+    let partition = |day: u64| PartitionDraft {
+        name: format!("p{day}"),
+        range: PartitionRange { lower: at(day), upper: at(day + 1) },
+        buckets: BUCKETS as u32,
+    };
+    TableDraft {
+        name: format!("t{n}"),
+        columns: vec![
+            column(1, "day", DataType::Int, true),
+            column(2, "id", DataType::BigInt, true),
+            column(3, "name", DataType::Varchar(64), false),
+            column(4, "amount", DataType::Decimal { precision: 18, scale: 2 }, false),
+        ],
+        model: KeyModel::Duplicate,
+        partitioning: Partitioning::Range { columns: vec![ColumnId(1)] },
+        distribution: Distribution::Hash { columns: vec![ColumnId(2)] },
+        buckets_given: Some(BUCKETS as u32),
+        volume: None,
+        comment: String::new(),
+        properties: Default::default(),
+        partitions: (0..PARTITIONS).map(partition).collect(),
+    }
+}
+
+/// A file for each tablet, with names and hashes that do not compress better than real ones.
+fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec<WrittenFile>> {
+    let table = catalog.table(id).context("the table is gone")?;
+    let incarnation = &catalog.identity().incarnation.0;
+    let mut random = rand::rng();
+    let mut files = Vec::new();
+    for partition in &table.partitions {
+        for bucket in 0..BUCKETS as u32 {
+            let attempt: u64 = random.random();
+            let size = random.random_range(10_000..100_000_000);
+            let rows = size / 50;
+            files.push(WrittenFile {
+                partition: *partition,
+                volume,
+                object: format!(
+                    "db{}/{id}/{partition}/data/{incarnation}_{id}_{attempt:x}_{bucket}.parquet",
+                    table.database
+                ),
+                size,
+                sha256: hex::encode(random.random::<[u8; 32]>()),
+                runs: vec![WrittenRun { bucket, first_row_group: 0, row_groups: 1, start: 4, end: size, rows }],
+            });
+        }
+    }
+    Ok(files)
+}
+
+/// Commits alone, and commits while an image is built and written.
+async fn build(house: &House, time: Duration, runs: &mut Vec<Value>) -> anyhow::Result<()> {
+    let port = house.cluster.ports.query;
+    let alone = Commits::start(port).await?;
+    tokio::time::sleep(time).await;
+    let (seconds, alone) = alone.stop(Instant::now()).await?;
+    forget_peak(&house.cluster.frontend)?;
+    let before = rss(&house.cluster.frontend)?;
+
+    let beside = Commits::start(port).await?;
+    let mut client = house.client().await?;
+    let since = Instant::now();
+    client.run("ALTER SYSTEM CREATE IMAGE").await?;
+    let took = since.elapsed();
+    let (_, beside) = beside.stop(since + took).await?;
+    client.close().await?;
+    let bytes = image_bytes(&house.cluster.frontend.dir.join("meta").join("image"))?;
+    let (rate, slow) = (alone.len() as f64 / seconds, beside.len() as f64 / took.as_secs_f64());
+    let (alone, beside) = (percentiles(alone), percentiles(beside));
+    let ratio = |key: &str| beside[key].as_f64().zip(alone[key].as_f64()).map(|(with, without)| with / without);
+    runs.push(json!({
+        "what": "build and write under load", "seconds": took.as_secs_f64(), "bytes": bytes,
+        "rss_before_mib": before, "peak_rss_mib": peak(&house.cluster.frontend)?,
+    }));
+    runs.push(json!({
+        "what": "commits", "per_second_alone": rate, "per_second_beside": slow, "ratio": slow / rate,
+        "alone": alone, "beside": beside, "p99_ratio": ratio("p99_micros"), "p50_ratio": ratio("p50_micros"),
+    }));
+    Ok(())
+}
+
+/// Clients that commit until they are stopped.
+struct Commits {
+    stop: Arc<AtomicBool>,
+    began: Instant,
+    running: Vec<tokio::task::JoinHandle<anyhow::Result<Vec<(Instant, Duration)>>>>,
+}
+
+impl Commits {
+    async fn start(port: u16) -> anyhow::Result<Commits> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            clients.push(Client::connect(port).await?);
+        }
+        let began = Instant::now();
+        let running = clients.into_iter().enumerate();
+        let running = running.map(|(n, client)| tokio::spawn(commit(client, n as u64, stop.clone()))).collect();
+        Ok(Commits { stop, began, running })
+    }
+
+    /// How long they ran, and the latency in microseconds of each commit that began before `end`.
+    async fn stop(self, end: Instant) -> anyhow::Result<(f64, Vec<u64>)> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut micros = Vec::new();
+        for client in self.running {
+            let done = client.await??;
+            micros.extend(done.into_iter().filter(|(at, _)| *at < end).map(|(_, took)| took.as_micros() as u64));
+        }
+        Ok((self.began.elapsed().as_secs_f64(), micros))
+    }
+}
+
+async fn commit(mut client: Client, number: u64, stop: Arc<AtomicBool>) -> anyhow::Result<Vec<(Instant, Duration)>> {
+    let mut done = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let since = Instant::now();
+        client.run(&statement(number, done.len() as u64)).await?;
+        done.push((since, since.elapsed()));
+    }
+    client.close().await?;
+    Ok(done)
+}
+
+/// A frontend joins: it is sent the image, and takes it in.
+async fn install(house: &mut House, runs: &mut Vec<Value>) -> anyhow::Result<()> {
+    forget_peak(&house.cluster.frontend)?;
+    let since = Instant::now();
+    house.add_frontends(&["FOLLOWER"]).await?;
+    let seconds = since.elapsed().as_secs_f64();
+    let joined = &house.cluster.further[0].node;
+    runs.push(json!({
+        "what": "a frontend joins", "seconds": seconds, "rss_mib": rss(joined)?, "peak_rss_mib": peak(joined)?,
+        "leader_peak_rss_mib": peak(&house.cluster.frontend)?,
+    }));
+    Ok(())
+}
+
+/// Of the newest image.
+fn image_bytes(dir: &Path) -> anyhow::Result<u64> {
+    let mut images: Vec<(u64, PathBuf)> = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        let revision = path.extension().and_then(|revision| revision.to_str()?.parse().ok());
+        images.extend(revision.map(|revision| (revision, path)));
+    }
+    let (_, path) = images.into_iter().max().context("there is no image")?;
+    Ok(std::fs::metadata(path)?.len())
+}
+
+fn rss(node: &deploy_local::Node) -> anyhow::Result<f64> {
+    memory(node, "VmRSS:")
+}
+
+fn peak(node: &deploy_local::Node) -> anyhow::Result<f64> {
+    memory(node, "VmHWM:")
+}
+
+fn memory(node: &deploy_local::Node, key: &str) -> anyhow::Result<f64> {
+    let pid = node.pid().context("it does not run")?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).with_context(|| format!("no {key}"))?;
+    let kib: f64 = line.split_whitespace().next().context("no number")?.parse()?;
+    Ok(kib * 1024.0 / MIB)
+}
+
+/// The peak is counted anew from now on.
+fn forget_peak(node: &deploy_local::Node) -> anyhow::Result<()> {
+    let pid = node.pid().context("it does not run")?;
+    Ok(std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?)
+}
