@@ -1,13 +1,15 @@
 //! The load: several clients, each with tables of its own and one table for all, all of it written down in the history.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinHandle;
 
+use super::fellows::FRESH;
 use super::history::{Effect, History, Outcome};
 use crate::client::Client;
 
@@ -63,6 +65,34 @@ pub struct Counts {
     pub unknown: AtomicU64,
 }
 
+/// Where clients find the frontends. Those that join and leave are added and taken away.
+#[derive(Clone, Debug, Default)]
+pub struct Ports(Arc<Mutex<Vec<u16>>>);
+
+impl Ports {
+    /// From now on it is these.
+    pub fn set(&self, ports: Vec<u16>) {
+        *self.lock() = ports;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u16>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connects to one of them. Where there are several, what any of them has acknowledged is seen.
+    pub async fn connect(&self, turn: usize) -> anyhow::Result<Client> {
+        let (port, several) = {
+            let ports = self.lock();
+            (*ports.get(turn % ports.len().max(1)).context("there is no frontend")?, ports.len() > 1)
+        };
+        let mut client = Client::connect(port).await?;
+        if several {
+            client.run(FRESH).await?;
+        }
+        Ok(client)
+    }
+}
+
 /// Clients that run until they are stopped.
 pub struct Load {
     stop: Arc<AtomicBool>,
@@ -71,11 +101,12 @@ pub struct Load {
 
 impl Load {
     /// Starts so many clients; numbers from `first`.
-    pub fn start(port: u16, first: u32, clients: u32, seed: u64, history: &History, counts: &Arc<Counts>) -> Load {
+    pub fn start(ports: &Ports, first: u32, clients: u32, seed: u64, history: &History, counts: &Arc<Counts>) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let start = |client: u32| {
             let own = Worker {
-                port,
+                ports: ports.clone(),
+                turn: client as usize,
                 client,
                 random: StdRng::seed_from_u64(seed ^ u64::from(client).wrapping_mul(0xA24B_AED4_963E_E407)),
                 history: history.clone(),
@@ -113,7 +144,8 @@ struct OwnTable {
 }
 
 struct Worker {
-    port: u16,
+    ports: Ports,
+    turn: usize,
     client: u32,
     random: StdRng,
     history: History,
@@ -129,7 +161,8 @@ impl Worker {
     async fn run(mut self) -> Result<(), String> {
         while !self.stop.load(Ordering::Relaxed) {
             if self.connection.is_none() {
-                let connected = tokio::time::timeout(Duration::from_secs(3), Client::connect(self.port)).await;
+                self.turn += 1;
+                let connected = tokio::time::timeout(Duration::from_secs(3), self.ports.connect(self.turn)).await;
                 let Ok(Ok(client)) = connected else {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
