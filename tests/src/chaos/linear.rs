@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::arena::Arena;
 use super::frontends;
-use super::load::Ports;
+use super::load::{INTERRUPTED, Ports};
 use crate::client::{Client, code_of};
 
 /// Tables that are fought for.
@@ -100,7 +100,12 @@ impl Fighter {
             };
             self.tell(|tester| tester.on_invoke(self.thread, operation.clone()).map(drop))?;
             match self.ask(&operation).await? {
-                Some(answer) => self.tell(|tester| tester.on_return(self.thread, answer).map(drop))?,
+                Some(answer) => {
+                    self.tell(|tester| tester.on_return(self.thread, answer).map(drop))?;
+                    if self.ports.are_several() && self.random.random_bool(0.5) {
+                        self.connection = None;
+                    }
+                }
                 None => {
                     self.connection = None;
                     self.thread += CLIENTS;
@@ -145,6 +150,7 @@ impl Fighter {
                 match code_of(&error) {
                     // There is one already, or there is none.
                     Some(1050 | 1051 | 5502) => Ok(Some(Answer::Refused)),
+                    Some(INTERRUPTED) => Ok(None),
                     // Anything else that the server says for sure would be a false answer.
                     Some(_) if !UNSURE.iter().any(|unsure| text.contains(unsure)) => anyhow::bail!(text),
                     _ => Ok(None),

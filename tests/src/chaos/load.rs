@@ -19,6 +19,8 @@ pub const DATABASE: &str = "chaos";
 pub const SHARED: &str = "everybody";
 /// A statement that is not answered within this is of unknown outcome.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// "Query execution was interrupted".
+pub const INTERRUPTED: u16 = 1317;
 /// Tables of one client at a time.
 const TABLES: usize = 3;
 
@@ -45,12 +47,14 @@ fn partition(n: u32) -> String {
 /// What became of a statement.
 pub fn outcome(error: &anyhow::Error) -> Outcome {
     let server = error.chain().find_map(|cause| match cause.downcast_ref::<mysql_async::Error>() {
-        Some(mysql_async::Error::Server(server)) => Some(server.message.clone()),
+        Some(mysql_async::Error::Server(server)) => Some((server.code, server.message.clone())),
         _ => None,
     });
     match server {
-        Some(text) if !text.contains("not known") => Outcome::Refused,
-        _ => Outcome::Unknown,
+        // A frontend that ends does not wait for ever: what was at its commit may be done.
+        Some((INTERRUPTED, _)) | None => Outcome::Unknown,
+        Some((_, text)) if text.contains("not known") => Outcome::Unknown,
+        Some(_) => Outcome::Refused,
     }
 }
 
@@ -73,6 +77,11 @@ impl Ports {
     /// From now on it is these.
     pub fn set(&self, ports: Vec<u16>) {
         *self.lock() = ports;
+    }
+
+    /// Whether there is another to go to.
+    pub fn are_several(&self) -> bool {
+        self.lock().len() > 1
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<u16>> {
@@ -170,6 +179,9 @@ impl Worker {
                 self.connection = Some(client);
             }
             self.step().await?;
+            if self.ports.are_several() && self.random.random_bool(0.15) {
+                self.connection = None;
+            }
             let pause = self.random.random_range(5..60);
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
@@ -201,7 +213,7 @@ impl Worker {
 
     /// Sends a statement and writes down what became of it.
     async fn send(&mut self, table: &str, effect: Effect, sql: &str) -> Outcome {
-        let number = self.history.begin(table, self.client, effect);
+        let number = self.history.begin(table, self.client, effect.clone());
         let outcome = match self.connection.as_mut() {
             None => Outcome::Refused,
             Some(client) => match tokio::time::timeout(PATIENCE, client.run(sql)).await {
@@ -211,7 +223,11 @@ impl Worker {
                     if !is_servers {
                         self.connection = None;
                     }
-                    outcome(&error)
+                    let outcome = outcome(&error);
+                    if outcome == Outcome::Refused && std::env::var_os("CHAOS_VERBOSE").is_some() {
+                        eprintln!("client {} was refused {effect:?} of {table}: {error:#}", self.client);
+                    }
+                    outcome
                 }
                 Err(_) => {
                     self.connection = None;
@@ -222,6 +238,11 @@ impl Worker {
         self.history.end(table, self.client, number, outcome);
         let count = match outcome {
             Outcome::Acknowledged => &self.counts.acknowledged,
+            // "Try another frontend", it may say.
+            Outcome::Refused if self.ports.are_several() => {
+                self.connection = None;
+                &self.counts.refused
+            }
             Outcome::Refused => &self.counts.refused,
             Outcome::Unknown | Outcome::Running => &self.counts.unknown,
         };
