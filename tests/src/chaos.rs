@@ -8,11 +8,13 @@
 //! ```
 //!
 //! * [`arena`]: a scenario's surroundings and phases; [`stage`]: the cluster; [`proxy`]: its lines; [`control`]: HTTP.
-//! * [`points`], [`outside`], [`linear`]: the scenarios; [`drill`]: the restore; [`report`]: what comes out.
+//! * [`points`], [`outside`], [`frontends`], [`linear`]: the scenarios; [`fellows`]: the other frontends; [`drill`]: the restore; [`report`]: what comes out.
 
 pub mod arena;
 pub mod control;
 pub mod drill;
+pub mod fellows;
+pub mod frontends;
 pub mod history;
 pub mod linear;
 pub mod load;
@@ -43,10 +45,12 @@ pub struct Scenario {
     pub needs_failpoints: bool,
     /// Data behind the S3 server of this process.
     pub s3: bool,
+    /// On three frontends that vote and one that does not; else on one.
+    pub several: bool,
 }
 
 /// All scenarios, in the order in which they run.
-pub const SCENARIOS: [Scenario; 9] = [
+pub const SCENARIOS: [Scenario; 14] = [
     scenario(
         "kill-at-every-point",
         "SIGKILL before and after every effect of snapshot jobs, GC and loads",
@@ -61,13 +65,22 @@ pub const SCENARIOS: [Scenario; 9] = [
     scenario("store", "the store fails, throttles, hangs, loses answers, cuts them short", false, true),
     scenario("disk-full", "the disk of the metadata log is full, and has room again", false, false),
     scenario("linearizable", "concurrent CREATE, DROP and SHOW TABLES while the FE is killed", false, false),
+    several("leader-kill", "SIGKILL for whoever leads, at any moment and in the middle of jobs and loads", false),
+    several("leader-pause", "SIGSTOP and SIGCONT for whoever leads", false),
+    several("leader-cut", "lines between FEs are cut, silent, slow, doubled, in one direction or both", true),
+    several("membership", "FEs join and leave under load, some fall far behind", false),
+    several("linearizable-anywhere", "the same through any FE, while whoever leads is killed and stopped", false),
 ];
 
 /// Everything at random: runs last.
 pub const EVERYTHING: Scenario = scenario("everything", "all of it at random, on S3", false, true);
 
 const fn scenario(name: &'static str, about: &'static str, needs_failpoints: bool, s3: bool) -> Scenario {
-    Scenario { name, about, needs_failpoints, s3 }
+    Scenario { name, about, needs_failpoints, s3, several: false }
+}
+
+const fn several(name: &'static str, about: &'static str, needs_failpoints: bool) -> Scenario {
+    Scenario { several: true, ..scenario(name, about, needs_failpoints, false) }
 }
 
 /// All of them.
@@ -104,6 +117,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
             seed: options.seed,
             keep: options.keep,
             s3: scenario.s3,
+            several: scenario.several,
             scenario: scenario.name,
             until: Instant::now() + share.mul_f64(0.7),
         };
@@ -147,7 +161,11 @@ pub async fn one(scenario: Scenario, spec: ArenaSpec) -> anyhow::Result<Report> 
         "network" => outside::network(&mut arena).await,
         "store" => outside::store(&mut arena).await,
         "disk-full" => outside::disk_full(&mut arena).await,
-        "linearizable" => linear::linearizable(&mut arena).await,
+        "linearizable" | "linearizable-anywhere" => linear::linearizable(&mut arena).await,
+        "leader-kill" => frontends::leader_kill(&mut arena).await,
+        "leader-pause" => frontends::leader_pause(&mut arena).await,
+        "leader-cut" => frontends::leader_cut(&mut arena).await,
+        "membership" => frontends::membership(&mut arena).await,
         _ => outside::everything(&mut arena).await,
     };
     if let Err(error) = done {

@@ -117,6 +117,8 @@ where
         let until = Instant::now() + deadline;
         let mut standing = self.shared.standing.clone();
         let mut here = self.here.subscribe();
+        // Whether some leader may have handled it: then it is not enough that the next was certainly not asked.
+        let mut lost = false;
         loop {
             standing.borrow_and_update();
             here.borrow_and_update();
@@ -126,17 +128,20 @@ where
                     Ok(reply) => return Ok(reply),
                     Err(AskError::Stopped) => AskError::Stopped,
                     Err(error @ AskError::Lost) if self.again == Again::Yes => error,
+                    Err(_) if lost => return Err(AskError::Lost),
                     Err(error) => return Err(error),
                 },
                 Place::There(address) => match self.ask_there(&address, message.clone(), left).await {
                     Ok(reply) => return Ok(reply),
                     Err((error, true)) => error,
+                    Err((_, false)) if lost => return Err(AskError::Lost),
                     Err((error, false)) => return Err(error),
                 },
                 Place::Nowhere => AskError::Unreachable("no frontend leads now".to_owned()),
             };
+            lost |= error == AskError::Lost;
             if until.saturating_duration_since(Instant::now()) < LEAST {
-                return Err(error);
+                return Err(if lost { AskError::Lost } else { error });
             }
             tokio::select! {
                 _ = standing.changed() => {}
@@ -156,10 +161,9 @@ where
         let answer = tokio::select! {
             biased;
             answer = asked => answer,
-            // A leader that was deposed may never answer.
+            // A leader that was deposed may never answer, and may have done it.
             _ = moved, if may_repeat => {
-                let lost = AskError::Unreachable(format!("{address} does not lead any more"));
-                return Err((lost, true));
+                return Err((AskError::Lost, true));
             }
         };
         answer.map_err(|error| {
@@ -264,9 +268,10 @@ impl Proposer {
                     return Ok(done.reply.map_err(ProposeFailure::Rejected));
                 }
                 Ok(Err(failure @ (ProposeFailure::NotLeader | ProposeFailure::Unavailable(_)))) => failure,
-                Ok(Err(failure)) => return Ok(Err(failure)),
+                // It is certain of this attempt alone.
+                Ok(Err(failure)) => return Ok(Err(cause.unwrap_or(failure))),
                 // Too much to do is no reason to ask for more.
-                Err(AskError::Full) => return Err(AskError::Full),
+                Err(AskError::Full) => return cause.map_or(Err(AskError::Full), |cause| Ok(Err(cause))),
                 Err(AskError::Unreachable(_) | AskError::Stopped) => ProposeFailure::NotLeader,
                 Err(error) => ProposeFailure::Unavailable(error.to_string()),
             };

@@ -13,6 +13,7 @@
 //! counted whether it is armed or not, except at those that end in `.error`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use serde::Serialize;
 use serde_json::json;
 
 /// Every place, by name.
-pub const POINTS: [&str; 46] = [
+pub const POINTS: [&str; 48] = [
     "cn.delete.after",
     "cn.delete.before",
     "cn.rowset.after",
@@ -37,9 +38,11 @@ pub const POINTS: [&str; 46] = [
     "gc.forget.before",
     "handler.compute_node",
     "handler.compute_node_monitor",
+    "handler.frontend_monitor",
     "handler.gc_coordinator",
     "handler.metadata_leader",
     "handler.owner_watch",
+    "handler.replica",
     "handler.snapshot_agent",
     "handler.snapshot_job_supervisor",
     "job.attest.after",
@@ -209,6 +212,11 @@ pub fn impatient(spec: ActorSpec) -> ActorSpec {
     let watched = spec.stall_after.is_some();
     let spec = spec.stall(stall);
     if watched { spec.stall_after(stall * 3) } else { spec }
+}
+
+/// The others are told one address and the frontend listens at another, `FAILPOINTS_EDIT_LOG_HOST`: a harness stands between.
+pub fn edit_log_host() -> Option<IpAddr> {
+    std::env::var("FAILPOINTS_EDIT_LOG_HOST").ok()?.parse().ok()
 }
 
 #[cfg(test)]

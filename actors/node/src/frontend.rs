@@ -127,7 +127,7 @@ impl Ports {
         Ok(Ports {
             http: listen::on(host, config.http_port, "http_port")?,
             query: listen::on(host, config.query_port, "query_port")?,
-            edit_log: listen::on(host, config.edit_log_port, "edit_log_port")?,
+            edit_log: listen::on(listen::edit_log_host(host), config.edit_log_port, "edit_log_port")?,
         })
     }
 }

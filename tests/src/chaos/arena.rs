@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::control;
 use super::drill;
 use super::history::{Effect, History, Outcome};
-use super::load::{self, Counts, DATABASE, Load, SHARED};
+use super::load::{self, Counts, DATABASE, Load, Ports, SHARED};
 use super::outside::SmallDisk;
 use super::proxy::Line;
 use super::report::{Report, count};
@@ -42,6 +42,8 @@ pub struct ArenaSpec {
     pub keep: bool,
     /// Data behind an S3 server, else in a directory.
     pub s3: bool,
+    /// Three frontends that vote and one that does not, instead of one.
+    pub several: bool,
     /// The scenario, for the schedule.
     pub scenario: &'static str,
     /// It ends about then.
@@ -62,6 +64,8 @@ pub struct Arena {
     pub failpoints: bool,
     /// What was asked for.
     pub spec: ArenaSpec,
+    /// The frontends that clients know.
+    pub ports: Ports,
     history: History,
     counts: Arc<Counts>,
     load: Option<Load>,
@@ -86,7 +90,10 @@ impl Arena {
             eprintln!("{}: everything stays in {}", spec.scenario, dir.path().display());
         }
         let disk = prepare(dir.path());
+        let several = spec.several;
+        // With several frontends images are made often: who was away for a while is sent one.
         let conf = [
+            ("edit_log_roll_num", if several { "100" } else { "50000" }),
             ("automated_cluster_snapshot_interval_seconds", "1"),
             ("lake_autovacuum_grace_period_minutes", "0"),
             ("catalog_trash_expire_second", "3"),
@@ -96,14 +103,18 @@ impl Arena {
             root: dir.path().to_owned(),
             s3: spec.s3,
             compute_nodes: 2,
+            further: if several { vec!["FOLLOWER", "FOLLOWER", "OBSERVER"] } else { Vec::new() },
             conf: conf.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
             environment: vec![("FAILPOINTS_STALL_MS".to_owned(), STALL.as_millis().to_string())],
         })
         .await
         .context("build a cluster")?;
         let failpoints = control::has_failpoints(stage.frontend.http_port).await;
+        let ports = Ports::default();
+        ports.set(stage.query_ports());
         let mut arena = Arena {
-            watch: Watch::start(stage.query_port),
+            watch: Watch::start(ports.clone()),
+            ports,
             random: StdRng::seed_from_u64(spec.seed),
             report: Report { seed: spec.seed, failpoints, ..Report::default() },
             stage,
@@ -139,8 +150,8 @@ impl Arena {
             let made = self.history.begin(SHARED, client, Effect::Create(2));
             self.history.end(SHARED, client, made, Outcome::Acknowledged);
         }
-        let (port, seed) = (self.stage.query_port, self.spec.seed);
-        self.load = Some(Load::start(port, first, CLIENTS, seed, &self.history, &self.counts));
+        let seed = self.spec.seed;
+        self.load = Some(Load::start(&self.ports, first, CLIENTS, seed, &self.history, &self.counts));
     }
 
     /// Whether there is time for more.
@@ -203,14 +214,17 @@ impl Arena {
             proxy.set(Line::Open);
             server.set_mode(storage_volume::testing::Mode::Normal);
         }
-        let nodes = std::iter::once(&mut self.stage.frontend).chain(self.stage.workers.iter_mut().map(|w| &mut w.node));
-        for node in nodes {
+        self.stage.open_lines();
+        for node in self.stage.nodes() {
             node.signal(nix_signal::CONTINUE)?;
         }
         let mut ended = Vec::new();
-        if self.stage.frontend.pid().is_none() || self.stage.frontend.ended().is_some() {
-            ended.push("fe".to_owned());
-            self.stage.restart_frontend("").await?;
+        for n in 0..self.stage.frontends() {
+            let node = self.stage.fe(n);
+            if node.pid().is_none() || node.ended().is_some() {
+                ended.push(node.name.clone());
+                self.stage.restart_fe(n, "").await?;
+            }
         }
         for n in 0..self.stage.workers.len() {
             let node = &mut self.stage.workers[n].node;
@@ -254,6 +268,9 @@ impl Arena {
     }
 
     async fn liveness(&mut self) -> anyhow::Result<()> {
+        if self.spec.several {
+            self.stage.agree().await?;
+        }
         if let Some(load) = self.load.take() {
             load.stop().await.into_iter().for_each(|what| self.violation(what));
         }
@@ -303,8 +320,7 @@ impl Arena {
     async fn drain(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + DRAIN_LIMIT;
         loop {
-            let actors = control::actors(self.stage.frontend.http_port).await?;
-            let state = actors.get("gc_coordinator").context("there is no gc_coordinator")?.state.clone();
+            let state = self.collector().await?;
             if state["backlog_files"].as_u64() == Some(0) {
                 return Ok(());
             }
@@ -313,8 +329,15 @@ impl Arena {
         }
     }
 
+    /// What the garbage collector says, which is where the leader is. Null: the leader has just changed.
+    async fn collector(&mut self) -> anyhow::Result<serde_json::Value> {
+        let leader = if self.spec.several { self.stage.leader().await? } else { 0 };
+        let actors = control::actors(self.stage.fe(leader).http_port).await?;
+        Ok(actors.get("gc_coordinator").map(|seen| seen.state.clone()).unwrap_or_default())
+    }
+
     fn tails(&self) -> String {
-        let nodes = std::iter::once(&self.stage.frontend).chain(self.stage.workers.iter().map(|w| &w.node));
+        let nodes = self.stage.nodes();
         nodes.map(|node| format!("---- the end of {}'s log\n{}\n", node.name, node.log_tail(25))).collect()
     }
 

@@ -102,7 +102,8 @@ async fn inside(stage: &Stage, history: &History, watched: &Watched, root: PathB
     verify(binary, &store).await?;
     let (service, name, cut) = newest(binary, &store).await?;
     let (location, volume) = (store.location(), store.yaml());
-    let spec = StageSpec { root, environment: Vec::new(), conf: Vec::new(), ..stage.spec().clone() };
+    let spec =
+        StageSpec { root, further: Vec::new(), environment: Vec::new(), conf: Vec::new(), ..stage.spec().clone() };
     let mut fresh = Stage::plan(spec, Some(store)).await?;
     let nodes: Vec<String> = fresh
         .workers

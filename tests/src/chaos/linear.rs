@@ -12,6 +12,8 @@ use stateright::semantics::{ConsistencyTester, LinearizabilityTester, Sequential
 use tokio::time::sleep;
 
 use super::arena::Arena;
+use super::frontends;
+use super::load::{INTERRUPTED, Ports};
 use crate::client::{Client, code_of};
 
 /// Tables that are fought for.
@@ -20,6 +22,9 @@ const CLIENTS: u64 = 4;
 /// Operations of one client in one history. The search is exponential in what overlaps.
 const OPERATIONS: u32 = 12;
 const PATIENCE: Duration = Duration::from_secs(15);
+/// What a server says that does not know, or that has not tried: such an operation stays open.
+const UNSURE: [&str; 5] =
+    ["not known", "shutting down", "no frontend leads", "cannot read the metadata now", "takes no messages"];
 
 /// An operation on the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +69,8 @@ impl SequentialSpec for Names {
 type Tester = LinearizabilityTester<u64, Names>;
 
 struct Fighter {
-    port: u16,
+    ports: Ports,
+    turn: usize,
     database: String,
     tester: Arc<Mutex<Tester>>,
     random: StdRng,
@@ -81,7 +87,8 @@ impl Fighter {
     async fn run(mut self) -> anyhow::Result<()> {
         for _ in 0..OPERATIONS {
             while self.connection.is_none() {
-                let connected = tokio::time::timeout(Duration::from_secs(3), Client::connect(self.port)).await;
+                self.turn += 1;
+                let connected = tokio::time::timeout(Duration::from_secs(3), self.ports.connect(self.turn)).await;
                 self.connection = connected.ok().and_then(Result::ok);
                 sleep(Duration::from_millis(20)).await;
             }
@@ -93,7 +100,12 @@ impl Fighter {
             };
             self.tell(|tester| tester.on_invoke(self.thread, operation.clone()).map(drop))?;
             match self.ask(&operation).await? {
-                Some(answer) => self.tell(|tester| tester.on_return(self.thread, answer).map(drop))?,
+                Some(answer) => {
+                    self.tell(|tester| tester.on_return(self.thread, answer).map(drop))?;
+                    if self.ports.are_several() && self.random.random_bool(0.5) {
+                        self.connection = None;
+                    }
+                }
                 None => {
                     self.connection = None;
                     self.thread += CLIENTS;
@@ -138,8 +150,9 @@ impl Fighter {
                 match code_of(&error) {
                     // There is one already, or there is none.
                     Some(1050 | 1051 | 5502) => Ok(Some(Answer::Refused)),
+                    Some(INTERRUPTED) => Ok(None),
                     // Anything else that the server says for sure would be a false answer.
-                    Some(_) if !text.contains("not known") && !text.contains("shutting down") => anyhow::bail!(text),
+                    Some(_) if !UNSURE.iter().any(|unsure| text.contains(unsure)) => anyhow::bail!(text),
                     _ => Ok(None),
                 }
             }
@@ -156,7 +169,8 @@ async fn history(arena: &mut Arena, number: u64) -> anyhow::Result<()> {
     let mut fighters = tokio::task::JoinSet::new();
     for thread in 0..CLIENTS {
         let fighter = Fighter {
-            port: arena.stage.query_port,
+            ports: arena.ports.clone(),
+            turn: thread as usize,
             database: database.clone(),
             tester: tester.clone(),
             random: StdRng::seed_from_u64(arena.random.random()),
@@ -167,7 +181,11 @@ async fn history(arena: &mut Arena, number: u64) -> anyhow::Result<()> {
     }
     let before = arena.draw_ms(50..700);
     sleep(before).await;
-    arena.kill_frontend("").await?;
+    if arena.spec.several {
+        frontends::strike_the_leader(arena).await?;
+    } else {
+        arena.kill_frontend("").await?;
+    }
     while let Some(done) = fighters.join_next().await {
         done??;
     }

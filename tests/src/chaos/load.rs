@@ -1,13 +1,15 @@
 //! The load: several clients, each with tables of its own and one table for all, all of it written down in the history.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinHandle;
 
+use super::fellows::FRESH;
 use super::history::{Effect, History, Outcome};
 use crate::client::Client;
 
@@ -17,6 +19,8 @@ pub const DATABASE: &str = "chaos";
 pub const SHARED: &str = "everybody";
 /// A statement that is not answered within this is of unknown outcome.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// "Query execution was interrupted".
+pub const INTERRUPTED: u16 = 1317;
 /// Tables of one client at a time.
 const TABLES: usize = 3;
 
@@ -43,12 +47,14 @@ fn partition(n: u32) -> String {
 /// What became of a statement.
 pub fn outcome(error: &anyhow::Error) -> Outcome {
     let server = error.chain().find_map(|cause| match cause.downcast_ref::<mysql_async::Error>() {
-        Some(mysql_async::Error::Server(server)) => Some(server.message.clone()),
+        Some(mysql_async::Error::Server(server)) => Some((server.code, server.message.clone())),
         _ => None,
     });
     match server {
-        Some(text) if !text.contains("not known") => Outcome::Refused,
-        _ => Outcome::Unknown,
+        // A frontend that ends does not wait for ever: what was at its commit may be done.
+        Some((INTERRUPTED, _)) | None => Outcome::Unknown,
+        Some((_, text)) if text.contains("not known") => Outcome::Unknown,
+        Some(_) => Outcome::Refused,
     }
 }
 
@@ -63,6 +69,39 @@ pub struct Counts {
     pub unknown: AtomicU64,
 }
 
+/// Where clients find the frontends. Those that join and leave are added and taken away.
+#[derive(Clone, Debug, Default)]
+pub struct Ports(Arc<Mutex<Vec<u16>>>);
+
+impl Ports {
+    /// From now on it is these.
+    pub fn set(&self, ports: Vec<u16>) {
+        *self.lock() = ports;
+    }
+
+    /// Whether there is another to go to.
+    pub fn are_several(&self) -> bool {
+        self.lock().len() > 1
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u16>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connects to one of them. Where there are several, what any of them has acknowledged is seen.
+    pub async fn connect(&self, turn: usize) -> anyhow::Result<Client> {
+        let (port, several) = {
+            let ports = self.lock();
+            (*ports.get(turn % ports.len().max(1)).context("there is no frontend")?, ports.len() > 1)
+        };
+        let mut client = Client::connect(port).await?;
+        if several {
+            client.run(FRESH).await?;
+        }
+        Ok(client)
+    }
+}
+
 /// Clients that run until they are stopped.
 pub struct Load {
     stop: Arc<AtomicBool>,
@@ -71,11 +110,12 @@ pub struct Load {
 
 impl Load {
     /// Starts so many clients; numbers from `first`.
-    pub fn start(port: u16, first: u32, clients: u32, seed: u64, history: &History, counts: &Arc<Counts>) -> Load {
+    pub fn start(ports: &Ports, first: u32, clients: u32, seed: u64, history: &History, counts: &Arc<Counts>) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let start = |client: u32| {
             let own = Worker {
-                port,
+                ports: ports.clone(),
+                turn: client as usize,
                 client,
                 random: StdRng::seed_from_u64(seed ^ u64::from(client).wrapping_mul(0xA24B_AED4_963E_E407)),
                 history: history.clone(),
@@ -113,7 +153,8 @@ struct OwnTable {
 }
 
 struct Worker {
-    port: u16,
+    ports: Ports,
+    turn: usize,
     client: u32,
     random: StdRng,
     history: History,
@@ -129,7 +170,8 @@ impl Worker {
     async fn run(mut self) -> Result<(), String> {
         while !self.stop.load(Ordering::Relaxed) {
             if self.connection.is_none() {
-                let connected = tokio::time::timeout(Duration::from_secs(3), Client::connect(self.port)).await;
+                self.turn += 1;
+                let connected = tokio::time::timeout(Duration::from_secs(3), self.ports.connect(self.turn)).await;
                 let Ok(Ok(client)) = connected else {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -137,6 +179,9 @@ impl Worker {
                 self.connection = Some(client);
             }
             self.step().await?;
+            if self.ports.are_several() && self.random.random_bool(0.15) {
+                self.connection = None;
+            }
             let pause = self.random.random_range(5..60);
             tokio::time::sleep(Duration::from_millis(pause)).await;
         }
@@ -168,7 +213,7 @@ impl Worker {
 
     /// Sends a statement and writes down what became of it.
     async fn send(&mut self, table: &str, effect: Effect, sql: &str) -> Outcome {
-        let number = self.history.begin(table, self.client, effect);
+        let number = self.history.begin(table, self.client, effect.clone());
         let outcome = match self.connection.as_mut() {
             None => Outcome::Refused,
             Some(client) => match tokio::time::timeout(PATIENCE, client.run(sql)).await {
@@ -178,7 +223,11 @@ impl Worker {
                     if !is_servers {
                         self.connection = None;
                     }
-                    outcome(&error)
+                    let outcome = outcome(&error);
+                    if outcome == Outcome::Refused && std::env::var_os("CHAOS_VERBOSE").is_some() {
+                        eprintln!("client {} was refused {effect:?} of {table}: {error:#}", self.client);
+                    }
+                    outcome
                 }
                 Err(_) => {
                     self.connection = None;
@@ -189,6 +238,11 @@ impl Worker {
         self.history.end(table, self.client, number, outcome);
         let count = match outcome {
             Outcome::Acknowledged => &self.counts.acknowledged,
+            // "Try another frontend", it may say.
+            Outcome::Refused if self.ports.are_several() => {
+                self.connection = None;
+                &self.counts.refused
+            }
             Outcome::Refused => &self.counts.refused,
             Outcome::Unknown | Outcome::Running => &self.counts.unknown,
         };

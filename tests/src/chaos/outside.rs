@@ -19,7 +19,7 @@ use super::stage::Store;
 /// A frontend without a log ends within this.
 const GIVES_UP: Duration = Duration::from_secs(40);
 /// So many blows, then liveness and a drill.
-const BLOWS: u32 = 12;
+pub(super) const BLOWS: u32 = 12;
 
 /// One kind of blow after the other until time is over; settles in between.
 macro_rules! blows {
@@ -35,6 +35,8 @@ macro_rules! blows {
         }
     }};
 }
+
+pub(super) use blows;
 
 /// SIGKILL for processes at any moment.
 pub async fn process_kills(arena: &mut Arena) -> anyhow::Result<()> {
@@ -179,18 +181,22 @@ async fn break_the_store(arena: &mut Arena) -> anyhow::Result<()> {
 }
 
 /// Nobody but the nemesis ends a process.
-async fn still_there(arena: &mut Arena) -> anyhow::Result<()> {
+pub(super) async fn still_there(arena: &mut Arena) -> anyhow::Result<()> {
     let mut ended = Vec::new();
-    let nodes = std::iter::once(&mut arena.stage.frontend).chain(arena.stage.workers.iter_mut().map(|w| &mut w.node));
-    for node in nodes {
+    let stage = &mut arena.stage;
+    let fellows = stage.fellows.iter_mut().map(|fellow| &mut fellow.node);
+    let workers = stage.workers.iter_mut().map(|worker| &mut worker.node);
+    for node in std::iter::once(&mut stage.frontend).chain(fellows).chain(workers) {
         if let Some(status) = node.ended() {
             ended.push(format!("{} ended by itself with {status}\n{}", node.name, node.log_tail(25)));
         }
     }
     if !ended.is_empty() {
         ended.into_iter().for_each(|what| arena.violation(what));
-        if arena.stage.frontend.ended().is_some() {
-            arena.stage.restart_frontend("").await?;
+        for n in 0..arena.stage.frontends() {
+            if arena.stage.fe(n).ended().is_some() {
+                arena.stage.restart_fe(n, "").await?;
+            }
         }
         for n in 0..arena.stage.workers.len() {
             if arena.stage.workers[n].node.ended().is_some() {

@@ -14,7 +14,7 @@ use super::report::count;
 
 /// A place is reached within this, or it is noted that it was not. After a failed deletion GC waits for half a minute.
 const REACHED: Duration = Duration::from_secs(45);
-const SIGKILL: i32 = 9;
+pub(super) const SIGKILL: i32 = 9;
 
 /// How a place is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ enum How {
 }
 
 /// Places, how they are reached, and which actor is rebuilt after a panic there.
-const PLACES: [(&str, How, Option<&str>); 48] = [
+const PLACES: [(&str, How, Option<&str>); 49] = [
     ("job.begin.before", How::Wait, Some(JOBS)),
     ("job.begin.after", How::Wait, Some(JOBS)),
     ("job.cut.before", How::Wait, Some(JOBS)),
@@ -79,12 +79,41 @@ const PLACES: [(&str, How, Option<&str>); 48] = [
     ("handler.metadata_leader", How::Wait, Some("metadata_leader")),
     ("handler.owner_watch", How::Wait, Some("owner_watch")),
     ("handler.compute_node_monitor", How::Wait, Some("compute_node_monitor")),
+    ("handler.frontend_monitor", How::Wait, Some("frontend_monitor")),
     ("handler.compute_node", How::Worker, Some("compute_node")),
     ("handler.snapshot_agent", How::Worker, Some("snapshot_agent")),
 ];
 /// Only killed, never made to panic: what happens under the log's lock.
 const LOG_PLACES: [(&str, How, Option<&str>); 2] =
     [("raft.append.before", How::Wait, None), ("raft.append.unsynced", How::Wait, None)];
+
+/// Places of whoever leads that are reached by themselves, for kills among several frontends.
+pub(super) const LEADER_PLACES: [&str; 22] = [
+    "job.begin.before",
+    "job.begin.after",
+    "job.cut.before",
+    "job.cut.after",
+    "job.attest.after",
+    "job.section.before",
+    "job.section.after",
+    "job.manifest.before",
+    "job.manifest.after",
+    "job.finish.before",
+    "job.finish.after",
+    "job.delete_manifest.after",
+    "job.deleted.before",
+    "gc.condemn.before",
+    "gc.condemn.after",
+    "gc.delete.after",
+    "load.commit.before",
+    "load.commit.after",
+    "handler.metadata_leader",
+    "handler.frontend_monitor",
+    "handler.owner_watch",
+    "handler.snapshot_job_supervisor",
+];
+/// Places of all others, or of everybody.
+pub(super) const REPLICA_PLACES: [&str; 3] = ["handler.replica", "raft.append.before", "raft.append.unsynced"];
 
 const JOBS: &str = "snapshot_job_supervisor";
 const GARBAGE: &str = "gc_coordinator";

@@ -1,11 +1,13 @@
 //! A TCP proxy between two nodes, or between the nodes and the store, that can be told to misbehave.
 //!
+//! Connections of a caller that it knows by name can be treated apart: nodes introduce themselves in their first bytes.
 //! With [`Faults`] it reads the request lines of HTTP/1.1 that pass, and obeys their rules: fails, throttles, loses
 //! answers, cuts answers short. Without, it knows nothing of what it carries.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use storage_volume::testing::{Effect, Faults, Operation};
@@ -29,10 +31,15 @@ pub enum Line {
     Doubled,
 }
 
+/// A caller introduces itself within this, or is one of those without a name.
+const INTRODUCTION: Duration = Duration::from_millis(100);
+
 /// What is shared by all connections.
 struct Shared {
     target: SocketAddr,
     line: watch::Receiver<Line>,
+    /// The lines of callers that are known by name.
+    callers: Mutex<BTreeMap<String, watch::Sender<Line>>>,
     faults: Option<Faults>,
     connections: AtomicU64,
 }
@@ -55,7 +62,8 @@ impl Proxy {
         let listener = socket.listen(256)?;
         let address = listener.local_addr()?;
         let (line, seen) = watch::channel(Line::Open);
-        let shared = Arc::new(Shared { target, line: seen, faults, connections: AtomicU64::new(0) });
+        let (callers, connections) = (Mutex::default(), AtomicU64::new(0));
+        let shared = Arc::new(Shared { target, line: seen, callers, faults, connections });
         let task = tokio::spawn(accept(listener, shared.clone()));
         Ok(Proxy { address, line, shared, task })
     }
@@ -65,14 +73,56 @@ impl Proxy {
         self.address
     }
 
-    /// From now on it behaves so.
+    /// From now on it behaves so, to everybody.
     pub fn set(&self, line: Line) {
+        for own in self.shared.callers().values() {
+            own.send_replace(line.clone());
+        }
         self.line.send_replace(line);
+    }
+
+    /// From now on the connections of this caller are told from others.
+    pub fn know(&self, caller: &str) {
+        self.shared.callers().entry(caller.to_owned()).or_insert_with(|| watch::Sender::new(Line::Open));
+    }
+
+    /// From now on it behaves so to a caller that it knows.
+    pub fn set_from(&self, caller: &str, line: &Line) {
+        if let Some(own) = self.shared.callers().get(caller) {
+            own.send_replace(line.clone());
+        }
     }
 
     /// Connections so far.
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn callers(&self) -> MutexGuard<'_, BTreeMap<String, watch::Sender<Line>>> {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The line of whoever this is.
+    async fn line_of(&self, client: &TcpStream) -> watch::Receiver<Line> {
+        if self.callers().is_empty() {
+            return self.line.clone();
+        }
+        let own = tokio::time::timeout(INTRODUCTION, async {
+            let mut bytes = [0; 2048];
+            while let Ok(n @ 1..) = client.peek(&mut bytes).await {
+                let said = &bytes[..n];
+                let is_in = |name: &str| said.windows(name.len()).any(|part| part == name.as_bytes());
+                let found = self.callers().iter().find(|(name, _)| is_in(name)).map(|(_, own)| own.subscribe());
+                if found.is_some() || n == bytes.len() {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            None
+        });
+        own.await.ok().flatten().unwrap_or_else(|| self.line.clone())
     }
 }
 
@@ -103,33 +153,34 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 type Verdict = Arc<Mutex<Option<Effect>>>;
 
 async fn carry(client: TcpStream, shared: Arc<Shared>) {
+    let line = shared.line_of(&client).await;
     let Ok(server) = TcpStream::connect(shared.target).await else { return };
     for stream in [&client, &server] {
         // Slower without, and no less right.
         let _ = stream.set_nodelay(true);
     }
-    let doubled = *shared.line.borrow() == Line::Doubled;
+    let doubled = *line.borrow() == Line::Doubled;
     let second = if doubled { TcpStream::connect(shared.target).await.ok() } else { None };
     let verdict = Verdict::default();
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let (mut line, faults) = (shared.line.clone(), shared.faults.clone());
+    let (mut cut, faults) = (line.clone(), shared.faults.clone());
     let cut = async move {
-        let _ = line.wait_for(|line| *line == Line::Cut).await;
+        let _ = cut.wait_for(|line| *line == Line::Cut).await;
     };
     tokio::select! {
         () = cut => {}
-        () = requests(from_client, to_server, second, &shared, faults, verdict.clone()) => {}
-        () = answers(from_server, to_client, &shared, verdict) => {}
+        () = requests(from_client, to_server, second, &line, faults, verdict.clone()) => {}
+        () = answers(from_server, to_client, &line, verdict) => {}
     }
 }
 
 /// Waits as the line demands.
-async fn pass(shared: &Shared) {
-    let mut line = shared.line.clone();
+async fn pass(line: &watch::Receiver<Line>) {
+    let mut line = line.clone();
     // The proxy is gone when its line is.
     let _ = line.wait_for(|line| *line != Line::Silent).await;
-    let slow = match &*shared.line.borrow() {
+    let slow = match &*line.borrow() {
         Line::Slow(time) => Some(*time),
         _ => None,
     };
@@ -142,7 +193,7 @@ async fn requests(
     mut client: tokio::net::tcp::OwnedReadHalf,
     mut server: tokio::net::tcp::OwnedWriteHalf,
     second: Option<TcpStream>,
-    shared: &Shared,
+    line: &watch::Receiver<Line>,
     faults: Option<Faults>,
     verdict: Verdict,
 ) {
@@ -167,7 +218,7 @@ async fn requests(
                 break;
             }
         }
-        pass(shared).await;
+        pass(line).await;
         if server.write_all(&bytes[..n]).await.is_err() {
             break;
         }
@@ -184,7 +235,7 @@ async fn requests(
 async fn answers(
     mut server: tokio::net::tcp::OwnedReadHalf,
     mut client: tokio::net::tcp::OwnedWriteHalf,
-    shared: &Shared,
+    line: &watch::Receiver<Line>,
     verdict: Verdict,
 ) {
     let mut bytes = vec![0; 64 << 10];
@@ -208,7 +259,7 @@ async fn answers(
             }
             _ => {}
         }
-        pass(shared).await;
+        pass(line).await;
         if client.write_all(&bytes[..n]).await.is_err() {
             return;
         }
@@ -277,6 +328,18 @@ mod tests {
             proxy.set(line);
             assert_eq!(say(&proxy).await, hello);
         }
+    }
+
+    #[tokio::test]
+    async fn a_caller_is_known_by_what_it_says() {
+        let proxy = Proxy::start("127.0.0.1:0", echo().await, None).await.unwrap();
+        proxy.know("hell");
+        proxy.set_from("hell", &Line::Cut);
+        assert_eq!(say(&proxy).await, None);
+        proxy.set_from("hell", &Line::Open);
+        proxy.know("nobody");
+        proxy.set_from("nobody", &Line::Cut);
+        assert_eq!(say(&proxy).await, Some(b"hello".to_vec()));
     }
 
     #[test]

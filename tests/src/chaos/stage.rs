@@ -1,6 +1,7 @@
 //! A cluster of processes that can be broken: every connection between its nodes, and to its store, goes through a proxy.
 //!
 //! ```text
+//!   fe ──▶ 127.0.0.1:edit_log ─ proxy ─▶ 127.0.0.101 (fe), 127.0.0.102 (fe2) …     (where there are several: `fellows`)
 //!   fe ──▶ 127.0.0.1:heartbeat, :brpc ─ proxy ─▶ 127.0.0.2 (cn1), 127.0.0.3 (cn2)
 //!   fe, cn ──▶ proxy with faults ──▶ S3 server in this process        (or a directory: no proxy)
 //! ```
@@ -15,6 +16,7 @@ use deploy_local::{Node, free_ports};
 use storage_volume::testing::{Faults, S3Server};
 use tokio::time::Instant;
 
+use super::fellows::{self, FRESH, Fellow};
 use super::proxy::{Line, Proxy};
 use crate::client::Client;
 
@@ -32,6 +34,8 @@ pub struct StageSpec {
     pub s3: bool,
     /// How many compute nodes.
     pub compute_nodes: usize,
+    /// Frontends beside the first: FOLLOWER or OBSERVER.
+    pub further: Vec<&'static str>,
     /// More lines of fe.conf.
     pub conf: Vec<(String, String)>,
     /// Environment of every node.
@@ -190,11 +194,19 @@ pub struct Stage {
     pub frontend: Node,
     /// Its MySQL port.
     pub query_port: u16,
+    /// Its `host:edit_log_port`, as other nodes are told.
+    pub address: String,
+    /// The way of the other frontends to it.
+    pub line: Option<Proxy>,
+    /// Those beside it.
+    pub fellows: Vec<Fellow>,
     /// The compute nodes.
     pub workers: Vec<Worker>,
     /// The data.
     pub store: Store,
-    spec: StageSpec,
+    pub(super) spec: StageSpec,
+    /// Fellows so far: each has a directory of its own.
+    pub(super) numbers: usize,
 }
 
 impl Stage {
@@ -205,18 +217,10 @@ impl Stage {
             Some(store) => store,
             None => Store::build(&spec).await?,
         };
-        let [http, rpc, query, edit_log] = free_ports()?;
-        let dir = spec.root.join("fe");
-        let mut conf = vec![
-            ("run_mode".to_owned(), "shared_data".to_owned()),
-            ("meta_dir".to_owned(), dir.join("meta").display().to_string()),
-            ("priority_networks".to_owned(), "127.0.0.1/32".to_owned()),
-        ];
-        let ports = [("http_port", http), ("rpc_port", rpc), ("query_port", query), ("edit_log_port", edit_log)];
-        conf.extend(ports.map(|(key, port)| (key.to_owned(), port.to_string())));
-        conf.extend(store.conf());
-        conf.extend(spec.conf.iter().cloned());
-        let mut frontend = Node::new(&spec.binary, "fe", "fe", dir, http, &conf)?;
+        let (mut frontend, query_port, edit_log) = plan_frontend(&spec, &store, "fe")?;
+        if !spec.further.is_empty() {
+            frontend.set_environment("FAILPOINTS_EDIT_LOG_HOST", &fellows::host(0));
+        }
         let mut workers = Vec::new();
         for n in 0..spec.compute_nodes {
             workers.push(worker(&spec, n).await?);
@@ -226,7 +230,8 @@ impl Stage {
                 node.set_environment(key, value);
             }
         }
-        Ok(Stage { frontend, query_port: query, workers, store, spec })
+        let (address, line, fellows) = (format!("127.0.0.1:{edit_log}"), None, Vec::new());
+        Ok(Stage { frontend, query_port, address, line, fellows, workers, store, spec, numbers: 0 })
     }
 
     /// A cluster that runs, with all its compute nodes alive.
@@ -239,6 +244,9 @@ impl Stage {
         }
         client.close().await?;
         stage.all_alive().await?;
+        for role in stage.spec.further.clone() {
+            stage.join(role).await.with_context(|| format!("a frontend joins as {role}"))?;
+        }
         Ok(stage)
     }
 
@@ -248,7 +256,13 @@ impl Stage {
             worker.node.start(&[])?;
         }
         self.frontend.start(frontend_arguments)?;
+        for fellow in &mut self.fellows {
+            fellow.node.start(&[])?;
+        }
         self.frontend.ready(START).await?;
+        for fellow in &mut self.fellows {
+            fellow.node.ready(START).await?;
+        }
         for worker in &mut self.workers {
             worker.node.ready(START).await?;
         }
@@ -265,10 +279,14 @@ impl Stage {
         &self.spec
     }
 
-    /// A connection as root.
+    /// A connection as root. Where there are several frontends it sees all that was acknowledged by any of them.
     pub async fn client(&self) -> anyhow::Result<Client> {
         let connected = tokio::time::timeout(Duration::from_secs(10), Client::connect(self.query_port)).await;
-        connected.context("the frontend does not take a connection")?
+        let mut client = connected.context("the frontend does not take a connection")??;
+        if !self.fellows.is_empty() {
+            client.run(FRESH).await?;
+        }
+        Ok(client)
     }
 
     /// Waits until the frontend has heard of every compute node.
@@ -307,17 +325,41 @@ impl Stage {
     /// SIGKILL for every process.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.frontend.kill().await?;
+        for fellow in &mut self.fellows {
+            fellow.node.kill().await?;
+        }
         for worker in &mut self.workers {
             worker.node.kill().await?;
         }
         Ok(())
     }
 
+    /// All processes, the frontends first.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        let frontends = std::iter::once(&self.frontend).chain(self.fellows.iter().map(|fellow| &fellow.node));
+        frontends.chain(self.workers.iter().map(|worker| &worker.node))
+    }
+
     /// Names and logs of all processes.
     pub fn logs(&self) -> Vec<(String, String)> {
-        let nodes = std::iter::once(&self.frontend).chain(self.workers.iter().map(|w| &w.node));
-        nodes.map(|n| (n.name.clone(), std::fs::read_to_string(n.log()).unwrap_or_default())).collect()
+        self.nodes().map(|n| (n.name.clone(), std::fs::read_to_string(n.log()).unwrap_or_default())).collect()
     }
+}
+
+/// Draws ports for a frontend and writes its configuration: the node, its query_port, its edit_log_port.
+pub(super) fn plan_frontend(spec: &StageSpec, store: &Store, name: &str) -> anyhow::Result<(Node, u16, u16)> {
+    let [http, rpc, query, edit_log] = free_ports()?;
+    let dir = spec.root.join(name);
+    let mut conf = vec![
+        ("run_mode".to_owned(), "shared_data".to_owned()),
+        ("meta_dir".to_owned(), dir.join("meta").display().to_string()),
+        ("priority_networks".to_owned(), "127.0.0.1/32".to_owned()),
+    ];
+    let ports = [("http_port", http), ("rpc_port", rpc), ("query_port", query), ("edit_log_port", edit_log)];
+    conf.extend(ports.map(|(key, port)| (key.to_owned(), port.to_string())));
+    conf.extend(store.conf());
+    conf.extend(spec.conf.iter().cloned());
+    Ok((Node::new(&spec.binary, "fe", name, dir, http, &conf)?, query, edit_log))
 }
 
 async fn worker(spec: &StageSpec, n: usize) -> anyhow::Result<Worker> {

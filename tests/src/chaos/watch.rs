@@ -9,7 +9,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::history::Window;
+use super::load::Ports;
 use crate::client::Client;
+use crate::house::frontends;
 
 const LOOK_EVERY: Duration = Duration::from_millis(60);
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -90,9 +92,9 @@ pub struct Watch {
 
 impl Watch {
     /// Starts to look.
-    pub fn start(port: u16) -> Watch {
+    pub fn start(ports: Ports) -> Watch {
         let seen = Arc::<Mutex<Watched>>::default();
-        Watch { task: tokio::spawn(look(port, seen.clone())), seen }
+        Watch { task: tokio::spawn(look(ports, seen.clone())), seen }
     }
 
     /// What was seen.
@@ -107,9 +109,9 @@ impl Drop for Watch {
     }
 }
 
-async fn look(port: u16, seen: Arc<Mutex<Watched>>) {
-    loop {
-        if let Ok(Ok(mut client)) = tokio::time::timeout(PATIENCE, Client::connect(port)).await {
+async fn look(ports: Ports, seen: Arc<Mutex<Watched>>) {
+    for turn in 0.. {
+        if let Ok(Ok(mut client)) = tokio::time::timeout(PATIENCE, ports.connect(turn)).await {
             while let Ok(Ok(())) = tokio::time::timeout(PATIENCE, once(&mut client, &seen)).await {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
@@ -120,12 +122,13 @@ async fn look(port: u16, seen: Arc<Mutex<Watched>>) {
 
 async fn once(client: &mut Client, seen: &Mutex<Watched>) -> anyhow::Result<()> {
     let sent = Instant::now();
-    let row: mysql_async::Row = client.one("SHOW FRONTENDS").await?;
-    let heard = Instant::now();
-    let revision = row.get::<String, _>("ReplayedJournalId").and_then(|text| text.parse().ok());
     let sql =
         "SELECT SNAPSHOT_NAME, STATE, ERROR_MESSAGE FROM information_schema.cluster_snapshot_jobs ORDER BY JOB_ID";
+    // Of all that was acknowledged before it was sent; what comes behind is of a revision no older.
     let jobs: Vec<(String, String, Option<String>)> = client.rows(sql).await?;
+    let rows = frontends(client).await?;
+    let heard = Instant::now();
+    let revision = rows.iter().map(|row| row.applied).max();
     let jobs: Vec<_> = jobs.into_iter().map(|(name, state, cause)| (name, state, cause.unwrap_or_default())).collect();
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(revision) = revision {

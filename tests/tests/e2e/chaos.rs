@@ -56,9 +56,9 @@ async fn run(name: &str, seconds: u64, seed: u64) -> anyhow::Result<chaos::repor
     let scenario: Scenario = chaos::scenarios().find(|s| s.name == name).context("no such scenario")?;
     let until = Instant::now() + Duration::from_secs(seconds);
     let binary = binary::starkeep()?;
-    let report =
-        chaos::one(scenario, ArenaSpec { binary, seed, keep: false, s3: scenario.s3, scenario: scenario.name, until });
-    let report = report.await?;
+    let Scenario { s3, several, name, .. } = scenario;
+    let spec = ArenaSpec { binary, seed, keep: false, s3, several, scenario: name, until };
+    let report = chaos::one(scenario, spec).await?;
     ensure!(report.violations.is_empty(), "{report}");
     Ok(report)
 }
@@ -77,6 +77,15 @@ fn processes_are_killed_and_nothing_is_lost() {
     e2e("chaos/process_kills", || async {
         let report = run("process-kills", 15, 7).await?;
         ensure!(report.kills() > 3 && report.finished > 0 && report.restores > 0, "{report}");
+        Ok(())
+    });
+}
+
+#[test]
+fn leaders_are_killed_and_nothing_is_lost_on_any_frontend() {
+    e2e("chaos/leader_kill", || async {
+        let report = run("leader-kill", 15, 7).await?;
+        ensure!(report.kills() > 1 && report.finished > 0 && report.restores > 0, "{report}");
         Ok(())
     });
 }
