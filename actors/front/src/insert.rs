@@ -45,7 +45,7 @@ pub(crate) async fn insert(
         let done = write(session, &cx, &plan, txn, running).await?;
         Ok((plan.table, txn, done))
     };
-    let (table, txn, done) = running.within("Insert", "insert_timeout", seconds, work).await?;
+    let (table, txn, done) = running.within("Insert", "insert_timeout", seconds, running.reading(work)).await?;
     // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
     if done.rows > 0 || ast.label.is_some() {
         commit(session, &table, txn, ast.label.clone(), &done).await?;

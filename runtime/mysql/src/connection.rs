@@ -91,7 +91,7 @@ impl Connection {
             biased;
             leave = self.serve() => leave,
             // Dropping `serve` is safe at any point: packets are built without a pause, and a flush can be taken up again.
-            () = kill.cancelled() => Leave::After(MySqlError::query_interrupted()),
+            () = kill.cancelled() => Leave::After(MySqlError::connection_ended()),
         };
         tracing::debug!(connection = self.info.connection_id, ?leave, "connection ends");
         self.say_goodbye(leave).await;

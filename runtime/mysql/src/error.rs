@@ -136,6 +136,8 @@ table! {
     1298 b"HY000" unknown_time_zone(name: impl Display) "Unknown or incorrect time zone: '{name}'"; "SET time_zone of a name that is none."
     1300 b"HY000" invalid_utf8(start: impl Display) "Invalid utf8mb4 character string: '{start}'"; "a request that is not UTF-8."
     1317 b"70100" query_interrupted() "Query execution was interrupted"; "KILL QUERY."
+    1317 b"70100" connection_ended()
+        "Query execution was interrupted; whether a statement that was running took effect is not known"; "KILL, or a stop of the server that waits no longer."
     1390 b"HY000" too_many_parameters() "Prepared statement contains too many placeholders"; "more than 65535 question marks."
     1461 b"42000" too_many_statements(limit: usize)
         "Can't create more than max_prepared_stmt_count statements (current value: {limit})"; "the connection holds too many prepared statements."
