@@ -13,6 +13,7 @@ use storage_catalog::image::{self, ImageError};
 use storage_catalog::{Envelope, invariant};
 use storage_snapshot::Manifest;
 use storage_snapshot::manifest::FORMAT_VERSION;
+use storage_snapshot::mark::{self, Mark};
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/formats/samples")
@@ -77,6 +78,7 @@ fn every_version_has_a_sample() {
     let mut files: Vec<_> =
         fresh.into_iter().map(|(name, v, bytes)| (path(name, v.into(), "hex"), to_hex(&bytes).into_bytes())).collect();
     files.push((path("manifest", FORMAT_VERSION, "json"), facts::manifest().to_bytes().unwrap()));
+    files.push((path("owner_mark", mark::FORMAT_VERSION, "json"), facts::mark().to_bytes().unwrap()));
     for (path, bytes) in files {
         if !path.exists() && std::env::var_os("STARKEEP_WRITE_SAMPLES").is_some() {
             std::fs::create_dir_all(directory()).unwrap();
@@ -139,6 +141,15 @@ fn manifests_of_every_version_are_read() {
         let path = path("manifest", version, "json");
         let manifest = Manifest::parse(&std::fs::read(&path).unwrap(), "sample").unwrap();
         assert_eq!(manifest, facts::manifest(), "version {version}");
+    }
+}
+
+#[test]
+fn marks_of_every_version_are_read() {
+    for version in 1..=mark::FORMAT_VERSION {
+        let path = path("owner_mark", version, "json");
+        let mark = Mark::parse(&std::fs::read(&path).unwrap(), "sample").unwrap();
+        assert_eq!(mark, facts::mark(), "version {version}");
     }
 }
 

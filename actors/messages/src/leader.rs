@@ -75,7 +75,7 @@ pub enum ProposeFailure {
     /// The log cannot be written; whether the command is applied is unknown.
     #[error("metadata cannot be written: {0}")]
     Unavailable(String),
-    /// The disk of the leader's log has no room; nothing has changed.
+    /// The disk of the leader's log has no room, or its metadata were copied back; nothing has changed.
     #[error("the metadata is read-only: {0}")]
     ReadOnly(String),
 }

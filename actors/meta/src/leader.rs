@@ -132,10 +132,7 @@ async fn forward(meta: &Meta, counts: &Counts, command: Command) -> Result<Forwa
 }
 
 fn refuse_if_superseded(ownership: &watch::Receiver<Ownership>) -> Result<(), ProposeFailure> {
-    match &*ownership.borrow() {
-        Ownership::Superseded(by) => Err(ProposeFailure::Superseded(by.clone())),
-        Ownership::Unknown | Ownership::Ours { .. } => Ok(()),
-    }
+    ownership.borrow().refusal().map_or(Ok(()), Err)
 }
 
 impl Handle<Forward> for MetadataLeader {

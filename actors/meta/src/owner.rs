@@ -1,18 +1,26 @@
 //! The owner watch: whose data is it? Every incarnation writes a claim into the roots it uses; the greatest claim wins.
-//! A leader that has not read the claims lately deletes nothing; one that sees a greater claim turns read-only.
+//! A leader that has not read the claims lately deletes nothing; one that sees a greater claim turns read-only. And the
+//! leader tells in each root how far its metadata are; one that begins behind that has metadata that were copied back.
 
-use std::collections::HashMap;
+mod mark;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actors_messages::CatalogView;
+use actors_messages::leader::ProposeFailure;
 use runtime_actor::{Actor, Answer, Clock, Context, Handle, Message, SystemClock};
 use serde::Serialize;
 use storage_catalog::Catalog;
-use storage_model::{StorageVolume, UnixMillis, VolumeId};
+use storage_model::{Revision, StorageVolume, UnixMillis, VolumeId};
 use storage_snapshot::owner::{self, OwnerFacts, Owners};
 use storage_volume::Volume;
 use storage_volume::layout::Layout;
 use tokio::sync::watch;
+
+pub use mark::copied_back;
+use mark::{Told, Written};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -35,6 +43,8 @@ pub enum Ownership {
     },
     /// A greater claim was seen; for ever.
     Superseded(String),
+    /// These metadata were copied back: the leader of this very incarnation was further than they are; for ever.
+    CopiedBack(String),
 }
 
 impl Ownership {
@@ -44,7 +54,7 @@ impl Ownership {
             Ownership::Ours { read_at } => {
                 read_at.get(&volume).is_some_and(|at| now.saturating_duration_since(*at) < FRESH)
             }
-            Ownership::Unknown | Ownership::Superseded(_) => false,
+            Ownership::Unknown | Ownership::Superseded(_) | Ownership::CopiedBack(_) => false,
         }
     }
 
@@ -54,6 +64,16 @@ impl Ownership {
             Ownership::Unknown => "not read yet".to_owned(),
             Ownership::Ours { read_at } => format!("ours, in {} volumes", read_at.len()),
             Ownership::Superseded(by) => format!("superseded: {by}"),
+            Ownership::CopiedBack(why) => why.clone(),
+        }
+    }
+
+    /// Why nothing may be changed any more.
+    pub fn refusal(&self) -> Option<ProposeFailure> {
+        match self {
+            Ownership::Superseded(by) => Some(ProposeFailure::Superseded(by.clone())),
+            Ownership::CopiedBack(why) => Some(ProposeFailure::ReadOnly(why.clone())),
+            Ownership::Unknown | Ownership::Ours { .. } => None,
         }
     }
 }
@@ -61,8 +81,11 @@ impl Ownership {
 /// The role.
 pub struct OwnerWatch {
     view: CatalogView,
-    ownership: std::sync::Arc<watch::Sender<Ownership>>,
+    ownership: Arc<watch::Sender<Ownership>>,
     facts: OwnerFacts,
+    /// How far the metadata were when this leader began: nobody but itself has told more since.
+    began_at: Revision,
+    told: Told,
     looking: bool,
     looks: u64,
     failures: Vec<String>,
@@ -73,6 +96,9 @@ pub struct OwnerWatch {
 pub struct OwnerWatchState {
     looks: u64,
     ownership: String,
+    /// The greatest revision told in the roots, and why it could not be told where it was not.
+    mark: Revision,
+    mark_failures: Vec<String>,
     failures: Vec<String>,
 }
 
@@ -90,7 +116,8 @@ struct Looked {
     read: Vec<VolumeId>,
     /// When the look began: what it saw is at least that young.
     at: Instant,
-    greater: Option<String>,
+    /// Why nothing may be changed any more.
+    refusal: Option<Ownership>,
     failures: Vec<String>,
 }
 
@@ -99,14 +126,21 @@ impl Message for Looked {
     const NAME: &'static str = "Looked";
 }
 
+/// How far the metadata are was told.
+#[derive(Debug)]
+struct MarksWritten(Written);
+
+impl Message for MarksWritten {
+    type Reply = ();
+    const NAME: &'static str = "MarksWritten";
+}
+
 impl OwnerWatch {
     /// A watch that publishes to `ownership`.
-    pub fn new(
-        view: CatalogView,
-        ownership: std::sync::Arc<watch::Sender<Ownership>>,
-        facts: OwnerFacts,
-    ) -> OwnerWatch {
-        OwnerWatch { view, ownership, facts, looking: false, looks: 0, failures: Vec::new() }
+    pub fn new(view: CatalogView, ownership: Arc<watch::Sender<Ownership>>, facts: OwnerFacts) -> OwnerWatch {
+        let began_at = view.now().revision();
+        let (told, failures) = (Told::default(), Vec::new());
+        OwnerWatch { view, ownership, facts, began_at, told, looking: false, looks: 0, failures }
     }
 }
 
@@ -115,24 +149,75 @@ fn used_volumes(catalog: &Catalog) -> Vec<StorageVolume> {
     catalog.volumes().map(|v| v.as_ref().clone()).collect()
 }
 
-async fn look(catalog: &Catalog, facts: &OwnerFacts, at: Instant) -> Looked {
-    let mut looked = Looked { read: Vec::new(), at, greater: None, failures: Vec::new() };
-    let layout = Layout(catalog.identity().service_id.clone());
-    let volumes = used_volumes(catalog);
-    // Side by side and not for long: a store that does not answer must not let the readings of the others go stale.
-    let looks = volumes.iter().map(|spec| async {
-        let seen = tokio::time::timeout(LOOK_LIMIT, look_at(spec, &layout, catalog, facts)).await;
-        seen.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK_LIMIT.as_secs())))
-    });
-    let seen = futures::future::join_all(looks).await;
-    for (spec, seen) in volumes.iter().zip(seen) {
-        match seen {
-            Ok(None) => looked.read.push(spec.id),
-            Ok(Some(greater)) => looked.greater = Some(greater),
-            Err(cause) => looked.failures.push(format!("{}: {cause}", spec.name)),
+/// What one look needs to know.
+struct Look {
+    catalog: Arc<Catalog>,
+    facts: OwnerFacts,
+    at: Instant,
+    began_at: Revision,
+    checked: HashSet<VolumeId>,
+}
+
+/// What is seen in a root.
+enum Seen {
+    /// It is ours.
+    Ours,
+    /// A greater claim.
+    Greater(String),
+    /// A mark that these metadata are behind.
+    Behind(String),
+}
+
+impl Look {
+    async fn look(self) -> Looked {
+        let catalog = &self.catalog;
+        let mut looked = Looked { read: Vec::new(), at: self.at, refusal: None, failures: Vec::new() };
+        let layout = Layout(catalog.identity().service_id.clone());
+        let volumes = used_volumes(catalog);
+        // Side by side and not for long: a store that does not answer must not let the readings of the others go stale.
+        let looks = volumes.iter().map(|spec| async {
+            let seen = tokio::time::timeout(LOOK_LIMIT, self.look_at(spec, &layout)).await;
+            seen.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK_LIMIT.as_secs())))
+        });
+        let seen = futures::future::join_all(looks).await;
+        for (spec, seen) in volumes.iter().zip(seen) {
+            match seen {
+                Ok(Seen::Ours) => looked.read.push(spec.id),
+                Ok(Seen::Greater(by)) => looked.refusal = Some(Ownership::Superseded(by)),
+                Ok(Seen::Behind(why)) => looked.refusal = Some(Ownership::CopiedBack(why)),
+                Err(cause) => looked.failures.push(format!("{}: {cause}", spec.name)),
+            }
+        }
+        looked
+    }
+
+    /// Our own claim is written where it is missing.
+    async fn look_at(&self, spec: &StorageVolume, layout: &Layout) -> Result<Seen, String> {
+        let identity = self.catalog.identity();
+        let volume = Volume::open(spec).map_err(|e| storage_volume::error_chain(&e))?;
+        let owners = owner::owners(&volume, layout).await.map_err(|e| e.chain())?;
+        if let Some(other) = greater_claim(&owners, &self.catalog, &spec.location) {
+            return Ok(Seen::Greater(other));
+        }
+        // Later on the mark is what this leader has told itself.
+        if !self.checked.contains(&spec.id)
+            && let Some(why) = mark::ahead(&volume, layout, &self.catalog, self.began_at).await?
+        {
+            return Ok(Seen::Behind(why));
+        }
+        if !owners.claims.iter().any(|c| c.epoch == identity.epoch && c.incarnation == identity.incarnation) {
+            let claimed = owner::claim(&volume, layout, identity.epoch, &identity.incarnation, &self.facts).await;
+            claimed.map_err(|e| e.chain())?;
+        }
+        // Somebody restores from here: nothing is deleted until the hold is taken away, or is a day old.
+        let oldest = UnixMillis(SystemClock.now_unix_ms().saturating_sub(HOLD_MILLIS));
+        match owners.holds.iter().find(|h| h.incarnation != identity.incarnation && h.written_at > oldest) {
+            Some(hold) => {
+                Err(format!("a restore (incarnation {}) holds it: nothing is deleted there", hold.incarnation))
+            }
+            None => Ok(Seen::Ours),
         }
     }
-    looked
 }
 
 /// Whether another incarnation has claimed a root of this cluster since; says which. A store that does not answer says nothing.
@@ -165,37 +250,19 @@ fn greater_claim(owners: &Owners, catalog: &Catalog, location: &str) -> Option<S
     Some(format!("incarnation {} of epoch {} owns {location}", other.incarnation, other.epoch))
 }
 
-/// None: ours. Some: a greater claim. Our own claim is written where it is missing.
-async fn look_at(
-    spec: &StorageVolume,
-    layout: &Layout,
-    catalog: &Catalog,
-    facts: &OwnerFacts,
-) -> Result<Option<String>, String> {
-    let identity = catalog.identity();
-    let volume = Volume::open(spec).map_err(|e| storage_volume::error_chain(&e))?;
-    let owners = owner::owners(&volume, layout).await.map_err(|e| e.chain())?;
-    if let Some(other) = greater_claim(&owners, catalog, &spec.location) {
-        return Ok(Some(other));
-    }
-    if !owners.claims.iter().any(|c| c.epoch == identity.epoch && c.incarnation == identity.incarnation) {
-        owner::claim(&volume, layout, identity.epoch, &identity.incarnation, facts).await.map_err(|e| e.chain())?;
-    }
-    // Somebody restores from here: nothing is deleted until the hold is taken away, or is a day old.
-    let oldest = UnixMillis(SystemClock.now_unix_ms().saturating_sub(HOLD_MILLIS));
-    match owners.holds.iter().find(|h| h.incarnation != identity.incarnation && h.written_at > oldest) {
-        Some(hold) => Err(format!("a restore (incarnation {}) holds it: nothing is deleted there", hold.incarnation)),
-        None => Ok(None),
-    }
-}
-
 impl Actor for OwnerWatch {
     const ROLE: &'static str = "owner_watch";
     type State = OwnerWatchState;
 
     fn observe(&self) -> OwnerWatchState {
         let ownership = self.ownership.borrow().describe();
-        OwnerWatchState { looks: self.looks, ownership, failures: self.failures.clone() }
+        OwnerWatchState {
+            looks: self.looks,
+            ownership,
+            mark: self.told.greatest(),
+            mark_failures: self.told.failures.clone(),
+            failures: self.failures.clone(),
+        }
     }
 
     fn started(&mut self, cx: &mut Context<Self>) {
@@ -207,38 +274,71 @@ impl Actor for OwnerWatch {
 impl Handle<Tick> for OwnerWatch {
     fn handle(&mut self, _: Tick, cx: &mut Context<Self>) -> Answer<()> {
         fail::fail_point!("handler.owner_watch");
-        if !self.looking && !matches!(*self.ownership.borrow(), Ownership::Superseded(_)) {
+        if !self.looking && self.ownership.borrow().refusal().is_none() {
             self.looking = true;
-            let (catalog, facts, at) = (self.view.now(), self.facts.clone(), cx.clock().monotonic());
-            cx.effect(async move { look(&catalog, &facts, at).await });
+            let look = Look {
+                catalog: self.view.now(),
+                facts: self.facts.clone(),
+                at: cx.clock().monotonic(),
+                began_at: self.began_at,
+                checked: self.told.checked.clone(),
+            };
+            cx.effect(look.look());
         }
         Answer::done()
     }
 }
 
 impl Handle<Looked> for OwnerWatch {
-    fn handle(&mut self, looked: Looked, _: &mut Context<Self>) -> Answer<()> {
+    fn handle(&mut self, looked: Looked, cx: &mut Context<Self>) -> Answer<()> {
         self.looking = false;
         self.looks += 1;
         for failure in looked.failures.iter().filter(|f| !self.failures.contains(f)) {
             tracing::warn!(failure, "nothing is deleted in this volume now");
         }
         self.failures = looked.failures;
-        self.ownership.send_modify(|ownership| {
-            if let Some(by) = looked.greater {
-                tracing::error!(by, "this cluster was superseded: it is read-only and deletes nothing");
-                *ownership = Ownership::Superseded(by);
-                return;
+        if let Some(refusal) = looked.refusal {
+            match &refusal {
+                Ownership::Superseded(by) => {
+                    tracing::error!(by, "this cluster was superseded: it is read-only and deletes nothing");
+                }
+                other => tracing::error!("{}; this cluster is read-only and deletes nothing", other.describe()),
             }
+            self.ownership.send_replace(refusal);
+            return Answer::done();
+        }
+        self.told.checked.extend(&looked.read);
+        self.tell(&looked.read, cx);
+        self.ownership.send_modify(|ownership| {
             let mut read_at = match ownership {
                 Ownership::Ours { read_at } => std::mem::take(read_at),
                 Ownership::Unknown if looked.read.is_empty() => return,
                 Ownership::Unknown => HashMap::new(),
-                Ownership::Superseded(_) => return,
+                Ownership::Superseded(_) | Ownership::CopiedBack(_) => return,
             };
             read_at.extend(looked.read.iter().map(|id| (*id, looked.at)));
             *ownership = Ownership::Ours { read_at };
         });
         Answer::done()
+    }
+}
+
+impl Handle<MarksWritten> for OwnerWatch {
+    fn handle(&mut self, written: MarksWritten, _: &mut Context<Self>) -> Answer<()> {
+        self.told.take(written.0);
+        Answer::done()
+    }
+}
+
+impl OwnerWatch {
+    /// The view of a leader holds only what is committed.
+    fn tell(&mut self, readable: &[VolumeId], cx: &mut Context<Self>) {
+        let catalog = self.view.now();
+        let due = self.told.due(&catalog, readable, cx.clock().monotonic());
+        if due.is_empty() {
+            return;
+        }
+        let facts = OwnerFacts { at: UnixMillis(cx.clock().now_unix_ms()).into(), ..self.facts.clone() };
+        cx.effect(async move { MarksWritten(mark::tell(&catalog, &due, &facts).await) });
     }
 }

@@ -230,14 +230,15 @@ impl Handle<Preflight> for SnapshotJobSupervisor {
 
 impl Handle<CreateSnapshot> for SnapshotJobSupervisor {
     fn handle(&mut self, message: CreateSnapshot, _: &mut Context<Self>) -> Answer<Result<JobId, ProposeFailure>> {
-        match &*self.ownership.borrow() {
-            Ownership::Ours { .. } => {}
-            Ownership::Superseded(by) => return Answer::now(Err(ProposeFailure::Superseded(by.clone()))),
-            Ownership::Unknown => {
-                let why = "the owner claims of the storage volumes have not been read yet; try again".to_owned();
-                return Answer::now(Err(ProposeFailure::Unavailable(why)));
-            }
+        let ownership = self.ownership.borrow();
+        if let Some(refused) = ownership.refusal() {
+            return Answer::now(Err(refused));
         }
+        if matches!(*ownership, Ownership::Unknown) {
+            let why = "the owner claims of the storage volumes have not been read yet; try again".to_owned();
+            return Answer::now(Err(ProposeFailure::Unavailable(why)));
+        }
+        drop(ownership);
         let history = (self.settings)().snapshot_history;
         Answer::while_wanted(create::create(self.meta.clone(), message, history))
     }

@@ -44,7 +44,7 @@ enum Role {
         #[command(subcommand)]
         what: SnapshotCommand,
     },
-    /// Look at a frontend's meta directory while the frontend is stopped; nothing in it is changed.
+    /// Look at a frontend's meta directory while the frontend is stopped, or adopt one that was copied back.
     Meta {
         #[command(subcommand)]
         what: MetaCommand,
@@ -154,6 +154,26 @@ pub enum MetaCommand {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+    /// Go on from a meta directory that was copied back (tar, volume rollback): in a new incarnation, with this frontend
+    /// alone. What the cluster did after the copy is given up. The old directory is kept beside the new one.
+    Adopt(AdoptArguments),
+}
+
+/// `starkeep meta adopt`.
+#[derive(Clone, Debug, Args)]
+pub struct AdoptArguments {
+    /// meta_dir of fe.conf.
+    #[arg(value_name = "DIR", required_unless_present = "conf", conflicts_with = "conf")]
+    pub directory: Option<PathBuf>,
+    /// fe.conf, which says where meta_dir is.
+    #[arg(long, value_name = "FILE")]
+    pub conf: Option<PathBuf>,
+    /// Adopt though data files are missing, another cluster owns the data by now, or this frontend was dropped.
+    #[arg(long)]
+    pub force: bool,
+    /// Check everything, say what would be done, and change nothing.
+    #[arg(long = "dry-run")]
+    pub dry_run: bool,
 }
 
 /// Where to look.

@@ -251,6 +251,11 @@ impl Process {
         let options = Options { image_every: config.edit_log_roll_num, ..Options::default() };
         let node = dir.identity()?.node;
         let meta = Meta::open(&dir, &node, raft_clock(&clock), options, directory.peers()).await?;
+        if let Some(why) = copied_back(&meta).await {
+            tracing::error!(meta_dir = %dir.path().display(), "{why}");
+            meta.shutdown().await?;
+            return Ok(Ended::With(ExitCode::FAILURE));
+        }
         gate.open(meta.clone());
         meta.expose(&registry);
         let server = match edit_log {
@@ -478,6 +483,15 @@ fn look_for_a_later_owner(meta: Meta, gate: FrontendGate) {
             gate.supersede(by);
         }
     });
+}
+
+/// Whether a frontend that is alone starts from metadata that were copied back. In a group one that is behind is as it should
+/// be, and the leader looks.
+async fn copied_back(meta: &Meta) -> Option<String> {
+    let catalog = meta.view();
+    // All that was ever acknowledged is applied to the view of one that leads.
+    let is_alone = catalog.frontends().count() < 2 && meta.standing().leads();
+    if is_alone { actors_meta::owner::copied_back(&catalog).await } else { None }
 }
 
 /// What a frontend says of itself; how far it is is filled in by who answers.

@@ -1,5 +1,6 @@
-//! `starkeep snapshot list|show|verify`: straight from the store, no server. And `starkeep meta …`: see [`meta`].
+//! `starkeep snapshot list|show|verify`: straight from the store, no server. And `starkeep meta …`: see [`meta`] and [`adopt`].
 
+mod adopt;
 mod meta;
 
 use std::collections::BTreeMap;
@@ -40,7 +41,12 @@ pub async fn run(command: SnapshotCommand) -> anyhow::Result<ExitCode> {
 
 /// `starkeep meta …`. The same codes.
 pub async fn run_meta(command: MetaCommand) -> anyhow::Result<ExitCode> {
-    tokio::task::spawn_blocking(move || meta::run(&command)).await?
+    let (directory, what) = match command {
+        MetaCommand::Dump { directory, secrets } => (directory, meta::Look::Dump { secrets }),
+        MetaCommand::Check { directory } => (directory, meta::Look::Check),
+        MetaCommand::Adopt(arguments) => return adopt::run(arguments).await,
+    };
+    tokio::task::spawn_blocking(move || meta::run(&directory, what)).await?
 }
 
 fn source(arguments: &SnapshotArguments) -> anyhow::Result<Source> {

@@ -1,5 +1,7 @@
 //! A meta directory that nobody has open, looked at without changing a byte of it: for the offline tool. What a start
-//! would repair (a torn tail, an unfinished file, a lost VERSION) is only told.
+//! would repair (a torn tail, an unfinished file, a lost VERSION) is only told. `latest` reads what it all comes to.
+
+mod latest;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,6 +16,8 @@ use crate::image_store::{self, Checksum};
 use crate::log_store::scan::{self, Scan};
 use crate::meta_dir::{Identity, MetaDir};
 use crate::types::{EntryPayload, Membership, Node};
+
+pub use latest::Latest;
 
 /// Holds the lock of the directory, so that no frontend opens it meanwhile.
 #[derive(Debug)]

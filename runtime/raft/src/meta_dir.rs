@@ -38,6 +38,7 @@ const IMAGE: &str = "image";
 const LOG: &str = "log";
 const CREATING: &str = ".creating";
 const DROPPED: &str = "DROPPED";
+const NEW: &str = "new";
 
 /// Where a frontend keeps its metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,9 +164,7 @@ impl MetaDir {
             return Err(RaftError::Missing { dir: self.0.clone() });
         }
         let lock = self.lock()?;
-        let mut beside = self.0.clone().into_os_string();
-        beside.push(format!(".{suffix}"));
-        let beside = PathBuf::from(beside);
+        let beside = appended(&self.0, suffix);
         let inside = self.0.join(suffix);
         if beside.exists() || inside.exists() {
             let taken = if beside.exists() { beside } else { inside };
@@ -185,6 +184,61 @@ impl MetaDir {
         }
         durable::sync_dir(&self.0).map_err(RaftError::io("sync", &self.0))?;
         Ok(inside)
+    }
+
+    /// Puts a new meta directory with `catalog`, of a group whose only voter is `me`, in the place of this one, which goes
+    /// to `<path>.<suffix>`. Where the directories cannot change places (a mount point, a file system that cannot do it),
+    /// their contents do, and the old ones go to `<path>/<suffix>`. There is a cluster here all the time, so that nobody
+    /// founds a new one: the old, the new, or, inside a mount point, for a moment a part of each, which does not start.
+    /// Returns where the old one is. Durable. Blocking.
+    pub fn replace(&self, catalog: &Catalog, me: &Node, name: &str, suffix: &str) -> Result<PathBuf, RaftError> {
+        if !self.exists() {
+            return Err(RaftError::Missing { dir: self.0.clone() });
+        }
+        let _lock = self.lock()?;
+        let (beside, inside) = (appended(&self.0, suffix), self.0.join(suffix));
+        for taken in [&beside, &inside] {
+            if taken.exists() {
+                return Err(RaftError::Exists { dir: taken.clone() });
+            }
+        }
+        let new = MetaDir(appended(&beside, NEW));
+        if self.stage(&new, catalog, me, name).is_ok() && durable::exchange(&self.0, &new.0).is_ok() {
+            fs::rename(&new.0, &beside).map_err(RaftError::io("set aside", &new.0))?;
+            durable::sync_parent(&self.0).map_err(RaftError::io("sync parent of", &self.0))?;
+            return Ok(beside);
+        }
+        // It may not even have been possible to begin it.
+        let _ = fs::remove_dir_all(&new.0);
+        self.replace_inside(catalog, me, name, &inside)?;
+        Ok(inside)
+    }
+
+    /// Readable by nobody who could not read the old one: the secrets of storage volumes are in it.
+    fn stage(&self, new: &MetaDir, catalog: &Catalog, me: &Node, name: &str) -> Result<(), RaftError> {
+        let permissions = fs::metadata(&self.0).map_err(RaftError::io("look at", &self.0))?.permissions();
+        fs::create_dir(&new.0).map_err(RaftError::io("create", &new.0))?;
+        fs::set_permissions(&new.0, permissions).map_err(RaftError::io("set permissions of", &new.0))?;
+        new.create(catalog, me, name)
+    }
+
+    fn replace_inside(&self, catalog: &Catalog, me: &Node, name: &str, aside: &Path) -> Result<(), RaftError> {
+        let new = MetaDir(appended(aside, NEW));
+        self.stage(&new, catalog, me, name)?;
+        fs::create_dir(aside).map_err(RaftError::io("create", aside))?;
+        let step = |from: &Path, to: &Path| {
+            fs::rename(from, to).map_err(RaftError::io("move into place", to))?;
+            durable::sync_dir(&self.0).map_err(RaftError::io("sync", &self.0))
+        };
+        // A log without an image counts as a cluster, an empty directory does not: the image goes last.
+        for (part, from) in [(self.log_dir(), new.log_dir()), (self.image_dir(), new.image_dir())] {
+            step(&part, &aside.join(part.file_name().unwrap_or_default()))?;
+            step(&from, &part)?;
+        }
+        if self.is_dropped() {
+            step(&self.0.join(DROPPED), &aside.join(DROPPED))?;
+        }
+        fs::remove_dir_all(&new.0).map_err(RaftError::io("remove", &new.0))
     }
 
     /// The catalog of the newest whole image, without the log behind it: what a restore asks before it replaces anything.
@@ -300,6 +354,13 @@ impl MetaDir {
     }
 }
 
+fn appended(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 fn version(identity: &ClusterIdentity) -> String {
     properties(&[("clusterId", &identity.cluster_id.to_string()), ("token", &identity.token)])
 }
@@ -340,6 +401,33 @@ mod tests {
         assert_eq!(version, "clusterId=42\ntoken=the-token\n");
         assert!(meta.image_dir().join("image.7").exists());
         assert!(!meta.path().join(CREATING).exists());
+    }
+
+    #[test]
+    fn a_replaced_directory_is_kept_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let meta = MetaDir::new(dir.path().join("meta"));
+        let replace =
+            |revision, suffix: &str| meta.replace(&testing::catalog_at(revision), &testing::me(), "fe2", suffix);
+        assert!(matches!(replace(1, "x"), Err(RaftError::Missing { .. })));
+        meta.create(&testing::catalog_at(3), &testing::me(), "fe1").unwrap();
+        let aside = replace(7, "before").unwrap();
+        assert_eq!(aside, dir.path().join("meta.before"));
+        let revision = |meta: &MetaDir| meta.newest_image().unwrap().revision().0;
+        assert_eq!((revision(&meta), meta.identity().unwrap().name.as_str()), (7, "fe2"));
+        let old = MetaDir::new(&aside);
+        assert_eq!((revision(&old), old.identity().unwrap().name.as_str()), (3, "fe1"));
+        assert!(matches!(replace(8, "before"), Err(RaftError::Exists { .. })));
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+
+        let lock = meta.lock().unwrap();
+        assert!(matches!(replace(8, "locked"), Err(RaftError::Locked { .. })));
+        drop(lock);
+        meta.replace_inside(&testing::catalog_at(9), &testing::me(), "fe3", &meta.path().join("inside")).unwrap();
+        assert_eq!((revision(&meta), meta.identity().unwrap().name.as_str()), (9, "fe3"));
+        assert_eq!(revision(&MetaDir::new(meta.path().join("inside"))), 7);
+        assert!(!meta.path().join("inside.new").exists());
     }
 
     #[test]

@@ -21,18 +21,18 @@ pub struct ClusterIdentity {
     pub token: String,
     /// The service root in every volume, kept through restores.
     pub service_id: ServiceId,
-    /// Drawn anew by every bootstrap and restore.
+    /// Drawn anew by every bootstrap, restore and adopted meta directory.
     pub incarnation: Incarnation,
     /// Orders incarnations.
     pub epoch: Epoch,
 }
 
-/// Where a restored cluster comes from.
+/// Where a restored cluster, or one whose metadata were copied back and adopted, comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreFacts {
-    /// The snapshot.
+    /// The snapshot; empty when a meta directory was adopted.
     pub snapshot_name: String,
-    /// Its cut.
+    /// Its cut, or the revision that the meta directory was at.
     pub cut: Revision,
     /// When it was restored.
     pub restored_at: UnixMillis,

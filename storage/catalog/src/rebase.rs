@@ -1,11 +1,12 @@
-//! A restored catalog becomes the catalog of a new cluster: another incarnation of the same service.
+//! A catalog of the past (of a snapshot, or of a meta directory that was copied back) becomes the catalog of a new cluster:
+//! another incarnation of the same service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use storage_model::{
     ComputeNode, Epoch, Frontend, FrontendRole, Incarnation, JobState, NodeId, Revision, SnapshotJob, StorageVolume,
-    UnixMillis,
+    UnixMillis, VolumeId,
 };
 use thiserror::Error;
 
@@ -46,6 +47,21 @@ pub struct Rebase {
     pub volumes: BTreeMap<String, StorageVolume>,
 }
 
+/// What an adoption decides before a catalog that was copied back can live again.
+#[derive(Clone, Debug)]
+pub struct Adopt {
+    /// Drawn anew.
+    pub incarnation: Incarnation,
+    /// Greater than that of the catalog and of every claim seen.
+    pub epoch: Epoch,
+    /// The time of the adoption.
+    pub now: UnixMillis,
+    /// The frontend whose directory it is: it leads alone.
+    pub frontend: NodeId,
+    /// The snapshots, by name and cut, whose manifest is there, for each volume that was looked at.
+    pub present: BTreeMap<VolumeId, BTreeSet<(String, Revision)>>,
+}
+
 /// Why a catalog cannot be rebased.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RebaseError {
@@ -60,31 +76,68 @@ pub enum RebaseError {
         /// As in the image.
         image: Epoch,
     },
+    /// Nobody would lead.
+    #[error("frontend {0} is not one of the frontends of the catalog at revision {1}")]
+    NoFrontend(NodeId, Revision),
 }
 
 /// The catalog of the new cluster. Its revision is that of the image plus one: the restore itself.
 pub fn rebase(image: &Catalog, plan: &Rebase) -> Result<Catalog, RebaseError> {
-    let mut next = image.clone();
-    let header = &mut next.header;
-    if plan.epoch <= header.identity.epoch {
-        return Err(RebaseError::OldEpoch { found: plan.epoch, image: header.identity.epoch });
-    }
-    header.identity.incarnation = plan.incarnation.clone();
-    header.identity.epoch = plan.epoch;
-    header.revision = header.revision.next();
-    header.clock = plan.now;
-    header.restored = Some(RestoreFacts {
+    let facts = RestoreFacts {
         snapshot_name: plan.snapshot_name.clone(),
         cut: plan.cut,
         restored_at: plan.now,
-        careful_until: Some(header.uptime.plus(CAREFUL_MILLIS)),
-    });
+        careful_until: None,
+    };
+    let mut next = reborn(image, &plan.incarnation, plan.epoch, facts)?;
     replace_frontends(&mut next, plan);
     // Whoever waited for these answers is gone.
     next.proposers.clear();
     replace_volumes(&mut next, plan);
     replace_compute_nodes(&mut next, plan);
     settle_jobs(&mut next, plan)?;
+    Ok(next)
+}
+
+/// The catalog of a cluster whose metadata were copied back: what it was then, in a new incarnation. What the cluster did
+/// since then is of another timeline, whose objects it does not name. Its revision is one more: the adoption itself.
+pub fn adopt(catalog: &Catalog, plan: &Adopt) -> Result<Catalog, RebaseError> {
+    let revision = catalog.revision();
+    let facts =
+        RestoreFacts { snapshot_name: String::new(), cut: revision, restored_at: plan.now, careful_until: None };
+    let mut next = reborn(catalog, &plan.incarnation, plan.epoch, facts)?;
+    let me = catalog.frontend(plan.frontend).ok_or(RebaseError::NoFrontend(plan.frontend, revision))?;
+    // Whoever leads votes.
+    let me = Frontend { role: FrontendRole::Follower, ..me.as_ref().clone() };
+    next.frontends = std::iter::once((me.id, Arc::new(me))).collect();
+    next.proposers.clear();
+    let jobs: Vec<Arc<SnapshotJob>> = next.jobs.values().cloned().collect();
+    for job in jobs {
+        let mut job = job.as_ref().clone();
+        let present = plan.present.get(&job.volume);
+        settle_job(&mut job, present, plan.now, next.header.revision);
+        next.jobs.insert(job.id, Arc::new(job));
+    }
+    Ok(next)
+}
+
+/// Another incarnation, one revision on, careful from now on.
+fn reborn(
+    catalog: &Catalog,
+    incarnation: &Incarnation,
+    epoch: Epoch,
+    facts: RestoreFacts,
+) -> Result<Catalog, RebaseError> {
+    let mut next = catalog.clone();
+    let header = &mut next.header;
+    if epoch <= header.identity.epoch {
+        return Err(RebaseError::OldEpoch { found: epoch, image: header.identity.epoch });
+    }
+    header.identity.incarnation = incarnation.clone();
+    header.identity.epoch = epoch;
+    header.revision = header.revision.next();
+    header.clock = facts.restored_at;
+    header.restored = Some(RestoreFacts { careful_until: Some(header.uptime.plus(CAREFUL_MILLIS)), ..facts });
     Ok(next)
 }
 
@@ -115,7 +168,7 @@ fn replace_volumes(catalog: &mut Catalog, plan: &Rebase) {
     for (name, new) in &plan.volumes {
         let known = catalog.volume_by_name(name).map(|v| v.id);
         let id = known.unwrap_or_else(|| {
-            let id = storage_model::VolumeId(catalog.header.next_id);
+            let id = VolumeId(catalog.header.next_id);
             catalog.header.next_id += 1;
             id
         });
@@ -156,17 +209,29 @@ fn settle_jobs(catalog: &mut Catalog, plan: &Rebase) -> Result<(), RebaseError> 
                 let service = &catalog.header.identity.service_id;
                 job.path = format!("{root}/{service}/meta/image/{}", job.name);
             }
-        } else if job.state.is_unfinished() {
-            job.enter(JobState::Error, plan.now, revision);
-            job.error = INTERRUPTED.to_owned();
-            job.finished_at = Some(plan.now);
-        } else if matches!(job.state, JobState::Finished | JobState::Expired)
-            && Some(job.volume) == source
-            && !job.cut.is_some_and(|cut| plan.present.contains(&(job.name.clone(), cut)))
-        {
-            job.enter(JobState::Deleted, plan.now, revision);
+        } else {
+            let present = (Some(job.volume) == source).then_some(&plan.present);
+            settle_job(&mut job, present, plan.now, revision);
         }
         catalog.jobs.insert(job.id, Arc::new(job));
     }
     if found { Ok(()) } else { Err(RebaseError::NoJob(catalog.header.revision, plan.snapshot_name.clone())) }
+}
+
+/// A job that was interrupted has failed; one whose manifest is gone from a volume that was looked at is deleted.
+fn settle_job(
+    job: &mut SnapshotJob,
+    present: Option<&BTreeSet<(String, Revision)>>,
+    now: UnixMillis,
+    revision: Revision,
+) {
+    if job.state.is_unfinished() {
+        job.enter(JobState::Error, now, revision);
+        job.error = INTERRUPTED.to_owned();
+        job.finished_at = Some(now);
+    } else if matches!(job.state, JobState::Finished | JobState::Expired)
+        && present.is_some_and(|there| !job.cut.is_some_and(|cut| there.contains(&(job.name.clone(), cut))))
+    {
+        job.enter(JobState::Deleted, now, revision);
+    }
 }

@@ -5,7 +5,7 @@
 //!   frozen Catalog ── upload ──▶ sections … then the manifest ──▶ find ──▶ load ──▶ Catalog
 //!                       │                        │                 │        └── check (every data file is there)
 //!                    manifest (what it says)   retire (void, delete, sweep)
-//!   owner  (claims and holds: who may delete in a service root)
+//!   owner  (claims and holds: who may delete in a service root)   mark (how far the owner's metadata were)
 //!   report (`starkeep snapshot list|show|verify`, straight from the store; place: what a location means)
 //! ```
 
@@ -14,6 +14,7 @@ pub mod error;
 pub mod find;
 pub mod load;
 pub mod manifest;
+pub mod mark;
 pub mod owner;
 pub mod place;
 pub mod report;
@@ -26,6 +27,7 @@ pub use error::SnapshotError;
 pub use find::{Candidate, CandidateState, Found, Skipped, candidates, newest};
 pub use load::load;
 pub use manifest::{CutName, Facts, Manifest};
+pub use mark::Mark;
 pub use upload::{Progress, Uploaded, published, upload};
 
 #[cfg(test)]

@@ -371,7 +371,8 @@ fn is_below_root(path: &str) -> bool {
     !path.is_empty() && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
-fn hash_of(manifest: &Value) -> String {
+/// The hash of all but the hash.
+pub(crate) fn hash_of(manifest: &Value) -> String {
     let mut text = String::new();
     match manifest {
         Value::Object(fields) => write_fields(fields.iter().filter(|(k, _)| *k != "sha256"), &mut text),

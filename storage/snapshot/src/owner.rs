@@ -155,7 +155,8 @@ pub async fn owner_names(volume: &Volume, layout: &Layout) -> Result<Owners, Sna
                 owners.claims.push(Claim { epoch, incarnation, written_at, facts: None });
             }
             Some(OwnerName::Hold(incarnation)) => owners.holds.push(Hold { incarnation, written_at, facts: None }),
-            None => tracing::warn!(path, "an object in the owner directory is neither claim nor hold"),
+            Some(OwnerName::Mark(..)) => {}
+            None => tracing::warn!(path, "an object in the owner directory is neither claim nor hold nor mark"),
         }
     }
     owners.claims.sort_by(|a, b| (a.epoch, &a.incarnation).cmp(&(b.epoch, &b.incarnation)));

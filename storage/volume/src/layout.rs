@@ -4,6 +4,7 @@
 //! ```text
 //! {service_id}/owner/{epoch}.{incarnation}                 claims; the greatest wins
 //! {service_id}/owner/hold-{incarnation}                    a restore is looking: a living owner stops deleting
+//! {service_id}/owner/mark-{epoch}.{incarnation}            how far the metadata of an owner were, written anew as they move
 //! {service_id}/meta/image/{snapshot}/{cut}.manifest.json   written last
 //! {service_id}/meta/image/{snapshot}/{cut}.void            this cut is dead, whatever else is there
 //! {service_id}/meta/image/{snapshot}/sections/{hash}       parts of the catalog
@@ -17,6 +18,7 @@ use crate::location::{join_location, normalize_location, relative_to};
 
 const OWNER: &str = "owner";
 const HOLD: &str = "hold-";
+const MARK: &str = "mark-";
 const IMAGE: &str = "meta/image";
 const SECTIONS: &str = "sections";
 const MANIFEST: &str = ".manifest.json";
@@ -44,7 +46,7 @@ impl Layout {
         path.strip_prefix(self.root())?.strip_prefix('/')
     }
 
-    /// The directory of claims and holds.
+    /// The directory of claims, holds and marks.
     pub fn owner_dir(&self) -> String {
         self.in_root(OWNER)
     }
@@ -57,6 +59,11 @@ impl Layout {
     /// The hold of a restore.
     pub fn hold(&self, incarnation: &Incarnation) -> String {
         format!("{}/{HOLD}{incarnation}", self.owner_dir())
+    }
+
+    /// The high-water mark of an incarnation.
+    pub fn mark(&self, epoch: Epoch, incarnation: &Incarnation) -> String {
+        format!("{}/{MARK}{epoch}.{incarnation}", self.owner_dir())
     }
 
     /// The directory of all snapshots.
@@ -105,6 +112,8 @@ impl Layout {
 pub enum OwnerName {
     /// Somebody looks at the data for a restore.
     Hold(Incarnation),
+    /// How far the metadata of this incarnation were.
+    Mark(Epoch, Incarnation),
     /// This incarnation owns the root from this epoch on. Greater claims are greater.
     Claim(Epoch, Incarnation),
 }
@@ -115,9 +124,16 @@ pub fn parse_owner_name(path: &str) -> Option<OwnerName> {
     if let Some(incarnation) = name.strip_prefix(HOLD) {
         return is_hex(incarnation).then(|| OwnerName::Hold(Incarnation(incarnation.to_owned())));
     }
-    let (epoch, incarnation) = name.split_once('.')?;
+    if let Some(of) = name.strip_prefix(MARK) {
+        return epoch_and_incarnation(of).map(|(epoch, incarnation)| OwnerName::Mark(epoch, incarnation));
+    }
+    epoch_and_incarnation(name).map(|(epoch, incarnation)| OwnerName::Claim(epoch, incarnation))
+}
+
+fn epoch_and_incarnation(text: &str) -> Option<(Epoch, Incarnation)> {
+    let (epoch, incarnation) = text.split_once('.')?;
     let epoch = Epoch(number(epoch)?);
-    is_hex(incarnation).then(|| OwnerName::Claim(epoch, Incarnation(incarnation.to_owned())))
+    is_hex(incarnation).then(|| (epoch, Incarnation(incarnation.to_owned())))
 }
 
 /// An object in a snapshot's directory.
@@ -291,6 +307,8 @@ mod tests {
         assert_eq!(l.claim(Epoch(7), &i), "d7e-svc/owner/7.0123456789abcdef0123456789abcdef");
         assert_eq!(parse_owner_name(&l.claim(Epoch(7), &i)), Some(OwnerName::Claim(Epoch(7), i.clone())));
         assert_eq!(parse_owner_name(&l.hold(&i)), Some(OwnerName::Hold(i.clone())));
+        assert_eq!(l.mark(Epoch(7), &i), "d7e-svc/owner/mark-7.0123456789abcdef0123456789abcdef");
+        assert_eq!(parse_owner_name(&l.mark(Epoch(7), &i)), Some(OwnerName::Mark(Epoch(7), i.clone())));
         assert!(OwnerName::Claim(Epoch(10), i.clone()) > OwnerName::Claim(Epoch(9), Incarnation("ff".into())));
         assert_eq!(l.manifest("m", Revision(42)), "d7e-svc/meta/image/m/42.manifest.json");
         assert_eq!(l.void("m", Revision(42)), "d7e-svc/meta/image/m/42.void");
@@ -303,7 +321,7 @@ mod tests {
         for bad in ["m/x.manifest.json", "m/01.void", "m/ab12", "m/sections/xyz", "42"] {
             assert_eq!(parse_snapshot_object(bad), None, "{bad}");
         }
-        for bad in ["7", "7.", "x.ab", "hold-", "07.ab", "-1.ab"] {
+        for bad in ["7", "7.", "x.ab", "hold-", "07.ab", "-1.ab", "mark-", "mark-7", "mark-x.ab", "mark-7.xyz"] {
             assert_eq!(parse_owner_name(bad), None, "{bad}");
         }
     }

@@ -11,6 +11,8 @@ use storage_model::{
     SnapshotKind, TableId, TxnId, UnixMillis, Uptime, Value, VolumeId, VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
+use storage_snapshot::mark::Mark;
+use storage_snapshot::owner::OwnerFacts;
 
 const START: u64 = 1_739_857_978_127;
 
@@ -251,4 +253,10 @@ pub fn manifest() -> Manifest {
         voided_cuts: Vec::new(),
     };
     Manifest::describe(&catalog, &facts, sections)
+}
+
+/// A high-water mark of its owner.
+pub fn mark() -> Mark {
+    let facts = OwnerFacts::new("192.0.2.7", UnixMillis(START), "0.1.0");
+    Mark::new(Epoch(3), &Incarnation("0123456789abcdef0123456789abcdef".to_owned()), Revision(4242), &facts)
 }

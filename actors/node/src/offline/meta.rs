@@ -13,21 +13,29 @@ use serde_json::{Map, Value, json};
 use storage_catalog::{Catalog, Trash};
 use storage_model::volume::is_secret;
 
-use crate::cli::MetaCommand;
-
 const MASKED: &str = "******";
 
+/// What to look for.
+pub(super) enum Look {
+    /// All that is in it.
+    Dump {
+        /// Keys, tokens and passwords too.
+        secrets: bool,
+    },
+    /// What is wrong with it.
+    Check,
+}
+
 /// Runs the command. 1: something is wrong with the directory; an error: it could not be looked at.
-pub(super) fn run(command: &MetaCommand) -> anyhow::Result<ExitCode> {
-    let (MetaCommand::Dump { directory, .. } | MetaCommand::Check { directory }) = command;
+pub(super) fn run(directory: &Path, what: Look) -> anyhow::Result<ExitCode> {
     if !directory.is_dir() {
         anyhow::bail!("{} is no directory", directory.display());
     }
     let inspection = Inspection::open(&MetaDir::new(directory))?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let done = match command {
-        MetaCommand::Dump { secrets, .. } => dump(&inspection, *secrets, &mut out).map(|()| ExitCode::SUCCESS),
-        MetaCommand::Check { .. } => check(&inspection, directory, &mut out),
+    let done = match what {
+        Look::Dump { secrets } => dump(&inspection, secrets, &mut out).map(|()| ExitCode::SUCCESS),
+        Look::Check => check(&inspection, directory, &mut out),
     };
     match done.and_then(|code| out.flush().map(|()| code).map_err(Into::into)) {
         // Whoever reads has seen enough.

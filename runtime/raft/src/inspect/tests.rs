@@ -152,3 +152,44 @@ async fn a_log_that_does_not_continue_the_image_is_found() {
         "{findings:?}"
     );
 }
+
+#[tokio::test]
+async fn the_latest_is_what_a_start_would_have() {
+    let (_temporary, dir) = written().await;
+    let image = dir.image_dir().join("image.6");
+    let latest = || Inspection::open(&dir).unwrap().latest();
+    let all = latest().unwrap();
+    let value = all.catalog.config().next().map(|(_, value)| value.as_str());
+    assert_eq!((all.catalog.revision(), all.image, value), (Revision(8), Revision(6), Some("8")));
+    assert_eq!((all.committed + all.alone, all.unknown), (2, 0));
+    assert_eq!(all.group.voters, [[me().id]]);
+
+    // The image before it and the log behind that come to the same.
+    let mut damaged = fs::read(&image).unwrap();
+    damaged[20] ^= 1;
+    fs::write(&image, damaged).unwrap();
+    let older = latest().unwrap();
+    assert_eq!((older.catalog.revision(), older.image, older.skipped.len()), (Revision(8), Revision(3), 1));
+    assert!(older.skipped[0].to_string().contains("image.6"));
+
+    // One of several does not know what a majority has behind the last commit that it heard of.
+    let role = dir.image_dir().join("ROLE");
+    let text = fs::read_to_string(&role).unwrap().replace("nodeId=1", "nodeId=2");
+    fs::write(&role, text).unwrap();
+    let other = latest().unwrap();
+    assert_eq!((other.committed + other.unknown, other.alone), (5, 0));
+    assert_eq!(other.catalog.revision().0, 3 + other.committed);
+
+    fs::remove_dir_all(dir.log_dir()).unwrap();
+    assert!(matches!(latest(), Err(RaftError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn a_frontend_that_has_heard_nothing_yet_has_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = MetaDir::new(temporary.path());
+    let who = Identity { node: me(), name: "fe".to_owned(), role: "FOLLOWER".to_owned() };
+    dir.join(catalog_at(0).identity(), &who).unwrap();
+    let refused = Inspection::open(&dir).unwrap().latest().unwrap_err().to_string();
+    assert!(refused.contains("nothing of the cluster"), "{refused}");
+}

@@ -43,6 +43,8 @@ pub(crate) struct Scan {
     pub(crate) owner: Option<String>,
     pub(crate) purged: Option<LogId>,
     pub(crate) last: Option<LogId>,
+    /// A majority is known to have the entries up to here; it may have more.
+    pub(crate) committed: Option<LogId>,
     pub(crate) torn: Vec<Torn>,
     /// The entries that count, by index: their ids, and the number of the record.
     entries: BTreeMap<u64, (LogId, u64)>,
@@ -181,7 +183,8 @@ impl Scan {
 
     fn apply(&mut self, number: u64, record: Record) -> Result<(), String> {
         match record {
-            WALRecord::Action(RaftLogAction::SaveVote(_) | RaftLogAction::Commit(_)) => {}
+            WALRecord::Action(RaftLogAction::SaveVote(_)) => {}
+            WALRecord::Action(RaftLogAction::Commit(Point(upto))) => self.committed = self.committed.max(Some(upto)),
             WALRecord::Action(RaftLogAction::Append(Point(id), _)) => {
                 let expected = self.last.map_or(0, |last| last.index + 1);
                 if id.index != expected {
@@ -202,6 +205,7 @@ impl Scan {
             WALRecord::Checkpoint(state) => {
                 self.purged = state.purged().map(|Point(id)| *id);
                 self.last = state.last().map(|Point(id)| *id);
+                self.committed = state.committed().map(|Point(id)| *id);
                 self.owner = state.user_data.map(|owner| owner.0);
             }
         }

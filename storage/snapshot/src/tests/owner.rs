@@ -1,8 +1,9 @@
-//! Claims and holds.
+//! Claims, holds and marks.
 
-use storage_model::{Epoch, Incarnation, UnixMillis};
+use storage_model::{Epoch, Incarnation, Kind, Revision, UnixMillis};
 
 use super::Kit;
+use crate::mark::{self, Mark};
 use crate::owner::{OwnerFacts, claim, claims, greatest, hold, let_go, owner_names, owners, release};
 
 fn incarnation(digit: char) -> Incarnation {
@@ -67,4 +68,37 @@ async fn a_hold_is_seen_renewed_and_let_go() {
     let_go(volume, layout, &incarnation('e')).await.unwrap();
     let_go(volume, layout, &incarnation('e')).await.unwrap();
     assert!(owner_names(volume, layout).await.unwrap().holds.is_empty());
+}
+
+#[tokio::test]
+async fn a_mark_is_of_one_incarnation_and_written_anew() {
+    let kit = Kit::new().await;
+    let (volume, layout) = (&kit.volume, &kit.layout);
+    let read = |epoch, digit| async move { mark::read(volume, layout, Epoch(epoch), &incarnation(digit)).await };
+    assert_eq!(read(1, 'a').await.unwrap(), None);
+    for revision in [7, 12] {
+        let told = Mark::new(Epoch(1), &incarnation('a'), Revision(revision), &facts("leader"));
+        mark::write(volume, layout, &told).await.unwrap();
+        assert_eq!(read(1, 'a').await.unwrap(), Some(told));
+    }
+    assert_eq!(read(2, 'a').await.unwrap(), None);
+    assert_eq!(read(1, 'b').await.unwrap(), None);
+    // It neither claims nor holds anything.
+    assert_eq!(owners(volume, layout).await.unwrap(), Default::default());
+}
+
+#[test]
+fn a_mark_that_is_not_as_it_was_written_is_refused() {
+    let text = Mark::new(Epoch(1), &incarnation('a'), Revision(7), &facts("leader")).to_bytes().unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let refused = |from: &str, to: &str| {
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text, "{from}");
+        Mark::parse(changed.as_bytes(), "m").unwrap_err()
+    };
+    assert_eq!(refused("\"revision\": 7", "\"revision\": 6").kind(), Kind::Corrupt);
+    assert_eq!(refused("mark\"", "other\"").kind(), Kind::Corrupt);
+    assert_eq!(refused("}", "").kind(), Kind::Corrupt);
+    let newer = refused("\"format_version\": 1", "\"format_version\": 2");
+    assert!(newer.kind() == Kind::Invalid && newer.chain().contains("newer than 1"), "{}", newer.chain());
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use storage_model::{JobState, StorageVolume};
+use storage_model::{FrontendRole, JobState, NodeId, StorageVolume};
 
 use crate::image::{Secrets, decode, encode};
-use crate::rebase::{Rebase, RebaseError, rebase};
+use crate::rebase::{Adopt, Rebase, RebaseError, adopt, rebase};
 
 use super::*;
 
@@ -124,4 +124,68 @@ fn what_does_not_fit_is_refused() {
     let old = Rebase { epoch: Epoch(1), ..plan(cut) };
     assert_eq!(rebase(&image, &old).unwrap_err(), RebaseError::OldEpoch { found: Epoch(1), image: Epoch(1) });
     assert_eq!(image.header, kit.catalog.header, "the image is as it was");
+}
+
+/// The catalog of [`frozen`] with the frontends 8 and 9, an answer that somebody may not have heard, and a plan for 9.
+fn copied() -> (Catalog, Adopt) {
+    let (mut kit, _, cut) = frozen();
+    kit.ok(Command::RegisterFrontend { frontend: super::nodes::frontend(8) });
+    kit.ok(Command::AddFrontend { host: "h9".to_owned(), edit_log_port: 1, role: FrontendRole::Observer });
+    let create = Command::CreateDatabase { name: "once".to_owned(), volume: None, if_not_exists: false };
+    kit.ok(Command::Once { proposer: 5, sequence: 1, heard: 0, command: Box::new(create) });
+    let frontend = kit.catalog.frontends().last().unwrap().id;
+    let volume = kit.catalog.jobs().next().unwrap().volume;
+    let plan = Adopt {
+        incarnation: Incarnation("f".repeat(32)),
+        epoch: Epoch(4),
+        now: UnixMillis(START + 60 * MINUTE),
+        frontend,
+        present: BTreeMap::from([(volume, BTreeSet::from([("a".to_owned(), Revision(cut.0 - 5))]))]),
+    };
+    (kit.catalog, plan)
+}
+
+#[test]
+fn an_adopted_catalog_is_what_it_was_in_a_new_incarnation() {
+    let (catalog, plan) = copied();
+    assert!(!catalog.proposers.is_empty());
+    let next = adopt(&catalog, &plan).unwrap();
+    invariant::check(&next).unwrap();
+    let (old, new) = (catalog.identity(), next.identity());
+    assert_eq!((&new.service_id, &new.token, new.cluster_id), (&old.service_id, &old.token, old.cluster_id));
+    assert_eq!((new.epoch, new.incarnation.as_str()), (Epoch(4), "f".repeat(32).as_str()));
+    assert_eq!((next.revision(), next.header.clock), (catalog.revision().next(), plan.now));
+    let facts = next.header.restored.clone().unwrap();
+    assert_eq!((facts.snapshot_name.as_str(), facts.cut, facts.restored_at), ("", catalog.revision(), plan.now));
+    assert!(next.is_careful() && next.proposers.is_empty());
+    let frontends: Vec<_> = next.frontends().map(|f| (f.id, f.role, f.host.as_str())).collect();
+    assert_eq!(frontends, [(plan.frontend, FrontendRole::Follower, "h9")], "an observer votes once it is alone");
+    assert_eq!(next.compute_nodes().count(), catalog.compute_nodes().count());
+    assert_eq!(next.files().map(|f| f.object.as_str()).collect::<Vec<_>>(), ["o1"]);
+    assert!(next.header.snapshot_policy.is_some() && next.database_by_name("once").is_some());
+    assert_eq!((next.header.next_id, next.header.next_txn), (catalog.header.next_id, catalog.header.next_txn));
+}
+
+#[test]
+fn an_adoption_settles_jobs() {
+    let (catalog, plan) = copied();
+    let state = |catalog: &Catalog, name: &str| catalog.jobs().find(|j| j.name == name).unwrap().state;
+    assert_eq!(state(&catalog, "c"), JobState::Snapshoting);
+    let next = adopt(&catalog, &plan).unwrap();
+    assert_eq!(state(&next, "a"), JobState::Finished);
+    assert_eq!(state(&next, "c"), JobState::Error, "interrupted");
+    let gone = Adopt { present: plan.present.keys().map(|id| (*id, BTreeSet::new())).collect(), ..plan.clone() };
+    assert_eq!(state(&adopt(&catalog, &gone).unwrap(), "a"), JobState::Deleted, "its manifest is gone");
+    let unknown = Adopt { present: BTreeMap::new(), ..plan };
+    assert_eq!(state(&adopt(&catalog, &unknown).unwrap(), "a"), JobState::Finished, "nobody has looked");
+}
+
+#[test]
+fn an_adoption_that_cannot_win_or_lead_is_refused() {
+    let (catalog, plan) = copied();
+    let old = Adopt { epoch: Epoch(1), ..plan.clone() };
+    assert_eq!(adopt(&catalog, &old).unwrap_err(), RebaseError::OldEpoch { found: Epoch(1), image: Epoch(1) });
+    let stranger = Adopt { frontend: NodeId(77), ..plan };
+    let expected = RebaseError::NoFrontend(NodeId(77), catalog.revision());
+    assert_eq!(adopt(&catalog, &stranger).unwrap_err(), expected);
 }
