@@ -1,4 +1,5 @@
 //! The executable from outside: help on everything, and one clear line for what cannot start.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -165,6 +165,7 @@ impl LogStore {
     }
 
     /// Entries `from .. to`, or as many of them, but one at least, as fit into `bytes`.
+    #[allow(clippy::result_large_err, reason = "the error is openraft's")]
     fn read(&self, from: u64, to: u64, bytes: u64) -> Result<Vec<Entry>, StorageError> {
         let mut frames = Vec::new();
         let mut taken = 0;
@@ -176,11 +177,12 @@ impl LogStore {
             }
             frames.push((point, frame));
         }
-        let decode = |(Point(log_id), frame): (Point, Frame)| {
+        let mut entries = Vec::with_capacity(frames.len());
+        for (Point(log_id), frame) in frames {
             let payload = frame.payload().map_err(|e| StorageIOError::read_log_entry(log_id, AnyError::error(e)))?;
-            Ok(Entry { log_id, payload })
-        };
-        frames.into_iter().map(decode).collect()
+            entries.push(Entry { log_id, payload });
+        }
+        Ok(entries)
     }
 
     /// How far the log may be purged: an image on disk may still need what comes after. Where the log ends before

@@ -190,11 +190,14 @@ async fn build(house: &House, time: Duration, runs: &mut Vec<Value>) -> anyhow::
     Ok(())
 }
 
+/// When each commit was acknowledged, and how long it took.
+type Measured = Vec<(Instant, Duration)>;
+
 /// Clients that commit until they are stopped.
 struct Commits {
     stop: Arc<AtomicBool>,
     began: Instant,
-    running: Vec<tokio::task::JoinHandle<anyhow::Result<Vec<(Instant, Duration)>>>>,
+    running: Vec<tokio::task::JoinHandle<anyhow::Result<Measured>>>,
 }
 
 impl Commits {
@@ -222,7 +225,7 @@ impl Commits {
     }
 }
 
-async fn commit(mut client: Client, number: u64, stop: Arc<AtomicBool>) -> anyhow::Result<Vec<(Instant, Duration)>> {
+async fn commit(mut client: Client, number: u64, stop: Arc<AtomicBool>) -> anyhow::Result<Measured> {
     let mut done = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let since = Instant::now();
