@@ -139,7 +139,7 @@ mod tests {
         room.measure_again();
         let why = room.check().unwrap_err();
         assert_eq!(why, "only 12 MiB are left on the disk of /path/meta (64 MiB are needed)");
-        assert!(!room.check().is_ok());
+        assert!(room.check().is_err());
         free.store(RESERVE_BYTES, Ordering::Relaxed);
         room.measure_again();
         assert!(room.check().is_ok());
