@@ -145,7 +145,7 @@ async fn metadata(dir: &MetaDir) -> Meta {
     let me = Node { id: NodeId(1), address: "127.0.0.1:9010".to_owned() };
     dir.create(&Catalog::genesis(identity, UnixMillis(1)), &me, "127.0.0.1_9010_1").unwrap();
     let clock = Arc::new(|| (UnixMillis(1_700_000_000_000), Instant::now()));
-    let meta = Meta::open(dir, &me, clock, Options::default()).await.unwrap();
+    let meta = Meta::open(dir, &me, clock, Options::default(), nobody()).await.unwrap();
     for name in ["first", "second"] {
         let draft = VolumeDraft {
             name: name.to_owned(),
@@ -224,4 +224,9 @@ async fn a_meta_directory_is_checked_and_dumped_and_never_changed() {
     assert!(lines.contains("PROBLEM") && lines.contains("image.1 is damaged"), "{lines}");
     // The image before it still tells.
     assert!(text(&starkeep(&["meta", "dump", path]).stdout).contains("\"revision\":0"));
+}
+
+/// For a group of one.
+fn nobody() -> runtime_rpc::Peers {
+    runtime_rpc::Peers::new(std::sync::Arc::new(runtime_rpc::Identity::default), runtime_rpc::RpcOptions::default())
 }
