@@ -112,7 +112,7 @@ pub struct UsedLabel {
 }
 
 /// What is remembered of a process that proposes: the answers that it may not have heard.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Heard {
     /// It has heard the answers to all of its commands below this.
     pub heard: u64,

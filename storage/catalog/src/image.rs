@@ -169,7 +169,32 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
     pack(sink, TRASH, catalog.trash.values().map(|t| PersistedTrash::from(t.as_ref())))?;
     pack(sink, LABELS, catalog.labels.iter())?;
     pack(sink, CONFIG, catalog.config.iter())?;
-    pack(sink, PROPOSERS, catalog.proposers.iter().map(|(proposer, heard)| (proposer, heard.as_ref())))
+    pack(
+        sink,
+        PROPOSERS,
+        catalog.proposers.iter().map(|(proposer, heard)| (proposer, PersistedHeard::from(heard.as_ref()))),
+    )
+}
+
+/// What is remembered of a proposer, its answers as a list: imbl's own decoder believes whatever length a damaged byte claims.
+#[derive(Serialize, Deserialize)]
+struct PersistedHeard {
+    heard: u64,
+    at: storage_model::Uptime,
+    replies: Vec<(u64, crate::command::Reply)>,
+}
+
+impl From<&Heard> for PersistedHeard {
+    fn from(known: &Heard) -> PersistedHeard {
+        let replies = known.replies.iter().map(|(sequence, reply)| (*sequence, reply.clone())).collect();
+        PersistedHeard { heard: known.heard, at: known.at, replies }
+    }
+}
+
+impl From<PersistedHeard> for Heard {
+    fn from(known: PersistedHeard) -> Heard {
+        Heard { heard: known.heard, at: known.at, replies: known.replies.into_iter().collect() }
+    }
 }
 
 /// Trash without the shared pointers of memory.
@@ -353,8 +378,8 @@ fn fill(c: &mut Catalog, head: &SectionHead, raw: &[u8]) -> Result<(), ImageErro
             c.labels.insert(key, used);
         }),
         CONFIG => unpack(head, raw, |(key, value): (String, String)| drop(c.config.insert(key, value))),
-        PROPOSERS => unpack(head, raw, |(proposer, heard): (u128, Heard)| {
-            c.proposers.insert(proposer, Arc::new(heard));
+        PROPOSERS => unpack(head, raw, |(proposer, heard): (u128, PersistedHeard)| {
+            c.proposers.insert(proposer, Arc::new(heard.into()));
         }),
         unknown => Err(ImageError::UnknownKind(unknown)),
     }
