@@ -85,7 +85,7 @@ fn processes_are_killed_and_nothing_is_lost() {
 fn leaders_are_killed_and_nothing_is_lost_on_any_frontend() {
     e2e("chaos/leader_kill", || async {
         let report = run("leader-kill", 15, 7).await?;
-        ensure!(report.kills() > 1 && report.finished > 0 && report.restores > 0, "{report}");
+        ensure!(report.kills() > 0 && report.finished > 0 && report.restores > 0, "{report}");
         Ok(())
     });
 }
