@@ -155,7 +155,7 @@ async fn write(
     let mut lost = Vec::new();
     loop {
         // Loads spread over the nodes: their files are in nobody's cache yet.
-        let node = workers::choose(shared, txn, &lost)?;
+        let node = workers::choose(shared, txn, &lost).await?;
         match workers::load(shared, &node, &fragment).await {
             Ok(done) => return Ok(done),
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,

@@ -81,7 +81,7 @@ async fn send_remote(
     };
     let mut lost = Vec::new();
     let (first, mut rows) = loop {
-        let node = workers::choose(shared, &planned.tables, &lost)?;
+        let node = workers::choose(shared, &planned.tables, &lost).await?;
         match workers::read(shared, &node, &fragment).await {
             Ok(begun) => break begun,
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,

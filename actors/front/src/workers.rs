@@ -2,9 +2,10 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use actors_messages::compute::{LOAD_ACTION, LoadDone, LoadFragment, ReadFragment};
-use actors_messages::nodes::{NodeStatus, SuspectNode};
+use actors_messages::nodes::{BeatNow, NodeStatus, SuspectNode};
 use arrow::array::RecordBatch;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
@@ -24,12 +25,16 @@ use crate::front::Shared;
 /// How many nodes a statement is tried on before its first row.
 pub(crate) const ATTEMPTS: u32 = 2;
 
+/// How long a statement waits until somebody has looked at a new node.
+const FIRST_BEAT: Duration = Duration::from_secs(3);
+
 /// Rows from a compute node. Dropping it stops the node's work.
 pub(crate) type RowStream = BoxStream<'static, Result<RecordBatch, Status>>;
 
 /// A compute node that answers heartbeats: the one that a hash prefers, so that the same tables are read where their files
 /// are cached. `lost`: nodes that this statement has found dead already.
-pub(crate) fn choose(shared: &Shared, key: impl Hash, lost: &[NodeId]) -> Result<NodeStatus, MySqlError> {
+pub(crate) async fn choose(shared: &Shared, key: impl Hash, lost: &[NodeId]) -> Result<NodeStatus, MySqlError> {
+    look_at_new_nodes(shared).await;
     let mut alive = shared.front.alive_nodes();
     alive.retain(|status| !lost.contains(&status.node.id) && status.plane_address().is_some());
     let weight = |status: &NodeStatus| {
@@ -38,6 +43,19 @@ pub(crate) fn choose(shared: &Shared, key: impl Hash, lost: &[NodeId]) -> Result
         hasher.finish()
     };
     alive.into_iter().max_by_key(weight).ok_or_else(|| none_alive(lost))
+}
+
+/// A node that was added a moment ago, through another frontend perhaps, or a frontend that has just started: nobody has looked
+/// whether it is there.
+async fn look_at_new_nodes(shared: &Shared) {
+    let front = &shared.front;
+    let is_new = {
+        let (catalog, statuses) = (front.view.now(), front.nodes.borrow());
+        catalog.compute_nodes().any(|node| !statuses.iter().any(|status| status.node.id == node.id))
+    };
+    if is_new && let Err(late) = front.beat.ask_within(BeatNow, FIRST_BEAT).await {
+        tracing::debug!(%late, "the first heartbeat of a new compute node is still out");
+    }
 }
 
 fn none_alive(lost: &[NodeId]) -> MySqlError {
