@@ -88,7 +88,7 @@ impl Message for KeepTime {
 impl Handle<KeepTime> for MetadataLeader {
     fn handle(&mut self, _: KeepTime, _: &mut Context<Self>) -> Answer<()> {
         if self.meta.now().uptime.since(self.meta.view().header.uptime) < KEEP_TIME_MILLIS
-            || refuse_if_superseded(&self.ownership).is_err()
+            || self.ownership.borrow().refusal().is_some()
         {
             return Answer::done();
         }
@@ -97,6 +97,17 @@ impl Handle<KeepTime> for MetadataLeader {
             // What fails is logged there, and the next look comes.
             let _ = forward(&meta, &counts, Command::KeepTime).await;
         })
+    }
+}
+
+/// What it means to whoever sent the command.
+pub(crate) fn failure(error: ProposeError) -> ProposeFailure {
+    match error {
+        ProposeError::Rejected(rejection) => ProposeFailure::Rejected(rejection),
+        ProposeError::NotLeader { .. } => ProposeFailure::NotLeader,
+        ProposeError::ReadOnly(why) => ProposeFailure::ReadOnly(why),
+        ProposeError::Unavailable(cause) => ProposeFailure::Unavailable(cause),
+        ProposeError::Stopped => ProposeFailure::Unavailable(ProposeError::Stopped.to_string()),
     }
 }
 
@@ -116,44 +127,43 @@ async fn forward(meta: &Meta, counts: &Counts, command: Command) -> Result<Forwa
             counts.rejected.fetch_add(1, Ordering::Relaxed);
             Err(rejection)
         }
-        Err(ProposeError::NotLeader { .. }) => return Err(ProposeFailure::NotLeader),
-        // The log has said it once; every command would say it again.
-        Err(ProposeError::ReadOnly(why)) => {
+        Err(error @ ProposeError::NotLeader { .. }) => return Err(failure(error)),
+        Err(error) => {
             counts.failed.fetch_add(1, Ordering::Relaxed);
-            return Err(ProposeFailure::ReadOnly(why));
-        }
-        Err(other) => {
-            counts.failed.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(command = name, error = %other, "a command could not be put through the log");
-            return Err(ProposeFailure::Unavailable(other.to_string()));
+            // Of a full disk the log has said it once; every command would say it again.
+            if !matches!(error, ProposeError::ReadOnly(_)) {
+                tracing::warn!(command = name, %error, "a command could not be put through the log");
+            }
+            return Err(failure(error));
         }
     };
     Ok(Forwarded { reply, revision: meta.view().revision() })
 }
 
-fn refuse_if_superseded(ownership: &watch::Receiver<Ownership>) -> Result<(), ProposeFailure> {
-    ownership.borrow().refusal().map_or(Ok(()), Err)
+/// A leader that has just begun takes nothing before it has looked whose data it is: that takes a moment, or some seconds
+/// where a store does not answer.
+async fn refuse_if_superseded(mut ownership: watch::Receiver<Ownership>) -> Result<(), ProposeFailure> {
+    match ownership.wait_for(Ownership::looked).await {
+        Ok(now) => now.refusal().map_or(Ok(()), Err),
+        // The watch is gone, and this actor too in a moment.
+        Err(_) => Err(ProposeFailure::NotLeader),
+    }
 }
 
 impl Handle<Forward> for MetadataLeader {
     fn handle(&mut self, message: Forward, _cx: &mut Context<Self>) -> Answer<Result<Forwarded, ProposeFailure>> {
         fail::fail_point!("handler.metadata_leader");
-        if let Err(refused) = refuse_if_superseded(&self.ownership) {
-            return Answer::now(Err(refused));
-        }
-        let (meta, counts) = (self.meta.clone(), self.counts.clone());
-        Answer::later(async move { forward(&meta, &counts, message.command).await })
+        let (meta, counts, ownership) = (self.meta.clone(), self.counts.clone(), self.ownership.clone());
+        Answer::later(async move {
+            refuse_if_superseded(ownership).await?;
+            forward(&meta, &counts, message.command).await
+        })
     }
 }
 
 impl Handle<ReadIndex> for MetadataLeader {
     fn handle(&mut self, _: ReadIndex, _: &mut Context<Self>) -> Answer<Result<Revision, ProposeFailure>> {
         let meta = self.meta.clone();
-        Answer::later(async move {
-            meta.linearizable().await.map_err(|error| match error {
-                ProposeError::NotLeader { .. } => ProposeFailure::NotLeader,
-                other => ProposeFailure::Unavailable(other.to_string()),
-            })
-        })
+        Answer::later(async move { meta.linearizable().await.map_err(failure) })
     }
 }

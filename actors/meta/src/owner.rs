@@ -34,8 +34,11 @@ const FRESH: Duration = Duration::from_secs(10);
 /// Whose data it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// Not read yet.
-    Unknown,
+    /// No root has answered yet.
+    Unknown {
+        /// This leader has looked at least once.
+        looked: bool,
+    },
     /// Ours, as read at these times, per volume.
     Ours {
         /// When each volume's claims were last read.
@@ -54,14 +57,19 @@ impl Ownership {
             Ownership::Ours { read_at } => {
                 read_at.get(&volume).is_some_and(|at| now.saturating_duration_since(*at) < FRESH)
             }
-            Ownership::Unknown | Ownership::Superseded(_) | Ownership::CopiedBack(_) => false,
+            Ownership::Unknown { .. } | Ownership::Superseded(_) | Ownership::CopiedBack(_) => false,
         }
+    }
+
+    /// Whether this leader has looked whose data it is, with or without an answer.
+    pub fn looked(&self) -> bool {
+        *self != Ownership::Unknown { looked: false }
     }
 
     /// For people.
     pub fn describe(&self) -> String {
         match self {
-            Ownership::Unknown => "not read yet".to_owned(),
+            Ownership::Unknown { .. } => "not read yet".to_owned(),
             Ownership::Ours { read_at } => format!("ours, in {} volumes", read_at.len()),
             Ownership::Superseded(by) => format!("superseded: {by}"),
             Ownership::CopiedBack(why) => why.clone(),
@@ -73,7 +81,7 @@ impl Ownership {
         match self {
             Ownership::Superseded(by) => Some(ProposeFailure::Superseded(by.clone())),
             Ownership::CopiedBack(why) => Some(ProposeFailure::ReadOnly(why.clone())),
-            Ownership::Unknown | Ownership::Ours { .. } => None,
+            Ownership::Unknown { .. } | Ownership::Ours { .. } => None,
         }
     }
 }
@@ -312,8 +320,11 @@ impl Handle<Looked> for OwnerWatch {
         self.ownership.send_modify(|ownership| {
             let mut read_at = match ownership {
                 Ownership::Ours { read_at } => std::mem::take(read_at),
-                Ownership::Unknown if looked.read.is_empty() => return,
-                Ownership::Unknown => HashMap::new(),
+                Ownership::Unknown { looked: seen } if looked.read.is_empty() => {
+                    *seen = true;
+                    return;
+                }
+                Ownership::Unknown { .. } => HashMap::new(),
                 Ownership::Superseded(_) | Ownership::CopiedBack(_) => return,
             };
             read_at.extend(looked.read.iter().map(|id| (*id, looked.at)));

@@ -234,7 +234,7 @@ impl Handle<CreateSnapshot> for SnapshotJobSupervisor {
         if let Some(refused) = ownership.refusal() {
             return Answer::now(Err(refused));
         }
-        if matches!(*ownership, Ownership::Unknown) {
+        if matches!(*ownership, Ownership::Unknown { .. }) {
             let why = "the owner claims of the storage volumes have not been read yet; try again".to_owned();
             return Answer::now(Err(ProposeFailure::Unavailable(why)));
         }

@@ -97,7 +97,7 @@ async fn serve(
     )?;
 
     recorder.set_node(format!("cn:{name}"));
-    recorder.set_ratio(f64::from(config.message_trace_percent) / 100.0);
+    recorder.set_rate(config.message_trace_rate);
     otlp::start(config.otlp_endpoint.as_deref(), &recorder, "starkeep-cn", shutdown.clone())?;
     let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient(), recorder);
     let token = Arc::new(move || member.cluster_token());

@@ -20,7 +20,7 @@ pub struct LiveConfig {
 }
 
 impl LiveConfig {
-    /// Starts from what was read. The recorder obeys `message_trace_percent`.
+    /// Starts from what was read. The recorder obeys `message_trace_rate`.
     pub fn new(config: FrontendConfig, recorder: Recorder) -> LiveConfig {
         let live = LiveConfig { config: Arc::new(RwLock::new(config)), recorder };
         live.apply();
@@ -28,7 +28,7 @@ impl LiveConfig {
     }
 
     fn apply(&self) {
-        self.recorder.set_ratio(f64::from(self.read(|c| c.message_trace_percent)) / 100.0);
+        self.recorder.set_rate(self.read(|c| c.message_trace_rate));
     }
 
     fn read<T>(&self, f: impl FnOnce(&FrontendConfig) -> T) -> T {

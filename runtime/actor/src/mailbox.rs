@@ -154,8 +154,8 @@ impl<A: Actor> Mailbox<A> {
         own: Option<u64>,
         waiting: Option<Arc<AtomicBool>>,
     ) -> Result<(), TellError> {
-        let envelope =
-            Envelope { letter, name, kind, cx: trace::current(), enqueued: self.clock.monotonic(), own, waiting };
+        let cx = trace::cause().unwrap_or_else(|| self.recorder.fresh());
+        let envelope = Envelope { letter, name, kind, cx, enqueued: self.clock.monotonic(), own, waiting };
         let waker = {
             let mut queue = lock(&self.queue);
             let stale = own.is_some_and(|own| own != queue.incarnation || own <= queue.dead_up_to);

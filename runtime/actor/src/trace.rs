@@ -18,12 +18,16 @@
 //! * All work on one thing (a snapshot job) is one *derived* trace, [`TraceId::of`], whoever does it; those have a ring of
 //!   their own as well.
 //!
+//! * Where more traces begin than [`Recorder::set_rate`] allows, the others are *unsampled*: their ids travel, and of their spans
+//!   only a root that failed or took long is kept.
+//!
 //! Cost: one lock of the thread's own lane when a span opens and one when it ends, which nobody else holds but a reader; names
 //! are `&'static str`, paths and labels shared, and text is made only when somebody reads. A finished span is written to memory
 //! in the order of time, next to the one before: what is kept for long stays out of the way of what is at work.
 
 mod id;
 mod lane;
+mod limit;
 mod record;
 mod recorder;
 mod ring;
@@ -40,7 +44,7 @@ pub use view::{SpanFilter, SpanView, TraceSummary};
 
 pub(crate) use lane::Seat;
 pub(crate) use record::{Record, micros};
-pub(crate) use scope::Scope;
+pub(crate) use scope::{Scope, cause};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@ use runtime_raft::{Meta, ProposeError};
 use storage_catalog::{Command, Outcome, Rejection};
 use storage_model::{JobId, JobState, SnapshotKind};
 
+use crate::leader::failure;
+
 /// Begins the job; one that runs is waited for, and automated ones that are due then come later. The asker may give up.
 pub(super) async fn create(meta: Meta, asked: CreateSnapshot, max_history: u32) -> Result<JobId, ProposeFailure> {
     let mut revisions = meta.watch();
@@ -26,10 +28,7 @@ pub(super) async fn create(meta: Meta, asked: CreateSnapshot, max_history: u32) 
             }
             Ok(other) => return Err(ProposeFailure::Unavailable(format!("Begin was answered with {other:?}"))),
             Err(ProposeError::Rejected(Rejection::SnapshotRunning(_))) => {}
-            Err(ProposeError::Rejected(rejection)) => return Err(ProposeFailure::Rejected(rejection)),
-            Err(ProposeError::NotLeader { .. }) => return Err(ProposeFailure::NotLeader),
-            Err(ProposeError::ReadOnly(why)) => return Err(ProposeFailure::ReadOnly(why)),
-            Err(other) => return Err(ProposeFailure::Unavailable(other.to_string())),
+            Err(error) => return Err(failure(error)),
         }
         while meta.view().unfinished_job().is_some() {
             if revisions.changed().await.is_err() {

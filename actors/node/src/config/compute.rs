@@ -32,8 +32,8 @@ settings! {
         priority_networks: PriorityNetworks = PriorityNetworks::default();
         /// TRACE, DEBUG, INFO, WARNING, ERROR or FATAL.
         sys_log_level: LogLevel = LogLevel::Info;
-        /// Percent of all traces whose spans are kept, for the dashboard and OTLP; snapshot jobs always are. 0: none.
-        message_trace_percent: u32 = 100;
+        /// Traces per second that begin here and whose spans are kept, for the dashboard and OTLP; snapshot jobs always are. 0: none.
+        message_trace_rate: u32 = 200;
         /// Directory of the log.
         sys_log_dir: PathBuf = PathBuf::from("log");
         /// Memory of the process: a share of the host's (90%) or a size (8G).

@@ -38,8 +38,8 @@ settings! {
         priority_networks: PriorityNetworks = PriorityNetworks::default();
         /// TRACE, DEBUG, INFO, WARN, ERROR or FATAL.
         sys_log_level: LogLevel = LogLevel::Info;
-        /// Percent of all traces whose spans are kept, for the dashboard and OTLP; snapshot jobs always are. 0: none.
-        message_trace_percent: u32 = 100 => .mutable();
+        /// Traces per second that begin here and whose spans are kept, for the dashboard and OTLP; snapshot jobs always are. 0: none.
+        message_trace_rate: u32 = 200 => .mutable();
         /// Directory of the log.
         sys_log_dir: PathBuf = PathBuf::from("log");
         /// Directory of the audit log.

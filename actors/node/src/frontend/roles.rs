@@ -237,7 +237,7 @@ impl Stage {
 
     async fn lead(&self) -> Vec<Supervisor> {
         self.introduce().await;
-        let (owns, ownership) = watch::channel(Ownership::Unknown);
+        let (owns, ownership) = watch::channel(Ownership::Unknown { looked: false });
         let leases = ReadLeases::begin(Instant::now());
         let metadata = self.draw_metadata(Arc::new(owns), ownership.clone(), &leases);
         let background = self.draw_background(ownership, &leases);

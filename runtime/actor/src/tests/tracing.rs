@@ -172,27 +172,55 @@ fn what_is_sent_in_start_begins_a_trace_each() {
 }
 
 #[test]
-fn recording_can_be_switched_off_and_sampled_by_whole_traces() {
+fn recording_can_be_switched_off_and_limited_to_so_many_whole_traces() {
     paused(async |tree: Tree| {
         let (boss, clerk) = office(&tree, false);
         let recorder = tree.recorder();
-        recorder.set_enabled(false);
+        recorder.set_rate(0);
         boss.ask(Order).await.unwrap();
         let id = TraceId::new();
         let (seen, _) = trace::scope(id, clerk.ask(WhoseTrace)).await.unwrap();
         assert_eq!(seen.trace, id, "the id travels all the same");
         assert!(tree.spans(&SpanFilter::default()).is_empty());
-        recorder.set_enabled(true);
-        recorder.set_ratio(0.25);
+        assert!(recorder.records(TraceId::of(b"job 1")), "jobs are always recorded");
+        recorder.set_rate(60);
         for _ in 0..400 {
             boss.ask(Order).await.unwrap();
         }
         let traces = tree.traces(&SpanFilter { name: Some("Order".into()), ..SpanFilter::default() });
-        assert!((40..=180).contains(&traces.len()), "{}", traces.len());
+        // The burst of a second, and what became due while they ran.
+        assert!((60..400).contains(&traces.len()), "{}", traces.len());
         assert!(traces.iter().all(|trace| trace.spans == 5), "each is whole");
-        recorder.set_ratio(0.0);
+        recorder.set_rate(0);
         assert!(!recorder.records(TraceId::new()));
-        assert!(recorder.records(TraceId::of(b"job 1")), "jobs are always recorded");
+    });
+}
+
+#[test]
+fn of_a_trace_that_is_not_sampled_what_failed_or_took_long_is_kept() {
+    paused(async |tree: Tree| {
+        let (boss, _) = office(&tree, false);
+        let recorder = tree.recorder();
+        recorder.set_rate(1);
+        recorder.open("statement", "sampled").finish();
+        let quick = recorder.open("statement", "quick");
+        assert_eq!(quick.context().trace.class(), Class::Unsampled);
+        quick.run(boss.ask(Order)).await.unwrap();
+        quick.finish();
+        let failed = recorder.open("statement", "failed");
+        failed.label("statement", "SELECT nonsense");
+        failed.fail("no such column");
+        let long = recorder.open("statement", "long");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        long.finish();
+        drop(recorder.open("statement", "lost"));
+        let spans = tree.spans(&SpanFilter::default());
+        let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+        assert_eq!(names, ["sampled", "failed", "long", "lost"]);
+        let labels = &spans[1].labels;
+        assert!(labels.contains(&("statement".into(), "SELECT nonsense".into())), "{labels:?}");
+        assert!(labels.contains(&("error".into(), "no such column".into())), "{labels:?}");
+        assert!(spans[2].total_us >= 2_000_000);
     });
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What kind of cause a trace has. Two bits of its id say it, so that every node knows without being told.
+/// What kind of trace it is. Two bits of its id say it, so that every node knows without being told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
     /// A statement, a call, a message from outside of any scope.
@@ -15,6 +15,8 @@ pub enum Class {
     Routine,
     /// All work on one named thing: [`TraceId::of`].
     Derived,
+    /// Like an ordinary one, but there are too many of them: its spans are not recorded, at any node.
+    Unsampled,
 }
 
 /// 128 bits, written as 32 hex digits. Random but for the two lowest, which are its [`Class`].
@@ -24,6 +26,7 @@ pub struct TraceId(u128);
 const CLASS_BITS: u128 = 0b11;
 const ROUTINE: u128 = 0b01;
 const DERIVED: u128 = 0b10;
+const UNSAMPLED: u128 = 0b11;
 
 impl TraceId {
     /// A new random id.
@@ -35,6 +38,11 @@ impl TraceId {
     /// A new random id for the work of a tick.
     pub fn routine() -> Self {
         Self(crate::random::id() & !CLASS_BITS | ROUTINE)
+    }
+
+    /// A new random id of which nothing is recorded.
+    pub fn unsampled() -> Self {
+        Self(crate::random::id() | UNSAMPLED)
     }
 
     /// The id of all work on one thing: the same seed gives the same id, on every node and in every version.
@@ -56,6 +64,7 @@ impl TraceId {
         match self.0 & CLASS_BITS {
             ROUTINE => Class::Routine,
             DERIVED => Class::Derived,
+            UNSAMPLED => Class::Unsampled,
             _ => Class::Ordinary,
         }
     }

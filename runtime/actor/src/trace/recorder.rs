@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::lane::{self, LANES, Lane, Seat};
+use super::limit::Limit;
 use super::record::{LabelValue, Record, micros};
 use super::ring::{BATCH, Kept, RINGS, Ring};
 use super::{Class, RootSpan, Scope, SpanFilter, SpanId, SpanView, TraceContext, TraceId, TraceSummary};
@@ -16,14 +17,15 @@ use crate::clock::SharedClock;
 use crate::gauge::lock;
 use crate::view::Outcome;
 
+/// Whoever takes this long is seen also where not everything is.
+const LONG: Duration = Duration::from_secs(1);
+
 struct Shared {
     /// Where spans happen that nobody places.
     place: Arc<str>,
     node: Mutex<Arc<str>>,
     clock: SharedClock,
-    enabled: AtomicBool,
-    /// Traces whose upper half is at most this are recorded.
-    threshold: AtomicU64,
+    limit: Limit,
     lanes: [Mutex<Lane>; LANES],
     /// Locked while a lane is.
     rings: [Mutex<Kept>; RINGS],
@@ -34,8 +36,9 @@ struct Shared {
 
 /// Keeps the spans of one node. Clones are the same recorder.
 ///
-/// Everything is recorded unless told otherwise. [`Recorder::set_ratio`] keeps a share of all traces, chosen by the trace id
-/// alone, so that nodes with the same ratio keep the same traces, each whole; derived traces (jobs) are always kept.
+/// Everything is recorded unless told otherwise. [`Recorder::set_rate`] limits how many traces per second begin to be recorded
+/// here. The id of a trace says whether it is, so that all nodes keep the same traces, each whole. Derived traces (jobs) are
+/// always kept; of the traces that are not, the root span is if it failed or took long.
 #[derive(Clone)]
 pub struct Recorder(Arc<Shared>);
 
@@ -52,9 +55,8 @@ impl Recorder {
         Self(Arc::new(Shared {
             node: Mutex::new(place.clone()),
             place,
+            limit: Limit::none(clock.monotonic()),
             clock,
-            enabled: AtomicBool::new(true),
-            threshold: AtomicU64::new(u64::MAX),
             lanes: std::array::from_fn(|_| Mutex::default()),
             rings: std::array::from_fn(|_| Mutex::default()),
             subscribed: AtomicBool::new(false),
@@ -73,23 +75,28 @@ impl Recorder {
         lock(&self.0.node).clone()
     }
 
-    /// Turns recording on or off. Trace ids travel in either case.
-    pub fn set_enabled(&self, enabled: bool) {
-        self.0.enabled.store(enabled, Relaxed);
-    }
-
-    /// Records this share of all traces, between 0 and 1.
-    pub fn set_ratio(&self, ratio: f64) {
-        // Saturates at both ends.
-        self.0.threshold.store((ratio.clamp(0.0, 1.0) * u64::MAX as f64) as u64, Relaxed);
+    /// Records so many of the traces that begin here, per second; 0: none, wherever they begin, `u32::MAX`: all. Trace ids
+    /// travel in any case.
+    pub fn set_rate(&self, per_second: u32) {
+        self.0.limit.set(per_second);
     }
 
     /// Whether spans of this trace are recorded.
     pub fn records(&self, trace: TraceId) -> bool {
-        self.0.enabled.load(Relaxed)
-            && (trace.class() == Class::Derived
-                || (trace.as_u128() >> 64) as u64 <= self.0.threshold.load(Relaxed)
-                    && self.0.threshold.load(Relaxed) > 0)
+        match trace.class() {
+            Class::Derived => true,
+            Class::Unsampled => false,
+            Class::Ordinary | Class::Routine => !self.0.limit.is_never(),
+        }
+    }
+
+    /// A new trace without a cause; not sampled where there are too many.
+    pub(crate) fn fresh(&self) -> TraceContext {
+        if self.0.limit.admits(|| self.0.clock.monotonic()) {
+            TraceId::new().into()
+        } else {
+            TraceId::unsampled().into()
+        }
     }
 
     /// How many spans were finished.
@@ -105,7 +112,8 @@ impl Recorder {
     /// Opens a span that is no message, below the running one if there is one.
     pub fn open(&self, kind: &'static str, name: impl Into<Cow<'static, str>>) -> RootSpan {
         let around = Scope::current();
-        RootSpan::open(Some(self.clone()), &around, around.context(), kind, name.into())
+        let parent = around.cx.unwrap_or_else(|| self.fresh());
+        RootSpan::open(Some(self.clone()), &around, parent, kind, name.into())
     }
 
     /// Opens a span below `parent`, which may have come from another node; below nothing if that is the root of a trace.
@@ -186,7 +194,12 @@ impl Recorder {
         if !self.records(parent.trace) {
             return None;
         }
-        self.begin(Record {
+        self.begin(self.blank(around, parent, kind, name))
+    }
+
+    /// A span below `parent` that begins now.
+    fn blank(&self, around: &Scope, parent: TraceContext, kind: &'static str, name: Cow<'static, str>) -> Record {
+        Record {
             trace: parent.trace,
             span: SpanId::new(),
             parent: parent.span,
@@ -200,7 +213,30 @@ impl Recorder {
             total_us: 0,
             outcome: Outcome::Running,
             labels: Vec::new(),
-        })
+        }
+    }
+
+    /// The root of a trace that is not sampled: kept by whoever opened it until it is known whether it matters.
+    pub(crate) fn aside(
+        &self,
+        around: &Scope,
+        parent: TraceContext,
+        kind: &'static str,
+        name: Cow<'static, str>,
+    ) -> Option<Box<Mutex<Record>>> {
+        let unsampled = parent.trace.class() == Class::Unsampled && parent.span.is_none() && !self.0.limit.is_never();
+        unsampled.then(|| Box::new(Mutex::new(self.blank(around, parent, kind, name))))
+    }
+
+    /// The root of a trace that is not sampled has ended: who failed or took long is seen all the same.
+    pub(crate) fn finish_aside(&self, mut record: Record, outcome: Outcome) {
+        let took = self.0.clock.monotonic().saturating_duration_since(record.began);
+        record.outcome = outcome;
+        if record.failed() || took >= LONG {
+            record.handle_us = micros(took);
+            record.total_us = record.handle_us;
+            self.note(record);
+        }
     }
 
     /// The actor of the span around, if that is open here.

@@ -16,7 +16,7 @@ pub(super) enum Ring {
     Ordinary,
     Routine,
     Derived,
-    /// What failed, and what was labelled in a routine trace.
+    /// What failed, what was labelled in a routine trace, and what is kept of traces that are not sampled.
     Notable,
 }
 
@@ -34,6 +34,7 @@ impl Ring {
             Class::Routine => Self::Routine,
             Class::Derived => Self::Derived,
             Class::Ordinary => Self::Ordinary,
+            Class::Unsampled => Self::Notable,
         }
     }
 }

@@ -34,7 +34,7 @@ impl Scope {
 
     /// Its trace and span; a new trace without a span when there is none.
     pub(crate) fn context(&self) -> TraceContext {
-        self.cx.unwrap_or_else(TraceContext::fresh)
+        self.cx.unwrap_or_else(|| self.recorder.as_ref().map_or_else(TraceContext::fresh, Recorder::fresh))
     }
 
     /// Not an `async fn`: that would hold the future twice.
@@ -49,7 +49,12 @@ impl Scope {
 
 /// The trace and span of the running task; a new trace without a span when there is none.
 pub fn current() -> TraceContext {
-    CURRENT.try_with(|scope| scope.cx).ok().flatten().unwrap_or_else(TraceContext::fresh)
+    cause().unwrap_or_else(TraceContext::fresh)
+}
+
+/// The trace and span of the running task, if it has any.
+pub(crate) fn cause() -> Option<TraceContext> {
+    CURRENT.try_with(|scope| scope.cx).ok().flatten()
 }
 
 /// Runs a future under a context that came from elsewhere.

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::lane::Seat;
+use super::record::Record;
 use super::{LabelValue, Recorder, Scope, TraceContext, TraceId};
+use crate::gauge::lock;
 use crate::view::Outcome;
 
 /// A span that is no message: a SQL statement, a step of a job. Recorded when it is finished; one that is dropped before is
@@ -18,6 +20,8 @@ pub struct RootSpan {
     cx: TraceContext,
     /// Where it is kept, while it is open and recorded.
     seat: Option<Seat>,
+    /// The root of a trace that is not sampled.
+    aside: Option<Box<Mutex<Record>>>,
 }
 
 impl RootSpan {
@@ -28,15 +32,24 @@ impl RootSpan {
         kind: &'static str,
         name: Cow<'static, str>,
     ) -> Self {
-        let seat = recorder.as_ref().and_then(|recorder| recorder.open_span(around, parent, kind, name));
+        let (mut seat, mut aside) = (None, None);
+        if let Some(recorder) = &recorder {
+            if recorder.records(parent.trace) {
+                seat = recorder.open_span(around, parent, kind, name);
+            } else {
+                aside = recorder.aside(around, parent, kind, name);
+            }
+        }
         let cx = TraceContext { trace: parent.trace, span: seat.map_or(parent.span, |seat| seat.span) };
-        Self { recorder, cx, seat }
+        Self { recorder, cx, seat, aside }
     }
 
     /// Says where it happens, if that is not the actor of the span around it (or the tree, outside of any).
     pub fn at(self, place: Arc<str>) -> Self {
         if let Some((recorder, seat)) = self.mine() {
             recorder.update(seat, |record| record.actor = Some(place));
+        } else if let Some(aside) = &self.aside {
+            lock(aside).actor = Some(place);
         }
         self
     }
@@ -50,6 +63,8 @@ impl RootSpan {
     pub fn label(&self, key: &'static str, value: impl Into<LabelValue>) {
         if let Some((recorder, seat)) = self.mine() {
             recorder.label(seat, key, value.into());
+        } else if let Some(aside) = &self.aside {
+            lock(aside).label(key, value.into());
         }
     }
 
@@ -58,6 +73,8 @@ impl RootSpan {
     pub fn join(&mut self, trace: TraceId) {
         if let Some((recorder, seat)) = self.mine() {
             recorder.rejoin(seat, trace);
+        } else if let Some(aside) = &self.aside {
+            lock(aside).trace = trace;
         }
         self.cx.trace = trace;
     }
@@ -118,6 +135,9 @@ impl RootSpan {
     fn end(&mut self, outcome: Outcome) {
         if let Some((recorder, seat)) = self.mine() {
             recorder.finish_span(seat, outcome);
+        } else if let (Some(recorder), Some(aside)) = (&self.recorder, self.aside.take()) {
+            let record = aside.into_inner().unwrap_or_else(PoisonError::into_inner);
+            recorder.finish_aside(record, outcome);
         }
         self.seat = None;
     }
@@ -125,7 +145,7 @@ impl RootSpan {
 
 impl Drop for RootSpan {
     fn drop(&mut self) {
-        if self.seat.is_some() {
+        if self.seat.is_some() || self.aside.is_some() {
             self.end(if std::thread::panicking() { Outcome::Panicked } else { Outcome::Lost });
         }
     }

@@ -1,5 +1,5 @@
-//! What message tracing costs a server: two clusters, one that traces nothing and one that traces everything, under the same
-//! load in turns. Beside the rates the processor time of all server processes, which other work on the machine disturbs less.
+//! What message tracing costs a server: three clusters, one that traces nothing, one as it is by default and one that traces
+//! everything, under the same load in turns. Beside the rates the processor time of all server processes, which other work on the machine disturbs less.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,7 +29,7 @@ struct Measured {
 }
 
 pub(crate) async fn run(time: Duration) -> anyhow::Result<Value> {
-    let houses = [build("0").await?, build("100").await?];
+    let houses = [build(Some("0")).await?, build(None).await?, build(Some("4294967295")).await?];
     let ids = Arc::new(AtomicU64::new(0));
     let mut runs = Vec::new();
     for load in LOADS {
@@ -37,7 +37,7 @@ pub(crate) async fn run(time: Duration) -> anyhow::Result<Value> {
             // Caches fill, and every ring has been full once.
             measure(house, load, &ids, time).await?;
         }
-        let mut measured = [Vec::new(), Vec::new()];
+        let mut measured = [Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..TURNS {
             for (house, measured) in houses.iter().zip(&mut measured) {
                 measured.push(measure(house, load, &ids, time).await?);
@@ -51,8 +51,8 @@ pub(crate) async fn run(time: Duration) -> anyhow::Result<Value> {
     Ok(json!({ "turns": TURNS, "runs": runs }))
 }
 
-async fn build(percent: &str) -> anyhow::Result<House> {
-    let conf = || vec![("message_trace_percent", percent.to_owned())];
+async fn build(rate: Option<&str>) -> anyhow::Result<House> {
+    let conf = || rate.map(|rate| ("message_trace_rate", rate.to_owned())).into_iter().collect::<Vec<_>>();
     let house =
         House::build(HouseSpec { compute_nodes: 2, conf: conf(), compute_conf: conf(), ..HouseSpec::default() })
             .await?;
@@ -114,17 +114,23 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-fn report(load: Load, [off, on]: &[Vec<Measured>; 2]) -> Value {
-    let rate = |all: &[Measured]| median(all.iter().map(|one| one.per_second));
-    let cpu = |all: &[Measured]| median(all.iter().map(|one| one.cpu_micros));
+fn report(load: Load, [off, by_default, all]: &[Vec<Measured>; 3]) -> Value {
+    let medians = |all: &[Measured]| {
+        let per_second = median(all.iter().map(|one| one.per_second));
+        json!({ "per_second": per_second, "cpu_micros": median(all.iter().map(|one| one.cpu_micros)) })
+    };
     // Of neighbours in time: the machine's moods fall on both.
-    let of_pairs =
-        |of: fn(&Measured) -> f64| median(off.iter().zip(on).map(|(off, on)| of(on) / of(off) * 100.0 - 100.0));
+    let against = |on: &[Measured]| {
+        let of_pairs =
+            |of: fn(&Measured) -> f64| median(off.iter().zip(on).map(|(off, on)| of(on) / of(off) * 100.0 - 100.0));
+        json!({ "per_second": of_pairs(|one| one.per_second), "cpu": of_pairs(|one| one.cpu_micros) })
+    };
     json!({
         "load": format!("{load:?}").to_lowercase(),
-        "untraced": { "per_second": rate(off), "cpu_micros": cpu(off) },
-        "traced": { "per_second": rate(on), "cpu_micros": cpu(on) },
-        "per_second_percent": of_pairs(|one| one.per_second),
-        "cpu_percent": of_pairs(|one| one.cpu_micros),
+        "untraced": medians(off),
+        "by_default": medians(by_default),
+        "everything": medians(all),
+        "percent_by_default": against(by_default),
+        "percent_everything": against(all),
     })
 }
