@@ -167,3 +167,31 @@ impl Handle<ReadIndex> for MetadataLeader {
         Answer::later(async move { meta.linearizable().await.map_err(failure) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_leader_that_has_not_looked_whose_data_it_is_takes_nothing() {
+        let (owns, ownership) = watch::channel(Ownership::Unknown { looked: false });
+        let mut asked = [(); 2].map(|()| Box::pin(refuse_if_superseded(ownership.clone())));
+        for asked in &mut asked {
+            assert!(futures::poll!(asked).is_pending());
+        }
+        owns.send_replace(Ownership::CopiedBack("behind".to_owned()));
+        for asked in asked {
+            assert_eq!(asked.await, Err(ProposeFailure::ReadOnly("behind".to_owned())));
+        }
+        // Where no store answers, it goes on; where all is well too.
+        for now in [Ownership::Unknown { looked: true }, Ownership::Ours { read_at: HashMap::new() }] {
+            owns.send_replace(now);
+            assert_eq!(refuse_if_superseded(ownership.clone()).await, Ok(()));
+        }
+        owns.send_replace(Ownership::Unknown { looked: false });
+        drop(owns);
+        assert_eq!(refuse_if_superseded(ownership).await, Err(ProposeFailure::NotLeader));
+    }
+}

@@ -12,10 +12,14 @@
 //!
 //! | module | what it is for |
 //! |---|---|
+//! | `draw` | the supervision tree |
+//! | `found` | a new cluster, or one from a snapshot |
 //! | `gate` | who is let in at `edit_log_port` |
 //! | `join` | waiting to be added to a cluster |
 //! | `roles` | the actors of the role that Raft gives this frontend |
 
+mod draw;
+mod found;
 mod gate;
 mod join;
 mod roles;
@@ -26,40 +30,30 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors_front::{Desk, Front, FrontFacts};
-use actors_messages::frontends::FrontendReport;
-use actors_messages::{CatalogView, ReadLease, ReadPoints};
-use actors_meta::{ComputeNodeMonitor, NodeDirectory, Proposer, Routes, SelfReport, TransactionLease};
+use actors_front::Desk;
+use actors_messages::ReadLease;
+use actors_meta::NodeDirectory;
 use anyhow::Context;
-use runtime_actor::{Address, Budget, SharedClock, Strategy, SystemClock, Tree, random};
-use runtime_raft::{Meta, MetaDir, Node, Options, Role};
+use runtime_actor::{SharedClock, SystemClock, Tree};
+use runtime_raft::{Meta, MetaDir, Options, Role};
 use runtime_rpc::options::RpcOptions;
 use runtime_rpc::{Peers, Registry, RpcServer, Tls};
-use storage_catalog::{Catalog, ClusterIdentity};
-use storage_model::{ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, Revision, ServiceId, UnixMillis};
-use storage_snapshot::owner::OwnerFacts;
-use tokio::sync::watch;
+use storage_model::{Frontend, UnixMillis};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{COMMIT, FrontendArguments, VERSION, full_version};
-use crate::config::{FrontendConfig, advertised_host, bind_host, builtin_volume, load_tls};
-use crate::observer::{Observer, Observers};
+use crate::cli::{FrontendArguments, VERSION};
+use crate::config::{FrontendConfig, advertised_host, bind_host, load_tls};
 use crate::pages::{self, FrontendPages, Opened, Progress};
-use crate::restore::{Restore, Restored};
-use crate::settings::{LiveConfig, SettingsKeeper};
-use crate::spec::{BRIEF_EFFECTS, spec, with_effects};
-use crate::{admin, listen, logging, offline, otlp, restore_plan};
+use crate::settings::LiveConfig;
+use crate::{admin, listen, logging, otlp};
 
+use self::draw::report_of;
 use self::gate::FrontendGate;
-use self::roles::{Drawn, LeaderRoutes, RoleKeeper, Stage};
 
 /// How long a clean stop may take.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// How long a start waits until this frontend leads, or hears from who does, before it serves clients all the same.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
-/// The first frontend of a cluster. Those to come are given their ids by the catalog, far above.
-const FIRST_NODE: NodeId = NodeId(1);
-
 /// How a life of this process ended.
 enum Ended {
     With(ExitCode),
@@ -79,9 +73,10 @@ pub async fn run(arguments: FrontendArguments) -> anyhow::Result<ExitCode> {
         tracing::warn!("{warning}");
     }
     let clock = SystemClock::shared();
-    let me = myself(&config, &clock)?;
+    let me = found::myself(&config, &clock)?;
     if dry_run {
-        return dry(&config, &arguments, &me).await;
+        found::dry(&config, &arguments, &me).await?;
+        return Ok(ExitCode::SUCCESS);
     }
     let dir = MetaDir::new(&config.meta_dir);
     loop {
@@ -130,45 +125,6 @@ impl Ports {
             edit_log: listen::on(listen::edit_log_host(host), config.edit_log_port, "edit_log_port")?,
         })
     }
-}
-
-fn myself(config: &FrontendConfig, clock: &SharedClock) -> anyhow::Result<Frontend> {
-    let host = advertised_host(&config.priority_networks)?.to_string();
-    Ok(Frontend {
-        id: FIRST_NODE,
-        name: format!("{host}_{}_{}", config.edit_log_port, clock.now_unix_ms()),
-        role: FrontendRole::Follower,
-        host,
-        edit_log_port: config.edit_log_port,
-        http_port: config.http_port,
-        query_port: config.query_port,
-        rpc_port: config.rpc_port,
-    })
-}
-
-/// `--list` and `--verify-only`: nothing is bound, nothing is changed.
-async fn dry(config: &FrontendConfig, arguments: &FrontendArguments, me: &Frontend) -> anyhow::Result<ExitCode> {
-    let plan = restore_plan::load(&config.snapshot_plan(), &config.home)?;
-    let meta_dir = MetaDir::new(&config.meta_dir);
-    let say = |text: &str| println!("{text}");
-    let restore = Restore {
-        plan: &plan,
-        builtin: builtin_volume(config),
-        meta_dir: &meta_dir,
-        me: me.clone(),
-        force: arguments.force,
-        verify_only: true,
-        product_version: VERSION,
-        say: &say,
-    };
-    if arguments.list {
-        offline::print_list(&restore.list().await?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Restored::Verified(name) = restore.run().await? {
-        println!("{name} can be restored");
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Everything that a running frontend holds.
@@ -221,7 +177,7 @@ impl Process {
         if arguments.cluster_snapshot {
             progress.restoring();
             let began = clock.monotonic();
-            restore(&config, &arguments, &dir, &me).await?;
+            found::restore(&config, &arguments, &dir, &me).await?;
             progress.restored(clock.monotonic().saturating_duration_since(began).as_millis() as u64);
         }
         let registry = Registry::new();
@@ -233,7 +189,7 @@ impl Process {
         let (mut edit_log, mut server) = (Some(edit_log), None);
         if !dir.exists() {
             match &arguments.helper {
-                None => found(&dir, &me, &clock)?,
+                None => found::found(&dir, &me, &clock)?,
                 Some(helper) => {
                     server = edit_log.take().map(&serve).transpose()?;
                     let waiting = join::wait(&dir, &me, helper, &registry, report_of(&me, started_at_ms));
@@ -244,13 +200,8 @@ impl Process {
                 }
             }
         }
-        // The log and the images hold the secrets of storage volumes.
-        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700))
-            .with_context(|| format!("meta_dir {}", dir.path().display()))?;
         let me = join::remembered(&dir, me)?;
-        let options = Options { image_every: config.edit_log_roll_num, ..Options::default() };
-        let node = dir.identity()?.node;
-        let meta = Meta::open(&dir, &node, raft_clock(&clock), options, directory.peers()).await?;
+        let meta = open(&dir, &config, &clock, directory.peers()).await?;
         if let Some(why) = copied_back(&meta).await {
             tracing::error!(meta_dir = %dir.path().display(), "{why}");
             meta.shutdown().await?;
@@ -355,120 +306,16 @@ impl Process {
             );
         }
     }
+}
 
-    fn draw_tree(&self, live: LiveConfig, lease: ReadLease) -> Front {
-        let view = {
-            let meta = self.meta.clone();
-            CatalogView::new(move || meta.view(), self.meta.watch())
-        };
-        let (statuses, frontends) = watch::channel(Arc::default());
-        let routes = Routes::new(self.meta.standing_watch(), self.directory.peers(), self.registry.clone());
-        let routes = LeaderRoutes::new(&routes);
-        let monitor = self.draw_nodes(&view);
-        let stage = Stage {
-            tree: self.tree.clone(),
-            meta: self.meta.clone(),
-            dir: self.dir.clone(),
-            gate: self.gate.clone(),
-            view: view.clone(),
-            me: self.me.clone(),
-            builtin: builtin_volume(&self.config),
-            directory: self.directory.clone(),
-            registry: self.registry.clone(),
-            routes: routes.clone(),
-            reads: ReadPoints::default(),
-            lease: lease.clone(),
-            statuses: Arc::new(statuses),
-            report: self.self_report(),
-            settings: live.meta_settings(),
-            owner_facts: OwnerFacts::new(&self.me.host, UnixMillis(self.clock.now_unix_ms()), VERSION),
-        };
-        let reads = stage.reads.clone();
-        let proposer = Proposer::new(routes.forward.recipient(), self.meta.clone());
-        let transactions = self.draw_frontend(stage, &view, &live, &proposer);
-        Front {
-            recorder: self.tree.recorder(),
-            view,
-            reads,
-            lease,
-            propose: runtime_actor::Recipient::new(proposer),
-            draw_txn: transactions.recipient(),
-            read_index: routes.read_index.recipient(),
-            create_image: routes.create_image.recipient(),
-            preflight: routes.preflight.recipient(),
-            create_snapshot: routes.create_snapshot.recipient(),
-            verify_snapshot: routes.verify_snapshot.recipient(),
-            reconcile: routes.reconcile.recipient(),
-            running_detail: routes.running_detail.recipient(),
-            collect: routes.collect.recipient(),
-            beat: monitor.recipient(),
-            suspect: monitor.recipient(),
-            nodes: self.directory.statuses(),
-            frontends,
-            leader: {
-                let meta = self.meta.clone();
-                Arc::new(move || meta.standing().leader.map(|node| node.id))
-            },
-            tls: self.tls.clone(),
-            settings: Arc::new(live),
-            me: FrontFacts {
-                id: self.me.id,
-                name: self.me.name.clone(),
-                host: self.me.host.clone(),
-                query_port: self.me.query_port,
-                started_at_ms: self.started_at_ms,
-                product_version: VERSION.to_owned(),
-                commit: COMMIT.to_owned(),
-            },
-            clock: self.clock.clone(),
-        }
-    }
-
-    fn self_report(&self) -> SelfReport {
-        let report = report_of(&self.me, self.started_at_ms);
-        Arc::new(move || report.clone())
-    }
-
-    fn draw_observer(&self) -> Observers {
-        let tree = self.tree.clone();
-        let observer = self.tree.root().start(spec("observer"), move || Observer::new(tree.clone()));
-        Observer::expose(&self.registry, &observer);
-        let view = {
-            let meta = self.meta.clone();
-            CatalogView::new(move || meta.view(), self.meta.watch())
-        };
-        Observers::new(format!("fe:{}", self.me.address()), observer, Some((self.directory.clone(), view)))
-    }
-
-    fn draw_frontend(
-        &self,
-        stage: Stage,
-        view: &CatalogView,
-        live: &LiveConfig,
-        proposer: &Proposer,
-    ) -> Address<TransactionLease> {
-        let group = self.tree.supervisor("frontend", Strategy::OneForOne, Budget::default());
-        let (view, live) = (view.clone(), live.clone());
-        group.start(spec("settings_keeper"), move || SettingsKeeper::new(view.clone(), live.clone()));
-        let proposer = proposer.clone();
-        let transactions = group.start(spec("transaction_lease").mailbox(16_384), move || {
-            TransactionLease::new(runtime_actor::Recipient::new(proposer.clone()))
-        });
-        let drawn = Arc::new(tokio::sync::Mutex::new(Drawn::default()));
-        group.start(spec("role_keeper"), move || RoleKeeper::new(stage.clone(), drawn.clone()));
-        transactions
-    }
-
-    fn draw_nodes(&self, view: &CatalogView) -> Address<ComputeNodeMonitor> {
-        let group = self.tree.supervisor("nodes", Strategy::OneForOne, Budget::default());
-        let (view, directory) = (view.clone(), self.directory.clone());
-        let (meta, here) = (self.meta.clone(), self.me.address());
-        let leader: actors_meta::nodes::LeaderAddress =
-            Arc::new(move || meta.standing().leader.map_or_else(|| here.clone(), |node| node.address));
-        group.start(with_effects("compute_node_monitor", BRIEF_EFFECTS), move || {
-            ComputeNodeMonitor::new(view.clone(), directory.clone(), leader.clone())
-        })
-    }
+/// Opens the metadata, which only this user may read: the log and the images hold the secrets of storage volumes.
+async fn open(dir: &MetaDir, config: &FrontendConfig, clock: &SharedClock, peers: Peers) -> anyhow::Result<Meta> {
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("meta_dir {}", dir.path().display()))?;
+    let options = Options { image_every: config.edit_log_roll_num, ..Options::default() };
+    let clock = clock.clone();
+    let now = Arc::new(move || (UnixMillis(clock.now_unix_ms()), clock.monotonic()));
+    Ok(Meta::open(dir, &dir.identity()?.node, now, options, peers).await?)
 }
 
 /// Frontends that were left behind by a restore are often a majority of the old group, and would elect one of themselves. Each
@@ -494,75 +341,9 @@ async fn copied_back(meta: &Meta) -> Option<String> {
     if is_alone { actors_meta::owner::copied_back(&catalog).await } else { None }
 }
 
-/// What a frontend says of itself; how far it is is filled in by who answers.
-fn report_of(me: &Frontend, started_at_ms: u64) -> FrontendReport {
-    FrontendReport {
-        id: me.id,
-        applied: Revision(0),
-        oldest_read: Revision(0),
-        started_at_ms,
-        version: full_version(),
-        http_port: me.http_port,
-        query_port: me.query_port,
-        rpc_port: me.rpc_port,
-    }
-}
-
 /// Returns when the metadata takes no more proposals for ever.
 async fn log_lost(meta: &Meta) {
     let mut standing = meta.standing_watch();
     // The sender goes with the metadata itself.
     let _ = standing.wait_for(|now| now.role == Role::Stopped).await;
-}
-
-fn raft_clock(clock: &SharedClock) -> runtime_raft::Clock {
-    let clock = clock.clone();
-    Arc::new(move || (UnixMillis(clock.now_unix_ms()), clock.monotonic()))
-}
-
-/// The first start of a cluster.
-fn found(dir: &MetaDir, me: &Frontend, clock: &SharedClock) -> anyhow::Result<()> {
-    let identity = ClusterIdentity {
-        // StarRocks draws it from a positive 31-bit range.
-        cluster_id: ClusterId((random::id() as u64 >> 33).max(1)),
-        token: random::hex_id(),
-        service_id: ServiceId(uuid::Builder::from_random_bytes(random::bytes()).into_uuid().to_string()),
-        incarnation: Incarnation(random::hex_id()),
-        epoch: Epoch(1),
-    };
-    tracing::info!(cluster = %identity.cluster_id, service = %identity.service_id, "founding a new cluster");
-    let catalog = Catalog::genesis(identity, UnixMillis(clock.now_unix_ms()));
-    dir.create(&catalog, &Node { id: me.id, address: me.address() }, &me.name)?;
-    Ok(())
-}
-
-async fn restore(
-    config: &FrontendConfig,
-    arguments: &FrontendArguments,
-    dir: &MetaDir,
-    me: &Frontend,
-) -> anyhow::Result<()> {
-    let plan = restore_plan::load(&config.snapshot_plan(), &config.home)?;
-    let say = |text: &str| tracing::info!("restore: {text}");
-    let restore = Restore {
-        plan: &plan,
-        builtin: builtin_volume(config),
-        meta_dir: dir,
-        me: me.clone(),
-        force: arguments.force,
-        verify_only: false,
-        product_version: VERSION,
-        say: &say,
-    };
-    match restore.run().await.context("the cluster was not restored, nothing has changed")? {
-        Restored::Already => {
-            tracing::info!("restore: this meta directory was restored by this plan before; starting it")
-        }
-        Restored::Verified(_) => {}
-        Restored::Done { snapshot, revision, aside } => {
-            let aside = aside.map(|path| path.display().to_string());
-            tracing::info!(snapshot, revision, ?aside, "restore: the cluster is restored");
-        }
-    }
-    Ok(())
 }

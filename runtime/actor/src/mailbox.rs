@@ -154,8 +154,9 @@ impl<A: Actor> Mailbox<A> {
         own: Option<u64>,
         waiting: Option<Arc<AtomicBool>>,
     ) -> Result<(), TellError> {
-        let cx = trace::cause().unwrap_or_else(|| self.recorder.fresh());
-        let envelope = Envelope { letter, name, kind, cx, enqueued: self.clock.monotonic(), own, waiting };
+        let enqueued = self.clock.monotonic();
+        let cx = trace::cause().unwrap_or_else(|| self.recorder.fresh(enqueued));
+        let envelope = Envelope { letter, name, kind, cx, enqueued, own, waiting };
         let waker = {
             let mut queue = lock(&self.queue);
             let stale = own.is_some_and(|own| own != queue.incarnation || own <= queue.dead_up_to);

@@ -217,7 +217,7 @@ async fn rates(port: u16, time: Duration) -> anyhow::Result<Vec<(u64, f64, Value
         let stop = Arc::new(AtomicBool::new(false));
         let mut askers = Vec::new();
         for _ in 0..connections {
-            askers.push(tokio::spawn(select_one(raw::login(port).await?, stop.clone())));
+            askers.push(tokio::spawn(select_one(raw::login(port).await?, Arc::default(), stop.clone())));
         }
         let began = Instant::now();
         tokio::time::sleep(time).await;
@@ -232,7 +232,11 @@ async fn rates(port: u16, time: Duration) -> anyhow::Result<Vec<(u64, f64, Value
 }
 
 /// The answer to the same statement always has the same length: nothing is parsed, the server is what is measured.
-async fn select_one(mut stream: tokio::net::TcpStream, stop: Arc<AtomicBool>) -> anyhow::Result<Vec<u64>> {
+async fn select_one(
+    mut stream: tokio::net::TcpStream,
+    done: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<Vec<u64>> {
     let length = raw::ask(&mut stream, "SELECT 1").await?;
     let (question, mut answer) = (raw::query("SELECT 1"), vec![0; length]);
     let mut micros = Vec::new();
@@ -240,6 +244,7 @@ async fn select_one(mut stream: tokio::net::TcpStream, stop: Arc<AtomicBool>) ->
         let since = Instant::now();
         stream.write_all(&question).await?;
         stream.read_exact(&mut answer).await?;
+        done.fetch_add(1, Ordering::Relaxed);
         micros.push(since.elapsed().as_micros() as u64);
     }
     ensure!(answer.contains(&b'1'), "SELECT 1 was answered with {answer:?}");

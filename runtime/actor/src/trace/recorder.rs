@@ -90,13 +90,9 @@ impl Recorder {
         }
     }
 
-    /// A new trace without a cause; not sampled where there are too many.
-    pub(crate) fn fresh(&self) -> TraceContext {
-        if self.0.limit.admits(|| self.0.clock.monotonic()) {
-            TraceId::new().into()
-        } else {
-            TraceId::unsampled().into()
-        }
+    /// A trace that begins now, without a cause; not sampled where there are too many.
+    pub(crate) fn fresh(&self, now: Instant) -> TraceContext {
+        if self.0.limit.admits(now) { TraceId::new().into() } else { TraceId::unsampled().into() }
     }
 
     /// How many spans were finished.
@@ -111,9 +107,7 @@ impl Recorder {
 
     /// Opens a span that is no message, below the running one if there is one.
     pub fn open(&self, kind: &'static str, name: impl Into<Cow<'static, str>>) -> RootSpan {
-        let around = Scope::current();
-        let parent = around.cx.unwrap_or_else(|| self.fresh());
-        RootSpan::open(Some(self.clone()), &around, parent, kind, name.into())
+        self.open_around(&Scope::current(), None, kind, name.into())
     }
 
     /// Opens a span below `parent`, which may have come from another node; below nothing if that is the root of a trace.
@@ -123,7 +117,25 @@ impl Recorder {
         kind: &'static str,
         name: impl Into<Cow<'static, str>>,
     ) -> RootSpan {
-        RootSpan::open(Some(self.clone()), &Scope::current(), parent.into(), kind, name.into())
+        self.open_around(&Scope::current(), Some(parent.into()), kind, name.into())
+    }
+
+    /// Opens a span for a task that carries `around`: below `parent`, or below what runs there, or as the root of a new trace.
+    pub(crate) fn open_around(
+        &self,
+        around: &Scope,
+        parent: Option<TraceContext>,
+        kind: &'static str,
+        name: Cow<'static, str>,
+    ) -> RootSpan {
+        let now = self.0.clock.monotonic();
+        let parent = parent.or(around.cx).unwrap_or_else(|| self.fresh(now));
+        if self.records(parent.trace) {
+            let seat = self.begin_blank(self.blank(around, parent, kind, name, now));
+            return RootSpan::recorded(self.clone(), parent, seat);
+        }
+        let aside = self.puts_aside(parent).then(|| self.blank(around, parent, kind, name, now));
+        RootSpan::aside(self.clone(), parent, aside)
     }
 
     /// Finished spans from now on, but for routine ones in which nothing happened. When `capacity` of them wait, further ones
@@ -183,31 +195,24 @@ impl Recorder {
         lock(&self.0.lanes[seat.lane])
     }
 
-    /// Opens a span below `parent`, for a task that carries `around`; none when its trace is not recorded.
-    pub(crate) fn open_span(
+    /// A span below `parent` that begins now, for a task that carries `around`.
+    fn blank(
         &self,
         around: &Scope,
         parent: TraceContext,
         kind: &'static str,
         name: Cow<'static, str>,
-    ) -> Option<Seat> {
-        if !self.records(parent.trace) {
-            return None;
-        }
-        self.begin(self.blank(around, parent, kind, name))
-    }
-
-    /// A span below `parent` that begins now.
-    fn blank(&self, around: &Scope, parent: TraceContext, kind: &'static str, name: Cow<'static, str>) -> Record {
+        now: Instant,
+    ) -> Record {
         Record {
             trace: parent.trace,
-            span: SpanId::new(),
+            span: SpanId::NONE,
             parent: parent.span,
             actor: self.place_of(around.seat),
             name,
             kind,
-            at_unix_us: self.0.clock.now_unix_us(),
-            began: self.0.clock.monotonic(),
+            at_unix_us: 0,
+            began: now,
             wait_us: 0,
             handle_us: 0,
             total_us: 0,
@@ -216,25 +221,25 @@ impl Recorder {
         }
     }
 
-    /// The root of a trace that is not sampled: kept by whoever opened it until it is known whether it matters.
-    pub(crate) fn aside(
-        &self,
-        around: &Scope,
-        parent: TraceContext,
-        kind: &'static str,
-        name: Cow<'static, str>,
-    ) -> Option<Box<Mutex<Record>>> {
-        let unsampled = parent.trace.class() == Class::Unsampled && parent.span.is_none() && !self.0.limit.is_never();
-        unsampled.then(|| Box::new(Mutex::new(self.blank(around, parent, kind, name))))
+    /// Takes in a blank span; none if too many are open.
+    fn begin_blank(&self, record: Record) -> Option<Seat> {
+        self.begin(Record { span: SpanId::new(), at_unix_us: self.0.clock.now_unix_us(), ..record })
     }
 
-    /// The root of a trace that is not sampled has ended: who failed or took long is seen all the same.
+    /// Whether the root of a trace that is not sampled is put aside, until it is known whether it matters.
+    fn puts_aside(&self, parent: TraceContext) -> bool {
+        parent.trace.class() == Class::Unsampled && parent.span.is_none() && !self.0.limit.is_never()
+    }
+
+    /// A span that was put aside has ended: who failed or took long is seen all the same.
     pub(crate) fn finish_aside(&self, mut record: Record, outcome: Outcome) {
         let took = self.0.clock.monotonic().saturating_duration_since(record.began);
         record.outcome = outcome;
         if record.failed() || took >= LONG {
+            record.span = SpanId::new();
             record.handle_us = micros(took);
             record.total_us = record.handle_us;
+            record.at_unix_us = self.0.clock.now_unix_us().saturating_sub(record.total_us);
             self.note(record);
         }
     }

@@ -32,9 +32,12 @@ impl Scope {
         Self { cx: Some(cx), seat: seat.filter(|seat| seat.span == cx.span), recorder }
     }
 
-    /// Its trace and span; a new trace without a span when there is none.
-    pub(crate) fn context(&self) -> TraceContext {
-        self.cx.unwrap_or_else(|| self.recorder.as_ref().map_or_else(TraceContext::fresh, Recorder::fresh))
+    /// Opens a span below `parent`, or below what runs here; it is recorded where an actor or a span is at work.
+    fn open(&self, parent: Option<TraceContext>, kind: &'static str, name: Cow<'static, str>) -> RootSpan {
+        match &self.recorder {
+            Some(recorder) => recorder.open_around(self, parent, kind, name),
+            None => RootSpan::unrecorded(parent.or(self.cx).unwrap_or_else(TraceContext::fresh)),
+        }
     }
 
     /// Not an `async fn`: that would hold the future twice.
@@ -78,12 +81,10 @@ pub fn label(key: &'static str, value: impl Into<LabelValue>) {
 /// Opens a span below the running one, on the recorder of the running actor. Without one (no actor and no [`RootSpan`] is at
 /// work here) the span is not recorded; whoever holds a [`Recorder`] opens it there.
 pub fn span(kind: &'static str, name: impl Into<Cow<'static, str>>) -> RootSpan {
-    let around = Scope::current();
-    RootSpan::open(around.recorder.clone(), &around, around.context(), kind, name.into())
+    Scope::current().open(None, kind, name.into())
 }
 
 /// Like [`span`], but a root of `trace`: a step of a job belongs to the trace of the job and not to the tick that set it off.
 pub fn span_in(trace: TraceId, kind: &'static str, name: impl Into<Cow<'static, str>>) -> RootSpan {
-    let around = Scope::current();
-    RootSpan::open(around.recorder.clone(), &around, trace.into(), kind, name.into())
+    Scope::current().open(Some(trace.into()), kind, name.into())
 }

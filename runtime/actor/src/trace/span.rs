@@ -1,6 +1,5 @@
 //! Spans that are no messages.
 
-use std::borrow::Cow;
 use std::fmt::Display;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,23 +24,20 @@ pub struct RootSpan {
 }
 
 impl RootSpan {
-    pub(crate) fn open(
-        recorder: Option<Recorder>,
-        around: &Scope,
-        parent: TraceContext,
-        kind: &'static str,
-        name: Cow<'static, str>,
-    ) -> Self {
-        let (mut seat, mut aside) = (None, None);
-        if let Some(recorder) = &recorder {
-            if recorder.records(parent.trace) {
-                seat = recorder.open_span(around, parent, kind, name);
-            } else {
-                aside = recorder.aside(around, parent, kind, name);
-            }
-        }
+    /// One that is recorded below `parent`, if there was room for it.
+    pub(super) fn recorded(recorder: Recorder, parent: TraceContext, seat: Option<Seat>) -> Self {
         let cx = TraceContext { trace: parent.trace, span: seat.map_or(parent.span, |seat| seat.span) };
-        Self { recorder, cx, seat, aside }
+        Self { recorder: Some(recorder), cx, seat, aside: None }
+    }
+
+    /// One of a trace that is not recorded.
+    pub(super) fn aside(recorder: Recorder, cx: TraceContext, aside: Option<Record>) -> Self {
+        Self { recorder: Some(recorder), cx, seat: None, aside: aside.map(|record| Box::new(Mutex::new(record))) }
+    }
+
+    /// One that nobody records.
+    pub(super) fn unrecorded(cx: TraceContext) -> Self {
+        Self { recorder: None, cx, seat: None, aside: None }
     }
 
     /// Says where it happens, if that is not the actor of the span around it (or the tree, outside of any).

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use runtime_actor::{
-    Actor, ActorSpec, Address, Answer, Context, Handle, Message, SystemClock, TellError, TraceId, Tree, trace,
+    Actor, ActorSpec, Address, Answer, Context, Handle, Message, Recorder, SystemClock, TellError, TraceId, Tree, trace,
 };
 use serde_json::{Value, json};
 
@@ -74,9 +74,34 @@ pub(crate) async fn run(time: Duration) -> anyhow::Result<Value> {
         }
     }
     let spans = recorder.recorded();
+    let statements = [("nothing", 0), ("200 a second", 200), ("everything", u32::MAX)].map(|(what, rate)| {
+        recorder.set_rate(rate);
+        json!({ "recorded": what, "nanos": statement_nanos(&recorder, slice) })
+    });
     tree.stop(Duration::from_secs(10)).await;
     let runs = [one.report("ask, one asker"), sixteen.report("ask, sixteen askers"), tells.report("tell, one sender")];
-    Ok(json!({ "spans": spans, "runs": runs }))
+    Ok(json!({ "spans": spans, "runs": runs, "span_of_a_statement": statements }))
+}
+
+/// What a session does for the span of a statement, again and again: nanoseconds of each, the median of slices.
+fn statement_nanos(recorder: &Recorder, time: Duration) -> f64 {
+    const SLICE: u32 = 20_000;
+    let shown: Arc<str> = "SELECT 1".into();
+    let mut nanos = Vec::new();
+    let began = Instant::now();
+    while began.elapsed() < time || nanos.is_empty() {
+        let since = Instant::now();
+        for n in 0..SLICE {
+            let span = recorder.open("statement", "SELECT");
+            span.label("query", trace::LabelValue::Uuid(u128::from(n).to_be_bytes()));
+            span.label("statement", shown.clone());
+            span.run_sync(|| std::hint::black_box(n));
+            span.finish();
+        }
+        nanos.push(since.elapsed().as_nanos() as f64 / f64::from(SLICE));
+    }
+    nanos.sort_by(f64::total_cmp);
+    nanos[nanos.len() / 2]
 }
 
 /// Round trips a second.

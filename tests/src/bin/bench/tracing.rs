@@ -1,5 +1,6 @@
-//! What message tracing costs a server: three clusters, one that traces nothing, one as it is by default and one that traces
-//! everything, under the same load in turns. Beside the rates the processor time of all server processes, which other work on the machine disturbs less.
+//! What message tracing costs a server: one cluster under a steady load, told in turns to trace nothing, what it traces by
+//! default, and everything. The turns are short and many, so that the machine's moods fall on all alike. Beside the rates the
+//! processor time of all server processes, which other work on the machine disturbs less.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,10 +8,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tests::{House, HouseSpec, raw};
+use tests::{Client, House, HouseSpec, raw};
+use tokio::task::JoinHandle;
 
-/// Measurements of each cluster.
-const TURNS: usize = 5;
+/// One turn; a new setting has its effect from the first statement on.
+const TURN: Duration = Duration::from_millis(400);
+const SETTING: &str = "message_trace_rate";
+const NOTHING: &str = "0";
+const EVERYTHING: &str = "4294967295";
 
 /// One way to load a cluster.
 #[derive(Clone, Copy, Debug)]
@@ -21,77 +26,90 @@ enum Load {
 
 const LOADS: [Load; 5] = [Load::Wire(1), Load::Wire(16), Load::Wire(64), Load::Commit(1), Load::Commit(16)];
 
-/// One measurement.
+/// One turn's measurement.
 #[derive(Clone, Copy)]
 struct Measured {
     per_second: f64,
     cpu_micros: f64,
 }
 
+/// The clients that load the cluster.
+struct Loading {
+    done: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<anyhow::Result<Vec<u64>>>>,
+}
+
 pub(crate) async fn run(time: Duration) -> anyhow::Result<Value> {
-    let houses = [build(Some("0")).await?, build(None).await?, build(Some("4294967295")).await?];
-    let ids = Arc::new(AtomicU64::new(0));
+    let house = House::build(HouseSpec { compute_nodes: 2, ..HouseSpec::default() }).await?;
+    let mut admin = house.client().await?;
+    admin.run("CREATE DATABASE b").await?;
+    let by_default = default_rate(&mut admin).await?;
+    let settings = [NOTHING, &by_default, EVERYTHING];
+    let turns = time.as_millis().div_ceil(TURN.as_millis()).max(2);
     let mut runs = Vec::new();
     for load in LOADS {
-        for house in &houses {
-            // Caches fill, and every ring has been full once.
-            measure(house, load, &ids, time).await?;
+        let loading = begin(&house, load).await?;
+        // Caches fill, and every ring has been full once.
+        for setting in settings {
+            turn(&house, &mut admin, &loading, setting).await?;
         }
         let mut measured = [Vec::new(), Vec::new(), Vec::new()];
-        for _ in 0..TURNS {
-            for (house, measured) in houses.iter().zip(&mut measured) {
-                measured.push(measure(house, load, &ids, time).await?);
+        for n in 0..turns {
+            // There and back, so that what grows with time falls on all alike.
+            let order = if n % 2 == 0 { [0, 1, 2] } else { [2, 1, 0] };
+            for at in order {
+                measured[at].push(turn(&house, &mut admin, &loading, settings[at]).await?);
             }
+        }
+        loading.stop.store(true, Ordering::Relaxed);
+        for client in loading.clients {
+            client.await??;
         }
         runs.push(report(load, &measured));
     }
-    for house in houses {
-        house.finish().await?;
-    }
-    Ok(json!({ "turns": TURNS, "runs": runs }))
+    admin.close().await?;
+    house.finish().await?;
+    Ok(json!({ "turns": turns, "by_default": by_default, "runs": runs }))
 }
 
-async fn build(rate: Option<&str>) -> anyhow::Result<House> {
-    let conf = || rate.map(|rate| ("message_trace_rate", rate.to_owned())).into_iter().collect::<Vec<_>>();
-    let house =
-        House::build(HouseSpec { compute_nodes: 2, conf: conf(), compute_conf: conf(), ..HouseSpec::default() })
-            .await?;
-    let mut client = house.client().await?;
-    client.run("CREATE DATABASE b").await?;
-    client.close().await?;
-    Ok(house)
+async fn default_rate(admin: &mut Client) -> anyhow::Result<String> {
+    type Row = (String, String, String, String, String, String);
+    let row: Row = admin.one(&format!("ADMIN SHOW FRONTEND CONFIG LIKE '{SETTING}'")).await?;
+    Ok(row.2)
 }
 
-async fn measure(house: &House, load: Load, ids: &Arc<AtomicU64>, time: Duration) -> anyhow::Result<Measured> {
+async fn begin(house: &House, load: Load) -> anyhow::Result<Loading> {
     let port = house.cluster.ports.query;
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut loading = Vec::new();
+    let (done, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let mut clients = Vec::new();
     match load {
         Load::Wire(connections) => {
             for _ in 0..connections {
-                loading.push(tokio::spawn(super::select_one(raw::login(port).await?, stop.clone())));
+                let stream = raw::login(port).await?;
+                clients.push(tokio::spawn(super::select_one(stream, done.clone(), stop.clone())));
             }
         }
-        Load::Commit(clients) => {
-            // A table of its own: one that grows would slow down the later turns.
+        Load::Commit(writers) => {
             let mut client = house.client().await?;
             client.run("DROP TABLE IF EXISTS b.t FORCE").await?;
             let key = "DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1";
             client.run(&format!("CREATE TABLE b.t (id BIGINT, v VARCHAR(20)) {key}")).await?;
             client.close().await?;
-            loading.extend((0..clients).map(|_| tokio::spawn(super::insert(port, ids.clone(), stop.clone()))));
+            clients.extend((0..writers).map(|_| tokio::spawn(super::insert(port, done.clone(), stop.clone()))));
         }
     }
-    let (began, cpu) = (Instant::now(), cpu_of(house)?);
-    tokio::time::sleep(time).await;
-    stop.store(true, Ordering::Relaxed);
-    let mut statements = 0;
-    for client in loading {
-        statements += client.await??.len();
-    }
-    let (statements, seconds) = (statements.max(1) as f64, began.elapsed().as_secs_f64());
+    Ok(Loading { done, stop, clients })
+}
+
+async fn turn(house: &House, admin: &mut Client, loading: &Loading, setting: &str) -> anyhow::Result<Measured> {
+    admin.run(&format!("ADMIN SET FRONTEND CONFIG (\"{SETTING}\" = \"{setting}\")")).await?;
+    let (before, began, cpu) = (loading.done.load(Ordering::Relaxed), Instant::now(), cpu_of(house)?);
+    tokio::time::sleep(TURN).await;
+    let statements = loading.done.load(Ordering::Relaxed).saturating_sub(before).max(1) as f64;
     let used = cpu_of(house)?.saturating_sub(cpu);
-    Ok(Measured { per_second: statements / seconds, cpu_micros: used.as_secs_f64() * 1e6 / statements })
+    let per_second = statements / began.elapsed().as_secs_f64();
+    Ok(Measured { per_second, cpu_micros: used.as_secs_f64() * 1e6 / statements })
 }
 
 /// The processor time that all processes of the cluster have used.
