@@ -14,14 +14,17 @@ fn main() -> io::Result<()> {
     files.sort();
     let mut code =
         String::from("/// Path below `dashboard/`, and bytes.\npub(crate) static FILES: &[(&str, &[u8])] = &[\n");
-    for (name, path) in files {
-        writeln!(code, "    ({name:?}, include_bytes!({path:?})),").map_err(io::Error::other)?;
+    for name in files {
+        // Where the room stands is asked when this is compiled: a target directory may serve clones at several places.
+        let path = format!("/dashboard/{name}");
+        writeln!(code, "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),")
+            .map_err(io::Error::other)?;
     }
     code.push_str("];\n");
     fs::write(out.join("dashboard.rs"), code)
 }
 
-fn collect(directory: &Path, below: &str, files: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
+fn collect(directory: &Path, below: &str, files: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -34,7 +37,7 @@ fn collect(directory: &Path, below: &str, files: &mut Vec<(String, PathBuf)>) ->
             println!("cargo::rerun-if-changed=dashboard/{path}");
             collect(&entry.path(), &format!("{path}/"), files)?;
         } else {
-            files.push((path, entry.path()));
+            files.push(path);
         }
     }
     Ok(())
