@@ -22,6 +22,8 @@ const CLIENTS: u64 = 4;
 /// Operations of one client in one history. The search is exponential in what overlaps.
 const OPERATIONS: u32 = 12;
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long an order is searched for.
+const SEARCH: Duration = Duration::from_secs(60);
 /// What a server says that does not know, or that has not tried: such an operation stays open.
 const UNSURE: [&str; 5] =
     ["not known", "shutting down", "no frontend leads", "cannot read the metadata now", "takes no messages"];
@@ -191,8 +193,15 @@ async fn history(arena: &mut Arena, number: u64) -> anyhow::Result<()> {
     }
     let tester = tester.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let searched = tokio::task::spawn_blocking(move || (tester.is_consistent(), format!("{tester:?}")));
-    let (consistent, text) = tokio::time::timeout(Duration::from_secs(60), searched).await??;
-    ensure!(consistent, "the history of {database} is not linearizable: {text}");
+    // The search is exponential in what stayed open, and a busy machine leaves much open.
+    match tokio::time::timeout(SEARCH, searched).await {
+        Err(_) => arena.report.undecided += 1,
+        Ok(found) => {
+            let (consistent, text) = found?;
+            ensure!(consistent, "the history of {database} is not linearizable: {text}");
+            arena.report.histories += 1;
+        }
+    }
     let mut client = arena.stage.client().await?;
     client.run(&format!("DROP DATABASE {database} FORCE")).await?;
     client.close().await
@@ -206,9 +215,11 @@ pub async fn linearizable(arena: &mut Arena) -> anyhow::Result<()> {
         }
         if let Err(error) = history(arena, number).await {
             arena.violation(format!("{error:#}"));
-        } else {
-            arena.report.histories += 1;
         }
+    }
+    // A harness that judges nothing has found nothing.
+    if arena.report.undecided > arena.report.histories {
+        arena.violation("most histories were too long to judge".to_owned());
     }
     Ok(())
 }

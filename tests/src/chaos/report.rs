@@ -43,6 +43,8 @@ pub struct Report {
     pub restores: u64,
     /// Histories found linearizable.
     pub histories: u64,
+    /// Histories that the search for an order gave up on: nothing is known of them.
+    pub undecided: u64,
     /// Statements: acknowledged, refused, unknown.
     pub statements: [u64; 3],
     /// Places that were armed and not reached in time.
@@ -93,6 +95,7 @@ impl Report {
         self.errors += other.errors;
         self.restores += other.restores;
         self.histories += other.histories;
+        self.undecided += other.undecided;
         for (own, more) in self.statements.iter_mut().zip(other.statements) {
             *own += more;
         }
@@ -122,6 +125,7 @@ impl Report {
             "snapshots_error": self.errors,
             "restores": self.restores,
             "linearizable_histories": self.histories,
+            "undecided_histories": self.undecided,
             "statements": {
                 "acknowledged": self.statements[0], "refused": self.statements[1], "unknown": self.statements[2],
             },
@@ -158,6 +162,9 @@ impl fmt::Display for Report {
         }
         if self.histories > 0 {
             writeln!(f, "linearizable histories: {}", self.histories)?;
+        }
+        if self.undecided > 0 {
+            writeln!(f, "histories that were too long to judge: {}", self.undecided)?;
         }
         for skipped in &self.skipped {
             writeln!(f, "SKIP {skipped}")?;
