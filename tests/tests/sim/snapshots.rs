@@ -1,6 +1,6 @@
 //! Snapshot jobs whose leader may die after any effect, and restores from whatever is restorable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 use rand::seq::IteratorRandom;
@@ -9,8 +9,8 @@ use storage_catalog::{Catalog, Command, Outcome, Rebase, rebase};
 use storage_model::snapshot::JobEvent;
 use storage_model::{Epoch, Frontend, FrontendRole, Incarnation, JobState, NodeId, Revision, SnapshotKind, UnixMillis};
 
-use super::model::Job;
-use super::store::Manifest;
+use super::model::{Foreign, Job};
+use super::store::{Manifest, sha256};
 use super::world::World;
 
 const MAX_HISTORY: u32 = 5;
@@ -67,7 +67,8 @@ impl World {
             self.model.trim_jobs(MAX_HISTORY as usize);
             let birth = self.model.birth();
             self.job_ids.insert(birth, id);
-            let job = Job { name, automated, state: JobState::Initializing, cuts: Vec::new(), cut: None };
+            let (state, cuts) = (JobState::Initializing, Vec::new());
+            let job = Job { name, automated, state, cuts, cut: None, foreign: None };
             self.model.jobs.insert(birth, job);
         }
         "begin snapshot"
@@ -112,13 +113,14 @@ impl World {
             let trash = model.trash.iter().flat_map(|t| &t.objects);
             let live = model.tables().flat_map(|(_, _, t)| t.partitions.values()).flat_map(|p| &p.objects);
             let needs = live.chain(trash).cloned().collect();
-            let manifest = Manifest { cut, sections, model: model.clone(), needs, is_void: false };
+            let incarnation = catalog.identity().incarnation.clone();
+            let manifest = Manifest { cut, incarnation, sections, model: model.clone(), needs, is_void: false };
             self.store.manifests.insert(job.name.clone(), manifest);
         }
         if self.chance(1, 3) || self.store.manifests[&job.name].is_void {
             return "upload, and die";
         }
-        let event = JobEvent::Uploaded { cut: Revision(cut), sha256: "bb".repeat(32), bytes: 1 };
+        let event = JobEvent::Uploaded { cut: Revision(cut), sha256: sha256(cut), bytes: 1 };
         self.event(birth, event, true);
         let job = self.model.jobs.get_mut(&birth).unwrap();
         (job.state, job.cut) = (JobState::Finished, Some(cut));
@@ -181,7 +183,7 @@ impl World {
         }
         self.event(birth, JobEvent::Deleted, true);
         self.model.jobs.get_mut(&birth).unwrap().state = JobState::Deleted;
-        self.tally.count("snapshot deleted");
+        self.tally.count(if job.foreign.is_some() { "foreign snapshot deleted" } else { "snapshot deleted" });
         "delete snapshot"
     }
 
@@ -212,6 +214,9 @@ impl World {
             JobState::Expired => self.tally.count("restore of an expired snapshot"),
             _ => {}
         }
+        if job.foreign.is_some() {
+            self.tally.count("restore of a foreign snapshot");
+        }
         let manifest = &self.store.manifests[&job.name];
         let decoded: Catalog = image::decode(&manifest.sections).unwrap();
         let (cut, present) = (manifest.cut, self.store.present());
@@ -224,8 +229,8 @@ impl World {
             expected: Vec::new(),
             cut: Revision(cut),
             snapshot_name: job.name.clone(),
-            manifest: ("cc".repeat(32), 1),
-            present: present.iter().map(|(name, cut)| (name.clone(), Revision(*cut))).collect(),
+            manifest: (sha256(cut), 1),
+            present: BTreeMap::from([(self.volume, present.clone())]),
             compute_nodes: None,
             volumes: Default::default(),
         };
@@ -237,22 +242,26 @@ impl World {
                 return "restore";
             }
         }
+        let own = manifest.incarnation.clone();
         let mut next = manifest.model.restored(&job.name, cut, &present);
         // Births are never given twice, not even after a restore: ids of the dead timeline mean nothing here.
         next.births = self.model.births;
         self.model = next;
+        for found in present {
+            let foreign = Foreign { upto: found.cut.0.min(cut), is_vague: found.incarnation != own };
+            let Some(birth) = self.model.take_in(&found, foreign) else { continue };
+            self.tally.count("foreign snapshot");
+            match self.catalog.jobs().find(|job| job.name == found.name) {
+                Some(row) if row.is_foreign() && row.cut == Some(found.cut) => drop(self.job_ids.insert(birth, row.id)),
+                other => self.problem = Some(format!("{} at {} should be foreign: {other:?}", found.name, found.cut)),
+            }
+        }
         self.last = (self.catalog.revision().0, 0);
         self.queries.clear();
         self.delayed.clear();
         self.frozen.clear();
         self.loads.clear();
         self.forgotten = BTreeSet::new();
-        // What only the dead timeline knew is not kept for anybody yet.
-        let jobs = &self.model.jobs;
-        let knows = |name: &String, cut: u64| {
-            jobs.values().any(|j| j.name == *name && (j.cut == Some(cut) || j.cuts.contains(&cut)))
-        };
-        self.store.manifests.retain(|name, manifest| knows(name, manifest.cut));
         self.tally.count("restore");
         "restore"
     }
