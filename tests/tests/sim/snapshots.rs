@@ -156,8 +156,9 @@ impl World {
             return "no job is over";
         };
         if job.state == JobState::Finished {
-            // Rare: a restorable snapshot is what all this is for.
-            if self.chance(1, 6) && self.event_unless_careful(birth, JobEvent::Retire) {
+            // Rare: a restorable snapshot is what all this is for. Less so one of another timeline.
+            let odds = if job.foreign.is_some() { 2 } else { 6 };
+            if self.chance(1, odds) && self.event_unless_careful(birth, JobEvent::Retire) {
                 self.model.jobs.get_mut(&birth).unwrap().state = JobState::Expired;
             }
             return "retire";
