@@ -48,7 +48,7 @@ impl World {
     }
 
     fn begin(&mut self) -> &'static str {
-        let automated = self.chance(4, 5);
+        let automated = self.chance(if self.is_restless { 1 } else { 4 }, 5);
         let kind = if automated { SnapshotKind::Automated } else { SnapshotKind::Manual };
         let known = self.model.jobs.values().map(|j| j.name.clone()).choose(&mut self.rng);
         let name = match known {
@@ -149,7 +149,7 @@ impl World {
     }
 
     /// Retires and deletes, a step at a time.
-    fn sweep(&mut self) -> &'static str {
+    pub fn sweep(&mut self) -> &'static str {
         let candidates = self.model.jobs.iter();
         let over = candidates.filter(|(_, j)| matches!(j.state, JobState::Finished | JobState::Expired));
         let Some((birth, job)) = over.map(|(b, j)| (*b, j.clone())).choose(&mut self.rng) else {
@@ -157,7 +157,11 @@ impl World {
         };
         if job.state == JobState::Finished {
             // Rare: a restorable snapshot is what all this is for. Less so one of another timeline.
-            let odds = if job.foreign.is_some() { 2 } else { 6 };
+            let odds = match (job.foreign.is_some(), self.is_restless) {
+                (true, true) => 10,
+                (true, false) | (false, true) => 2,
+                (false, false) => 6,
+            };
             if self.chance(1, odds) && self.event_unless_careful(birth, JobEvent::Retire) {
                 self.model.jobs.get_mut(&birth).unwrap().state = JobState::Expired;
             }
