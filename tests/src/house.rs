@@ -204,9 +204,11 @@ impl House {
     pub async fn snapshot(&self) -> anyhow::Result<String> {
         let mut client = self.client().await?;
         client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON").await?;
-        let job = self.job("FINISHED or ERROR", Duration::from_secs(60), |j| !j.state.contains("ING")).await?;
+        let is_over = |j: &Job| j.name.starts_with("automated") && !j.state.contains("ING");
+        let job = self.job("FINISHED or ERROR", Duration::from_secs(60), is_over).await?;
         ensure!(job.state == "FINISHED", "the snapshot failed: {job:?}");
-        let path = client.one("SELECT STORAGE_PATH FROM information_schema.cluster_snapshots").await?;
+        let sql = "SELECT STORAGE_PATH FROM information_schema.cluster_snapshots WHERE SNAPSHOT_NAME =";
+        let path = client.one(&format!("{sql} '{}'", job.name)).await?;
         client.close().await?;
         Ok(path)
     }

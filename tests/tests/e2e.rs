@@ -13,6 +13,8 @@ mod dashboard;
 mod disaster;
 #[path = "e2e/disk.rs"]
 mod disk;
+#[path = "e2e/foreign.rs"]
+mod foreign;
 #[path = "e2e/frontends.rs"]
 mod frontends;
 #[path = "e2e/garbage.rs"]

@@ -2,8 +2,10 @@
 //! before anything is changed; the last rename is the moment at which the restored cluster exists.
 //!
 //! 1. plan and volumes  2. hold on the root  3. newest complete manifest  4. every section hash  5. every data file
-//! 6. rebase  7. claim with a new epoch on every root, then look at manifest and files once more
+//! 6. rebase  7. claim with a new epoch on every root, then look at manifests and files once more
 //! 8. old meta directory aside  9. new one into place
+//!
+//! The manifests in all roots that the restored catalog does not know become FOREIGN snapshots.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use sha2::{Digest, Sha256};
 use storage_catalog::{Catalog, Rebase, VolumeDraft, invariant, rebase};
 use storage_model::restore::RestorePlan;
 use storage_model::volume::BUILTIN_STORAGE_VOLUME;
-use storage_model::{Epoch, Frontend, Incarnation, StorageVolume, UnixMillis, VolumeId};
+use storage_model::{Epoch, Frontend, Incarnation, JobState, StorageVolume, UnixMillis, VolumeId};
 use storage_snapshot::owner::OwnerFacts;
 use storage_snapshot::report::{self, Listed};
 use storage_snapshot::{FileCheck, Found, check_files, find, load, owner};
@@ -161,17 +163,21 @@ impl Restore<'_> {
         if self.verify_only {
             return Ok(Restored::Verified(name));
         }
-        let plan = self.rebase_plan(&found, incarnation, epoch, volumes.clone());
-        let restored = rebase(&image, &plan).map_err(|e| RestoreError::Snapshot(e.to_string()))?;
-        invariant::check(&restored).map_err(|e| RestoreError::Snapshot(format!("snapshot {name}: {e}")))?;
+        let mut plan = self.rebase_plan(&found, incarnation, epoch, volumes.clone());
+        plan.present = find::present(&roots, &source.layout).await.map_err(chain)?;
+        rebased(&image, &plan)?;
         let placed = async {
             self.claim(&roots, &source.layout, epoch, incarnation, facts).await?;
-            // A living owner may have deleted something before it saw the hold: what is there now stays.
+            // A living owner may have deleted something before it saw the hold, or finished another snapshot: what is there
+            // now stays.
             self.check_again(source, &found, &image, &volumes).await?;
+            plan.present = find::present(&roots, &source.layout).await.map_err(chain)?;
+            let restored = rebased(&image, &plan)?;
+            self.say_foreign(&restored);
             self.put_in_place(restored, aside)
         };
         match placed.await {
-            Ok(aside) => Ok(Restored::Done { snapshot: name, revision: plan.cut.0, aside }),
+            Ok(aside) => Ok(Restored::Done { snapshot: name, revision: manifest.revision.0, aside }),
             Err(error) => {
                 self.take_claims_back(&roots, &source.layout, epoch, incarnation).await;
                 Err(error)
@@ -227,8 +233,8 @@ impl Restore<'_> {
         image: &Catalog,
         volumes: &BTreeMap<String, StorageVolume>,
     ) -> Result<(), RestoreError> {
-        let name = &found.manifest.name;
-        let again = find::newest(&source.volume, &source.layout, Some(name)).await.map_err(chain)?;
+        let (name, cut) = (&found.manifest.name, found.manifest.revision);
+        let again = find::at_cut(&source.volume, &source.layout, name, cut).await.map_err(chain)?;
         if again.manifest.sha256 != found.manifest.sha256 {
             return Err(RestoreError::Snapshot(format!("the snapshot {name} has changed while it was restored")));
         }
@@ -327,7 +333,6 @@ impl Restore<'_> {
     ) -> Rebase {
         let nodes = self.plan.compute_nodes.as_ref();
         let frontends = self.plan.frontends.iter().flatten();
-        let present = found.present.iter().map(|p| (p.name.clone(), p.cut)).collect();
         Rebase {
             incarnation: incarnation.clone(),
             epoch,
@@ -337,9 +342,16 @@ impl Restore<'_> {
             cut: found.manifest.revision,
             snapshot_name: found.manifest.name.clone(),
             manifest: (found.manifest.sha256.clone(), found.bytes),
-            present,
+            present: BTreeMap::new(),
             compute_nodes: nodes.map(|n| n.iter().map(|n| (n.host.clone(), n.heartbeat_service_port)).collect()),
             volumes,
+        }
+    }
+
+    fn say_foreign(&self, restored: &Catalog) {
+        for job in restored.jobs().filter(|job| job.is_foreign() && job.state == JobState::Finished) {
+            let (name, cut) = (&job.name, job.cut.map_or(0, |cut| cut.0));
+            (self.say)(&format!("{name}, revision {cut}, is FOREIGN: it is kept until DROP CLUSTER SNAPSHOT {name}"));
         }
     }
 
@@ -368,6 +380,14 @@ impl Restore<'_> {
         let here = self.meta_dir.exists().then(|| self.meta_dir.newest_image().ok()).flatten();
         same_plan && !self.force && here.is_some_and(|c| c.identity().incarnation.as_str() == incarnation)
     }
+}
+
+/// The catalog of the new cluster, with every rule kept.
+fn rebased(image: &Catalog, plan: &Rebase) -> Result<Catalog, RestoreError> {
+    let failed = |why: String| RestoreError::Snapshot(format!("snapshot {}: {why}", plan.snapshot_name));
+    let restored = rebase(image, plan).map_err(|e| failed(e.to_string()))?;
+    invariant::check(&restored).map_err(|e| failed(e.to_string()))?;
+    Ok(restored)
 }
 
 fn now() -> UnixMillis {

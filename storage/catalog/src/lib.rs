@@ -18,4 +18,4 @@ pub mod rebase;
 
 pub use catalog::{Catalog, ClusterIdentity, Database, Header, RestoreFacts, Trash};
 pub use command::{Command, Envelope, Outcome, PartitionDraft, Rejection, Reply, TableDraft, VolumeDraft};
-pub use rebase::{Adopt, Rebase, adopt, rebase};
+pub use rebase::{Adopt, PresentManifest, Rebase, adopt, rebase};

@@ -1,7 +1,9 @@
 //! A catalog of the past (of a snapshot, or of a meta directory that was copied back) becomes the catalog of a new cluster:
 //! another incarnation of the same service.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod foreign;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use storage_model::{
@@ -11,6 +13,8 @@ use storage_model::{
 use thiserror::Error;
 
 use crate::catalog::{Catalog, RestoreFacts};
+
+pub use self::foreign::PresentManifest;
 
 /// What StarRocks says of the job that a restored cluster comes from.
 const RESET: &str = "Finished time was reset after cluster restored";
@@ -38,9 +42,8 @@ pub struct Rebase {
     pub snapshot_name: String,
     /// SHA-256 of the manifest, hex, and bytes of manifest and sections.
     pub manifest: (String, u64),
-    /// The snapshots, by name and cut, whose manifest is in the volume restored from now. A name alone says too little: a
-    /// later snapshot, which this image does not know, may have it too.
-    pub present: BTreeSet<(String, Revision)>,
+    /// The manifests that can be restored, for each volume that was looked at.
+    pub present: BTreeMap<VolumeId, Vec<PresentManifest>>,
     /// Compute nodes of the new cluster, `(host, heartbeat port)`; None: those of the image.
     pub compute_nodes: Option<Vec<(String, u16)>>,
     /// Volumes replaced by name; those not named stay as they are. New names are added.
@@ -58,8 +61,8 @@ pub struct Adopt {
     pub now: UnixMillis,
     /// The frontend whose directory it is: it leads alone.
     pub frontend: NodeId,
-    /// The snapshots, by name and cut, whose manifest is there, for each volume that was looked at.
-    pub present: BTreeMap<VolumeId, BTreeSet<(String, Revision)>>,
+    /// The manifests that can be restored, for each volume that was looked at.
+    pub present: BTreeMap<VolumeId, Vec<PresentManifest>>,
 }
 
 /// Why a catalog cannot be rebased.
@@ -96,11 +99,13 @@ pub fn rebase(image: &Catalog, plan: &Rebase) -> Result<Catalog, RebaseError> {
     replace_volumes(&mut next, plan);
     replace_compute_nodes(&mut next, plan);
     settle_jobs(&mut next, plan)?;
+    list_foreign(&mut next, image, &plan.present, plan.now);
     Ok(next)
 }
 
 /// The catalog of a cluster whose metadata were copied back: what it was then, in a new incarnation. What the cluster did
-/// since then is of another timeline, whose objects it does not name. Its revision is one more: the adoption itself.
+/// since then is of another timeline, whose objects it does not name, and whose snapshots become FOREIGN. Its revision is one
+/// more: the adoption itself.
 pub fn adopt(catalog: &Catalog, plan: &Adopt) -> Result<Catalog, RebaseError> {
     let revision = catalog.revision();
     let facts =
@@ -114,10 +119,10 @@ pub fn adopt(catalog: &Catalog, plan: &Adopt) -> Result<Catalog, RebaseError> {
     let jobs: Vec<Arc<SnapshotJob>> = next.jobs.values().cloned().collect();
     for job in jobs {
         let mut job = job.as_ref().clone();
-        let present = plan.present.get(&job.volume);
-        settle_job(&mut job, present, plan.now, next.header.revision);
+        settle_job(&mut job, &plan.present, plan.now, next.header.revision);
         next.jobs.insert(job.id, Arc::new(job));
     }
+    list_foreign(&mut next, catalog, &plan.present, plan.now);
     Ok(next)
 }
 
@@ -191,8 +196,6 @@ fn replace_compute_nodes(catalog: &mut Catalog, plan: &Rebase) {
 
 fn settle_jobs(catalog: &mut Catalog, plan: &Rebase) -> Result<(), RebaseError> {
     let jobs: Vec<Arc<SnapshotJob>> = catalog.jobs.values().cloned().collect();
-    // Which manifests are there is known of the volume that was restored from, not of others.
-    let source = jobs.iter().find(|j| j.name == plan.snapshot_name).map(|j| j.volume);
     let mut found = false;
     let revision = catalog.header.revision;
     for job in jobs {
@@ -210,8 +213,7 @@ fn settle_jobs(catalog: &mut Catalog, plan: &Rebase) -> Result<(), RebaseError> 
                 job.path = format!("{root}/{service}/meta/image/{}", job.name);
             }
         } else {
-            let present = (Some(job.volume) == source).then_some(&plan.present);
-            settle_job(&mut job, present, plan.now, revision);
+            settle_job(&mut job, &plan.present, plan.now, revision);
         }
         catalog.jobs.insert(job.id, Arc::new(job));
     }
@@ -221,7 +223,7 @@ fn settle_jobs(catalog: &mut Catalog, plan: &Rebase) -> Result<(), RebaseError> 
 /// A job that was interrupted has failed; one whose manifest is gone from a volume that was looked at is deleted.
 fn settle_job(
     job: &mut SnapshotJob,
-    present: Option<&BTreeSet<(String, Revision)>>,
+    present: &BTreeMap<VolumeId, Vec<PresentManifest>>,
     now: UnixMillis,
     revision: Revision,
 ) {
@@ -230,8 +232,22 @@ fn settle_job(
         job.error = INTERRUPTED.to_owned();
         job.finished_at = Some(now);
     } else if matches!(job.state, JobState::Finished | JobState::Expired)
-        && present.is_some_and(|there| !job.cut.is_some_and(|cut| there.contains(&(job.name.clone(), cut))))
+        && present.get(&job.volume).is_some_and(|there| !there.iter().any(|manifest| manifest.is_of(job)))
     {
         job.enter(JobState::Deleted, now, revision);
+    }
+}
+
+/// A row for every manifest that no job has.
+fn list_foreign(
+    next: &mut Catalog,
+    past: &Catalog,
+    present: &BTreeMap<VolumeId, Vec<PresentManifest>>,
+    now: UnixMillis,
+) {
+    for (volume, manifests) in present {
+        for manifest in manifests {
+            foreign::list(next, past, *volume, manifest, now);
+        }
     }
 }

@@ -41,6 +41,8 @@ pub enum SnapshotKind {
     Automated,
     /// CREATE CLUSTER SNAPSHOT.
     Manual,
+    /// Another timeline: a restore found the manifest in the store, and its catalog does not know it.
+    Foreign,
 }
 
 impl fmt::Display for SnapshotKind {
@@ -48,6 +50,7 @@ impl fmt::Display for SnapshotKind {
         f.write_str(match self {
             SnapshotKind::Automated => "AUTOMATED",
             SnapshotKind::Manual => "MANUAL",
+            SnapshotKind::Foreign => "FOREIGN",
         })
     }
 }
@@ -179,7 +182,8 @@ pub struct SnapshotJob {
     pub created_uptime: Uptime,
     /// When it became FINISHED or ERROR.
     pub finished_at: Option<UnixMillis>,
-    /// Its cuts, oldest first; each is pinned until the job ends or chooses one.
+    /// Its cuts, oldest first; each is pinned until the job ends or chooses one. Of a FOREIGN one, whose cut is a revision of
+    /// another timeline: the revisions of this timeline that it pins.
     pub cuts: Vec<Revision>,
     /// The cut of the manifest, once FINISHED.
     pub cut: Option<Revision>,
@@ -195,7 +199,7 @@ pub struct SnapshotJob {
     pub error: String,
     /// COMMENT of a manual snapshot.
     pub comment: String,
-    /// Every state it took, oldest first; the first is INITIALIZING.
+    /// Every state it took, oldest first; the first is INITIALIZING, and that of a FOREIGN one FINISHED.
     pub history: Vec<JobChange>,
     /// CANCEL CLUSTER SNAPSHOT was said while it was unfinished.
     pub cancelled: bool,
@@ -222,19 +226,62 @@ impl SnapshotJob {
         self.state = state;
     }
 
+    /// Whether it is a snapshot of another timeline: it says nothing of this one.
+    pub fn is_foreign(&self) -> bool {
+        self.kind == SnapshotKind::Foreign
+    }
+
     /// The revisions whose files this job keeps.
     pub fn pins(&self) -> &[Revision] {
         match self.state {
             JobState::Snapshoting => &self.cuts,
+            JobState::Finished | JobState::Expired if self.is_foreign() => &self.cuts,
             JobState::Finished | JobState::Expired => self.cut.as_slice(),
             JobState::Initializing | JobState::Deleted | JobState::Error => &[],
         }
+    }
+
+    /// The cuts whose manifest may be in the store.
+    pub fn manifest_cuts(&self) -> &[Revision] {
+        if self.is_foreign() { self.cut.as_slice() } else { &self.cuts }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_foreign_job_pins_other_revisions_than_that_of_its_manifest() {
+        let mut job = SnapshotJob {
+            id: JobId(1),
+            name: "s".to_owned(),
+            kind: SnapshotKind::Manual,
+            volume: VolumeId(1),
+            path: String::new(),
+            state: JobState::Finished,
+            created_at: UnixMillis(0),
+            created_uptime: Uptime::default(),
+            finished_at: None,
+            cuts: vec![Revision(3), Revision(5)],
+            cut: Some(Revision(5)),
+            starmgr_id: 0,
+            sha256: String::new(),
+            bytes: 0,
+            detail: String::new(),
+            error: String::new(),
+            comment: String::new(),
+            history: Vec::new(),
+            cancelled: false,
+        };
+        assert_eq!((job.pins(), job.manifest_cuts()), (&[Revision(5)][..], &[Revision(3), Revision(5)][..]));
+        (job.kind, job.cut) = (SnapshotKind::Foreign, Some(Revision(99)));
+        let both = [Revision(3), Revision(5)];
+        for (state, pins) in [(JobState::Finished, &both[..]), (JobState::Expired, &both), (JobState::Deleted, &[])] {
+            job.state = state;
+            assert_eq!((job.pins(), job.manifest_cuts()), (pins, &[Revision(99)][..]), "{state}");
+        }
+    }
 
     #[test]
     fn all_pairs_of_state_and_event() {

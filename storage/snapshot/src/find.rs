@@ -5,13 +5,14 @@ use std::fmt;
 
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
+use storage_catalog::PresentManifest;
 use storage_model::snapshot::AUTOMATED_PREFIX;
-use storage_model::{Epoch, Kind, Revision, UnixMillis};
+use storage_model::{Epoch, Kind, Revision, UnixMillis, VolumeId};
 use storage_volume::layout::{Layout, SnapshotObject, parse_snapshot_object};
 use storage_volume::{ObjectInfo, Volume};
 
 use crate::error::SnapshotError;
-use crate::manifest::{CutName, Manifest};
+use crate::manifest::Manifest;
 use crate::store;
 
 /// Manifests read at a time.
@@ -102,8 +103,6 @@ pub struct Found {
     pub bytes: u64,
     /// Newer ones that cannot be restored (or may be newer: what has no manifest has no age).
     pub skipped: Vec<Skipped>,
-    /// All snapshots of the service root that can be restored.
-    pub present: BTreeSet<CutName>,
 }
 
 /// All candidates of a service root in order of name and cut, or those of one snapshot.
@@ -129,25 +128,51 @@ pub async fn candidates(volume: &Volume, layout: &Layout, name: Option<&str>) ->
 /// The newest snapshot that can be restored: the greatest (epoch, revision); with `name` only that snapshot is
 /// considered, and it is an error when it cannot be restored.
 pub async fn newest(volume: &Volume, layout: &Layout, name: Option<&str>) -> Result<Found, SnapshotError> {
-    let all = candidates(volume, layout, None).await?;
-    let present = all.iter().filter(|c| c.is_complete());
-    let present = present.filter_map(|c| Some(CutName { name: c.name.clone(), cut: c.cut? })).collect();
-    choose(all, present, name, &layout.image_root())
+    choose(candidates(volume, layout, name).await?, name, &layout.image_root())
 }
 
-fn choose(
-    all: Vec<Candidate>,
-    present: BTreeSet<CutName>,
-    name: Option<&str>,
-    root: &str,
-) -> Result<Found, SnapshotError> {
-    let wanted: Vec<Candidate> = all.into_iter().filter(|c| name.is_none_or(|name| c.name == name)).collect();
+/// The snapshot of this name with this cut, and no other of the name: timelines may share one.
+pub async fn at_cut(volume: &Volume, layout: &Layout, name: &str, cut: Revision) -> Result<Found, SnapshotError> {
+    let mut wanted = candidates(volume, layout, Some(name)).await?;
+    wanted.retain(|candidate| candidate.cut == Some(cut));
+    choose(wanted, Some(name), &layout.image_root())
+}
+
+/// What can be restored from each of these roots: what a rebase must know of them.
+pub async fn present(
+    roots: &BTreeMap<VolumeId, Volume>,
+    layout: &Layout,
+) -> Result<BTreeMap<VolumeId, Vec<PresentManifest>>, SnapshotError> {
+    let mut present = BTreeMap::new();
+    for (id, volume) in roots {
+        let complete = candidates(volume, layout, None).await?.into_iter().filter(Candidate::is_complete);
+        present.insert(*id, complete.filter_map(present_manifest).collect());
+    }
+    Ok(present)
+}
+
+fn present_manifest(candidate: Candidate) -> Option<PresentManifest> {
+    let manifest = candidate.manifest?;
+    Some(PresentManifest {
+        name: manifest.name,
+        cut: manifest.revision,
+        incarnation: manifest.incarnation,
+        starmgr_id: manifest.starmgr_id,
+        sha256: manifest.sha256,
+        bytes: candidate.bytes,
+        created_at: manifest.created.millis,
+        finished_at: manifest.finished.unwrap_or(manifest.cut_at).millis,
+        comment: manifest.comment,
+    })
+}
+
+fn choose(wanted: Vec<Candidate>, name: Option<&str>, root: &str) -> Result<Found, SnapshotError> {
     let best = wanted.iter().filter(|c| c.is_complete()).max_by_key(|c| (c.epoch, c.cut));
     let Some((best, manifest)) = best.and_then(|c| Some((c, c.manifest.clone()?))) else {
         return Err(nothing_to_restore(&wanted, name, root));
     };
     let skipped = wanted.iter().filter(|c| may_be_newer(c, best)).map(skipped).collect();
-    Ok(Found { manifest, bytes: best.bytes, skipped, present })
+    Ok(Found { manifest, bytes: best.bytes, skipped })
 }
 
 fn skipped(candidate: &Candidate) -> Skipped {

@@ -24,7 +24,7 @@ pub mod upload;
 
 pub use check::{FileCheck, Problem, check_files, read_and_compare, verify_data};
 pub use error::SnapshotError;
-pub use find::{Candidate, CandidateState, Found, Skipped, candidates, newest};
+pub use find::{Candidate, CandidateState, Found, Skipped, at_cut, candidates, newest, present};
 pub use load::load;
 pub use manifest::{CutName, Facts, Manifest};
 pub use mark::Mark;

@@ -49,7 +49,8 @@ impl From<SnapshotKind> for SnapshotType {
     fn from(kind: SnapshotKind) -> SnapshotType {
         match kind {
             SnapshotKind::Automated => SnapshotType::Automated,
-            SnapshotKind::Manual => SnapshotType::Manual,
+            // Nobody writes a manifest for a FOREIGN one: it was there before.
+            SnapshotKind::Manual | SnapshotKind::Foreign => SnapshotType::Manual,
         }
     }
 }
@@ -206,7 +207,7 @@ impl Facts {
     pub fn of_job(frozen: &Catalog, job: JobId, product_version: &str, raft_term: u64) -> Option<Facts> {
         let own = frozen.job(job)?;
         let neighbours = || frozen.jobs().filter(|j| j.volume == own.volume);
-        let finished = neighbours().filter(|j| j.id != job && j.state == JobState::Finished);
+        let finished = neighbours().filter(|j| j.id != job && j.state == JobState::Finished && !j.is_foreign());
         let predecessor = finished.filter_map(|j| Some(CutName { name: j.name.clone(), cut: j.cut? }));
         let mut voided_cuts: Vec<CutName> = neighbours().flat_map(|j| dead_cuts(j)).collect();
         voided_cuts.sort();
@@ -233,7 +234,7 @@ pub fn dead_cuts(job: &SnapshotJob) -> Vec<CutName> {
         JobState::Finished | JobState::Expired => job.cut,
         JobState::Deleted | JobState::Error => None,
     };
-    let dead = job.cuts.iter().filter(|cut| Some(**cut) != alive);
+    let dead = job.manifest_cuts().iter().filter(|cut| Some(**cut) != alive);
     dead.map(|cut| CutName { name: job.name.clone(), cut: *cut }).collect()
 }
 

@@ -10,7 +10,7 @@ use storage_volume::{Layout, Volume, VolumeError, join_location};
 
 use crate::check::{FileCheck, Problem, check_files, verify_data};
 use crate::error::SnapshotError;
-use crate::find::{Candidate, CandidateState, Skipped, candidates, newest};
+use crate::find::{Candidate, CandidateState, Found, Skipped, at_cut, candidates, newest};
 use crate::load::{check_sections, load};
 use crate::manifest::{Counts, Manifest, SnapshotType, Stamp};
 use crate::owner::{Claim, owners};
@@ -193,7 +193,7 @@ pub fn contents(catalog: &Catalog) -> Vec<ShownDatabase> {
 pub async fn verify(source: &Source, with_data: bool, progress: impl Fn(Progress)) -> Result<Verified, SnapshotError> {
     let Place { volume, layout, snapshot } = source.place().await?;
     let open = |definition: &StorageVolume| open_offline(source, definition);
-    let at = Snapshot { volume: &volume, layout: &layout, name: snapshot.as_deref(), moved: true };
+    let at = Snapshot { volume: &volume, layout: &layout, name: snapshot.as_deref(), cut: None, moved: true };
     verify_snapshot(at, &source.volumes, open, with_data, progress).await
 }
 
@@ -215,9 +215,21 @@ pub struct Snapshot<'a> {
     pub layout: &'a Layout,
     /// None: the newest.
     pub name: Option<&'a str>,
+    /// Which of that name; None: the newest of them.
+    pub cut: Option<Revision>,
     /// Whether the data of the snapshot's own volume is looked for beside the snapshot, wherever the image says it is:
     /// someone may have copied the whole volume.
     pub moved: bool,
+}
+
+impl Snapshot<'_> {
+    /// Its manifest.
+    pub async fn find(&self) -> Result<Found, SnapshotError> {
+        match (self.name, self.cut) {
+            (Some(name), Some(cut)) => at_cut(self.volume, self.layout, name, cut).await,
+            (name, _) => newest(self.volume, self.layout, name).await,
+        }
+    }
 }
 
 /// Reads every section, decodes the catalog, looks for every data file (and reads it, WITH DATA). What is wrong with the
@@ -229,8 +241,8 @@ pub async fn verify_snapshot(
     with_data: bool,
     progress: impl Fn(Progress),
 ) -> Result<Verified, SnapshotError> {
-    let Snapshot { volume, layout, name, .. } = at;
-    let found = match newest(volume, layout, name).await {
+    let Snapshot { volume, layout, .. } = at;
+    let found = match at.find().await {
         Ok(found) => found,
         Err(e) if e.kind() == Kind::Corrupt => return broken(at, e).await,
         Err(e) => return Err(e),
@@ -292,8 +304,9 @@ fn problem(volume: &Volume, object: &str, what: String) -> Problem {
 
 /// The snapshot cannot be restored: what is wrong with each of its manifests.
 async fn broken(at: Snapshot<'_>, error: SnapshotError) -> Result<Verified, SnapshotError> {
-    let Snapshot { volume, layout, name, .. } = at;
-    let found = candidates(volume, layout, name).await?;
+    let Snapshot { volume, layout, name, cut, .. } = at;
+    let mut found = candidates(volume, layout, name).await?;
+    found.retain(|candidate| cut.is_none_or(|cut| candidate.cut == Some(cut)));
     let wrong = |c: &Candidate| match &c.state {
         CandidateState::Broken { why } | CandidateState::Partial { why } => {
             let object = match c.cut {

@@ -36,6 +36,8 @@ pub struct Removed {
     pub bytes: u64,
     /// Objects left because something that lives may need them, and what.
     pub kept: Vec<(String, String)>,
+    /// Why it is not known what lives needs: something of what was left may be garbage.
+    pub undecided: Option<String>,
 }
 
 /// Writes the void marker of a cut; writing it again does no harm.
@@ -86,7 +88,10 @@ pub async fn delete(
     for object in rest {
         match (parse_snapshot_object(&object.path), &needed) {
             (Some(SnapshotObject::Void(_) | SnapshotObject::Manifest(_)), _) => {}
-            (_, Needed::Unknown(why)) => removed.kept.push((object.path, why.clone())),
+            (_, Needed::Unknown(why)) => {
+                removed.undecided = Some(why.clone());
+                removed.kept.push((object.path, why.clone()));
+            }
             (_, Needed::Paths(paths)) if paths.contains_key(&object.path) => {
                 let by = paths.get(&object.path).cloned().unwrap_or_default();
                 removed.kept.push((object.path, by));
@@ -148,6 +153,7 @@ async fn sweep_directory(
         removed.objects += again.objects;
         removed.bytes += again.bytes;
         removed.kept.extend(again.kept);
+        removed.undecided = removed.undecided.take().or(again.undecided);
         objects = look().await?;
     }
     objects.retain(|object| void_of(object).is_some_and(|cut| cuts.contains(&cut)));

@@ -179,6 +179,13 @@ impl Kit {
         newest(&self.volume, &self.layout, Some(name)).await.unwrap().manifest
     }
 
+    /// What can be restored.
+    pub async fn present(&self) -> Vec<(String, Revision)> {
+        let roots = BTreeMap::from([(VolumeId(1), self.volume.clone())]);
+        let found = crate::present(&roots, &self.layout).await.unwrap();
+        found.into_values().flatten().map(|m| (m.name, m.cut)).collect()
+    }
+
     pub async fn paths(&self, directory: &str) -> Vec<String> {
         self.volume.list(directory).await.unwrap().into_iter().map(|o| o.path).collect()
     }
@@ -218,6 +225,8 @@ fn every_operation_can_move_between_threads() {
         drop(upload(volume, layout, catalog, &facts, |_| (), pending()).await);
         drop(crate::published(volume, layout, "s", &[]).await);
         drop(newest(volume, layout, None).await);
+        drop(crate::at_cut(volume, layout, "s", storage_model::Revision(1)).await);
+        drop(crate::present(&BTreeMap::new(), layout).await);
         drop(crate::load(volume, layout, &manifest).await);
         drop(crate::check_files(catalog, &none, open).await);
         drop(crate::verify_data(catalog, &none, open, |_| ()).await);

@@ -11,6 +11,7 @@ use tests::{Client, House, HouseSpec, e2e};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 const COUNT: &str = "SELECT COUNT(*) FROM d.t";
+const KIND: &str = "SELECT SNAPSHOT_TYPE FROM information_schema.cluster_snapshots WHERE SNAPSHOT_NAME = 'lost'";
 const SAYS: [&str; 3] = ["behind revision ", "the meta directory was copied back", "`starkeep meta adopt`"];
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -71,6 +72,8 @@ fn a_copied_back_directory_is_refused_and_adopted() {
         house.all_alive(&mut client).await?;
         client.run("INSERT INTO d.t VALUES (4), (5)").await?;
         client.run("CREATE TABLE d.later (n BIGINT) DUPLICATE KEY (n)").await?;
+        client.run("CREATE CLUSTER SNAPSHOT lost").await?;
+        house.job("FINISHED", PATIENCE, |j| j.name == "lost" && j.state == "FINISHED").await?;
         told(&house, &mut client).await?;
         house.cluster.frontend.kill().await?;
         copy_back(&copied, &meta)?;
@@ -98,6 +101,7 @@ fn a_copied_back_directory_is_refused_and_adopted() {
         let conf = house.cluster.frontend.conf.display().to_string();
         let (code, text) = house.starkeep(&["meta", "adopt", "--conf", &conf]).await?;
         ensure!(code == 0 && text.contains("epoch 2") && text.contains(".before_adopt."), "{code} {text}");
+        ensure!(text.contains("snapshot lost was taken later"), "{text}");
 
         house.cluster.frontend.start(&[])?;
         house.cluster.frontend.ready(START).await?;
@@ -107,6 +111,7 @@ fn a_copied_back_directory_is_refused_and_adopted() {
         client.error("SELECT * FROM d.later").await?;
         client.run("INSERT INTO d.t VALUES (6)").await?;
         same("rows", client.one::<u64>(COUNT).await?, 4)?;
+        same("the snapshot of the lost time", client.one::<String>(KIND).await?, "FOREIGN".to_owned())?;
         client.close().await?;
         let snapshot = house.snapshot().await?;
         house.lose_everything().await?;
@@ -114,6 +119,7 @@ fn a_copied_back_directory_is_refused_and_adopted() {
         house.restore().await?;
         let mut client = house.client().await?;
         same("rows restored", client.one::<Option<i64>>("SELECT SUM(n) FROM d.t").await?, Some(12))?;
+        same("it is still known", client.one::<String>(KIND).await?, "FOREIGN".to_owned())?;
         client.close().await?;
         house.finish().await
     });

@@ -50,6 +50,8 @@ impl World {
                 self.tally.count("condemned");
             } else if self.model.is_garbage(file, u64::MAX, 0) {
                 self.tally.count("read file left");
+            } else if self.model.is_only_foreign(file) {
+                self.tally.count("foreign file left");
             } else if file.removed.is_some() && !file.condemned {
                 self.tally.count("pinned file left");
             }

@@ -3,6 +3,7 @@
 mod a_restorable_snapshot_has_all_its_files;
 mod a_running_query_has_all_its_files;
 mod committed_rows_are_never_lost;
+mod every_manifest_that_lives_has_a_row_and_all_its_files;
 mod forgotten_files_are_never_named;
 mod jobs_are_as_the_model_has_them;
 mod lives_are_as_the_model_has_them;
@@ -18,6 +19,10 @@ const RULES: &[(&str, Rule)] = &[
     ("lives_are_as_the_model_has_them", lives_are_as_the_model_has_them::check),
     ("jobs_are_as_the_model_has_them", jobs_are_as_the_model_has_them::check),
     ("a_restorable_snapshot_has_all_its_files", a_restorable_snapshot_has_all_its_files::check),
+    (
+        "every_manifest_that_lives_has_a_row_and_all_its_files",
+        every_manifest_that_lives_has_a_row_and_all_its_files::check,
+    ),
     ("a_running_query_has_all_its_files", a_running_query_has_all_its_files::check),
     ("forgotten_files_are_never_named", forgotten_files_are_never_named::check),
 ];

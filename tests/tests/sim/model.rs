@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use storage_catalog::PresentManifest;
 use storage_model::JobState;
 
 /// Three days.
@@ -66,6 +67,23 @@ pub struct Job {
     pub state: JobState,
     pub cuts: Vec<u64>,
     pub cut: Option<u64>,
+    /// Of a snapshot of another timeline.
+    pub foreign: Option<Foreign>,
+}
+
+/// What a snapshot of another timeline keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign {
+    /// The last moment that it may have in common with this timeline.
+    pub upto: u64,
+    /// Whether the timelines may have parted earlier: then it may need what has ended since.
+    pub is_vague: bool,
+}
+
+impl Foreign {
+    pub fn keeps(self, file: &File) -> bool {
+        file.created <= self.upto && (self.is_vague || file.removed.is_none_or(|(at, _)| self.upto < at))
+    }
 }
 
 impl Model {
@@ -103,20 +121,36 @@ impl Model {
         }
     }
 
-    /// Every pinned revision: cuts of running jobs, and the chosen cut until its objects are deleted.
+    /// Every revision that a snapshot of this timeline pins: cuts of running jobs, and the chosen cut until its objects are
+    /// deleted.
     pub fn pins(&self) -> BTreeSet<u64> {
         let pins = |job: &Job| match job.state {
             JobState::Snapshoting => job.cuts.clone(),
-            JobState::Finished | JobState::Expired => job.cut.into_iter().collect(),
+            JobState::Finished | JobState::Expired if job.foreign.is_none() => job.cut.into_iter().collect(),
             _ => Vec::new(),
         };
         self.jobs.values().flat_map(pins).collect()
     }
 
+    fn is_pinned(&self, file: &File, removed: u64) -> bool {
+        self.pins().iter().any(|pin| file.created <= *pin && *pin < removed)
+    }
+
+    fn is_foreign(&self, file: &File) -> bool {
+        let kept = |job: &Job| matches!(job.state, JobState::Finished | JobState::Expired).then_some(job.foreign);
+        self.jobs.values().filter_map(|job| kept(job)?).any(|foreign| foreign.keeps(file))
+    }
+
+    /// Whether all that GC may not take it for is a snapshot of another timeline.
+    pub fn is_only_foreign(&self, file: &File) -> bool {
+        let Some((removed, _)) = file.removed else { return false };
+        !file.condemned && self.is_foreign(file) && !self.is_pinned(file, removed)
+    }
+
     /// Whether GC may take the file.
     pub fn is_garbage(&self, file: &File, oldest_read: u64, grace: u64) -> bool {
         let Some((removed, when)) = file.removed else { return false };
-        let pinned = self.pins().iter().any(|pin| file.created <= *pin && *pin < removed);
+        let pinned = self.is_pinned(file, removed) || self.is_foreign(file);
         !file.condemned && !pinned && oldest_read >= removed && self.clock - when >= grace
     }
 
@@ -152,7 +186,8 @@ impl Model {
     }
 
     /// This model, frozen at its cut, becomes the model of the restored cluster.
-    pub fn restored(&self, name: &str, cut: u64, present: &BTreeSet<(String, u64)>) -> Model {
+    pub fn restored(&self, name: &str, cut: u64, present: &[PresentManifest]) -> Model {
+        let is_there = |job: &Job| present.iter().any(|found| job.name == found.name && job.cut == Some(found.cut.0));
         let mut next = self.clone();
         next.revision += 1;
         next.careful_until = Some(next.clock + DAY_MILLIS);
@@ -162,10 +197,27 @@ impl Model {
                 job.cut = Some(cut);
             } else if job.state.is_unfinished() {
                 job.state = JobState::Error;
-            } else if !job.state.is_final() && !job.cut.is_some_and(|c| present.contains(&(job.name.clone(), c))) {
+            } else if !job.state.is_final() && !is_there(job) {
                 job.state = JobState::Deleted;
             }
         }
         next
+    }
+
+    /// A manifest of which no snapshot is known is kept with all that it may need; its birth.
+    pub fn take_in(&mut self, found: &PresentManifest, foreign: Foreign) -> Option<u64> {
+        let (name, cut) = (&found.name, Some(found.cut.0));
+        if self.jobs.values().any(|job| job.name == *name && job.cut == cut && !job.state.is_final()) {
+            return None;
+        }
+        self.jobs.retain(|_, job| job.name != *name || !job.state.is_final());
+        for file in self.files.values_mut().filter(|file| foreign.keeps(file)) {
+            file.condemned = false;
+        }
+        let birth = self.birth();
+        let (name, foreign) = (name.clone(), Some(foreign));
+        let job = Job { name, automated: false, state: JobState::Finished, cuts: Vec::new(), cut, foreign };
+        self.jobs.insert(birth, job);
+        Some(birth)
     }
 }

@@ -1,6 +1,6 @@
 //! Snapshot jobs whose leader may die after any effect, and restores from whatever is restorable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 use rand::seq::IteratorRandom;
@@ -9,8 +9,8 @@ use storage_catalog::{Catalog, Command, Outcome, Rebase, rebase};
 use storage_model::snapshot::JobEvent;
 use storage_model::{Epoch, Frontend, FrontendRole, Incarnation, JobState, NodeId, Revision, SnapshotKind, UnixMillis};
 
-use super::model::Job;
-use super::store::Manifest;
+use super::model::{Foreign, Job};
+use super::store::{Manifest, sha256};
 use super::world::World;
 
 const MAX_HISTORY: u32 = 5;
@@ -48,7 +48,7 @@ impl World {
     }
 
     fn begin(&mut self) -> &'static str {
-        let automated = self.chance(4, 5);
+        let automated = self.chance(if self.is_restless { 1 } else { 4 }, 5);
         let kind = if automated { SnapshotKind::Automated } else { SnapshotKind::Manual };
         let known = self.model.jobs.values().map(|j| j.name.clone()).choose(&mut self.rng);
         let name = match known {
@@ -67,7 +67,8 @@ impl World {
             self.model.trim_jobs(MAX_HISTORY as usize);
             let birth = self.model.birth();
             self.job_ids.insert(birth, id);
-            let job = Job { name, automated, state: JobState::Initializing, cuts: Vec::new(), cut: None };
+            let (state, cuts) = (JobState::Initializing, Vec::new());
+            let job = Job { name, automated, state, cuts, cut: None, foreign: None };
             self.model.jobs.insert(birth, job);
         }
         "begin snapshot"
@@ -112,13 +113,14 @@ impl World {
             let trash = model.trash.iter().flat_map(|t| &t.objects);
             let live = model.tables().flat_map(|(_, _, t)| t.partitions.values()).flat_map(|p| &p.objects);
             let needs = live.chain(trash).cloned().collect();
-            let manifest = Manifest { cut, sections, model: model.clone(), needs, is_void: false };
+            let incarnation = catalog.identity().incarnation.clone();
+            let manifest = Manifest { cut, incarnation, sections, model: model.clone(), needs, is_void: false };
             self.store.manifests.insert(job.name.clone(), manifest);
         }
         if self.chance(1, 3) || self.store.manifests[&job.name].is_void {
             return "upload, and die";
         }
-        let event = JobEvent::Uploaded { cut: Revision(cut), sha256: "bb".repeat(32), bytes: 1 };
+        let event = JobEvent::Uploaded { cut: Revision(cut), sha256: sha256(cut), bytes: 1 };
         self.event(birth, event, true);
         let job = self.model.jobs.get_mut(&birth).unwrap();
         (job.state, job.cut) = (JobState::Finished, Some(cut));
@@ -147,15 +149,20 @@ impl World {
     }
 
     /// Retires and deletes, a step at a time.
-    fn sweep(&mut self) -> &'static str {
+    pub fn sweep(&mut self) -> &'static str {
         let candidates = self.model.jobs.iter();
         let over = candidates.filter(|(_, j)| matches!(j.state, JobState::Finished | JobState::Expired));
         let Some((birth, job)) = over.map(|(b, j)| (*b, j.clone())).choose(&mut self.rng) else {
             return "no job is over";
         };
         if job.state == JobState::Finished {
-            // Rare: a restorable snapshot is what all this is for.
-            if self.chance(1, 6) && self.event_unless_careful(birth, JobEvent::Retire) {
+            // Rare: a restorable snapshot is what all this is for. Less so one of another timeline.
+            let odds = match (job.foreign.is_some(), self.is_restless) {
+                (true, true) => 10,
+                (true, false) | (false, true) => 2,
+                (false, false) => 6,
+            };
+            if self.chance(1, odds) && self.event_unless_careful(birth, JobEvent::Retire) {
                 self.model.jobs.get_mut(&birth).unwrap().state = JobState::Expired;
             }
             return "retire";
@@ -181,7 +188,7 @@ impl World {
         }
         self.event(birth, JobEvent::Deleted, true);
         self.model.jobs.get_mut(&birth).unwrap().state = JobState::Deleted;
-        self.tally.count("snapshot deleted");
+        self.tally.count(if job.foreign.is_some() { "foreign snapshot deleted" } else { "snapshot deleted" });
         "delete snapshot"
     }
 
@@ -212,6 +219,9 @@ impl World {
             JobState::Expired => self.tally.count("restore of an expired snapshot"),
             _ => {}
         }
+        if job.foreign.is_some() {
+            self.tally.count("restore of a foreign snapshot");
+        }
         let manifest = &self.store.manifests[&job.name];
         let decoded: Catalog = image::decode(&manifest.sections).unwrap();
         let (cut, present) = (manifest.cut, self.store.present());
@@ -224,8 +234,8 @@ impl World {
             expected: Vec::new(),
             cut: Revision(cut),
             snapshot_name: job.name.clone(),
-            manifest: ("cc".repeat(32), 1),
-            present: present.iter().map(|(name, cut)| (name.clone(), Revision(*cut))).collect(),
+            manifest: (sha256(cut), 1),
+            present: BTreeMap::from([(self.volume, present.clone())]),
             compute_nodes: None,
             volumes: Default::default(),
         };
@@ -237,22 +247,26 @@ impl World {
                 return "restore";
             }
         }
+        let own = manifest.incarnation.clone();
         let mut next = manifest.model.restored(&job.name, cut, &present);
         // Births are never given twice, not even after a restore: ids of the dead timeline mean nothing here.
         next.births = self.model.births;
         self.model = next;
+        for found in present {
+            let foreign = Foreign { upto: found.cut.0.min(cut), is_vague: found.incarnation != own };
+            let Some(birth) = self.model.take_in(&found, foreign) else { continue };
+            self.tally.count("foreign snapshot");
+            match self.catalog.jobs().find(|job| job.name == found.name) {
+                Some(row) if row.is_foreign() && row.cut == Some(found.cut) => drop(self.job_ids.insert(birth, row.id)),
+                other => self.problem = Some(format!("{} at {} should be foreign: {other:?}", found.name, found.cut)),
+            }
+        }
         self.last = (self.catalog.revision().0, 0);
         self.queries.clear();
         self.delayed.clear();
         self.frozen.clear();
         self.loads.clear();
         self.forgotten = BTreeSet::new();
-        // What only the dead timeline knew is not kept for anybody yet.
-        let jobs = &self.model.jobs;
-        let knows = |name: &String, cut: u64| {
-            jobs.values().any(|j| j.name == *name && (j.cut == Some(cut) || j.cuts.contains(&cut)))
-        };
-        self.store.manifests.retain(|name, manifest| knows(name, manifest.cut));
         self.tally.count("restore");
         "restore"
     }

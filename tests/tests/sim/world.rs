@@ -40,6 +40,8 @@ pub struct World {
     /// Objects whose files were forgotten, in this timeline.
     pub forgotten: BTreeSet<String>,
     pub problem: Option<String>,
+    /// Whether it is restored all the time, from whatever is there, and garbage is collected in between.
+    pub is_restless: bool,
 }
 
 /// A query that reads the catalog as it was.
@@ -53,7 +55,7 @@ pub struct Query {
 pub struct Tally(pub BTreeMap<&'static str, u64>);
 
 /// What a run of the default length must have seen.
-const MUST_HAPPEN: &[&str] = &[
+pub const MUST_HAPPEN: &[&str] = &[
     "commit",
     "stale load",
     "label refused",
@@ -70,9 +72,23 @@ const MUST_HAPPEN: &[&str] = &[
     "restore",
     "restore of an unfinished job",
     "restore of an expired snapshot",
+    "foreign snapshot",
     "careful refused",
     "image round trip",
     "erased",
+];
+
+/// And what a restless one must have seen.
+pub const RESTLESS_MUST_HAPPEN: &[&str] = &[
+    "condemned",
+    "forgotten",
+    "restore",
+    "restore of a foreign snapshot",
+    "foreign snapshot",
+    "foreign snapshot deleted",
+    "foreign file left",
+    "pinned file left",
+    "snapshot deleted",
 ];
 
 impl Tally {
@@ -86,8 +102,8 @@ impl Tally {
         }
     }
 
-    pub fn idle(&self) -> Vec<&'static str> {
-        MUST_HAPPEN.iter().filter(|what| !self.0.contains_key(**what)).copied().collect()
+    pub fn idle(&self, must_happen: &[&'static str]) -> Vec<&'static str> {
+        must_happen.iter().filter(|what| !self.0.contains_key(**what)).copied().collect()
     }
 }
 
@@ -118,6 +134,7 @@ impl World {
             last: (0, 0),
             forgotten: BTreeSet::new(),
             problem: None,
+            is_restless: false,
         };
         let draft = VolumeDraft {
             name: "main".to_owned(),
@@ -174,6 +191,9 @@ impl World {
 
     pub fn step(&mut self) -> &'static str {
         self.last = (self.catalog.revision().0, 0);
+        if self.is_restless {
+            return self.restless_step();
+        }
         match self.rng.random_range(0..100) {
             0..=2 => self.change_databases(),
             3..=8 => self.make_table(),
@@ -192,6 +212,24 @@ impl World {
             97 => self.finish_restore(),
             98 => self.restore(),
             _ => self.lease(),
+        }
+    }
+
+    /// Timelines branch off each other, and each throws away what others need.
+    fn restless_step(&mut self) -> &'static str {
+        match self.rng.random_range(0..100) {
+            0..=4 => self.make_table(),
+            5..=7 => self.drop_table(),
+            8..=13 => self.truncate(),
+            14..=20 => self.write_load(),
+            21..=31 => self.commit_load(),
+            32..=43 => self.condemn(),
+            44..=53 => self.delete_and_forget(),
+            54..=55 => self.erase_trash(),
+            56..=87 => self.snapshot_step(),
+            88..=96 if self.model.careful_until.is_some() => self.finish_restore(),
+            97 => self.restore(),
+            _ => self.sweep(),
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) async fn create(
     }
 }
 
-/// DROP CLUSTER SNAPSHOT: no longer restorable at once, deleted from the store in the background.
+/// DROP CLUSTER SNAPSHOT, by hand or of another timeline: no longer restorable at once, deleted from the store in the background.
 pub(crate) fn drop_(catalog: &Catalog, name: &str, if_exists: bool) -> Result<Option<Command>, MySqlError> {
     let Some(job) = living(catalog, name) else {
         let unknown = Rejection::UnknownSnapshot(name.to_owned());
@@ -97,9 +97,11 @@ pub(crate) async fn verify(
     Ok(sheet)
 }
 
-/// The snapshot of this name that is not gone.
+/// The snapshot of this name that is not gone. Should another timeline have left one of the same name, then one that is on
+/// its way out does not hide the other.
 fn living<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a Arc<SnapshotJob>> {
-    catalog.jobs().rev().find(|job| job.name == name && !job.state.is_final())
+    let named = || catalog.jobs().rev().filter(|job| job.name == name && !job.state.is_final());
+    named().find(|job| job.state != JobState::Expired).or_else(|| named().next())
 }
 
 fn check_name(name: &str) -> Result<(), MySqlError> {

@@ -132,6 +132,13 @@ pub fn is_wanted(catalog: &Catalog, job: JobId) -> bool {
     })
 }
 
+/// Files that were there at this revision have been looked at: it is that of the newest snapshot. One of another timeline
+/// says nothing, its cut is a revision of that one.
+pub fn attested_up_to(catalog: &Catalog) -> Option<Revision> {
+    let own = catalog.jobs().filter(|job| job.state == JobState::Finished && !job.is_foreign());
+    own.filter_map(|job| job.cut).max()
+}
+
 /// The step for jobs that are over. `may_delete` tells whether the owner claims of a volume were read lately.
 pub fn sweep_step(
     catalog: &Catalog,

@@ -20,7 +20,7 @@ use storage_volume::Volume;
 use storage_volume::layout::Layout;
 
 use super::Detail;
-use super::decide::{JobStep, SweepStep, is_wanted};
+use super::decide::{JobStep, SweepStep, attested_up_to, is_wanted};
 use super::steps::{self, Uploading};
 use crate::nodes::NodeDirectory;
 
@@ -253,7 +253,7 @@ impl Effects {
 
     /// The agents look at every data file that is new since the predecessor.
     async fn attest(&self, site: &Site, frozen: &Catalog) -> Result<(), String> {
-        let before = frozen.jobs().filter(|j| j.state == JobState::Finished).filter_map(|j| j.cut).max();
+        let before = attested_up_to(frozen);
         let mut fresh: BTreeMap<VolumeId, Vec<(ObjectName, u64)>> = BTreeMap::new();
         let is_new = |created: Revision| before.is_none_or(|cut| created > cut);
         for file in frozen.files().filter(|f| f.references > 0 && is_new(f.created_at)) {
@@ -346,10 +346,10 @@ impl Effects {
         let site = self.site(id)?;
         self.check_owner(&site).await?;
         let (job, why) = (&site.job, "the snapshot has expired");
-        let gone = retire::delete(&site.volume, &site.layout, &job.name, &job.cuts, why, now()).await;
-        let removed = gone.map_err(|e| e.chain())?;
-        if let Some((object, cause)) = removed.kept.first() {
-            return Err(format!("{object} of the expired snapshot {} could not be deleted: {cause}", job.name));
+        let gone = retire::delete(&site.volume, &site.layout, &job.name, job.manifest_cuts(), why, now()).await;
+        // What another snapshot of the name needs goes with that one.
+        if let Some(cause) = gone.map_err(|e| e.chain())?.undecided {
+            return Err(format!("what is left of the expired snapshot {} could not be deleted: {cause}", job.name));
         }
         self.propose(job, JobEvent::Deleted, "").await?;
         Ok(())

@@ -11,7 +11,7 @@ use runtime_raft::Meta;
 use storage_catalog::{Catalog, Rejection};
 use storage_model::{StorageVolume, VolumeId};
 use storage_snapshot::report::{Snapshot, verify_snapshot};
-use storage_snapshot::{Problem, load, newest};
+use storage_snapshot::{Problem, load};
 use storage_volume::Volume;
 use storage_volume::layout::Layout;
 
@@ -43,12 +43,12 @@ pub(super) async fn verify(
     // Volumes as they are reached now: the snapshot's own image has older credentials, or none.
     let volumes: BTreeMap<String, StorageVolume> =
         now.volumes().map(|v| (v.name.clone(), v.as_ref().clone())).collect();
-    let at = Snapshot { volume: &volume, layout: &layout, name: Some(&message.name), moved: false };
+    let at = Snapshot { volume: &volume, layout: &layout, name: Some(&job.name), cut: job.cut, moved: false };
     let checked = verify_snapshot(at, &volumes, Volume::open, false, |_| {}).await.map_err(|e| e.chain())?;
     if !checked.problems.is_empty() || !message.with_data {
         return Ok(checked.problems.into_iter().map(told).collect());
     }
-    let found = newest(&volume, &layout, Some(&message.name)).await.map_err(|e| e.chain())?;
+    let found = at.find().await.map_err(|e| e.chain())?;
     let catalog = load(&volume, &layout, &found.manifest).await.map_err(|e| e.chain())?;
     read_all(&directory, batches(&catalog, &volumes)?).await
 }

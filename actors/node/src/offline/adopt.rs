@@ -3,9 +3,11 @@
 //! Everything is checked before anything is changed; that the directories change places is the moment at which it is adopted.
 //!
 //! 1. image and log  2. claims, marks and snapshots in every root  3. every data file  4. the catalog of the new incarnation
-//! 5. claim every root, and look at the files once more  6. the new directory in the place of the old one
+//! 5. claim every root, and look at files and snapshots once more  6. the new directory in the place of the old one
+//!
+//! Snapshots that were taken after the copy become FOREIGN ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
@@ -13,9 +15,9 @@ use runtime_actor::{Clock, SystemClock, random};
 use runtime_raft::inspect::{Inspection, Latest};
 use runtime_raft::{MetaDir, Node};
 use storage_catalog::{Adopt, Catalog, adopt, invariant};
-use storage_model::{Epoch, Incarnation, JobState, Revision, UnixMillis, VolumeId};
+use storage_model::{Epoch, Incarnation, UnixMillis, VolumeId};
 use storage_snapshot::owner::OwnerFacts;
-use storage_snapshot::{candidates, check_files, mark, owner};
+use storage_snapshot::{check_files, mark, owner, present};
 use storage_volume::layout::Layout;
 use storage_volume::{Volume, error_chain};
 
@@ -28,8 +30,6 @@ struct Roots {
     volumes: BTreeMap<VolumeId, Volume>,
     /// Of all claims.
     greatest: Epoch,
-    /// Snapshots whose manifest is there, in the volumes that should have one.
-    present: BTreeMap<VolumeId, BTreeSet<(String, Revision)>>,
 }
 
 /// Runs the command.
@@ -72,15 +72,14 @@ async fn take_over(dir: &MetaDir, arguments: &AdoptArguments) -> anyhow::Result<
     let roots = survey(&catalog, arguments.force).await?;
     check(&catalog, arguments.force).await?;
     let now = UnixMillis(SystemClock.now_unix_ms());
-    let plan = Adopt {
+    let mut plan = Adopt {
         incarnation: Incarnation(random::hex_id()),
         epoch: Epoch(roots.greatest.0 + 1),
         now,
         frontend: who.node.id,
-        present: roots.present.clone(),
+        present: present(&roots.volumes, &roots.layout).await.map_err(chain)?,
     };
-    let adopted = adopt(&catalog, &plan)?;
-    invariant::check(&adopted)?;
+    let adopted = adopted_by(&catalog, &plan)?;
     say_plan(&catalog, &adopted);
     let suffix = format!("before_adopt.{}", now.0);
     if arguments.dry_run {
@@ -93,8 +92,10 @@ async fn take_over(dir: &MetaDir, arguments: &AdoptArguments) -> anyhow::Result<
         claim(&roots, &plan, &facts).await?;
         // Who owned the roots may have deleted something before it saw the claims: what is there now stays.
         check(&catalog, arguments.force).await?;
+        plan.present = present(&roots.volumes, &roots.layout).await.map_err(chain)?;
+        let adopted = adopted_by(&catalog, &plan)?;
         drop(inspection);
-        let (dir, catalog, who) = (dir.clone(), adopted.clone(), who.clone());
+        let (dir, catalog, who) = (dir.clone(), adopted, who.clone());
         let me = Node { id: who.node.id, address: frontend.address() };
         let replace = move || dir.replace(&catalog, &me, &who.name, &suffix);
         Ok::<_, anyhow::Error>(tokio::task::spawn_blocking(replace).await??)
@@ -140,13 +141,23 @@ fn say_plan(old: &Catalog, new: &Catalog) {
     for job in new.jobs().filter(|job| old.job(job.id).is_some_and(|before| before.state != job.state)) {
         say(&format!("snapshot {} becomes {}", job.name, job.state));
     }
+    for job in new.jobs().filter(|job| old.job(job.id).is_none()) {
+        say(&format!("snapshot {} was taken later: it is FOREIGN, and is kept until it is dropped", job.name));
+    }
+}
+
+/// The catalog of the new incarnation, with every rule kept.
+fn adopted_by(catalog: &Catalog, plan: &Adopt) -> anyhow::Result<Catalog> {
+    let adopted = adopt(catalog, plan)?;
+    invariant::check(&adopted)?;
+    Ok(adopted)
 }
 
 /// Looks at every root. All must answer: one that cannot be claimed would have two owners.
 async fn survey(catalog: &Catalog, force: bool) -> anyhow::Result<Roots> {
     let identity = catalog.identity();
     let layout = Layout(identity.service_id.clone());
-    let mut roots = Roots { layout, volumes: BTreeMap::new(), greatest: identity.epoch, present: BTreeMap::new() };
+    let mut roots = Roots { layout, volumes: BTreeMap::new(), greatest: identity.epoch };
     let mut ahead: Option<mark::Mark> = None;
     for spec in catalog.volumes() {
         let at = || format!("storage volume '{}'", spec.name);
@@ -162,12 +173,6 @@ async fn survey(catalog: &Catalog, force: bool) -> anyhow::Result<Roots> {
         match mark::read(&volume, &roots.layout, identity.epoch, &identity.incarnation).await {
             Ok(found) => ahead = ahead.into_iter().chain(found).max_by_key(|mark| mark.revision),
             Err(error) => say(&format!("{}: {}", at(), error.chain())),
-        }
-        let kept = |state| matches!(state, JobState::Finished | JobState::Expired);
-        if catalog.jobs().any(|job| job.volume == spec.id && kept(job.state)) {
-            let found = candidates(&volume, &roots.layout, None).await.map_err(chain).with_context(at)?;
-            let complete = found.into_iter().filter(|candidate| candidate.is_complete());
-            roots.present.insert(spec.id, complete.filter_map(|c| Some((c.name, c.cut?))).collect());
         }
         roots.volumes.insert(spec.id, volume);
     }

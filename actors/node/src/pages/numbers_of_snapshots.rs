@@ -36,7 +36,7 @@ impl Tally {
     /// Counts the jobs that have ended since the last look.
     pub(super) fn look(&mut self, catalog: &Catalog) {
         self.counted.retain(|id, ()| catalog.job(*id).is_some());
-        for job in catalog.jobs() {
+        for job in catalog.jobs().filter(|job| !job.is_foreign()) {
             let ended = job.finished_at.filter(|at| at.0 >= self.started_at_ms && !job.state.is_unfinished());
             if ended.is_none() || self.counted.insert(job.id, ()).is_some() {
                 continue;
@@ -120,7 +120,11 @@ fn pins(catalog: &Catalog) -> [Family; 3] {
     let pins = pinned(catalog);
     let most = |of: fn(&super::snapshots::Pin) -> u64| pins.iter().map(of).max().unwrap_or_default() as f64;
     [
-        Family::gauge("starkeep_fe_cluster_snapshot_pins", "Revisions that snapshots pin.").of(pins.len() as f64),
+        Family::gauge(
+            "starkeep_fe_cluster_snapshot_pins",
+            "Revisions that snapshots pin; those of one of another timeline count once.",
+        )
+        .of(pins.len() as f64),
         Family::gauge(
             "starkeep_fe_cluster_snapshot_pinned_files",
             "Removed files that the pin with the most of them keeps from being deleted.",
@@ -224,6 +228,67 @@ mod tests {
         assert_eq!(sample(&families, &name("duration_seconds_bucket{le=\"1\"}")), Some(0.0));
         assert_eq!(sample(&families, &name("consecutive_failures")), Some(0.0));
         assert_eq!(sample(&families, &name("upload_bytes")), Some(70.0));
+        assert_eq!(sample(&families, &name("pins")), Some(2.0));
+    }
+
+    #[test]
+    fn a_snapshot_of_another_timeline_is_a_pin_and_no_job_of_this_cluster() {
+        let mut catalog = catalog();
+        let draft = storage_catalog::VolumeDraft {
+            name: "v".to_owned(),
+            volume_type: storage_model::VolumeType::Local,
+            location: "file:///v".to_owned(),
+            comment: String::new(),
+            enabled: true,
+            properties: BTreeMap::new(),
+        };
+        let create = Command::CreateVolume { draft, if_not_exists: false };
+        catalog.apply(&Envelope { proposed_at: Now::at(START), command: create }).unwrap();
+        job(&mut catalog, 10, 2, None);
+        let known = catalog.jobs().next().unwrap().clone();
+        let found = |name: &str, cut, incarnation: &str| storage_catalog::PresentManifest {
+            name: name.to_owned(),
+            cut,
+            incarnation: Incarnation(incarnation.to_owned()),
+            starmgr_id: 0,
+            sha256: String::new(),
+            bytes: 9,
+            created_at: UnixMillis(START + 100_000),
+            finished_at: UnixMillis(START + 110_000),
+            comment: String::new(),
+        };
+        let own = found(&known.name, known.cut.unwrap(), "i");
+        let other = found("other", storage_model::Revision(900), "o");
+        let plan = storage_catalog::rebase::Adopt {
+            incarnation: Incarnation("n".to_owned()),
+            epoch: Epoch(2),
+            now: UnixMillis(START + 200_000),
+            frontend: storage_model::NodeId(1),
+            present: [(known.volume, vec![own, other])].into(),
+        };
+        let frontend = storage_model::Frontend {
+            id: storage_model::NodeId(1),
+            name: "fe1".to_owned(),
+            role: storage_model::FrontendRole::Follower,
+            host: "fe1".to_owned(),
+            edit_log_port: 9010,
+            http_port: 8030,
+            query_port: 9030,
+            rpc_port: 9020,
+        };
+        let register = Command::RegisterFrontend { frontend };
+        catalog.apply(&Envelope { proposed_at: Now::at(START + 20_000), command: register }).unwrap();
+        let catalog = storage_catalog::adopt(&catalog, &plan).unwrap();
+        assert_eq!(newest_restorable(&catalog).unwrap().name, known.name);
+        assert_eq!(consecutive_failures(&catalog), 0);
+        let mut tally = Tally::new(START);
+        tally.look(&catalog);
+        let families = tally.families(&catalog, START + 300_000);
+        let name = |rest: &str| format!("starkeep_fe_cluster_snapshot_{rest}");
+        assert_eq!(sample(&families, &name("jobs_total{result=\"finished\"}")), Some(1.0));
+        assert_eq!(sample(&families, &name("upload_bytes")), Some(70.0));
+        assert_eq!(sample(&families, &name("age_seconds")), Some(290.0));
+        assert_eq!(sample(&families, &name("job_state{state=\"FINISHED\"}")), Some(2.0));
         assert_eq!(sample(&families, &name("pins")), Some(2.0));
     }
 }

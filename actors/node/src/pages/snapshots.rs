@@ -1,6 +1,5 @@
 //! `GET /api/v2/snapshots`: jobs with their history, what can be restored, what is pinned and why, garbage.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,15 +73,17 @@ fn job_of(catalog: &Catalog, job: &SnapshotJob, running: Option<&(JobId, String)
         "volume": catalog.volume(job.volume).map(|volume| volume.name.clone()),
         "path": job.path,
         "cut": job.cut.map(|cut| cut.0),
-        "cuts": job.cuts.iter().map(|cut| cut.0).collect::<Vec<_>>(),
+        "cuts": job.manifest_cuts().iter().map(|cut| cut.0).collect::<Vec<_>>(),
         "bytes": (job.bytes > 0).then_some(job.bytes),
         "history": history.collect::<Vec<_>>(),
     })
 }
 
-/// The newest that a restore would take: what is in it is as old as its cut.
+/// The newest that a restore would take: what is in it is as old as its cut. One of another timeline does not hold what this
+/// cluster has done.
 pub(super) fn newest_restorable(catalog: &Catalog) -> Option<&Arc<SnapshotJob>> {
-    catalog.jobs().filter(|job| job.state == JobState::Finished).max_by_key(|job| job.cut)
+    let own = catalog.jobs().filter(|job| job.state == JobState::Finished && !job.is_foreign());
+    own.max_by_key(|job| job.cut)
 }
 
 /// When the job last cut: everything up to then is in it.
@@ -91,48 +92,59 @@ pub(super) fn cut_at(job: &SnapshotJob) -> UnixMillis {
     cut.map_or(job.created_at, |change| change.at)
 }
 
-/// How many of the last jobs failed, one after the other. A job that was cancelled says nothing about the store.
+/// How many of the last jobs failed, one after the other. A job that was cancelled says nothing about the store, nor does a
+/// snapshot of another timeline.
 pub(super) fn consecutive_failures(catalog: &Catalog) -> usize {
-    let over = catalog.jobs().rev().filter(|job| !job.state.is_unfinished() && !job.error.starts_with("cancelled"));
+    let own = catalog.jobs().rev().filter(|job| !job.is_foreign());
+    let over = own.filter(|job| !job.state.is_unfinished() && !job.error.starts_with("cancelled"));
     over.take_while(|job| job.state == JobState::Error).count()
 }
 
-/// What one pin keeps from being deleted.
+/// What one pin keeps from being deleted. Those of a snapshot of another timeline are told as one: together they keep what
+/// that needs.
 pub(super) struct Pin {
-    pub(super) revision: Revision,
+    revisions: Vec<Revision>,
     pub(super) job: Arc<SnapshotJob>,
     pub(super) files: u64,
     pub(super) bytes: u64,
 }
 
+impl Pin {
+    fn keeps(&self, created: Revision, removed: Revision) -> bool {
+        let at = self.revisions.partition_point(|pin| *pin < created);
+        self.revisions.get(at).is_some_and(|pin| *pin < removed)
+    }
+}
+
 /// Every pin with the removed files that it keeps. Files that are still referenced are kept anyway and not counted.
 pub(super) fn pinned(catalog: &Catalog) -> Vec<Pin> {
-    let mut kept: BTreeMap<Revision, (u64, u64)> = catalog.pins().into_iter().map(|pin| (pin, (0, 0))).collect();
+    let pins_of = |job: &Arc<SnapshotJob>| {
+        let together = if job.is_foreign() { job.pins().len().max(1) } else { 1 };
+        let pin = |pins: &[Revision]| Pin { revisions: pins.to_vec(), job: Arc::clone(job), files: 0, bytes: 0 };
+        job.pins().chunks(together).map(pin).collect::<Vec<_>>()
+    };
+    let mut pins: Vec<Pin> = catalog.jobs().flat_map(pins_of).collect();
     for file in catalog.removed_files() {
         let Some((removed, _)) = file.removed_at else { continue };
-        for (_, (files, bytes)) in kept.range_mut(file.created_at..removed) {
-            *files += 1;
-            *bytes += file.size;
+        for pin in pins.iter_mut().filter(|pin| pin.keeps(file.created_at, removed)) {
+            pin.files += 1;
+            pin.bytes += file.size;
         }
     }
-    let pinning = catalog.jobs().flat_map(|job| job.pins().iter().map(move |pin| (job, *pin)));
-    let pin = |(job, revision): (&Arc<SnapshotJob>, Revision)| {
-        let (files, bytes) = kept.get(&revision).copied().unwrap_or_default();
-        Pin { revision, job: Arc::clone(job), files, bytes }
-    };
-    pinning.map(pin).collect()
+    pins
 }
 
 fn pins(catalog: &Catalog) -> Vec<Value> {
-    let reason = |state| match state {
+    let reason = |job: &SnapshotJob| match job.state {
         JobState::Snapshoting => "a snapshot is being made of it",
+        JobState::Finished if job.is_foreign() => "a restorable snapshot of another timeline",
         JobState::Finished => "a restorable snapshot",
         _ => "a snapshot that is being deleted",
     };
     let pin = |pin: Pin| {
         json!({
-            "revision": pin.revision.0,
-            "reason": reason(pin.job.state),
+            "revision": pin.revisions.last().map(|last| last.0),
+            "reason": reason(&pin.job),
             "job": pin.job.name,
             "files": pin.files,
             "bytes": pin.bytes,

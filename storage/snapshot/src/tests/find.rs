@@ -6,7 +6,7 @@ use storage_volume::testing::{Faults, Operation, Rule};
 
 use super::{Kit, open};
 use crate::retire::void;
-use crate::{CandidateState, Manifest, candidates, newest};
+use crate::{CandidateState, Manifest, at_cut, candidates, newest};
 
 impl Kit {
     /// What an upload that was killed leaves.
@@ -43,7 +43,7 @@ async fn a_newer_partial_one_is_reported_and_the_older_taken() {
     assert_eq!(found.skipped.len(), 1);
     assert_eq!(found.skipped[0].name, "automated_cluster_snapshot_1100");
     assert!(found.skipped[0].to_string().contains("is PARTIAL: it has no manifest"), "{}", found.skipped[0]);
-    assert_eq!(found.present.len(), 1);
+    assert_eq!(kit.present().await, [("automated_cluster_snapshot_1000".to_owned(), old.cut)]);
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn an_exact_path_is_taken_or_refused_with_its_reason() {
     let cut = kit.partial("half").await;
     let named = async |name: &str| newest(&kit.volume, &kit.layout, Some(name)).await;
     assert_eq!(named("old").await.unwrap().manifest.revision, old.cut);
-    assert_eq!(named("old").await.unwrap().present.len(), 2);
+    assert_eq!(kit.present().await.len(), 2);
 
     let error = named("half").await.unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
@@ -100,7 +100,7 @@ async fn a_void_marker_kills_a_manifest_whatever_else_is_there() {
     kit.void("new", new.cut).await;
     let found = newest(&kit.volume, &kit.layout, None).await.unwrap();
     assert_eq!(found.manifest.revision, old.cut);
-    assert!(found.skipped.is_empty() && found.present.iter().all(|p| p.name != "new"));
+    assert!(found.skipped.is_empty() && kit.present().await.iter().all(|(name, _)| name != "new"));
     let all = candidates(&kit.volume, &kit.layout, Some("new")).await.unwrap();
     assert_eq!(all.len(), 1);
     assert_eq!((all[0].cut, &all[0].state), (Some(new.cut), &CandidateState::Voided));
@@ -124,6 +124,39 @@ async fn of_several_cuts_in_a_directory_the_greatest_that_lives_is_taken() {
     assert_eq!(cut().await.unwrap(), first.cut);
     kit.void("s1", first.cut).await;
     assert_eq!(cut().await.unwrap_err().kind(), Kind::Invalid);
+}
+
+/// Timelines may share a name: then the cut says which is meant.
+#[tokio::test]
+async fn of_two_snapshots_of_a_name_the_cut_tells_which() {
+    let mut kit = Kit::new().await;
+    let (job, first) = kit.snapshot("s1").await;
+    kit.event(job, JobEvent::Retire);
+    kit.event(job, JobEvent::Deleted);
+    // As if this were another timeline: the first is in the store, and nothing here knows it.
+    let (_, second) = kit.snapshot("s1").await;
+    let found = async |cut| at_cut(&kit.volume, &kit.layout, "s1", cut).await.map(|f| f.manifest.revision);
+    assert_eq!(found(first.cut).await.unwrap(), first.cut);
+    assert_eq!(found(second.cut).await.unwrap(), second.cut);
+    assert_eq!(found(second.cut.next()).await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(kit.manifest("s1").await.revision, second.cut);
+    let names = kit.present().await;
+    assert_eq!(names, [("s1".to_owned(), first.cut), ("s1".to_owned(), second.cut)]);
+}
+
+#[tokio::test]
+async fn a_rebase_is_told_what_the_manifest_says() {
+    let mut kit = Kit::new().await;
+    let (_, done) = kit.snapshot("s1").await;
+    let manifest = kit.manifest("s1").await;
+    let roots = [(storage_model::VolumeId(7), kit.volume.clone())].into();
+    let found = crate::present(&roots, &kit.layout).await.unwrap().remove(&storage_model::VolumeId(7)).unwrap();
+    assert_eq!(found.len(), 1);
+    let told = &found[0];
+    assert_eq!((told.name.as_str(), told.cut, told.bytes), ("s1", done.cut, done.bytes));
+    assert_eq!((&told.incarnation, &told.sha256), (&manifest.incarnation, &done.manifest_sha256));
+    assert_eq!((told.starmgr_id, told.comment.as_str()), (manifest.starmgr_id, "before the move"));
+    assert_eq!((told.created_at, told.finished_at), (manifest.created.millis, manifest.cut_at.millis));
 }
 
 #[tokio::test]

@@ -1,11 +1,16 @@
 //! What the manifest says, and that every change to it is noticed.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
-use storage_model::{Kind, Revision};
+use storage_catalog::{PresentManifest, Rebase, rebase};
+use storage_model::{
+    Epoch, Frontend, FrontendRole, Incarnation, JobState, Kind, NodeId, Revision, SnapshotJob, SnapshotKind, UnixMillis,
+};
 
 use super::Kit;
-use crate::Manifest;
-use crate::manifest::{FORMAT_VERSION, MAGIC};
+use crate::manifest::{FORMAT_VERSION, MAGIC, dead_cuts};
+use crate::{CutName, Manifest};
 
 #[tokio::test]
 async fn a_person_can_read_it() {
@@ -109,4 +114,70 @@ async fn newer_formats_and_strange_paths_are_refused() {
         assert_eq!(Manifest::parse(bytes, "m").unwrap_err().kind(), Kind::Corrupt);
     }
     assert_ne!(reread(Manifest { revision: Revision(1), ..sound.clone() }).unwrap().sha256, sound.sha256);
+}
+
+/// Its cut is a revision of its own timeline, and what it pins are revisions of this one: no manifest tells either of them
+/// as its predecessor or as dead.
+#[tokio::test]
+async fn a_snapshot_of_another_timeline_is_no_predecessor_and_its_pins_are_no_dead_cuts() {
+    let mut kit = Kit::new().await;
+    let (job, first) = kit.snapshot("s1").await;
+    let known = kit.catalog.job(job).unwrap().as_ref().clone();
+    let mut foreign = SnapshotJob {
+        kind: SnapshotKind::Foreign,
+        name: "s2".to_owned(),
+        cuts: vec![Revision(2), Revision(4)],
+        cut: Some(Revision(900)),
+        ..known
+    };
+    assert!(dead_cuts(&foreign).is_empty());
+    foreign.enter(JobState::Expired, foreign.created_at, first.cut);
+    assert!(dead_cuts(&foreign).is_empty());
+    foreign.enter(JobState::Deleted, foreign.created_at, first.cut);
+    assert_eq!(dead_cuts(&foreign), [CutName { name: "s2".to_owned(), cut: Revision(900) }]);
+
+    let own = kit.begin("own");
+    let done = kit.upload(own).await.unwrap();
+    let mut other = kit.manifest("s1").await;
+    (other.name, other.revision, other.sha256) = ("s2".to_owned(), Revision(900), "ee".repeat(32));
+    let found = PresentManifest {
+        name: other.name,
+        cut: other.revision,
+        incarnation: other.incarnation,
+        starmgr_id: other.starmgr_id,
+        sha256: other.sha256,
+        bytes: 1,
+        created_at: UnixMillis(1),
+        finished_at: UnixMillis(2),
+        comment: String::new(),
+    };
+    let plan = Rebase {
+        incarnation: Incarnation("f".repeat(32)),
+        epoch: Epoch(2),
+        now: UnixMillis(1_739_857_999_000),
+        frontend: Frontend {
+            id: NodeId(1),
+            name: "fe1".to_owned(),
+            role: FrontendRole::Follower,
+            host: "fe1".to_owned(),
+            edit_log_port: 9010,
+            http_port: 8030,
+            query_port: 9030,
+            rpc_port: 9020,
+        },
+        expected: Vec::new(),
+        cut: done.cut,
+        snapshot_name: "own".to_owned(),
+        manifest: (done.manifest_sha256, done.bytes),
+        present: BTreeMap::from([(kit.catalog.job(own).unwrap().volume, vec![found])]),
+        compute_nodes: None,
+        volumes: BTreeMap::new(),
+    };
+    kit.catalog = rebase(&kit.catalog, &plan).unwrap();
+    assert!(kit.catalog.jobs().any(|job| job.is_foreign() && job.state == JobState::Finished));
+    let next = kit.begin("next");
+    let facts = kit.facts(next);
+    assert_eq!(facts.predecessor, Some(CutName { name: "own".to_owned(), cut: done.cut }));
+    let dead: Vec<&str> = facts.voided_cuts.iter().map(|void| void.name.as_str()).collect();
+    assert_eq!(dead, ["s1"], "its manifest was not among those that are there");
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use storage_catalog::{ClusterIdentity, Command, Envelope, Outcome, VolumeDraft};
+use storage_catalog::{ClusterIdentity, Command, Envelope, Outcome, PresentManifest, Rebase, VolumeDraft, rebase};
 use storage_model::snapshot::JobEvent;
-use storage_model::{ClusterId, Epoch, Incarnation, ServiceId, UnixMillis, Uptime, VolumeType};
+use storage_model::{
+    ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, ServiceId, UnixMillis, Uptime, VolumeType,
+};
 
 use super::*;
 
@@ -183,4 +185,69 @@ fn the_predecessor_expires_with_its_successor_and_names_never_repeat() {
     assert_eq!(house.catalog.job(second).unwrap().state, JobState::Finished);
     let names: std::collections::BTreeSet<_> = house.catalog.jobs().map(|j| j.name.clone()).collect();
     assert_eq!(names.len(), 2);
+}
+
+/// The catalog of a cut of `job`, restored; the store has one more snapshot, of this name and cut, that it does not know.
+fn restored(catalog: &Catalog, job: JobId, name: &str, cut: Revision) -> Catalog {
+    let own = catalog.job(job).unwrap();
+    let found = |name: &str, cut: Revision| PresentManifest {
+        name: name.to_owned(),
+        cut,
+        incarnation: catalog.identity().incarnation.clone(),
+        starmgr_id: 0,
+        sha256: String::new(),
+        bytes: 1,
+        created_at: UnixMillis(1),
+        finished_at: UnixMillis(2),
+        comment: String::new(),
+    };
+    let plan = Rebase {
+        incarnation: Incarnation("2".repeat(32)),
+        epoch: Epoch(2),
+        now: UnixMillis(5_000),
+        frontend: Frontend {
+            id: NodeId(1),
+            name: "fe1".into(),
+            role: FrontendRole::Follower,
+            host: "fe1".into(),
+            edit_log_port: 9010,
+            http_port: 8030,
+            query_port: 9030,
+            rpc_port: 9020,
+        },
+        expected: Vec::new(),
+        cut: own.cuts[0],
+        snapshot_name: own.name.clone(),
+        manifest: (String::new(), 1),
+        present: BTreeMap::from([(own.volume, vec![found(&own.name, own.cuts[0]), found(name, cut)])]),
+        compute_nodes: None,
+        volumes: BTreeMap::new(),
+    };
+    rebase(catalog, &plan).unwrap()
+}
+
+#[test]
+fn a_snapshot_of_another_timeline_is_neither_attested_nor_retired() {
+    let mut house = House::new();
+    house.on();
+    let own = house.begin();
+    house.event(own, JobEvent::Cut);
+    let cut = house.catalog.revision();
+    house.catalog = restored(&house.catalog, own, "automated_cluster_snapshot_999999", Revision(cut.0 + 500));
+    assert_eq!(attested_up_to(&house.catalog), Some(cut), "what came after the own cut has not been looked at");
+    house.apply(Command::FinishRestore);
+    house.now += 600_000;
+    let Some(JobStep::Begin { name, .. }) = house.step() else { panic!("{:?}", house.step()) };
+    assert_eq!(name, "automated_cluster_snapshot_1000000", "its name is taken");
+    house.snapshot();
+    assert_eq!(house.sweep(), Some(SweepStep::Delete(own)), "the next one expires its predecessor and nothing else");
+    house.event(own, JobEvent::Deleted);
+    house.apply(Command::DisableSnapshots);
+    while let Some(SweepStep::Retire(job) | SweepStep::Delete(job)) = house.sweep() {
+        assert!(!house.catalog.job(job).unwrap().is_foreign());
+        let gone = house.catalog.job(job).unwrap().state == JobState::Expired;
+        house.event(job, if gone { JobEvent::Deleted } else { JobEvent::Retire });
+    }
+    let left = house.catalog.jobs().filter(|job| job.state == JobState::Finished);
+    assert_eq!(left.map(|job| job.is_foreign()).collect::<Vec<_>>(), [true]);
 }

@@ -1,11 +1,9 @@
 //! A restored catalog becomes the catalog of a new cluster.
 
-use std::collections::BTreeSet;
-
 use storage_model::{FrontendRole, JobState, NodeId, StorageVolume};
 
 use crate::image::{Secrets, decode, encode};
-use crate::rebase::{Adopt, Rebase, RebaseError, adopt, rebase};
+use crate::rebase::{Adopt, PresentManifest, Rebase, RebaseError, adopt, rebase};
 
 use super::*;
 
@@ -26,6 +24,32 @@ pub(super) fn frozen() -> (Kit, Catalog, Revision) {
     (kit, image, cut)
 }
 
+/// A manifest of the incarnation of the kit, as a job of the kit has it.
+fn manifest(name: &str, cut: Revision) -> PresentManifest {
+    PresentManifest {
+        name: name.to_owned(),
+        cut,
+        incarnation: identity().incarnation,
+        starmgr_id: 3,
+        sha256: "bb".repeat(32),
+        bytes: 99,
+        created_at: UnixMillis(START + 30 * MINUTE),
+        finished_at: UnixMillis(START + 31 * MINUTE),
+        comment: "found".to_owned(),
+    }
+}
+
+/// That of another incarnation.
+fn strange(name: &str, cut: Revision) -> PresentManifest {
+    let (incarnation, sha256) = (Incarnation("e".repeat(32)), "ee".repeat(32));
+    PresentManifest { incarnation, sha256, ..manifest(name, cut) }
+}
+
+/// In the first volume of the kit.
+fn present<const N: usize>(manifests: [PresentManifest; N]) -> BTreeMap<VolumeId, Vec<PresentManifest>> {
+    BTreeMap::from([(VolumeId(10_001), manifests.to_vec())])
+}
+
 pub(super) fn plan(cut: Revision) -> Rebase {
     Rebase {
         incarnation: Incarnation("f".repeat(32)),
@@ -35,9 +59,9 @@ pub(super) fn plan(cut: Revision) -> Rebase {
         expected: Vec::new(),
         cut,
         snapshot_name: "c".to_owned(),
-        manifest: ("cc".repeat(32), 777),
+        manifest: ("bb".repeat(32), 777),
         // "a" was cut five log entries before "c".
-        present: BTreeSet::from([("a".to_owned(), Revision(cut.0 - 5)), ("c".to_owned(), cut)]),
+        present: present([manifest("a", Revision(cut.0 - 5)), manifest("c", cut)]),
         compute_nodes: None,
         volumes: BTreeMap::new(),
     }
@@ -72,16 +96,143 @@ fn jobs_are_settled() {
     assert_eq!(ours.detail, "Finished time was reset after cluster restored");
     assert_eq!(ours.finished_at, Some(plan(cut).now));
     assert_eq!((row(&next, "a").state, row(&next, "b").state), (JobState::Finished, JobState::Error));
-    assert!(next.pins().contains(&cut));
-    let ours = ("c".to_owned(), cut);
-    let namesake = ("a".to_owned(), Revision(cut.0 + 3));
-    let later = Rebase { present: BTreeSet::from([ours.clone(), namesake]), ..plan(cut) };
-    let next = rebase(&image, &later).unwrap();
-    assert_eq!(row(&next, "a").state, JobState::Deleted, "what is there is a later snapshot of that name");
-    let alone = Rebase { present: BTreeSet::from([ours]), ..plan(cut) };
+    assert!(next.pins().contains(&cut) && !next.jobs().any(|job| job.is_foreign()));
+    let alone = Rebase { present: present([manifest("c", cut)]), ..plan(cut) };
     let next = rebase(&image, &alone).unwrap();
     assert_eq!(row(&next, "a").state, JobState::Deleted, "its manifest is gone");
     assert_eq!(next.pins().into_iter().collect::<Vec<_>>(), [cut]);
+    let unknown = Rebase { present: BTreeMap::new(), ..plan(cut) };
+    assert_eq!(row(&rebase(&image, &unknown).unwrap(), "a").state, JobState::Finished, "nobody has looked");
+}
+
+#[test]
+fn a_newer_snapshot_of_the_lost_time_is_foreign_and_keeps_what_both_know() {
+    let (_, image, cut) = frozen();
+    let later = Revision(cut.0 + 40);
+    let found = present([manifest("a", Revision(cut.0 - 5)), manifest("c", cut), manifest("d", later)]);
+    let catalog = rebase(&image, &Rebase { present: found, ..plan(cut) }).unwrap();
+    let mut kit = Kit { clock: catalog.header.uptime.0, catalog };
+    let row = kit.catalog.jobs().last().unwrap().as_ref().clone();
+    assert_eq!((row.name.as_str(), row.kind.to_string(), row.state), ("d", "FOREIGN".to_owned(), JobState::Finished));
+    assert_eq!((row.cut, row.manifest_cuts(), row.pins()), (Some(later), &[later][..], &[cut][..]));
+    assert_eq!((row.path.as_str(), row.comment.as_str()), ("file:///main/3f2b6c9e/meta/image/d", "found"));
+    assert_eq!((row.starmgr_id, row.bytes, row.created_at), (3, 99, UnixMillis(START + 30 * MINUTE)));
+    assert_eq!(row.finished_at, Some(UnixMillis(START + 31 * MINUTE)));
+
+    // Every snapshot of this timeline goes; what the newer one needs stays, and what this timeline makes does not.
+    kit.ok(Command::FinishRestore);
+    kit.ok(truncate("orders", &[]));
+    for name in ["a", "c"] {
+        let job = kit.catalog.jobs().find(|j| j.name == name).unwrap().id;
+        kit.ok(Kit::event(job, JobEvent::Retire));
+        kit.ok(Kit::event(job, JobEvent::Deleted));
+    }
+    while kit.catalog.revision() < later {
+        kit.ok(Command::KeepTime);
+    }
+    kit.load("orders", 0, "o2");
+    kit.ok(truncate("orders", &[]));
+    let file = |kit: &Kit, object: &str| kit.catalog.files().find(|f| f.object == object).unwrap().id;
+    let (old, new) = (file(&kit, "o1"), file(&kit, "o2"));
+    assert_eq!(kit.condemn(vec![old, new]), [new]);
+    let (_, own) = kit.snapshot("e");
+    assert_eq!(kit.catalog.job(row.id).unwrap().state, JobState::Finished, "nothing of this timeline expires it");
+    assert_eq!(kit.catalog.pins().into_iter().collect::<Vec<_>>(), [cut, own]);
+    kit.ok(Kit::event(row.id, JobEvent::Retire));
+    assert!(kit.condemn(vec![old]).is_empty(), "its objects are still there");
+    kit.ok(Kit::event(row.id, JobEvent::Deleted));
+    assert_eq!(kit.condemn(vec![old]), [old]);
+}
+
+/// Where the lines of two incarnations part is not known: whatever had lived by then is kept.
+#[test]
+fn a_snapshot_of_another_incarnation_keeps_every_life_that_it_may_have_shared() {
+    let mut kit = Kit::new();
+    let mut lives = Vec::new();
+    for object in ["x1", "x2", "x3"] {
+        kit.load("orders", 0, object);
+        let created = kit.catalog.revision();
+        kit.ok(truncate("orders", &[]));
+        lives.push((created, kit.catalog.revision()));
+    }
+    // Given up by the collector of the past, and perhaps not deleted yet.
+    let first = kit.catalog.files().find(|f| f.object == "x1").unwrap().id;
+    assert_eq!(kit.condemn(vec![first]), [first]);
+    kit.load("orders", 0, "x4");
+    kit.snapshots_on();
+    let job = kit.begin("c");
+    let cut = kit.cut(job);
+    let restored = |found: PresentManifest| {
+        let found = present([manifest("c", cut), found]);
+        let next = rebase(&kit.catalog, &Rebase { present: found, ..plan(cut) }).unwrap();
+        invariant::check(&next).unwrap();
+        next
+    };
+    let ends = |n: usize| Revision(lives[n].1.0 - 1);
+    let next = restored(strange("d", Revision(cut.0 + 9)));
+    let pins = next.jobs().last().unwrap().pins().to_vec();
+    assert_eq!(pins, [ends(0), ends(1), ends(2), cut]);
+    assert!(next.files().all(|file| file.condemned_at.is_none()));
+    // It had ended before the third life began.
+    let next = restored(strange("d", lives[1].1));
+    assert_eq!(next.jobs().last().unwrap().pins(), [ends(0), ends(1), lives[1].1]);
+    // On the same line one moment is enough, and what was condemned then stays so.
+    let next = restored(manifest("d", Revision(cut.0 + 9)));
+    assert_eq!(next.jobs().last().unwrap().pins(), [cut]);
+    assert_eq!(next.files().filter(|file| file.condemned_at.is_some()).count(), 1);
+}
+
+#[test]
+fn a_name_stays_one_snapshot() {
+    let (_, image, cut) = frozen();
+    let rows = |manifests: Vec<PresentManifest>| {
+        let found = BTreeMap::from([(VolumeId(10_001), manifests)]);
+        let next = rebase(&image, &Rebase { present: found, ..plan(cut) }).unwrap();
+        invariant::check(&next).unwrap();
+        next.jobs().map(|j| (j.name.clone(), j.state, j.cut, j.is_foreign())).collect::<Vec<_>>()
+    };
+    let (old, later) = (Revision(cut.0 - 5), Revision(cut.0 + 3));
+    let own = ("c".to_owned(), JobState::Finished, Some(cut), false);
+    let a = |cut: Revision, foreign: bool| ("a".to_owned(), JobState::Finished, Some(cut), foreign);
+    let failed = ("b".to_owned(), JobState::Error, None, false);
+    // A later snapshot of the name of one that is gone takes its place.
+    let found = rows(vec![manifest("a", later), manifest("c", cut)]);
+    assert_eq!(found, [failed.clone(), own.clone(), a(later, true)]);
+    // And so does one that has the name and the cut, but is another.
+    let found = rows(vec![strange("a", old), manifest("c", cut)]);
+    assert_eq!(found, [failed, own.clone(), a(old, true)]);
+    // The row of a job that failed would tell the next manifest that this one is dead.
+    let found = rows(vec![manifest("a", old), manifest("b", later), manifest("c", cut)]);
+    assert_eq!(found, [a(old, false), own, ("b".to_owned(), JobState::Finished, Some(later), true)]);
+}
+
+#[test]
+fn a_foreign_snapshot_survives_images_and_further_restores() {
+    let (_, image, cut) = frozen();
+    let later = Revision(cut.0 + 40);
+    let found = [manifest("a", Revision(cut.0 - 5)), manifest("c", cut), manifest("d", later)];
+    let catalog = rebase(&image, &Rebase { present: present(found.clone()), ..plan(cut) }).unwrap();
+    let foreign = catalog.jobs().last().unwrap().clone();
+    let mut kit = Kit { clock: catalog.header.uptime.0, catalog };
+    let job = kit.begin("e");
+    let again = kit.cut(job);
+    let sections: Vec<_> = encode(&kit.catalog, Secrets::Omit).unwrap().into_iter().map(|s| s.bytes).collect();
+    let image = decode(&sections).unwrap();
+    let further = |manifests: Vec<PresentManifest>| Rebase {
+        epoch: Epoch(3),
+        snapshot_name: "e".to_owned(),
+        present: BTreeMap::from([(VolumeId(10_001), manifests)]),
+        ..plan(again)
+    };
+    let mut manifests = found.to_vec();
+    manifests.push(PresentManifest { incarnation: image.identity().incarnation.clone(), ..manifest("e", again) });
+    let next = rebase(&image, &further(manifests.clone())).unwrap();
+    assert_eq!(next.job(foreign.id), Some(&foreign));
+    assert_eq!(next.jobs().filter(|job| job.is_foreign()).count(), 1);
+    manifests.retain(|manifest| manifest.name != "d");
+    let next = rebase(&image, &further(manifests)).unwrap();
+    let row = next.job(foreign.id).unwrap();
+    assert_eq!((row.state, row.pins()), (JobState::Deleted, &[][..]), "its manifest is gone");
 }
 
 #[test]
@@ -140,7 +291,7 @@ fn copied() -> (Catalog, Adopt) {
         epoch: Epoch(4),
         now: UnixMillis(START + 60 * MINUTE),
         frontend,
-        present: BTreeMap::from([(volume, BTreeSet::from([("a".to_owned(), Revision(cut.0 - 5))]))]),
+        present: BTreeMap::from([(volume, vec![manifest("a", Revision(cut.0 - 5))])]),
     };
     (kit.catalog, plan)
 }
@@ -174,10 +325,20 @@ fn an_adoption_settles_jobs() {
     let next = adopt(&catalog, &plan).unwrap();
     assert_eq!(state(&next, "a"), JobState::Finished);
     assert_eq!(state(&next, "c"), JobState::Error, "interrupted");
-    let gone = Adopt { present: plan.present.keys().map(|id| (*id, BTreeSet::new())).collect(), ..plan.clone() };
+    let gone = Adopt { present: present([]), ..plan.clone() };
     assert_eq!(state(&adopt(&catalog, &gone).unwrap(), "a"), JobState::Deleted, "its manifest is gone");
-    let unknown = Adopt { present: BTreeMap::new(), ..plan };
+    let unknown = Adopt { present: BTreeMap::new(), ..plan.clone() };
     assert_eq!(state(&adopt(&catalog, &unknown).unwrap(), "a"), JobState::Finished, "nobody has looked");
+    // What the lost time has finished: the job that ran at the time of the copy, and one after it.
+    let cut = catalog.unfinished_job().unwrap().cuts[0];
+    let later = Revision(catalog.revision().0 + 9);
+    let found = present([manifest("a", Revision(cut.0 - 5)), manifest("c", cut), manifest("d", later)]);
+    let next = adopt(&catalog, &Adopt { present: found, ..plan }).unwrap();
+    invariant::check(&next).unwrap();
+    let foreign = next.jobs().filter(|job| job.is_foreign());
+    let pins: Vec<_> = foreign.map(|job| (job.name.as_str(), job.cut.unwrap(), job.pins().to_vec())).collect();
+    assert_eq!(pins, [("c", cut, vec![cut]), ("d", later, vec![catalog.revision()])]);
+    assert!(!next.jobs().any(|job| job.state == JobState::Error && job.name == "c"));
 }
 
 #[test]
