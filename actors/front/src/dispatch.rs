@@ -9,7 +9,7 @@ use runtime_sql::{Parsed, Statement};
 
 use crate::session::{Running, Session};
 use crate::sheet::Sheet;
-use crate::{ddl, errors, insert, names, prepared, query, show, snapshot, system, variables, volumes};
+use crate::{ddl, delete, errors, insert, names, prepared, query, show, snapshot, system, variables, volumes};
 
 impl Session {
     /// Answers one statement.
@@ -26,6 +26,10 @@ impl Session {
             }
             Statement::Insert(ast) => {
                 let info = insert::insert(self, ast, &parsed.text, running).await?;
+                out.ok(info).await
+            }
+            Statement::Delete(ast) => {
+                let info = Box::pin(delete::delete(self, ast, &parsed.text, running)).await?;
                 out.ok(info).await
             }
             Statement::Show(asked) => {

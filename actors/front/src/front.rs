@@ -6,7 +6,7 @@ use std::time::Duration;
 use actors_messages::checkpointer::CreateImage;
 use actors_messages::collector::Collect;
 use actors_messages::frontends::FrontendStatuses;
-use actors_messages::leader::{DrawTxn, Propose, ReadIndex};
+use actors_messages::leader::{DrawTxn, Propose, ProposeFailure, ReadIndex};
 use actors_messages::nodes::{BeatNow, NodeStatus, NodeStatuses, SuspectNode};
 use actors_messages::supervisor::{CreateSnapshot, Preflight, Reconcile, RunningDetail, VerifySnapshot};
 use actors_messages::{CatalogView, ReadLease, ReadPoints};
@@ -14,7 +14,7 @@ use runtime_actor::{Recipient, Recorder, SharedClock};
 use runtime_mysql::MySqlError;
 use runtime_rpc::Tls;
 use runtime_rpc::plane::{Channels, ShowProof, TokenSource};
-use storage_catalog::{Command, Outcome};
+use storage_catalog::{Command, Outcome, Rejection};
 use storage_model::NodeId;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -118,8 +118,18 @@ pub struct Front {
 impl Front {
     /// Puts a command through the log; its effects are in the view when this returns.
     pub(crate) async fn propose(&self, command: Command) -> Result<Outcome, MySqlError> {
+        self.propose_unless_stale(command).await?.map_err(|stale| errors::rejection(&stale))
+    }
+
+    /// The same for a command that was made from what the catalog said, and that can be made again: the inner error is
+    /// [`Rejection::Stale`], nothing has changed then, and the view shows what has overtaken it.
+    pub(crate) async fn propose_unless_stale(
+        &self,
+        command: Command,
+    ) -> Result<Result<Outcome, Rejection>, MySqlError> {
         match self.propose.ask(Propose { command }).await {
-            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Ok(outcome)) => Ok(Ok(outcome)),
+            Ok(Err(ProposeFailure::Rejected(stale @ Rejection::Stale(_)))) => Ok(Err(stale)),
             Ok(Err(failure)) => Err(errors::propose(&failure)),
             Err(lost) => Err(errors::ask(&lost, "metadata leader", true)),
         }

@@ -1,5 +1,6 @@
 //! INSERT: rows are planned here, written by one compute node under a transaction's name, and become true by one log
-//! entry. Whatever breaks before that entry has never happened.
+//! entry, beside the rows that are there or, with OVERWRITE, in their place. Whatever breaks before that entry has never
+//! happened.
 
 use std::sync::Arc;
 
@@ -8,21 +9,33 @@ use actors_messages::leader::DrawTxn;
 use runtime_mysql::{MySqlError, OkInfo};
 use runtime_query::{PlanContext, Planned, plan_insert};
 use runtime_sql::statement::Insert;
-use storage_catalog::{Command, Outcome};
-use storage_model::{Table, TxnId};
+use storage_catalog::{Command, Outcome, Rejection, ReplacedPartition};
+use storage_model::{Partition, Table, TxnId};
 use storage_tablet::{TargetPartition, WriteSpec};
 
-use crate::session::{Running, Session};
+use crate::session::{Limit, Running, Session};
 use crate::{errors, names, workers};
 
 /// PROPERTIES of an INSERT that we know; their checks are those of strict mode, which is always on.
 const PROPERTIES: [&str; 4] = ["strict_mode", "max_filter_ratio", "timeout", "enable_insert_strict"];
 
-/// An INSERT ready to run.
+/// How often a statement that replaces what it has read begins again when that has changed meanwhile.
+pub(crate) const ATTEMPTS: u32 = 5;
+
+/// Rows ready to be written.
 pub(crate) struct InsertPlan {
     pub(crate) table: Arc<Table>,
     pub(crate) partitions: Vec<TargetPartition>,
     pub(crate) planned: Planned,
+}
+
+/// Rows of an INSERT that are in the store and not yet true.
+struct Loaded {
+    table: Arc<Table>,
+    txn: TxnId,
+    done: LoadDone,
+    /// With OVERWRITE: the partitions whose rows give way.
+    replaced: Vec<ReplacedPartition>,
 }
 
 /// Runs an INSERT; the answer is what the OK packet says.
@@ -32,33 +45,59 @@ pub(crate) async fn insert(
     text: &str,
     running: &Running,
 ) -> Result<OkInfo, MySqlError> {
-    let front = session.front();
     check(ast)?;
     let given = ast.properties.get("timeout").and_then(|seconds| seconds.parse().ok());
     let seconds = given.unwrap_or_else(|| session.variables.number("insert_timeout"));
+    let limit = Limit::new("Insert", "insert_timeout", seconds);
+    let mut attempt = 1;
+    let loaded = loop {
+        let loaded = running.within_limit(&limit, running.reading(load(session, ast, text, running))).await?;
+        // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
+        match commit(session, ast, &loaded).await? {
+            Ok(()) => break loaded,
+            // What it read and replaces has changed: it is read again.
+            Err(_) if attempt < ATTEMPTS && loaded.replaced.iter().any(|replaced| replaced.base.is_some()) => {
+                attempt += 1
+            }
+            Err(stale) => return Err(errors::rejection(&stale)),
+        }
+    };
+    let label = ast.label.clone().unwrap_or_else(|| format!("insert_{}", uuid::Uuid::new_v4()));
+    Ok(visible(&label, loaded.txn, loaded.done.rows))
+}
+
+/// What StarRocks says of rows that everyone sees now.
+pub(crate) fn visible(label: &str, txn: TxnId, rows: u64) -> OkInfo {
+    let info = format!("{{'label':'{label}', 'status':'VISIBLE', 'txnId':'{txn}'}}");
+    OkInfo { affected_rows: rows, info, ..OkInfo::default() }
+}
+
+/// Plans an INSERT against one revision and has its rows written.
+async fn load(session: &Session, ast: &Insert, text: &str, running: &Running) -> Result<Loaded, MySqlError> {
+    let front = session.front();
     // Held until the files are written: the plan may read tables.
     let (catalog, _point) = front.reads.begin(|| front.view.now());
     let cx = session.plan_context(catalog, text).await;
-    let work = async {
-        let plan = plan(&cx, session, ast).await?;
-        let txn = draw_txn(session).await?;
-        let done = write(session, &cx, &plan, txn, running).await?;
-        Ok((plan.table, txn, done))
+    let plan = plan(&cx, session, ast).await?;
+    let txn = draw_txn(session).await?;
+    let done = write(session, &cx, &plan, txn, running).await?;
+    let replaced = if ast.overwrite { replaced(&cx, &plan) } else { Vec::new() };
+    Ok(Loaded { table: plan.table, txn, done, replaced })
+}
+
+/// All partitions that rows could have gone to. What is made from the very table must be made from its newest rows, or those
+/// that came between would be lost.
+fn replaced(cx: &PlanContext, plan: &InsertPlan) -> Vec<ReplacedPartition> {
+    let reads_itself = plan.planned.tables.contains(&plan.table.id);
+    let version = |target: &TargetPartition| cx.catalog.partition(target.id).map(|found| found.visible_version);
+    let replaced = |target: &TargetPartition| ReplacedPartition {
+        partition: target.id,
+        base: if reads_itself { version(target) } else { None },
     };
-    let (table, txn, done) = running.within("Insert", "insert_timeout", seconds, running.reading(work)).await?;
-    // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
-    if done.rows > 0 || ast.label.is_some() {
-        commit(session, &table, txn, ast.label.clone(), &done).await?;
-    }
-    let label = ast.label.clone().unwrap_or_else(|| format!("insert_{}", uuid::Uuid::new_v4()));
-    let info = format!("{{'label':'{label}', 'status':'VISIBLE', 'txnId':'{txn}'}}");
-    Ok(OkInfo { affected_rows: done.rows, info, ..OkInfo::default() })
+    plan.partitions.iter().map(replaced).collect()
 }
 
 fn check(ast: &Insert) -> Result<(), MySqlError> {
-    if ast.overwrite {
-        return Err(errors::unsupported("INSERT OVERWRITE"));
-    }
     if let Some((key, value)) = ast.properties.iter().find(|(key, _)| !PROPERTIES.contains(&key.as_str())) {
         return Err(MySqlError::analyzing(format_args!("Unknown properties: {{{key}={value}}}")));
     }
@@ -81,38 +120,43 @@ fn is_label(label: &str) -> bool {
 pub(crate) async fn plan(cx: &PlanContext, session: &Session, ast: &Insert) -> Result<InsertPlan, MySqlError> {
     names::writable_database(&ast.table, session.database.as_deref())?;
     let (_, table) = names::stored_table(&cx.catalog, &ast.table, session.database.as_deref())?;
-    let partitions = targets(cx, &table, ast)?;
+    if table.partitions.is_empty() {
+        return Err(MySqlError::empty_partition(&table.name));
+    }
+    let partitions = partitions(cx, &table, ast.partitions.as_deref())?.iter().map(|p| target(p)).collect();
     let planned = plan_insert(cx, &table, ast).await;
     let planned = planned.map_err(|e| crate::dispatch::with_similar_names(errors::query(&e)))?;
     Ok(InsertPlan { table, partitions, planned })
 }
 
-/// Where rows may go: all partitions, or those that were named.
-fn targets(cx: &PlanContext, table: &Table, ast: &Insert) -> Result<Vec<TargetPartition>, MySqlError> {
-    let all: Vec<_> = cx.catalog.partitions_of(table).collect();
-    if all.is_empty() {
-        return Err(MySqlError::empty_partition(&table.name));
-    }
-    if let Some(named) = &ast.partitions {
-        let is_there = |name: &&String| all.iter().any(|p| p.name.eq_ignore_ascii_case(name));
+/// All partitions of a table, or those that a statement names.
+pub(crate) fn partitions(
+    cx: &PlanContext,
+    table: &Table,
+    named: Option<&[String]>,
+) -> Result<Vec<Arc<Partition>>, MySqlError> {
+    let mut chosen: Vec<_> = cx.catalog.partitions_of(table).cloned().collect();
+    if let Some(named) = named {
+        let is_there = |name: &&String| chosen.iter().any(|p| p.name.eq_ignore_ascii_case(name));
         if let Some(missing) = named.iter().find(|name| !is_there(name)) {
             return Err(MySqlError::unknown_partition(missing, &table.name));
         }
+        chosen.retain(|p| named.iter().any(|name| name.eq_ignore_ascii_case(&p.name)));
     }
-    let wanted = |name: &str| match &ast.partitions {
-        Some(named) => named.iter().any(|n| n.eq_ignore_ascii_case(name)),
-        None => true,
-    };
-    let chosen = all.into_iter().filter(|p| wanted(&p.name)).map(|p| TargetPartition {
-        id: p.id,
-        name: p.name.clone(),
-        range: p.range.clone(),
-        buckets: p.buckets,
-    });
-    Ok(chosen.collect())
+    Ok(chosen)
 }
 
-async fn draw_txn(session: &Session) -> Result<TxnId, MySqlError> {
+/// A partition as rows are written to it.
+pub(crate) fn target(partition: &Partition) -> TargetPartition {
+    TargetPartition {
+        id: partition.id,
+        name: partition.name.clone(),
+        range: partition.range.clone(),
+        buckets: partition.buckets,
+    }
+}
+
+pub(crate) async fn draw_txn(session: &Session) -> Result<TxnId, MySqlError> {
     match session.front().draw_txn.ask(DrawTxn).await {
         Ok(Ok(txn)) => Ok(txn),
         Ok(Err(failure)) => Err(errors::propose(&failure)),
@@ -121,7 +165,7 @@ async fn draw_txn(session: &Session) -> Result<TxnId, MySqlError> {
 }
 
 /// Has the rows written by a compute node; by another one when the first is lost.
-async fn write(
+pub(crate) async fn write(
     session: &Session,
     cx: &PlanContext,
     plan: &InsertPlan,
@@ -165,20 +209,23 @@ async fn write(
     }
 }
 
-async fn commit(
-    session: &Session,
-    table: &Table,
-    txn: TxnId,
-    label: Option<String>,
-    done: &LoadDone,
-) -> Result<(), MySqlError> {
-    let command = Command::CommitLoad { txn, table: table.id, label, files: done.files.clone() };
-    match session.front().propose(command).await? {
-        Outcome::Committed { rows } if rows != done.rows => {
+/// Makes the rows true. The inner error: the table has changed meanwhile, and nothing of them is.
+async fn commit(session: &Session, ast: &Insert, loaded: &Loaded) -> Result<Result<(), Rejection>, MySqlError> {
+    let Loaded { table, txn, done, replaced } = loaded;
+    let (txn, table, label, files) = (*txn, table.id, ast.label.clone(), done.files.clone());
+    let command = if ast.overwrite {
+        Command::ReplaceRows { txn, table, label, partitions: replaced.clone(), files }
+    } else if done.rows > 0 || label.is_some() {
+        Command::CommitLoad { txn, table, label, files }
+    } else {
+        return Ok(Ok(()));
+    };
+    match session.front().propose_unless_stale(command).await? {
+        Ok(Outcome::Committed { rows }) if rows != done.rows => {
             tracing::error!(%txn, written = done.rows, committed = rows, "a load was committed with another row count");
-            Ok(())
+            Ok(Ok(()))
         }
-        _ => Ok(()),
+        other => Ok(other.map(drop)),
     }
 }
 

@@ -6,7 +6,7 @@
 //!                                │                                     │
 //!            ddl, volumes, snapshot, system ──▶ Propose ──▶ metadata leader ──▶ catalog
 //!            show, information_schema ◀── catalog, nodes, variables, processlist
-//!            query, insert ──▶ runtime_query (plan) ──▶ workers ── Arrow Flight ──▶ compute node
+//!            query, insert, delete ──▶ runtime_query (plan) ──▶ workers ── Arrow Flight ──▶ compute node
 //! ```
 //!
 //! | module | what it is for |
@@ -18,11 +18,12 @@
 //! | `ddl` | databases, tables, partitions: from text to drafts |
 //! | `show`, `sheet` | SHOW, DESC, HELP: small tables of text |
 //! | `information_schema` | the virtual tables that only a frontend can fill |
-//! | `query`, `insert`, `workers` | what runs on compute nodes |
+//! | `query`, `insert`, `delete`, `workers` | what runs on compute nodes |
 //! | `volumes`, `snapshot`, `system` | administration |
 //! | `variables`, `processlist`, `tally`, `privileges`, `names`, `errors` | one subject each |
 
 mod ddl;
+mod delete;
 pub mod desk;
 mod dispatch;
 mod errors;

@@ -18,7 +18,7 @@ use storage_model::DataType;
 use crate::dispatch::with_similar_names;
 use crate::session::{Running, Session};
 use crate::sheet::{Sheet, row};
-use crate::{errors, insert, names, workers};
+use crate::{delete, errors, insert, names, workers};
 
 /// SELECT and its kin.
 pub(crate) async fn select(
@@ -71,6 +71,23 @@ async fn send_remote(
     running: &Running,
     out: &mut ResultWriter<'_>,
 ) -> Result<(), MySqlError> {
+    let (first, mut rows) = begin_remote(session, cx, planned, running).await?;
+    out.start(&column_defs(&planned.columns)).await?;
+    let mut next = first;
+    while let Some(batch) = next {
+        send_batch(&batch, out).await?;
+        next = rows.next().await.transpose().map_err(|status| errors::plane(&status))?;
+    }
+    out.finish().await
+}
+
+/// Has a compute node begin a plan; another one when the first is lost. The first batch, and the rest of them.
+async fn begin_remote(
+    session: &Session,
+    cx: &PlanContext,
+    planned: &Planned,
+    running: &Running,
+) -> Result<(Option<RecordBatch>, workers::RowStream), MySqlError> {
     let shared = &session.shared;
     let fragment = ReadFragment {
         query: running.query_id.clone(),
@@ -80,20 +97,28 @@ async fn send_remote(
         volumes: workers::volumes_of(&cx.catalog, &planned.tables),
     };
     let mut lost = Vec::new();
-    let (first, mut rows) = loop {
+    loop {
         let node = workers::choose(shared, &planned.tables, &lost).await?;
         match workers::read(shared, &node, &fragment).await {
-            Ok(begun) => break begun,
+            Ok(begun) => return Ok(begun),
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,
         }
-    };
-    out.start(&column_defs(&planned.columns)).await?;
-    let mut next = first;
-    while let Some(batch) = next {
-        send_batch(&batch, out).await?;
-        next = rows.next().await.transpose().map_err(|status| errors::plane(&status))?;
     }
-    out.finish().await
+}
+
+/// All rows of a plan, which are few, from a compute node.
+pub(crate) async fn remote_rows(
+    session: &Session,
+    cx: &PlanContext,
+    planned: &Planned,
+    running: &Running,
+) -> Result<Vec<RecordBatch>, MySqlError> {
+    let (first, mut rows) = begin_remote(session, cx, planned, running).await?;
+    let mut batches: Vec<RecordBatch> = first.into_iter().collect();
+    while let Some(batch) = rows.next().await.transpose().map_err(|status| errors::plane(&status))? {
+        batches.push(batch);
+    }
+    Ok(batches)
 }
 
 /// Writes the rows of a batch; waits when the client is slow.
@@ -195,6 +220,7 @@ pub(crate) async fn explain(
             running.within("Query", "query_timeout", seconds, plan(&cx, query)).await?
         }
         Statement::Insert(ast) => insert::plan(&cx, session, ast).await?.planned,
+        Statement::Delete(ast) => delete::explain(&cx, session, ast).await?,
         other => return Err(errors::unsupported(format_args!("EXPLAIN of {}", other.statement_kind()))),
     };
     let mut sheet = Sheet::text(&["Explain String"]);

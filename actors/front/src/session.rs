@@ -77,19 +77,48 @@ impl Running {
     /// Drives `work` until it is done, KILL QUERY comes or the time is over.
     pub(crate) async fn within<T>(
         &self,
-        what: &str,
-        variable: &str,
+        what: &'static str,
+        variable: &'static str,
         seconds: u64,
         work: impl Future<Output = Result<T, MySqlError>>,
     ) -> Result<T, MySqlError> {
-        let advice = format!("please increase the '{variable}' session variable and retry");
+        self.within_limit(&Limit::new(what, variable, seconds), work).await
+    }
+
+    /// The same with a time that began earlier.
+    pub(crate) async fn within_limit<T>(
+        &self,
+        limit: &Limit,
+        work: impl Future<Output = Result<T, MySqlError>>,
+    ) -> Result<T, MySqlError> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(MySqlError::query_interrupted()),
-            done = tokio::time::timeout(Duration::from_secs(seconds.max(1)), work) => {
-                done.unwrap_or_else(|_| Err(MySqlError::timed_out(what, seconds, advice)))
-            }
+            done = tokio::time::timeout_at(limit.until, work) => done.unwrap_or_else(|_| Err(limit.is_over())),
         }
+    }
+}
+
+/// How long a statement may take, however often it begins again.
+pub(crate) struct Limit {
+    what: &'static str,
+    variable: &'static str,
+    seconds: u64,
+    until: tokio::time::Instant,
+}
+
+impl Limit {
+    /// From now on. `variable`: where the seconds come from.
+    pub(crate) fn new(what: &'static str, variable: &'static str, seconds: u64) -> Limit {
+        // Some days more than anybody can mean, and the clock can still count them.
+        const LONGEST: u64 = 366 * 86_400;
+        let until = tokio::time::Instant::now() + Duration::from_secs(seconds.clamp(1, LONGEST));
+        Limit { what, variable, seconds, until }
+    }
+
+    fn is_over(&self) -> MySqlError {
+        let advice = format!("please increase the '{}' session variable and retry", self.variable);
+        MySqlError::timed_out(self.what, self.seconds, advice)
     }
 }
 
@@ -226,7 +255,7 @@ impl Session {
             Ok(()) => span.finish(),
             Err(error) => span.fail(&error.message),
         }
-        let is_load = matches!(parsed.statement, Statement::Insert(_));
+        let is_load = matches!(parsed.statement, Statement::Insert(_) | Statement::Delete(_));
         self.shared.sessions.tally.ended(is_load, began.elapsed(), result.is_err());
         if let Err(error) = &result {
             let (connection, query_id) = (self.entry.id, &running.query_id);

@@ -25,7 +25,7 @@ pub struct StatementCounts {
     pub total: u64,
     /// Those that ended with an error.
     pub failed: u64,
-    /// Statements that load rows, as they ended.
+    /// Statements that load or delete rows, as they ended.
     pub loads: u64,
     /// Those of them that ended with an error.
     pub failed_loads: u64,

@@ -1,5 +1,6 @@
 //! Whole sessions: a real driver against the server, with a leader that is only a catalog behind a lock.
 
+mod changes;
 mod data;
 mod kit;
 mod looking;

@@ -114,11 +114,12 @@ pub(crate) fn failure(error: ProposeError) -> ProposeFailure {
 async fn forward(meta: &Meta, counts: &Counts, command: Command) -> Result<Forwarded, ProposeFailure> {
     counts.proposed.fetch_add(1, Ordering::Relaxed);
     let name = command.name();
-    if name == "CommitLoad" {
+    let is_load = matches!(name, "CommitLoad" | "ReplaceRows");
+    if is_load {
         fail::fail_point!("load.commit.before");
     }
     let done = meta.propose(command).await;
-    if name == "CommitLoad" {
+    if is_load {
         fail::fail_point!("load.commit.after");
     }
     let reply = match done {

@@ -41,8 +41,17 @@ pub(crate) struct Stack {
 impl Stack {
     /// The stack that a query needs.
     pub(crate) fn for_query(query: &Query) -> Result<Stack, QueryError> {
-        let mut levels = Levels { now: 0, most: 0, all: 0 };
-        let _ = query.visit(&mut levels);
+        Stack::for_tree(query, 0)
+    }
+
+    /// The stack that a query needs which has this condition.
+    pub(crate) fn for_condition(condition: &Expr) -> Result<Stack, QueryError> {
+        Stack::for_tree(condition, QUERY_LEVELS)
+    }
+
+    fn for_tree(tree: &impl Visit, above: usize) -> Result<Stack, QueryError> {
+        let mut levels = Levels { now: above, most: above, all: 0 };
+        let _ = tree.visit(&mut levels);
         if levels.most > DEEPEST_SYNTAX {
             return Err(too_deep("statement"));
         }

@@ -88,7 +88,7 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Q
     batch.map_err(|e| QueryError::internal(format!("rows do not have the columns of the table: {e}")))
 }
 
-fn columns_of(table: &Table) -> Vec<ResultColumn> {
+pub(crate) fn columns_of(table: &Table) -> Vec<ResultColumn> {
     let column = |c: &Column| {
         let arrow_type = crate::types::arrow_type(c.data_type);
         ResultColumn { name: c.name.clone(), data_type: result_type(&arrow_type), arrow_type, nullable: c.nullable }

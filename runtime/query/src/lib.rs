@@ -9,12 +9,14 @@
 //!                       └── Placement::Compute ── run::encode ~~> run::Engine
 //!
 //!   INSERT: insert (columns, defaults, strict casts) ── the same plan, in the table's own columns
+//!   DELETE: delete (what is found, what is left) ── two plans over some partitions of the table
 //!   both sides share session: functions, operators, types
 //! ```
 
 mod cells;
 mod coerce;
 mod context;
+mod delete;
 mod depth;
 mod error;
 mod explain;
@@ -38,6 +40,7 @@ pub use context::{
     Constant, DEFAULT_CATALOG, MYSQL_VERSION, NoVariables, NoVirtualTables, PlanContext, SessionFacts, Variables,
     VirtualTables,
 };
+pub use delete::{Found, found, plan_rest, plan_search};
 pub use error::QueryError;
 pub use explain::{explain, explain_planned};
 pub use information_schema::tables as information_schema_tables;

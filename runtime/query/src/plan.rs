@@ -69,7 +69,7 @@ pub struct ResultColumn {
 /// A statement ready to run.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    /// The columns of the result; for an INSERT those of the table.
+    /// The columns of the result; for rows that go into a table those of the table.
     pub columns: Vec<ResultColumn>,
     /// Where it runs.
     pub placement: Placement,
@@ -165,7 +165,7 @@ pub(crate) fn logical(cx: &PlanContext, state: &SessionState, rewritten: Rewritt
 
 /// The stored tables of a plan, and where it must run. What computes many rows (a table function) runs on a compute
 /// node too.
-fn tables_of(plan: &LogicalPlan) -> Result<(Placement, Vec<TableId>), QueryError> {
+pub(crate) fn tables_of(plan: &LogicalPlan) -> Result<(Placement, Vec<TableId>), QueryError> {
     let mut tables = Vec::new();
     let mut placement = Placement::Local;
     plan.apply_with_subqueries(|node| {

@@ -128,6 +128,7 @@ fn parts(statement: &Statement) -> Vec<Part<'_>> {
             InsertSource::Query(query) => vec![Part::Query(query)],
             InsertSource::Values(rows) => rows.expressions().iter().map(Part::Expr).collect(),
         },
+        Statement::Delete(delete) => delete.predicate.iter().map(Part::Expr).collect(),
         Statement::Set(assignments) => {
             let values = assignments.iter().map(|a| &a.value);
             values
@@ -156,6 +157,7 @@ fn visit_mut(statement: &mut Statement, binder: &mut Binder<'_>) -> Result<(), B
                 rows.expressions_mut().iter_mut().for_each(|e| _ = VisitMut::visit(e, binder));
             }
         },
+        Statement::Delete(delete) => delete.predicate.iter_mut().for_each(|e| _ = VisitMut::visit(e, binder)),
         Statement::Set(assignments) => {
             for assignment in assignments {
                 if let AssignedValue::Expr(expr) = &mut assignment.value {

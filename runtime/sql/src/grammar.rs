@@ -4,6 +4,7 @@ mod admin;
 mod column;
 mod common;
 mod database;
+mod delete;
 mod insert;
 mod partition;
 mod query;
@@ -95,6 +96,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     match first.source.to_ascii_uppercase().as_str() {
         "EXPLAIN" | "DESC" | "DESCRIBE" => query::explain_or_describe(cursor),
         "INSERT" => insert::statement(cursor),
+        "DELETE" => delete::statement(cursor),
         "CREATE" => create(cursor),
         "DROP" => drop_(cursor),
         "ALTER" => alter(cursor),

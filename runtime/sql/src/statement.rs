@@ -21,7 +21,7 @@ pub use table::{AlterTableAction, CreateTable};
 pub enum Statement {
     /// SELECT, VALUES, WITH ...
     Query(Box<Query>),
-    /// EXPLAIN of a query or an INSERT.
+    /// EXPLAIN of a query, an INSERT or a DELETE.
     Explain {
         /// How much of the plan to show.
         level: ExplainLevel,
@@ -30,6 +30,8 @@ pub enum Statement {
     },
     /// INSERT INTO, INSERT OVERWRITE.
     Insert(Box<Insert>),
+    /// DELETE.
+    Delete(Box<Delete>),
 
     /// CREATE DATABASE.
     CreateDatabase {
@@ -321,6 +323,17 @@ pub struct Insert {
     pub properties: Properties,
     /// Where the rows come from.
     pub source: InsertSource,
+}
+
+/// DELETE.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delete {
+    /// The table.
+    pub table: QualifiedName,
+    /// PARTITION (...).
+    pub partitions: Option<Vec<String>>,
+    /// WHERE, if it was given.
+    pub predicate: Option<Expr>,
 }
 
 /// Where the rows of an INSERT come from.

@@ -13,7 +13,7 @@ mod volumes;
 
 use std::sync::Arc;
 
-use storage_model::{FileId, PartitionId, Uptime};
+use storage_model::{FileId, PartitionId, Rowset, Uptime};
 
 use crate::catalog::Catalog;
 use crate::command::{Command, Envelope, Outcome, Rejection, Reply};
@@ -101,6 +101,9 @@ impl Catalog {
             }
             // Keeps its reply, whatever that is: see `attempt`.
             Command::Once { proposer, sequence, heard, command } => self.once(*proposer, *sequence, *heard, command),
+            Command::ReplaceRows { txn, table, label, partitions, files } => {
+                self.replace_rows(*txn, *table, label.as_deref(), partitions, files)
+            }
         }
     }
 
@@ -125,9 +128,13 @@ impl Catalog {
     fn erase_partitions(&mut self, partitions: impl IntoIterator<Item = PartitionId>) {
         for id in partitions {
             let Some(partition) = self.partitions.remove(&id) else { continue };
-            for rowset in &partition.rowsets {
-                self.drop_reference(rowset.file);
-            }
+            self.drop_references(&partition.rowsets);
+        }
+    }
+
+    fn drop_references(&mut self, rowsets: &[Rowset]) {
+        for rowset in rowsets {
+            self.drop_reference(rowset.file);
         }
     }
 

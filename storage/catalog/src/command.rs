@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use storage_model::snapshot::{IllegalTransition, JobEvent};
 use storage_model::{
-    Column, DatabaseId, Distribution, FileId, Frontend, FrontendRole, JobId, KeyModel, Kind, NodeId, Now,
+    Column, DatabaseId, Distribution, FileId, Frontend, FrontendRole, JobId, KeyModel, Kind, NodeId, Now, PartitionId,
     PartitionRange, Partitioning, SnapshotKind, TableId, TxnId, VolumeId, VolumeType, WrittenFile,
 };
 use thiserror::Error;
@@ -53,6 +53,15 @@ pub struct PartitionDraft {
     pub range: PartitionRange,
     /// Buckets.
     pub buckets: u32,
+}
+
+/// A partition whose rows give way to others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedPartition {
+    /// The partition. It keeps its id, its name and its range.
+    pub partition: PartitionId,
+    /// The version that the new rows were made from, which must still be the newest; None: they were made from others.
+    pub base: Option<u64>,
 }
 
 /// A storage volume before it has an id.
@@ -322,6 +331,19 @@ pub enum Command {
         /// The command.
         command: Box<Command>,
     },
+    /// The moment at which all rows of some partitions give way to others: INSERT OVERWRITE and DELETE.
+    ReplaceRows {
+        /// The load.
+        txn: TxnId,
+        /// The table.
+        table: TableId,
+        /// The user's own label; None for a generated one, which nobody can use again.
+        label: Option<String>,
+        /// Whose rows give way, those without new rows too.
+        partitions: Vec<ReplacedPartition>,
+        /// What was written, for these partitions and no others.
+        files: Vec<WrittenFile>,
+    },
 }
 
 impl Command {
@@ -360,6 +382,7 @@ impl Command {
             Command::AddFrontend { .. } => "AddFrontend",
             Command::DropFrontend { .. } => "DropFrontend",
             Command::Once { command, .. } => command.name(),
+            Command::ReplaceRows { .. } => "ReplaceRows",
         }
     }
 }

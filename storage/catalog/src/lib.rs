@@ -17,5 +17,7 @@ pub mod keep;
 pub mod rebase;
 
 pub use catalog::{Catalog, ClusterIdentity, Database, Header, RestoreFacts, Trash};
-pub use command::{Command, Envelope, Outcome, PartitionDraft, Rejection, Reply, TableDraft, VolumeDraft};
+pub use command::{
+    Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, Reply, TableDraft, VolumeDraft,
+};
 pub use rebase::{Adopt, PresentManifest, Rebase, adopt, rebase};

@@ -22,6 +22,20 @@ pub enum Effect {
         /// Where they go.
         partitions: Vec<u32>,
     },
+    /// One INSERT OVERWRITE of the whole table; its rows as those of an INSERT.
+    Overwrite {
+        /// Of the client, rising.
+        sequence: u64,
+        /// How many rows.
+        rows: u32,
+        /// Where they go.
+        partitions: Vec<u32>,
+    },
+    /// DELETE of the client's own rows up to a sequence.
+    Delete {
+        /// The last one.
+        up_to: u64,
+    },
     /// TRUNCATE TABLE.
     Truncate,
     /// ADD PARTITION.
@@ -100,6 +114,12 @@ impl State {
             }
             // One whose answer was lost may still have been on its way.
             Effect::Truncate => self.batches.retain(|_, batch| !batch.certain),
+            Effect::Overwrite { sequence, rows, partitions } => {
+                self.batches.retain(|_, batch| !batch.certain);
+                let batch = Batch { certain, rows: (0..*rows).collect(), partitions: partitions.clone() };
+                self.batches.insert(*sequence, batch);
+            }
+            Effect::Delete { up_to } => self.batches.retain(|sequence, batch| !batch.certain || sequence > up_to),
             Effect::AddPartition(_) => {}
             Effect::DropPartition(gone) => {
                 for batch in self.batches.values_mut() {
@@ -306,6 +326,29 @@ mod tests {
         let s = stream(&[&made[..], &[(Effect::Truncate, Acknowledged)]].concat());
         assert_eq!(why(&s, None, Some(&[])), "");
         assert!(!why(&s, None, Some(&[(1, &[0, 1, 2])])).is_empty());
+    }
+
+    #[test]
+    fn rows_that_are_deleted_or_overwritten_are_gone_and_no_others() {
+        use Outcome::*;
+        let made = [(Effect::Create(2), Acknowledged), (insert(1, 1), Acknowledged), (insert(2, 2), Acknowledged)];
+        let s = stream(&[&made[..], &[(Effect::Delete { up_to: 1 }, Acknowledged)]].concat());
+        assert_eq!(why(&s, None, Some(&[(2, &[0, 1])])), "");
+        assert!(why(&s, None, Some(&[(1, &[0]), (2, &[0, 1])])).contains("batch 1 should not be there"));
+        assert!(why(&s, None, Some(&[])).contains("batch 2 of 2 rows is lost"));
+        let s = stream(&[&made[..], &[(Effect::Delete { up_to: 2 }, Unknown)]].concat());
+        for found in [&[][..], &[(1, &[0][..]), (2, &[0, 1][..])][..]] {
+            assert_eq!(why(&s, None, Some(found)), "");
+        }
+        assert!(!why(&s, None, Some(&[(2, &[0, 1])])).is_empty(), "all of it or nothing");
+        let over = |outcome| (Effect::Overwrite { sequence: 3, rows: 1, partitions: vec![0] }, outcome);
+        let s = stream(&[&made[..], &[over(Acknowledged)]].concat());
+        assert_eq!(why(&s, None, Some(&[(3, &[0])])), "");
+        assert!(!why(&s, None, Some(&[(2, &[0, 1]), (3, &[0])])).is_empty());
+        let s = stream(&[&made[..], &[over(Unknown)]].concat());
+        assert_eq!(why(&s, None, Some(&[(3, &[0])])), "");
+        assert_eq!(why(&s, None, Some(&[(1, &[0]), (2, &[0, 1])])), "");
+        assert!(!why(&s, None, Some(&[(1, &[0]), (2, &[0, 1]), (3, &[0])])).is_empty());
     }
 
     #[test]

@@ -200,12 +200,15 @@ impl Worker {
         }
         let which = self.random.random_range(0..self.tables.len());
         match dice {
-            0..55 => self.insert(which).await,
-            55..70 => self.insert_shared().await,
-            70..76 => self.truncate(which).await,
-            76..82 => self.add_partition(which).await,
-            82..87 => self.drop_partition(which).await,
-            87..92 => self.drop_table(which).await,
+            0..49 => self.insert(which).await,
+            49..62 => self.insert_shared().await,
+            62..66 => self.overwrite(which).await,
+            66..70 => self.delete(which).await,
+            70..73 => self.delete_shared().await,
+            73..78 => self.truncate(which).await,
+            78..83 => self.add_partition(which).await,
+            83..88 => self.drop_partition(which).await,
+            88..92 => self.drop_table(which).await,
             _ => return self.look(which).await,
         }
         Ok(())
@@ -289,6 +292,33 @@ impl Worker {
     async fn insert_shared(&mut self) {
         let (effect, values) = self.batch(vec![0, 1]);
         self.send(SHARED, effect, &format!("INSERT INTO {DATABASE}.{SHARED} VALUES {values}")).await;
+    }
+
+    async fn overwrite(&mut self, which: usize) {
+        let (name, partitions) = (self.tables[which].name.clone(), self.tables[which].partitions.clone());
+        let (effect, values) = self.batch(partitions);
+        let Effect::Insert { sequence, rows, partitions } = effect else { return };
+        let effect = Effect::Overwrite { sequence, rows, partitions };
+        self.change(which, effect, &format!("INSERT OVERWRITE {DATABASE}.{name} VALUES {values}")).await;
+    }
+
+    /// Own rows, older than some of the last ones.
+    fn deletion(&mut self, table: &str) -> (Effect, String) {
+        let up_to = self.sequence.saturating_sub(self.random.random_range(0..20));
+        let sql = format!("DELETE FROM {DATABASE}.{table} WHERE c = {} AND s <= {up_to}", self.client);
+        (Effect::Delete { up_to }, sql)
+    }
+
+    async fn delete(&mut self, which: usize) {
+        let name = self.tables[which].name.clone();
+        let (effect, sql) = self.deletion(&name);
+        self.change(which, effect, &sql).await;
+    }
+
+    /// Others load into the same partitions meanwhile.
+    async fn delete_shared(&mut self) {
+        let (effect, sql) = self.deletion(SHARED);
+        self.send(SHARED, effect, &sql).await;
     }
 
     async fn truncate(&mut self, which: usize) {

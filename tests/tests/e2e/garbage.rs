@@ -1,4 +1,4 @@
-//! DROP and TRUNCATE really delete, but never what a snapshot needs.
+//! DROP, TRUNCATE, DELETE and INSERT OVERWRITE really delete, but never what a snapshot needs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -68,6 +68,69 @@ fn garbage_goes_and_pinned_files_stay_until_the_snapshot_goes() {
         client.close().await?;
         house.finish().await
     });
+}
+
+#[test]
+fn a_snapshot_brings_back_rows_that_were_deleted_or_overwritten() {
+    e2e("garbage/replaced_rows", || async {
+        let conf = vec![("lake_autovacuum_grace_period_minutes", "0".to_owned())];
+        let mut house = House::build(HouseSpec { conf, ..HouseSpec::default() }).await?;
+        let mut client = house.client().await?;
+        client.run("CREATE DATABASE d").await?;
+        // Without a snapshot, the files of rows that are gone go.
+        table(&mut client, "t").await?;
+        let first: BTreeSet<String> = house.place.objects(".parquet").await?.into_iter().collect();
+        client.run("DELETE FROM d.t WHERE id >= 2").await?;
+        same("rows deleted", client.conn.affected_rows(), 2)?;
+        let gone = |found: &[String]| !found.is_empty() && found.iter().all(|object| !first.contains(object));
+        objects_become(&house.place, ".parquet", "the old file is deleted", LIMIT, gone).await?;
+        same("rows", ids(&mut client, "t").await?, vec![1])?;
+        client.run("INSERT OVERWRITE d.t SELECT id + 10 FROM d.t").await?;
+        same("rows", ids(&mut client, "t").await?, vec![11])?;
+
+        table(&mut client, "deleted").await?;
+        table(&mut client, "emptied").await?;
+        client.run("INSERT INTO d.t VALUES (12)").await?;
+        // Whatever was there before is gone first: the snapshot's files are all that is left.
+        let is_clean = |found: &[String]| found.len() == 4;
+        objects_become(&house.place, ".parquet", "only what tables name is left", LIMIT, is_clean).await?;
+        let pinned: BTreeSet<String> = house.place.objects(".parquet").await?.into_iter().collect();
+        let path = house.snapshot().await?;
+
+        client.run("INSERT OVERWRITE d.t VALUES (99)").await?;
+        client.run("DELETE FROM d.deleted WHERE id = 2").await?;
+        client.run("DELETE FROM d.emptied WHERE id > 0").await?;
+        // A file that no snapshot names shows when GC has run.
+        table(&mut client, "late").await?;
+        client.run("INSERT OVERWRITE d.late SELECT id FROM d.late WHERE id < 0").await?;
+        objects_become(&house.place, ".parquet", "GC has run, and the pinned files are there", LIMIT, |found| {
+            let found: BTreeSet<String> = found.iter().cloned().collect();
+            pinned.is_subset(&found) && found.len() == pinned.len() + 2
+        })
+        .await?;
+        same("overwritten", ids(&mut client, "t").await?, vec![99])?;
+        same("deleted", ids(&mut client, "deleted").await?, vec![1, 3])?;
+        same("emptied", ids(&mut client, "emptied").await?, Vec::new())?;
+        client.close().await?;
+
+        house.lose_everything().await?;
+        house.restore_plan(&path, &house.place)?;
+        house.restore().await?;
+        let mut client = house.client().await?;
+        same("overwritten, restored", ids(&mut client, "t").await?, vec![11, 12])?;
+        for name in ["deleted", "emptied"] {
+            same("deleted, restored", ids(&mut client, name).await?, vec![1, 2, 3])?;
+        }
+        // A restored cluster is careful, and can be changed all the same.
+        client.run("DELETE FROM d.t WHERE id = 11").await?;
+        same("deleted after the restore", ids(&mut client, "t").await?, vec![12])?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+async fn ids(client: &mut tests::Client, name: &str) -> anyhow::Result<Vec<i64>> {
+    client.rows(&format!("SELECT id FROM d.{name} ORDER BY id")).await
 }
 
 #[test]

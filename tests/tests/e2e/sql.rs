@@ -112,6 +112,71 @@ fn partitions_and_inserts_select() {
 }
 
 #[test]
+fn rows_that_are_loaded_while_others_are_deleted_stay() {
+    e2e("sql/deletes", || async {
+        let house = House::build(HouseSpec { compute_nodes: 2, ..HouseSpec::default() }).await?;
+        let mut client = house.client().await?;
+        client.run("CREATE DATABASE d").await?;
+        let ranges = "(PARTITION p1 VALUES LESS THAN ('1000'), PARTITION p2 VALUES LESS THAN ('2000'), PARTITION p3 VALUES LESS THAN ('9000'))";
+        client
+            .run(&format!(
+                "CREATE TABLE d.t (id INT NOT NULL, kind INT) DUPLICATE KEY(id) PARTITION BY RANGE(id) {ranges} \
+                 DISTRIBUTED BY HASH(id) BUCKETS 2"
+            ))
+            .await?;
+        client.run("INSERT INTO d.t SELECT generate_series, 0 FROM TABLE(generate_series(2000, 4999))").await?;
+        let load = async |offset: u32| -> anyhow::Result<()> {
+            let mut client = house.client().await?;
+            for n in 0..20 {
+                let id = offset + n;
+                client.run(&format!("INSERT INTO d.t VALUES ({id}, 1), ({id} + 1000, 2)")).await?;
+            }
+            client.close().await
+        };
+        let delete = async || -> anyhow::Result<()> {
+            let mut client = house.client().await?;
+            for _ in 0..8 {
+                // It may be overtaken too often: then it has deleted nothing.
+                match client.conn.query_drop("DELETE FROM d.t WHERE kind = 1").await {
+                    Err(mysql_async::Error::Server(error)) if error.message.contains("nothing was deleted") => {}
+                    other => other.context("a DELETE beside loads")?,
+                }
+            }
+            client.close().await
+        };
+        tokio::try_join!(load(0), load(100), delete())?;
+        client.run("DELETE FROM d.t WHERE kind = 1").await?;
+        let left = "SELECT COUNT(*), COUNT(DISTINCT id), SUM(kind) FROM d.t";
+        same("rows that no DELETE meant", client.one::<(u64, u64, u64)>(left).await?, (3040, 3040, 80))?;
+        // Readers see all of an overwrite or nothing of it.
+        let overwrite = async || -> anyhow::Result<()> {
+            let mut client = house.client().await?;
+            for n in 3..8 {
+                client.run(&format!("INSERT OVERWRITE d.t SELECT id, {n} FROM d.t")).await?;
+            }
+            client.close().await
+        };
+        let look = async || -> anyhow::Result<()> {
+            let mut client = house.client().await?;
+            for _ in 0..20 {
+                let sql = "SELECT COUNT(*), MIN(kind), MAX(kind) FROM d.t WHERE id >= 1000";
+                let (rows, least, most): (u64, u64, u64) = client.one(sql).await?;
+                let is_whole = least == most || (least, most) == (0, 2);
+                ensure!(rows == 3040 && is_whole, "an overwrite is seen in part: {rows} rows, kinds {least} to {most}");
+            }
+            client.close().await
+        };
+        tokio::try_join!(overwrite(), look())?;
+        same("kinds", client.one::<(u64, u64)>("SELECT MIN(kind), MAX(kind) FROM d.t").await?, (7, 7))?;
+        client.conn.exec_drop("DELETE FROM d.t WHERE id BETWEEN ? AND ?", (2000, 4999)).await?;
+        same("rows deleted", client.conn.affected_rows(), 3000)?;
+        same("rows", client.one::<u64>("SELECT COUNT(*) FROM d.t").await?, 40)?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+#[test]
 fn what_administrators_look_at() {
     e2e("sql/administration", || async {
         let house = House::build(HouseSpec::default()).await?;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, TableDraft, VolumeDraft, image};
+use storage_catalog::{
+    Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, ReplacedPartition, TableDraft, VolumeDraft, image,
+};
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
@@ -198,6 +200,13 @@ pub fn commands() -> Vec<(Now, Command)> {
         },
         once(1, Command::LeaseTxns { count: 10 }),
         once(2, Command::DropDatabase { name: text("nowhere"), if_exists: false, force: false }),
+        Command::ReplaceRows {
+            txn: TxnId(3),
+            table: TableId(10_010),
+            label: Some(text("tuesday")),
+            partitions: vec![ReplacedPartition { partition: PartitionId(10_011), base: Some(2) }],
+            files: vec![written(10_011, "o4")],
+        },
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }

@@ -1,12 +1,14 @@
-//! Loads: written at one time, committed at another, or never.
+//! Loads: written at one time, committed at another, or never. Some of them take the place of what is there.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 use rand::seq::IteratorRandom;
-use storage_catalog::{Command, Outcome};
+use storage_catalog::{Command, Outcome, Rejection, ReplacedPartition};
 use storage_model::file::WrittenRun;
 use storage_model::{PartitionId, TableId, TxnId, WrittenFile};
 
-use super::model::File;
+use super::model::{File, Table};
 use super::world::World;
 
 /// A load whose files are in the store.
@@ -15,6 +17,32 @@ pub struct Load {
     table: (u64, TableId),
     files: Vec<(u64, WrittenFile)>,
     label: Option<String>,
+    /// Partitions by their births whose rows give way; None: rows are added.
+    replaces: Option<BTreeMap<u64, ReplacedPartition>>,
+}
+
+impl Load {
+    fn command(&self) -> Command {
+        let (txn, table, label) = (self.txn, self.table.1, self.label.clone());
+        let files = self.files.iter().map(|(_, file)| file.clone()).collect();
+        match &self.replaces {
+            Some(replaced) => {
+                let partitions = replaced.values().cloned().collect();
+                Command::ReplaceRows { txn, table, label, partitions, files }
+            }
+            None => Command::CommitLoad { txn, table, label, files },
+        }
+    }
+
+    /// Whether all that it names is as it was, as far as it minds.
+    fn is_fresh(&self, target: &Table) -> bool {
+        let version = |birth: u64| target.partitions.values().find(|p| p.birth == birth).map(|p| p.version);
+        let replaced = self.replaces.iter().flatten();
+        self.files.iter().all(|(birth, _)| version(*birth).is_some())
+            && replaced.into_iter().all(|(birth, replaced)| {
+                version(*birth).is_some_and(|found| replaced.base.is_none_or(|base| base == found))
+            })
+    }
 }
 
 impl World {
@@ -27,34 +55,42 @@ impl World {
         let target = self.model.databases[&database].tables[&name].clone();
         let id = self.table_ids[&target.birth];
         let ids: Vec<PartitionId> = self.catalog.table(id).unwrap().partitions.clone();
-        let mut files = Vec::new();
+        let (replaces, minds) = (self.chance(1, 3), self.chance(1, 2));
+        let (mut files, mut replaced) = (Vec::new(), BTreeMap::new());
         for (partition, id) in target.partitions.values().zip(ids) {
+            if replaces && self.chance(1, 3) {
+                continue;
+            }
+            let base = minds.then_some(partition.version);
+            replaced.insert(partition.birth, ReplacedPartition { partition: id, base });
             for _ in 0..self.rng.random_range(0..3) {
-                let name = self.name("o");
-                let object = format!("{}_{name}", self.catalog.identity().incarnation.short());
-                self.store.objects.insert(object.clone());
-                let runs = (0..self.rng.random_range(1..4))
-                    .map(|bucket| {
-                        let rows = self.rng.random_range(1..100);
-                        WrittenRun { bucket, first_row_group: bucket, row_groups: 1, start: 4, end: 9, rows }
-                    })
-                    .collect();
-                let (volume, sha256) = (self.volume, "aa".repeat(32));
-                files.push((partition.birth, WrittenFile { partition: id, volume, object, size: 9, sha256, runs }));
+                files.push((partition.birth, self.write_file(id)));
             }
         }
         let label = self.chance(1, 3).then(|| format!("l{}", self.rng.random_range(0..4)));
-        self.loads.push(Load { txn, table: (target.birth, id), files, label });
+        let replaces = replaces.then_some(replaced);
+        self.loads.push(Load { txn, table: (target.birth, id), files, label, replaces });
         "write load"
+    }
+
+    fn write_file(&mut self, partition: PartitionId) -> WrittenFile {
+        let name = self.name("o");
+        let object = format!("{}_{name}", self.catalog.identity().incarnation.short());
+        self.store.objects.insert(object.clone());
+        let runs = (0..self.rng.random_range(1..4))
+            .map(|bucket| {
+                let rows = self.rng.random_range(1..100);
+                WrittenRun { bucket, first_row_group: bucket, row_groups: 1, start: 4, end: 9, rows }
+            })
+            .collect();
+        WrittenFile { partition, volume: self.volume, object, size: 9, sha256: "aa".repeat(32), runs }
     }
 
     pub fn commit_load(&mut self) -> &'static str {
         let Some(at) = (0..self.loads.len()).choose(&mut self.rng) else { return "nothing to commit" };
-        let Load { txn, table, files, label } = self.loads.swap_remove(at);
-        let written: Vec<WrittenFile> = files.iter().map(|(_, file)| file.clone()).collect();
-        let rows: u64 = written.iter().map(WrittenFile::rows).sum();
-        let reply = self.apply(Command::CommitLoad { txn, table: table.1, label: label.clone(), files: written });
-        let found = self.model.table(table.0).map(|(d, t)| (d.birth, t.clone()));
+        let load = self.loads.swap_remove(at);
+        let reply = self.apply(load.command());
+        let found = self.model.table(load.table.0).map(|(d, t)| (d.birth, t.clone()));
         let Some((database, target)) = found else {
             self.tally.count("stale load");
             self.expect(&reply, false);
@@ -62,27 +98,50 @@ impl World {
         };
         // Refused loads do not take their label.
         let mut trial = self.model.clone();
-        let is_free = label.is_none_or(|label| trial.take_label(database, &label));
-        let has_all = files.iter().all(|(birth, _)| target.partitions.values().any(|p| p.birth == *birth));
-        if !is_free || !has_all {
-            self.tally.count(if is_free { "stale load" } else { "label refused" });
+        let is_free = load.label.as_ref().is_none_or(|label| trial.take_label(database, label));
+        if !is_free || !load.is_fresh(&target) {
+            self.tally.count(match (is_free, load.replaces.is_some()) {
+                (false, _) => "label refused",
+                (true, false) => "stale load",
+                (true, true) => "stale replacement",
+            });
             self.expect(&reply, false);
             return "refused commit";
         }
         self.model = trial;
         self.expect(&reply, true);
-        if reply.is_ok_and(|outcome| outcome != Outcome::Committed { rows }) {
+        self.committed(load, &reply);
+        "commit"
+    }
+
+    /// The load is true now.
+    fn committed(&mut self, load: Load, reply: &Result<Outcome, Rejection>) {
+        let rows: u64 = load.files.iter().map(|(_, file)| file.rows()).sum();
+        if reply.as_ref().is_ok_and(|outcome| *outcome != Outcome::Committed { rows }) {
             self.problem = Some(format!("a commit of {rows} rows says something else"));
         }
+        let touched: BTreeSet<u64> = match &load.replaces {
+            Some(replaced) => replaced.keys().copied().collect(),
+            None => load.files.iter().map(|(birth, _)| *birth).collect(),
+        };
+        for birth in touched {
+            let partition = self.model.partition_mut(birth).unwrap();
+            partition.version += 1;
+            if load.replaces.is_some() {
+                let gone = std::mem::take(&mut partition.objects);
+                self.model.end_lives(gone);
+            }
+        }
+        self.tally.count(match &load.replaces {
+            Some(_) if load.files.is_empty() => "replaced with nothing",
+            Some(_) => "replacement",
+            None => "commit",
+        });
         let created = self.model.revision;
-        for (birth, file) in files {
+        for (birth, file) in load.files {
             let rows = file.rows();
             self.model.files.insert(file.object.clone(), File { rows, created, removed: None, condemned: false });
-            let tables = self.model.databases.values_mut().flat_map(|d| d.tables.values_mut());
-            let partition = tables.flat_map(|t| t.partitions.values_mut()).find(|p| p.birth == birth).unwrap();
-            partition.objects.insert(file.object);
+            self.model.partition_mut(birth).unwrap().objects.insert(file.object);
         }
-        self.tally.count("commit");
-        "commit"
     }
 }

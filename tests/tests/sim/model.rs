@@ -43,6 +43,8 @@ pub struct Partition {
     pub birth: u64,
     pub name: String,
     pub upper: i64,
+    /// 1 when it is new, +1 for every commit that touches it.
+    pub version: u64,
     pub objects: BTreeSet<String>,
 }
 
@@ -102,6 +104,11 @@ impl Model {
 
     pub fn table(&self, birth: u64) -> Option<(&Database, &Table)> {
         self.databases.values().find_map(|d| Some((d, d.tables.values().find(|t| t.birth == birth)?)))
+    }
+
+    pub fn partition_mut(&mut self, birth: u64) -> Option<&mut Partition> {
+        let tables = self.databases.values_mut().flat_map(|d| d.tables.values_mut());
+        tables.flat_map(|t| t.partitions.values_mut()).find(|p| p.birth == birth)
     }
 
     /// The last partition that held these is gone: their lives end now.

@@ -108,7 +108,7 @@ impl World {
 
     fn new_partition(&mut self, name: &str, lower: i64) -> Partition {
         let (birth, name) = (self.model.birth(), name.to_owned());
-        Partition { birth, name, upper: lower + WIDTH, objects: BTreeSet::new() }
+        Partition { birth, name, upper: lower + WIDTH, version: 1, objects: BTreeSet::new() }
     }
 
     pub fn drop_table(&mut self) -> &'static str {

@@ -95,6 +95,24 @@ pub(super) struct Script {
     pub(super) problems: Vec<actors_messages::supervisor::SnapshotProblem>,
     /// Names of messages in the order they came.
     pub(super) told: Vec<String>,
+    /// Whether commits of loads are answered and kept back.
+    pub(super) keeps_loads_back: bool,
+    /// Loads that were kept back: one becomes true just before each replacement of rows.
+    pub(super) kept_back: Vec<Command>,
+}
+
+impl Script {
+    /// What the leader takes now, in this order; None: the command is kept back.
+    fn order(&mut self, command: Command) -> Option<Vec<Command>> {
+        match command {
+            Command::CommitLoad { .. } if self.keeps_loads_back => {
+                self.kept_back.push(command);
+                None
+            }
+            Command::ReplaceRows { .. } => Some(self.kept_back.pop().into_iter().chain([command]).collect()),
+            other => Some(vec![other]),
+        }
+    }
 }
 
 fn leading() -> actors_messages::ReadLease {
@@ -125,7 +143,7 @@ impl Kit {
             )
         };
         let leader = Arc::clone(&catalog);
-        let (probe, verified) = (Arc::clone(&script), Arc::clone(&script));
+        let (probe, verified, orders) = (Arc::clone(&script), Arc::clone(&script), Arc::clone(&script));
         let creator = Arc::clone(&catalog);
         let note = |name: &'static str| {
             let script = Arc::clone(&script);
@@ -141,7 +159,15 @@ impl Kit {
             reads: ReadPoints::default(),
             lease: leading(),
             read_index: to(|_| Ok(Revision(0))),
-            propose: to(move |propose: actors_messages::leader::Propose| apply(&leader, propose.command)),
+            propose: to(move |propose: actors_messages::leader::Propose| {
+                let commands = orders.lock().unwrap().order(propose.command);
+                commands
+                    .into_iter()
+                    .flatten()
+                    .map(|command| apply(&leader, command))
+                    .last()
+                    .unwrap_or(Ok(Outcome::Done))
+            }),
             draw_txn: to(move |_| Ok(TxnId(next_txn.fetch_add(1, Ordering::SeqCst)))),
             create_image: to(|_| Ok(Revision(5))),
             preflight: to(move |_| probe.lock().unwrap().preflight.clone().map_or(Ok(()), Err)),

@@ -115,7 +115,7 @@ impl FlightService for Node {
 }
 
 /// Starts a node and gives what the monitor would say of it.
-async fn start(id: u64, refuses: u32) -> (NodeStatus, DropGuard) {
+pub(super) async fn start(id: u64, refuses: u32) -> (NodeStatus, DropGuard) {
     let options = EngineOptions {
         memory_bytes: 64 << 20,
         process_bytes: 8 << 30,
@@ -142,7 +142,7 @@ async fn start(id: u64, refuses: u32) -> (NodeStatus, DropGuard) {
     (status, shutdown.drop_guard())
 }
 
-async fn tables(client: &mut Client, directory: &tempfile::TempDir) {
+pub(super) async fn tables(client: &mut Client, directory: &tempfile::TempDir) {
     let create = format!(
         "CREATE STORAGE VOLUME v TYPE = LOCAL LOCATIONS = ('file://{}') PROPERTIES('enabled'='true')",
         directory.path().display()

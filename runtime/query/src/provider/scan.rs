@@ -4,19 +4,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::Schema;
 use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
-use datafusion::common::{Result, Statistics};
+use datafusion::common::{Result, ScalarValue, Statistics};
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use storage_model::VolumeId;
+use storage_model::{PartitionId, VolumeId};
 
 /// Below this many bytes a scan is not cut further.
 const SMALLEST_GROUP: u64 = 256 * 1024;
@@ -29,6 +30,7 @@ pub(crate) fn volume_url(volume: VolumeId) -> Result<ObjectStoreUrl> {
 /// The part of a file that a plan reads.
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
+    pub partition: PartitionId,
     pub volume: VolumeId,
     pub path: String,
     pub size: u64,
@@ -37,10 +39,10 @@ pub(crate) struct Piece {
     pub rows: u64,
 }
 
-/// The plan that reads the pieces.
+/// The plan that reads the pieces: the columns of their files and, where the schema has one more, the partition of each row.
 pub(crate) fn scan_plan(
     state: &dyn Session,
-    schema: &SchemaRef,
+    schema: &TableSchema,
     pieces: Vec<Piece>,
     projection: Option<&Vec<usize>>,
     limit: Option<usize>,
@@ -53,6 +55,7 @@ pub(crate) fn scan_plan(
     let mut scans = volumes.into_iter().map(scan).collect::<Result<Vec<_>>>()?;
     match scans.len() {
         0 => {
+            let schema = schema.table_schema();
             let schema = match projection {
                 Some(columns) => Arc::new(schema.project(columns)?),
                 None => Arc::clone(schema),
@@ -66,7 +69,7 @@ pub(crate) fn scan_plan(
 
 fn volume_scan(
     state: &dyn Session,
-    schema: &SchemaRef,
+    schema: &TableSchema,
     volume: VolumeId,
     pieces: Vec<Piece>,
     projection: Option<&Vec<usize>>,
@@ -74,9 +77,10 @@ fn volume_scan(
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let options = state.config_options();
     let parquet = TableParquetOptions { global: options.execution.parquet.clone(), ..TableParquetOptions::default() };
-    let source = ParquetSource::new(Arc::clone(schema)).with_table_parquet_options(parquet);
-    let statistics = statistics(schema, &pieces);
-    let groups = file_groups(pieces, options.execution.target_partitions);
+    let source = ParquetSource::new(schema.clone()).with_table_parquet_options(parquet);
+    let statistics = statistics(schema.table_schema(), &pieces);
+    let says_partition = !schema.table_partition_cols().is_empty();
+    let groups = file_groups(pieces, options.execution.target_partitions, says_partition);
     let config = FileScanConfigBuilder::new(volume_url(volume)?, Arc::new(source))
         .with_file_groups(groups)
         .with_statistics(statistics)
@@ -96,7 +100,7 @@ fn statistics(schema: &Schema, pieces: &[Piece]) -> Statistics {
 
 /// Pieces in groups of about equal bytes, one for each thread that will read: the largest first, each to the group
 /// that has least.
-fn file_groups(mut pieces: Vec<Piece>, target: usize) -> Vec<FileGroup> {
+fn file_groups(mut pieces: Vec<Piece>, target: usize, says_partition: bool) -> Vec<FileGroup> {
     let bytes: u64 = pieces.iter().map(|p| p.end - p.start).sum();
     let wanted = usize::try_from(bytes / SMALLEST_GROUP).unwrap_or(usize::MAX).max(1);
     let count = target.min(pieces.len()).min(wanted).max(1);
@@ -108,7 +112,10 @@ fn file_groups(mut pieces: Vec<Piece>, target: usize) -> Vec<FileGroup> {
             files.push(piece);
         }
     }
-    let file = |p: Piece| PartitionedFile::new(p.path, p.size).with_range(p.start as i64, p.end as i64);
+    let file = |p: Piece| {
+        let file = PartitionedFile::new(p.path, p.size).with_range(p.start as i64, p.end as i64);
+        if says_partition { file.with_partition_values(vec![ScalarValue::from(p.partition.0)]) } else { file }
+    };
     groups
         .into_iter()
         .map(|(_, mut pieces)| {

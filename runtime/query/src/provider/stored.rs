@@ -1,33 +1,52 @@
 //! A table of the catalog as DataFusion sees it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
+use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use storage_model::Table;
+use storage_model::{PartitionId, Table};
 
 use super::scan::{Piece, scan_plan};
 use super::{ScanNote, ScanNotes, prune};
 use crate::context::PlanContext;
 use crate::error::QueryError;
 
+/// The column of [`StoredTable::saying_partitions`]. Columns of tables are known in lower case, so it is none of theirs.
+pub(crate) const PARTITION: &str = "PARTITION";
+
 /// A stored table in one revision of the catalog.
 #[derive(Debug)]
 pub(crate) struct StoredTable {
     cx: PlanContext,
     pub(crate) table: Arc<Table>,
-    schema: SchemaRef,
+    schema: TableSchema,
+    /// None: all partitions.
+    only: Option<BTreeSet<PartitionId>>,
     notes: ScanNotes,
 }
 
 impl StoredTable {
     pub(crate) fn new(cx: &PlanContext, table: Arc<Table>, notes: ScanNotes) -> StoredTable {
-        let schema = storage_tablet::arrow_schema(&table.schema);
-        StoredTable { cx: cx.clone(), table, schema, notes }
+        let schema = TableSchema::from(storage_tablet::arrow_schema(&table.schema));
+        StoredTable { cx: cx.clone(), table, schema, only: None, notes }
+    }
+
+    /// Only the rows of these partitions.
+    pub(crate) fn of_partitions(self, partitions: impl IntoIterator<Item = PartitionId>) -> StoredTable {
+        StoredTable { only: Some(partitions.into_iter().collect()), ..self }
+    }
+
+    /// With one more column, which says in which partition a row is.
+    pub(crate) fn saying_partitions(self) -> StoredTable {
+        let column = Arc::new(Field::new(PARTITION, DataType::UInt64, false));
+        let columns = TableSchema::builder(Arc::clone(self.schema.file_schema()));
+        StoredTable { schema: columns.with_table_partition_cols(vec![column]).build(), ..self }
     }
 
     /// The rowsets that the filters leave, and a note of them.
@@ -39,6 +58,9 @@ impl StoredTable {
         for partition in catalog.partitions_of(&self.table) {
             note.partitions.1 += 1;
             note.tablets.1 += partition.buckets as usize;
+            if self.only.as_ref().is_some_and(|only| !only.contains(&partition.id)) {
+                continue;
+            }
             if !prune::partition_may_match(&self.table, partition, filters) {
                 continue;
             }
@@ -57,6 +79,7 @@ impl StoredTable {
                 })?;
                 note.rows += rowset.rows;
                 pieces.push(Piece {
+                    partition: partition.id,
                     volume: file.volume,
                     path: format!("{}/{}", self.cx.service_id, file.object),
                     size: file.size,
@@ -74,7 +97,7 @@ impl StoredTable {
 #[async_trait]
 impl TableProvider for StoredTable {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        Arc::clone(self.schema.table_schema())
     }
 
     fn table_type(&self) -> TableType {

@@ -231,7 +231,11 @@ impl House {
 
     pub async fn try_ask(&self, sql: &str) -> Result<Vec<String>, QueryError> {
         let planned = self.plan(sql).await?;
-        let batches = self.run(&planned).await?;
+        self.lines(&planned, sql).await
+    }
+
+    async fn lines(&self, planned: &Planned, sql: &str) -> Result<Vec<String>, QueryError> {
+        let batches = self.run(planned).await?;
         let mut lines = vec![planned.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join("|")];
         let mut out = Vec::new();
         for batch in &batches {
@@ -265,6 +269,19 @@ impl House {
             Ok(lines) => panic!("{sql}: {lines:?}"),
             Err(error) => error,
         }
+    }
+
+    /// What a DELETE finds in each partition (`p1: 2`), and what it leaves in those partitions.
+    pub async fn delete(&self, sql: &str) -> Result<(Vec<String>, Vec<String>), QueryError> {
+        let Statement::Delete(delete) = statement(sql) else { panic!("not a delete: {sql}") };
+        let (cx, table) = (self.context(), self.table(&delete.table.name));
+        let search = plan_search(&cx, &table, &delete, &table.partitions).await?;
+        let found = found(&self.run(&search).await?)?;
+        let name = |id| self.catalog.partition(id).unwrap().name.clone();
+        let hit: Vec<_> = found.keys().copied().collect();
+        let rest = plan_rest(&cx, &table, &delete, &hit).await?;
+        let rest = self.lines(&rest, sql).await?.split_off(1);
+        Ok((found.iter().map(|(id, rows)| format!("{}: {rows}", name(*id))).collect(), rest))
     }
 
     /// Runs an INSERT to its end; the files of a load are shared by the buckets of a partition.

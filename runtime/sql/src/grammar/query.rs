@@ -2,7 +2,7 @@
 
 use crate::cursor::{Cursor, Parse};
 use crate::delegate;
-use crate::grammar::insert;
+use crate::grammar::{delete, insert};
 use crate::lexer::Kind;
 use crate::statement::{ExplainLevel, Show, ShowFilter, Shown, Statement};
 
@@ -73,13 +73,14 @@ pub(super) fn explain_or_describe(cursor: &mut Cursor<'_>) -> Parse<Statement> {
             query => explained(query),
         });
     }
-    if cursor.at("INSERT") {
-        return Ok(match insert::statement(cursor)? {
+    if cursor.at("INSERT") || cursor.at("DELETE") {
+        let change = if cursor.at("INSERT") { insert::statement(cursor)? } else { delete::statement(cursor)? };
+        return Ok(match change {
             unsupported @ Statement::Unsupported { .. } => unsupported,
-            insert => explained(insert),
+            change => explained(change),
         });
     }
-    if let Some(verb) = ["UPDATE", "DELETE", "CREATE"].into_iter().find(|k| cursor.at(k)) {
+    if let Some(verb) = ["UPDATE", "CREATE"].into_iter().find(|k| cursor.at(k)) {
         cursor.skip_statement()?;
         return Ok(Statement::Unsupported { what: format!("EXPLAIN {verb}") });
     }

@@ -8,10 +8,12 @@ impl Statement {
         match self {
             Statement::Query(_) => "select",
             Statement::Explain { .. } => "explain",
+            Statement::Insert(insert) if insert.overwrite => "insert overwrite",
             Statement::Insert(insert) => match insert.source {
                 InsertSource::Query(_) => "insert select",
                 InsertSource::Values(_) => "insert values",
             },
+            Statement::Delete(_) => "delete",
             Statement::CreateDatabase { .. } => "create database",
             Statement::DropDatabase { .. } => "drop database",
             Statement::UseDatabase { .. } => "use",

@@ -37,6 +37,8 @@ fn placeholders_are_numbered_in_the_order_of_the_text() {
         ("insert into t values (?, 1), (? + ?, ?)", 4),
         ("insert into t select ?", 1),
         ("explain select ?", 1),
+        ("delete from t where a = ? and b in (select ? from u)", 2),
+        ("explain delete from t where a = ?", 1),
         ("set @a = ?", 1),
         ("show databases where `Database` = ?", 1),
         ("select (select ? from (select ?) x), ?", 3),
@@ -58,6 +60,16 @@ fn values_take_the_place_of_placeholders() {
         "SELECT 'x'' OR ''1''=''1', NULL FROM t WHERE a = (-5) AND b = true LIMIT 3"
     );
     assert_eq!(bound("select a - ?", &[number("-1")]), "SELECT a - (-1)");
+}
+
+#[test]
+fn conditions_of_a_delete_are_bound() {
+    let mut statement = one("explain delete from t where a = ? and b <= ?");
+    bind(&mut statement, &[text("x' OR '1'='1"), number("-5")]).unwrap();
+    assert_eq!(count_placeholders(&statement), 0);
+    let Statement::Explain { statement, .. } = statement else { panic!() };
+    let Statement::Delete(delete) = *statement else { panic!() };
+    assert_eq!(delete.predicate.unwrap().to_string(), "a = 'x'' OR ''1''=''1' AND b <= (-5)");
 }
 
 #[test]

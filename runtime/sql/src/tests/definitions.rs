@@ -296,6 +296,33 @@ fn inserts_carry_their_clauses() {
 }
 
 #[test]
+fn deletes_carry_their_clauses() {
+    let delete = |sql: &str| match one(sql) {
+        Statement::Delete(delete) => *delete,
+        other => panic!("{sql}: {other:?}"),
+    };
+    let full =
+        delete("DELETE FROM d.t PARTITION (p1, `p2`) WHERE a = 1 AND (b IS NULL OR c IN (SELECT x FROM u LIMIT 1))");
+    assert_eq!((full.table.database.as_deref(), full.table.name.as_str()), (Some("d"), "t"));
+    assert_eq!(full.partitions, Some(vec!["p1".to_owned(), "p2".to_owned()]));
+    let predicate = full.predicate.unwrap().to_string();
+    assert_eq!(predicate, "a = 1 AND (b IS NULL OR c IN (SELECT x FROM u LIMIT 1))");
+    assert_eq!(delete("delete from t partition p where true").partitions, Some(vec!["p".to_owned()]));
+    assert_eq!(delete("delete from t").predicate, None);
+    assert_eq!(one("delete from t where a = 1").statement_kind(), "delete");
+    for (sql, part) in [
+        ("delete", "FROM"),
+        ("delete t where a = 1", "FROM"),
+        ("delete from t where", "an expression"),
+        ("delete from t where a = 1 order by a", "'order'"),
+        ("delete from t where a = 1 limit 1", "'limit'"),
+        ("delete from t x where a = 1", "'x'"),
+    ] {
+        assert!(message(sql).contains(part), "{sql}: {}", message(sql));
+    }
+}
+
+#[test]
 fn values_are_packed_and_come_back() {
     let insert = insert(
         r#"insert into t values (1, -2, +3.5e1, 'it''s', "a\n", null, TRUE, false, default, now(), 1 + 1, concat('a', 'b'), x'00', (5)), (-(1))"#,

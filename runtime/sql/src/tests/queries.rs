@@ -167,6 +167,8 @@ fn explain_knows_what_it_explains() {
     assert_eq!(level("EXPLAIN ANALYZE with x as (select 1) select * from x"), (ExplainLevel::Analyze, "select"));
     assert_eq!(level("explain verbose insert into t values (1)"), (ExplainLevel::Verbose, "insert values"));
     assert_eq!(level("explain costs insert into t select 1"), (ExplainLevel::Costs, "insert select"));
+    assert_eq!(level("explain insert overwrite t select 1"), (ExplainLevel::Normal, "insert overwrite"));
+    assert_eq!(level("desc delete from t where a = 1"), (ExplainLevel::Normal, "delete"));
     assert_eq!(level("explain logical (select 1)"), (ExplainLevel::Logical, "select"));
     assert_eq!(level("explain scheduler select 1"), (ExplainLevel::Scheduler, "select"));
     assert!(message("explain explain select 1").contains("'explain'"));

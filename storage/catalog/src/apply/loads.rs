@@ -1,12 +1,13 @@
-//! Loads: transaction ids and the commit, the one moment at which written files become rows.
+//! Loads: transaction ids and the commit, the one moment at which written files become rows, beside the old or in their
+//! place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use storage_model::{FileEntry, FileId, PartitionId, Rowset, TableId, TxnId, WrittenFile};
+use storage_model::{FileEntry, FileId, PartitionId, Rowset, Table, TableId, TxnId, WrittenFile};
 
 use crate::catalog::{Catalog, UsedLabel};
-use crate::command::{Outcome, Rejection, Reply};
+use crate::command::{Outcome, Rejection, ReplacedPartition, Reply};
 
 impl Catalog {
     pub(super) fn lease_txns(&mut self, count: u64) -> Reply {
@@ -22,17 +23,69 @@ impl Catalog {
         label: Option<&str>,
         files: &[WrittenFile],
     ) -> Reply {
+        let table = self.begin_commit(txn, table, label)?;
+        let (rows, fresh) = self.name_files(&table, files)?;
+        for (id, rowsets) in fresh {
+            self.next_version(id, rowsets);
+        }
+        self.header.starmgr_id += 1;
+        Ok(Outcome::Committed { rows })
+    }
+
+    pub(super) fn replace_rows(
+        &mut self,
+        txn: TxnId,
+        table: TableId,
+        label: Option<&str>,
+        replaced: &[ReplacedPartition],
+        files: &[WrittenFile],
+    ) -> Reply {
+        let table = self.begin_commit(txn, table, label)?;
+        let mut chosen = BTreeSet::new();
+        for ReplacedPartition { partition, base } in replaced {
+            let found = self.partitions.get(partition).filter(|_| table.partitions.contains(partition));
+            let found = found.ok_or_else(|| lost_partition(&table))?;
+            if base.is_some_and(|base| base != found.visible_version) {
+                let text = format!("partition {} of table {} changed while the statement ran", found.name, table.name);
+                return Err(Rejection::Stale(text));
+            }
+            chosen.insert(*partition);
+        }
+        if let Some(stray) = files.iter().find(|file| !chosen.contains(&file.partition)) {
+            return Err(Rejection::Stale(format!("the file {} is of a partition that is not replaced", stray.object)));
+        }
+        let (rows, mut fresh) = self.name_files(&table, files)?;
+        for id in chosen {
+            let Some(partition) = self.partitions.get_mut(&id) else { continue };
+            let old = std::mem::take(&mut Arc::make_mut(partition).rowsets);
+            self.drop_references(&old);
+            self.next_version(id, fresh.remove(&id).unwrap_or_default());
+        }
+        self.header.starmgr_id += 1;
+        Ok(Outcome::Committed { rows })
+    }
+
+    /// The table of a commit, which takes its label.
+    fn begin_commit(&mut self, txn: TxnId, table: TableId, label: Option<&str>) -> Result<Arc<Table>, Rejection> {
         let found = self.tables.get(&table).cloned();
         let table = found.ok_or_else(|| Rejection::Stale("the table was dropped while the load ran".to_owned()))?;
         if let Some(label) = label {
             self.use_label(&table, label, txn)?;
         }
+        Ok(table)
+    }
+
+    /// Takes files into the catalog: how many rows there are, and the rowsets of each partition, still without a version.
+    fn name_files(
+        &mut self,
+        table: &Table,
+        files: &[WrittenFile],
+    ) -> Result<(u64, BTreeMap<PartitionId, Vec<Rowset>>), Rejection> {
         let mut rows = 0;
         let mut fresh: BTreeMap<PartitionId, Vec<Rowset>> = BTreeMap::new();
         for written in files {
             if !table.partitions.contains(&written.partition) {
-                let text = format!("a partition of table {} was dropped or truncated while the load ran", table.name);
-                return Err(Rejection::Stale(text));
+                return Err(lost_partition(table));
             }
             self.check_file(written)?;
             rows += written.rows();
@@ -49,16 +102,17 @@ impl Catalog {
             });
             fresh.entry(written.partition).or_default().extend(runs);
         }
-        for (id, rowsets) in fresh {
-            let Some(partition) = self.partitions.get_mut(&id) else { continue };
-            let partition = Arc::make_mut(partition);
-            partition.visible_version += 1;
-            partition.visible_at = self.header.clock;
-            let version = partition.visible_version;
-            partition.rowsets.extend(rowsets.into_iter().map(|rowset| Rowset { version, ..rowset }));
-        }
-        self.header.starmgr_id += 1;
-        Ok(Outcome::Committed { rows })
+        Ok((rows, fresh))
+    }
+
+    /// The next version of a partition: what it holds, and these.
+    fn next_version(&mut self, id: PartitionId, rowsets: Vec<Rowset>) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let partition = Arc::make_mut(partition);
+        partition.visible_version += 1;
+        partition.visible_at = self.header.clock;
+        let version = partition.visible_version;
+        partition.rowsets.extend(rowsets.into_iter().map(|rowset| Rowset { version, ..rowset }));
     }
 
     /// Objects are written once and named once: a load that is proposed again is refused, not doubled.
@@ -92,7 +146,7 @@ impl Catalog {
         id
     }
 
-    fn use_label(&mut self, table: &storage_model::Table, label: &str, txn: TxnId) -> Result<(), Rejection> {
+    fn use_label(&mut self, table: &Table, label: &str, txn: TxnId) -> Result<(), Rejection> {
         let now = self.header.uptime;
         self.trim_labels(now);
         let key = (table.database, label.to_owned());
@@ -103,4 +157,8 @@ impl Catalog {
         self.labels.insert(key, UsedLabel { txn, at: now });
         Ok(())
     }
+}
+
+fn lost_partition(table: &Table) -> Rejection {
+    Rejection::Stale(format!("a partition of table {} was dropped or truncated while the load ran", table.name))
 }

@@ -8,6 +8,7 @@ mod loads;
 mod nodes;
 mod once;
 mod rebase;
+mod replaces;
 mod restored;
 mod snapshots;
 mod tables;
@@ -24,7 +25,9 @@ use storage_model::{
 };
 
 use crate::catalog::{Catalog, ClusterIdentity, Header};
-use crate::command::{Command, Envelope, Outcome, PartitionDraft, Rejection, TableDraft, VolumeDraft};
+use crate::command::{
+    Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, TableDraft, VolumeDraft,
+};
 use crate::{image as images, invariant};
 
 const START: u64 = 1_739_857_978_000;
@@ -180,6 +183,14 @@ impl Kit {
 
     fn commit(&self, table: &str, label: Option<&str>, files: Vec<WrittenFile>) -> Command {
         Command::CommitLoad { txn: TxnId(1), table: self.table(table), label: label.map(str::to_owned), files }
+    }
+
+    /// All rows of these partitions give way to the files. `base`: the version that they must have.
+    fn replace(&self, table: &str, partitions: &[(usize, Option<u64>)], files: Vec<WrittenFile>) -> Command {
+        let all = self.partitions(table);
+        let replaced = |(at, base): &(usize, Option<u64>)| ReplacedPartition { partition: all[*at], base: *base };
+        let partitions = partitions.iter().map(replaced).collect();
+        Command::ReplaceRows { txn: TxnId(2), table: self.table(table), label: None, partitions, files }
     }
 
     /// Loads one file of ten rows in two runs; the file.

@@ -1,4 +1,5 @@
-//! Every table holds exactly the files and rows that were committed to it and not truncated or dropped.
+//! Every table holds exactly the files and rows that were committed to it and not replaced, truncated or dropped, and the
+//! version of each partition has counted what was done to it.
 
 use std::collections::BTreeSet;
 
@@ -26,6 +27,10 @@ pub fn check(world: &World) -> Result<(), String> {
                 let objects: BTreeSet<String> =
                     found.rowsets.iter().filter_map(|r| catalog.file(r.file)).map(|f| f.object.clone()).collect();
                 let rows: u64 = partition.objects.iter().map(|o| model.files[o].rows).sum();
+                if found.visible_version != partition.version {
+                    let (expected, found) = (partition.version, found.visible_version);
+                    return Err(format!("{name}.{table_name}.{} is at {found}, not {expected}", partition.name));
+                }
                 if found.name != partition.name || objects != partition.objects || found.rows() != rows {
                     return Err(format!(
                         "{name}.{table_name}.{} should hold {rows} rows in {:?}; {} holds {} in {objects:?}",

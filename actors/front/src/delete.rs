@@ -1,0 +1,123 @@
+//! DELETE: a compute node counts what the condition finds in each partition; where it finds some of the rows, one writes the
+//! others anew. One log entry puts them in the place of the old, if those are still what was read; if not, all begins again.
+//! Partitions in which nothing is found are not touched.
+
+use std::sync::Arc;
+
+use actors_messages::compute::LoadDone;
+use runtime_mysql::{MySqlError, OkInfo};
+use runtime_query::{PlanContext, Planned, QueryError, plan_rest, plan_search};
+use runtime_sql::statement::Delete;
+use storage_catalog::{Command, ReplacedPartition};
+use storage_model::{Partition, PartitionId, Table, TxnId};
+
+use crate::insert::{self, ATTEMPTS, InsertPlan};
+use crate::session::{Limit, Running, Session};
+use crate::{dispatch, errors, names, query};
+
+/// What is left of the partitions in which rows were found: in the store and not yet true.
+struct Rest {
+    table: Arc<Table>,
+    txn: TxnId,
+    replaced: Vec<ReplacedPartition>,
+    done: LoadDone,
+    deleted: u64,
+}
+
+/// Runs a DELETE; the answer is what the OK packet says.
+pub(crate) async fn delete(
+    session: &Session,
+    ast: &Delete,
+    text: &str,
+    running: &Running,
+) -> Result<OkInfo, MySqlError> {
+    let limit = Limit::new("Delete", "insert_timeout", session.variables.number("insert_timeout"));
+    for _ in 0..ATTEMPTS {
+        let work = running.reading(write_rest(session, ast, text, running));
+        let Rest { table, txn, replaced, done, deleted } = running.within_limit(&limit, work).await?;
+        // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
+        let is_done = replaced.is_empty() || {
+            let (table, files) = (table.id, done.files);
+            let command = Command::ReplaceRows { txn, table, label: None, partitions: replaced, files };
+            session.front().propose_unless_stale(command).await?.is_ok()
+        };
+        if is_done {
+            return Ok(insert::visible(&format!("delete_{}", uuid::Uuid::new_v4()), txn, deleted));
+        }
+        tracing::info!(%txn, table = table.name, "a DELETE was overtaken by another change of its rows and begins again");
+    }
+    Err(MySqlError::common(format_args!(
+        "rows of the same partitions were changed by others {ATTEMPTS} times while the DELETE ran: nothing was deleted; try \
+         again when less is loaded into them, or name the partitions to delete from"
+    )))
+}
+
+/// The plan that searches for the rows: it says which partitions are looked at.
+pub(crate) async fn explain(cx: &PlanContext, session: &Session, ast: &Delete) -> Result<Planned, MySqlError> {
+    let (table, candidates) = candidates(cx, session, ast)?;
+    plan_search(cx, &table, ast, &ids(&candidates)).await.map_err(|e| query_error(&e))
+}
+
+/// The table, and the partitions that rows may be deleted from.
+fn candidates(
+    cx: &PlanContext,
+    session: &Session,
+    ast: &Delete,
+) -> Result<(Arc<Table>, Vec<Arc<Partition>>), MySqlError> {
+    let database = session.database.as_deref();
+    names::writable_database(&ast.table, database)?;
+    let (_, table) = names::stored_table(&cx.catalog, &ast.table, database)?;
+    let partitions = insert::partitions(cx, &table, ast.partitions.as_deref())?;
+    Ok((table, partitions))
+}
+
+fn ids(partitions: &[Arc<Partition>]) -> Vec<PartitionId> {
+    partitions.iter().map(|partition| partition.id).collect()
+}
+
+fn query_error(error: &QueryError) -> MySqlError {
+    dispatch::with_similar_names(errors::query(error))
+}
+
+/// Searches against one revision, and has written what is left.
+async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Running) -> Result<Rest, MySqlError> {
+    let front = session.front();
+    // Held until the files are written.
+    let (catalog, _point) = front.reads.begin(|| front.view.now());
+    let cx = session.plan_context(catalog, text).await;
+    let (table, candidates) = candidates(&cx, session, ast)?;
+    let search = plan_search(&cx, &table, ast, &ids(&candidates)).await.map_err(|e| query_error(&e))?;
+    let txn = insert::draw_txn(session).await?;
+    let mut rest = Rest { table, txn, replaced: Vec::new(), done: LoadDone::default(), deleted: 0 };
+    if candidates.iter().all(|partition| partition.rows() == 0) {
+        return Ok(rest);
+    }
+    let found = query::remote_rows(session, &cx, &search, running).await?;
+    let found = runtime_query::found(&found).map_err(|e| errors::query(&e))?;
+    let (mut some, mut kept) = (Vec::new(), 0);
+    for partition in &candidates {
+        let Some(rows) = found.get(&partition.id).copied() else { continue };
+        rest.deleted += rows;
+        rest.replaced.push(ReplacedPartition { partition: partition.id, base: Some(partition.visible_version) });
+        // Of a partition that loses all of its rows nothing needs to be read.
+        if rows < partition.rows() {
+            kept += partition.rows() - rows;
+            some.push(Arc::clone(partition));
+        }
+    }
+    if !some.is_empty() {
+        let planned = plan_rest(&cx, &rest.table, ast, &ids(&some)).await.map_err(|e| query_error(&e))?;
+        let partitions = some.iter().map(|partition| insert::target(partition)).collect();
+        let plan = InsertPlan { table: Arc::clone(&rest.table), partitions, planned };
+        rest.done = insert::write(session, &cx, &plan, txn, running).await?;
+    }
+    // Every row is found or kept, or the condition is none that rows can be deleted by.
+    if rest.done.rows != kept {
+        return Err(MySqlError::analyzing(format_args!(
+            "the condition of the DELETE does not say the same of a row each time: {kept} rows should be left, {} were; \
+             nothing was deleted",
+            rest.done.rows
+        )));
+    }
+    Ok(rest)
+}
