@@ -154,6 +154,11 @@ fn normalized(text: &str) -> Result<(VolumeType, String), SnapshotError> {
     }
 }
 
+/// What kind of store a location that was normalized is in.
+pub(crate) fn type_of(location: &str) -> VolumeType {
+    if location.starts_with("file:") { VolumeType::Local } else { VolumeType::S3 }
+}
+
 /// Opening a LOCAL volume makes its directory: looking must not.
 pub(crate) async fn must_exist(volume_type: VolumeType, location: &str) -> Result<(), SnapshotError> {
     let parsed = Location::parse(volume_type, location).map_err(|e| store::failed("read location", location, e))?;

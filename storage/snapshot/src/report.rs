@@ -15,7 +15,7 @@ use crate::find::{Candidate, CandidateState, Skipped, candidates, newest};
 use crate::load::{check_sections, load};
 use crate::manifest::{Counts, Manifest, SnapshotType, Stamp};
 use crate::owner::{Claim, owners};
-use crate::place::{Place, Source};
+use crate::place::{Place, Source, type_of};
 use crate::upload::Progress;
 
 /// A row of `snapshot list`.
@@ -280,7 +280,9 @@ fn beside(
 ) -> BTreeMap<String, StorageVolume> {
     let mut all = overrides.clone();
     if let Some(own) = own_volume(catalog, manifest) {
-        let here = StorageVolume { location: volume.location().to_owned(), ..own.clone() };
+        // As the place was opened: in another store the properties of the image are wrong.
+        let (location, properties) = (volume.location().to_owned(), BTreeMap::new());
+        let here = StorageVolume { volume_type: type_of(&location), location, properties, ..own.clone() };
         all.entry(own.name.clone()).or_insert(here);
     }
     all

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use storage_catalog::Catalog;
-use storage_model::{FileEntry, StorageVolume, VolumeId, VolumeType};
+use storage_model::{FileEntry, StorageVolume, VolumeId};
 use storage_volume::location::normalize_location;
 use storage_volume::{Location, Volume};
 
@@ -13,7 +13,7 @@ use super::{Copy, sum};
 use crate::check::FileCheck;
 use crate::error::SnapshotError;
 use crate::manifest::Manifest;
-use crate::place::{definition, must_exist};
+use crate::place::{definition, must_exist, type_of};
 use crate::report::own_volume;
 use crate::store;
 
@@ -149,7 +149,7 @@ fn source_of(copy: &Copy<'_>, snapshot: &Volume, own: &StorageVolume, known: &St
     let given = &copy.source.properties;
     if known.id == own.id {
         let location = snapshot.location().to_owned();
-        let volume_type = if location.starts_with("file:") { VolumeType::Local } else { VolumeType::S3 };
+        let volume_type = type_of(&location);
         return StorageVolume { location, volume_type, properties: given.clone(), ..own.clone() };
     }
     if let Some(elsewhere) = copy.source.volumes.get(&known.name) {
