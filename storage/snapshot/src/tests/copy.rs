@@ -66,7 +66,7 @@ impl Target {
     }
 
     async fn refusal(&self) -> SnapshotError {
-        self.copy().await.err().expect("it was copied")
+        self.copy().await.expect_err("it was copied")
     }
 
     fn volume(&self) -> Volume {
