@@ -220,9 +220,10 @@ impl Look {
         // Somebody restores from here: nothing is deleted until the hold is taken away, or is a day old.
         let oldest = UnixMillis(SystemClock.now_unix_ms().saturating_sub(HOLD_MILLIS));
         match owners.holds.iter().find(|h| h.incarnation != identity.incarnation && h.written_at > oldest) {
-            Some(hold) => {
-                Err(format!("a restore (incarnation {}) holds it: nothing is deleted there", hold.incarnation))
-            }
+            Some(hold) => Err(format!(
+                "a restore or a copy (incarnation {}) holds it: nothing is deleted there",
+                hold.incarnation
+            )),
             None => Ok(Seen::Ours),
         }
     }

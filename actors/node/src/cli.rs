@@ -132,7 +132,27 @@ pub enum SnapshotCommand {
         /// Read every byte of every data file and compare its hash.
         #[arg(long = "with-data")]
         with_data: bool,
+        /// Where the data of another storage volume is, when it is not where the snapshot says: in a copy, it is not.
+        #[arg(long = "volume", value_name = "NAME=LOCATION")]
+        volumes: Vec<String>,
     },
+    /// What is not the same in two snapshots: databases, tables, partitions, rows, bytes, data files.
+    Diff(DiffArguments),
+    /// Copy a snapshot with all its data files to another place, for a restore there: into a second region, say.
+    ///
+    /// Only what is missing in the target is copied: data files first, then the metadata, the manifest last, and every
+    /// file is hashed on its way. A copy that was stopped goes on where it was when the same command is given again, and
+    /// the copy of a later snapshot costs what is new. A file that is damaged in the source is named, and the target gets
+    /// no manifest.
+    ///
+    /// While it runs, the copy holds the service root of every source volume: a living cluster deletes no files there
+    /// meanwhile. A copy that is killed leaves its hold for a day, unless it is started again before. A source that cannot
+    /// be written to is copied without a hold.
+    ///
+    /// The copy is of the same service and nobody owns it. To restore it, cluster_snapshot.yaml names the snapshot in the
+    /// target, and under storage_volumes where each volume is now; the copy prints both at its end.
+    #[command(verbatim_doc_comment)]
+    Copy(CopyArguments),
 }
 
 /// `starkeep meta …`.
@@ -174,6 +194,66 @@ pub struct AdoptArguments {
     /// Check everything, say what would be done, and change nothing.
     #[arg(long = "dry-run")]
     pub dry_run: bool,
+}
+
+/// `starkeep snapshot diff`.
+#[derive(Clone, Debug, Args)]
+pub struct DiffArguments {
+    /// The first snapshot (of a service root: its newest): s3://bucket/prefix, file:///directory or /directory.
+    #[arg(value_name = "A")]
+    pub a: String,
+    /// The second one, likewise.
+    #[arg(value_name = "B")]
+    pub b: String,
+    /// aws.s3.* properties of both stores; keys may also come from AWS_ACCESS_KEY_ID and its kin.
+    #[arg(long = "property", value_name = "KEY=VALUE")]
+    pub properties: Vec<String>,
+    /// Properties that are others for the second one.
+    #[arg(long = "b-property", value_name = "KEY=VALUE")]
+    pub b_properties: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `starkeep snapshot copy`.
+#[derive(Clone, Debug, Args)]
+pub struct CopyArguments {
+    /// The snapshot (of a service root: its newest): s3://bucket/prefix, file:///directory or /directory.
+    #[arg(value_name = "SRC")]
+    pub source: String,
+    /// The location of the storage volume that the copy goes to; the service root is made below it.
+    #[arg(value_name = "DST")]
+    pub target: String,
+    /// aws.s3.* properties of the source; keys may also come from AWS_ACCESS_KEY_ID and its kin. With VOLUME/ in front:
+    /// of that volume alone, which --source-volume names.
+    #[arg(long = "property", value_name = "[VOLUME/]KEY=VALUE")]
+    pub properties: Vec<String>,
+    /// The same of the target. With VOLUME/ in front: of that volume alone, which --volume names.
+    #[arg(long = "target-property", value_name = "[VOLUME/]KEY=VALUE")]
+    pub target_properties: Vec<String>,
+    /// Where the data of another storage volume goes; needed for each that has data of the snapshot and is not the one
+    /// that the snapshot is in. No two may go to one place.
+    #[arg(long = "volume", value_name = "NAME=LOCATION")]
+    pub volumes: Vec<String>,
+    /// Where the data of another storage volume is, when it is not where the snapshot says: in a copy, it is not.
+    #[arg(long = "source-volume", value_name = "NAME=LOCATION")]
+    pub source_volumes: Vec<String>,
+    /// Data files at a time.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub parallel: u8,
+    /// Read every byte of the copy, also what was there before; what is damaged there is copied again.
+    #[arg(long = "with-data")]
+    pub with_data: bool,
+    /// Say what would be copied, and change nothing.
+    #[arg(long = "dry-run")]
+    pub dry_run: bool,
+    /// Copy into a root that a cluster has claimed: back into the first region, say. It is held meanwhile.
+    #[arg(long)]
+    pub force: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where to look.

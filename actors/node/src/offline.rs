@@ -1,18 +1,19 @@
-//! `starkeep snapshot list|show|verify`: straight from the store, no server. And `starkeep meta …`: see [`meta`] and [`adopt`].
+//! `starkeep snapshot list|show|verify|diff|copy`: straight from the store, no server; see [`copy`] and [`diff`] too. And
+//! `starkeep meta …`: see [`meta`] and [`adopt`].
 
 mod adopt;
+mod copy;
+mod diff;
 mod meta;
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use storage_snapshot::find::CandidateState;
 use storage_snapshot::place::Source;
 use storage_snapshot::report::{self, Listed, Shown, Verified};
 
-use crate::cli::{MetaCommand, SnapshotArguments, SnapshotCommand};
+use crate::cli::{DiffArguments, MetaCommand, SnapshotArguments, SnapshotCommand};
 
 /// Runs the command. 1: something is wrong with the snapshot; an error: it could not be asked.
 pub async fn run(command: SnapshotCommand) -> anyhow::Result<ExitCode> {
@@ -35,7 +36,9 @@ pub async fn run(command: SnapshotCommand) -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
-        SnapshotCommand::Verify { place, with_data } => verify(place, with_data).await,
+        SnapshotCommand::Verify { place, with_data, volumes } => verify(place, with_data, &volumes).await,
+        SnapshotCommand::Diff(arguments) => compare(arguments).await,
+        SnapshotCommand::Copy(arguments) => copy::run(arguments).await,
     }
 }
 
@@ -50,23 +53,33 @@ pub async fn run_meta(command: MetaCommand) -> anyhow::Result<ExitCode> {
 }
 
 fn source(arguments: &SnapshotArguments) -> anyhow::Result<Source> {
-    let mut properties = BTreeMap::new();
-    for property in &arguments.properties {
-        let (key, value) =
-            property.split_once('=').with_context(|| format!("--property {property}: expected KEY=VALUE"))?;
-        properties.insert(key.trim().to_owned(), value.trim().to_owned());
-    }
-    Ok(Source { location: arguments.location.clone(), properties, volumes: BTreeMap::new() })
+    copy::place(&arguments.location, &arguments.properties, &[])
 }
 
-async fn verify(arguments: SnapshotArguments, with_data: bool) -> anyhow::Result<ExitCode> {
+async fn compare(arguments: DiffArguments) -> anyhow::Result<ExitCode> {
+    let a = copy::place(&arguments.a, &arguments.properties, &[])?;
+    let mut b = copy::place(&arguments.b, &arguments.b_properties, &[])?;
+    for (key, value) in &a.properties {
+        b.properties.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    let found = storage_snapshot::diff::diff(&a, &b).await.map_err(|e| anyhow::anyhow!(e.chain()))?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&found)?);
+    } else {
+        diff::print(&found);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(arguments: SnapshotArguments, with_data: bool, volumes: &[String]) -> anyhow::Result<ExitCode> {
     let live = std::io::stderr().is_terminal();
     let progress = |p: storage_snapshot::Progress| {
         if live {
             eprint!("\r{}/{} files, {} of {} MiB", p.sections_done, p.sections, p.bytes_done >> 20, p.bytes >> 20);
         }
     };
-    let verified = report::verify(&source(&arguments)?, with_data, progress).await?;
+    let source = copy::place(&arguments.location, &arguments.properties, volumes)?;
+    let verified = report::verify(&source, with_data, progress).await?;
     if live && with_data {
         eprintln!();
     }

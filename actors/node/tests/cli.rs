@@ -38,7 +38,7 @@ fn failure(output: &Output) -> String {
 
 #[test]
 fn there_is_help_on_everything() {
-    let roles: [&[&str]; 10] = [
+    let roles: [&[&str]; 12] = [
         &[],
         &["fe"],
         &["cn"],
@@ -47,6 +47,8 @@ fn there_is_help_on_everything() {
         &["snapshot", "list"],
         &["snapshot", "show"],
         &["snapshot", "verify"],
+        &["snapshot", "diff"],
+        &["snapshot", "copy"],
         &["meta", "dump"],
         &["meta", "check"],
     ];
@@ -131,6 +133,12 @@ fn a_location_without_snapshots_is_said_to_be_one() {
         let line = failure(&starkeep(&["snapshot", what, &format!("{location}/no/such/directory")]));
         assert!(line.contains("no such directory"), "{line}");
     }
+    for what in ["diff", "copy"] {
+        let line = failure(&starkeep(&["snapshot", what, &location, &format!("{location}/other")]));
+        assert!(line.contains("there is none"), "{line}");
+    }
+    let line = failure(&starkeep(&["snapshot", "copy", &location, &location, "--volume", "cold"]));
+    assert!(line.contains("volume cold: expected NAME=LOCATION"), "{line}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "looking makes nothing");
 }
 

@@ -52,11 +52,11 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    fn new(volume: &str, object: &str, what: impl Into<String>) -> Problem {
+    pub(crate) fn new(volume: &str, object: &str, what: impl Into<String>) -> Problem {
         Problem { volume: volume.to_owned(), object: object.to_owned(), what: what.into(), unreachable: false }
     }
 
-    fn of(volume: &str, object: &str, error: &VolumeError) -> Problem {
+    pub(crate) fn of(volume: &str, object: &str, error: &VolumeError) -> Problem {
         Problem { unreachable: error.kind() == Kind::Unavailable, ..Problem::new(volume, object, error.to_string()) }
     }
 }
@@ -158,21 +158,29 @@ fn open_volume(
 type Listed<'a> = (Volume, Vec<&'a FileEntry>, BTreeMap<String, u64>);
 
 async fn list_volume<'a>(volume: Volume, layout: &Layout, files: Vec<&'a FileEntry>) -> Result<Listed<'a>, Problem> {
-    let lists: Vec<_> = directories(&files)
+    let sizes = sizes_of(&volume, layout, &files).await.map_err(|e| Problem::of(volume.name(), "", &e))?;
+    Ok((volume, files, sizes))
+}
+
+/// The sizes of all objects in the directories of these files, by path from the volume's location.
+pub(crate) async fn sizes_of(
+    volume: &Volume,
+    layout: &Layout,
+    files: &[&FileEntry],
+) -> Result<BTreeMap<String, u64>, VolumeError> {
+    let lists: Vec<_> = directories(files)
         .into_iter()
         .map(|directory| {
-            let (volume, path) = (&volume, layout.in_root(&directory));
+            let path = layout.in_root(&directory);
             async move { volume.list(&path).await }
         })
         .collect();
     let mut sizes = BTreeMap::new();
     let mut results = futures::stream::iter(lists).buffer_unordered(LISTINGS_AT_ONCE);
     while let Some(result) = results.next().await {
-        let objects = result.map_err(|e| Problem::of(volume.name(), "", &e))?;
-        sizes.extend(objects.into_iter().map(|o| (o.path, o.size)));
+        sizes.extend(result?.into_iter().map(|o| (o.path, o.size)));
     }
-    drop(results);
-    Ok((volume, files, sizes))
+    Ok(sizes)
 }
 
 /// The directories to list: those of the tables, or of the databases when there are too many tables.

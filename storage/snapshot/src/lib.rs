@@ -7,9 +7,12 @@
 //!                    manifest (what it says)   retire (void, delete, sweep)
 //!   owner  (claims and holds: who may delete in a service root)   mark (how far the owner's metadata were)
 //!   report (`starkeep snapshot list|show|verify`, straight from the store; place: what a location means)
+//!   copy (a snapshot with all its data to another place)   diff (what is not the same in two snapshots)
 //! ```
 
 pub mod check;
+pub mod copy;
+pub mod diff;
 pub mod error;
 pub mod find;
 pub mod load;

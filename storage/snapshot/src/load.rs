@@ -39,7 +39,11 @@ pub async fn check_sections(volume: &Volume, layout: &Layout, manifest: &Manifes
     results.into_iter().filter_map(Result::err).map(problem).collect()
 }
 
-async fn download(volume: &Volume, layout: &Layout, section: &SectionEntry) -> Result<bytes::Bytes, SnapshotError> {
+pub(crate) async fn download(
+    volume: &Volume,
+    layout: &Layout,
+    section: &SectionEntry,
+) -> Result<bytes::Bytes, SnapshotError> {
     let path = layout.in_root(&section.path);
     let corrupt = |what: String| SnapshotError::corrupt("read section", &path, what);
     let Some(bytes) = store::read(volume, "read section", &path).await? else {

@@ -1,5 +1,5 @@
 //! Who owns a service root. Claims have names that are never used twice, so that no store has to refuse a second write;
-//! the greatest (epoch, incarnation) owns. A hold asks a living owner to stop deleting while a restore looks.
+//! the greatest (epoch, incarnation) owns. A hold asks a living owner to stop deleting while a restore or a copy looks.
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};

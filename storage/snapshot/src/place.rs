@@ -41,7 +41,7 @@ impl Source {
     /// All service roots that the location holds, in order of service id; at least one.
     pub async fn places(&self) -> Result<Vec<Place>, SnapshotError> {
         let (volume_type, location) = self.normalized()?;
-        self.must_exist(volume_type, &location).await?;
+        must_exist(volume_type, &location).await?;
         if let Some(place) = self.inside_service_root(volume_type, &location).await? {
             return Ok(vec![place]);
         }
@@ -78,44 +78,14 @@ impl Source {
     }
 
     fn normalized(&self) -> Result<(VolumeType, String), SnapshotError> {
-        let wrong = |what: &str| SnapshotError::invalid("read location", &self.location, what);
-        let text = if self.location.contains("://") {
-            self.location.clone()
-        } else {
-            let path = std::path::absolute(&self.location).map_err(|e| wrong(&e.to_string()))?;
-            url::Url::from_directory_path(path).map_err(|()| wrong("it is no path of this host"))?.to_string()
-        };
-        let location = normalize_location(&text);
-        match location.split("://").next() {
-            Some("s3") => Ok((VolumeType::S3, location)),
-            Some("file") => Ok((VolumeType::Local, location)),
-            _ => Err(wrong("it must begin with s3:// or file://, or be a path of this host")),
-        }
-    }
-
-    /// Opening a LOCAL volume makes its directory: looking must not.
-    async fn must_exist(&self, volume_type: VolumeType, location: &str) -> Result<(), SnapshotError> {
-        let parsed = Location::parse(volume_type, location).map_err(|e| store::failed("read location", location, e))?;
-        let Location::Local(directory) = parsed else { return Ok(()) };
-        match tokio::fs::metadata(&directory).await {
-            Ok(metadata) if metadata.is_dir() => Ok(()),
-            Ok(_) => Err(SnapshotError::invalid("look at", location, "it is no directory")),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Err(SnapshotError::new(Kind::NotFound, "look at", location, "there is no such directory"))
-            }
-            Err(e) => Err(SnapshotError::because(Kind::Unavailable, "look at", location, e)),
-        }
+        normalized(&self.location)
     }
 
     fn open(&self, volume_type: VolumeType, location: &str) -> Result<Volume, SnapshotError> {
         let definition = StorageVolume {
-            id: VolumeId(0),
-            name: location.to_owned(),
             volume_type,
             location: location.to_owned(),
-            comment: String::new(),
-            enabled: true,
-            properties: self.properties.clone(),
+            ..definition(location, location, &self.properties)?
         };
         Volume::open(&definition).map_err(|e| store::failed("open", location, e))
     }
@@ -147,6 +117,59 @@ impl Source {
         let place = self.place_at(volume_type, root, service, snapshot)?;
         let below = store::list_dirs(&place.volume, "look for snapshots in", place.layout.root()).await?;
         Ok(is_service_root(&below, &format!("{service}/")).then_some(place))
+    }
+}
+
+/// A storage volume of this name where a person says that it is.
+pub fn definition(
+    name: &str,
+    location: &str,
+    properties: &BTreeMap<String, String>,
+) -> Result<StorageVolume, SnapshotError> {
+    let (volume_type, location) = normalized(location)?;
+    Ok(StorageVolume {
+        id: VolumeId(0),
+        name: name.to_owned(),
+        volume_type,
+        location,
+        comment: String::new(),
+        enabled: true,
+        properties: properties.clone(),
+    })
+}
+
+fn normalized(text: &str) -> Result<(VolumeType, String), SnapshotError> {
+    let wrong = |what: &str| SnapshotError::invalid("read location", text, what);
+    let url = if text.contains("://") {
+        text.to_owned()
+    } else {
+        let path = std::path::absolute(text).map_err(|e| wrong(&e.to_string()))?;
+        url::Url::from_directory_path(path).map_err(|()| wrong("it is no path of this host"))?.to_string()
+    };
+    let location = normalize_location(&url);
+    match location.split("://").next() {
+        Some("s3") => Ok((VolumeType::S3, location)),
+        Some("file") => Ok((VolumeType::Local, location)),
+        _ => Err(wrong("it must begin with s3:// or file://, or be a path of this host")),
+    }
+}
+
+/// What kind of store a location that was normalized is in.
+pub(crate) fn type_of(location: &str) -> VolumeType {
+    if location.starts_with("file:") { VolumeType::Local } else { VolumeType::S3 }
+}
+
+/// Opening a LOCAL volume makes its directory: looking must not.
+pub(crate) async fn must_exist(volume_type: VolumeType, location: &str) -> Result<(), SnapshotError> {
+    let parsed = Location::parse(volume_type, location).map_err(|e| store::failed("read location", location, e))?;
+    let Location::Local(directory) = parsed else { return Ok(()) };
+    match tokio::fs::metadata(&directory).await {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(SnapshotError::invalid("look at", location, "it is no directory")),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(SnapshotError::new(Kind::NotFound, "look at", location, "there is no such directory"))
+        }
+        Err(e) => Err(SnapshotError::because(Kind::Unavailable, "look at", location, e)),
     }
 }
 

@@ -2,10 +2,11 @@
 //! the binary to print. [`verify_snapshot`] is also what ADMIN VERIFY CLUSTER SNAPSHOT runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use storage_catalog::Catalog;
-use storage_model::{Epoch, FileId, Kind, Revision, ServiceId, StorageVolume};
+use storage_model::{Epoch, FileId, Kind, Revision, ServiceId, SnapshotJob, StorageVolume};
 use storage_volume::{Layout, Volume, VolumeError, join_location};
 
 use crate::check::{FileCheck, Problem, check_files, verify_data};
@@ -14,7 +15,7 @@ use crate::find::{Candidate, CandidateState, Found, Skipped, at_cut, candidates,
 use crate::load::{check_sections, load};
 use crate::manifest::{Counts, Manifest, SnapshotType, Stamp};
 use crate::owner::{Claim, owners};
-use crate::place::{Place, Source};
+use crate::place::{Place, Source, type_of};
 use crate::upload::Progress;
 
 /// A row of `snapshot list`.
@@ -148,7 +149,7 @@ fn listed(
     }
 }
 
-fn directory(volume: &Volume, layout: &Layout, name: &str) -> String {
+pub(crate) fn directory(volume: &Volume, layout: &Layout, name: &str) -> String {
     join_location(volume.location(), &layout.snapshot_dir(name))
 }
 
@@ -290,12 +291,20 @@ fn beside(
     overrides: &BTreeMap<String, StorageVolume>,
 ) -> BTreeMap<String, StorageVolume> {
     let mut all = overrides.clone();
-    let job = catalog.jobs().find(|j| j.name == manifest.name);
-    if let Some(own) = job.and_then(|j| catalog.volume(j.volume)) {
-        let here = StorageVolume { location: volume.location().to_owned(), ..own.as_ref().clone() };
+    if let Some(own) = own_volume(catalog, manifest) {
+        // As the place was opened: in another store the properties of the image are wrong.
+        let (location, properties) = (volume.location().to_owned(), BTreeMap::new());
+        let here = StorageVolume { volume_type: type_of(&location), location, properties, ..own.clone() };
         all.entry(own.name.clone()).or_insert(here);
     }
     all
+}
+
+/// The storage volume that the snapshot itself is in.
+pub(crate) fn own_volume<'a>(catalog: &'a Catalog, manifest: &Manifest) -> Option<&'a StorageVolume> {
+    // A name may have been used before; its cut never was.
+    let own = |job: &&Arc<SnapshotJob>| job.name == manifest.name && job.cuts.contains(&manifest.revision);
+    catalog.jobs().find(own).and_then(|job| catalog.volume(job.volume)).map(|volume| &**volume)
 }
 
 fn problem(volume: &Volume, object: &str, what: String) -> Problem {

@@ -1,6 +1,8 @@
 //! The kit of this room's tests: a service with real files in a LOCAL volume, and its snapshots.
 
+mod copy;
 mod damage;
+mod diff;
 mod find;
 mod manifest;
 mod owner;
@@ -236,5 +238,6 @@ fn every_operation_can_move_between_threads() {
         drop(crate::report::list(&source).await);
         drop(crate::report::show(&source).await);
         drop(crate::report::verify(&source, true, |_| ()).await);
+        drop(crate::diff::diff(&source, &source).await);
     });
 }

@@ -92,7 +92,8 @@ pub async fn upload(
         () = cancel.as_mut() => return Err(cancelled(&facts.name)),
         present = Present::look(volume, layout, &facts.name) => present?.refuse_void(layout, &manifest)?,
     }
-    publish(volume, layout, &manifest).await
+    let bytes = Bytes::from(manifest.to_bytes()?);
+    publish(volume, layout, &manifest, bytes).await
 }
 
 /// The manifest of one of `cuts` (the greatest) if it is in the store, sound, not voided, and with all its sections:
@@ -245,9 +246,14 @@ async fn upload_sections(
     futures::stream::iter(puts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await.map(|_| ())
 }
 
-async fn publish(volume: &Volume, layout: &Layout, manifest: &Manifest) -> Result<Uploaded, SnapshotError> {
+/// Writes the manifest, whose bytes these are, and looks at all of it again.
+pub(crate) async fn publish(
+    volume: &Volume,
+    layout: &Layout,
+    manifest: &Manifest,
+    bytes: Bytes,
+) -> Result<Uploaded, SnapshotError> {
     let path = layout.manifest(&manifest.name, manifest.revision);
-    let bytes = Bytes::from(manifest.to_bytes()?);
     fail::fail_point!("job.manifest.before");
     store::write(volume, "write manifest", &path, bytes.clone()).await?;
     fail::fail_point!("job.manifest.after");

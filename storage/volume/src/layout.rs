@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! {service_id}/owner/{epoch}.{incarnation}                 claims; the greatest wins
-//! {service_id}/owner/hold-{incarnation}                    a restore is looking: a living owner stops deleting
+//! {service_id}/owner/hold-{incarnation}                    a restore or a copy is looking: a living owner stops deleting
 //! {service_id}/owner/mark-{epoch}.{incarnation}            how far the metadata of an owner were, written anew as they move
 //! {service_id}/meta/image/{snapshot}/{cut}.manifest.json   written last
 //! {service_id}/meta/image/{snapshot}/{cut}.void            this cut is dead, whatever else is there
@@ -56,7 +56,7 @@ impl Layout {
         format!("{}/{epoch}.{incarnation}", self.owner_dir())
     }
 
-    /// The hold of a restore.
+    /// The hold of a restore, or of a copy.
     pub fn hold(&self, incarnation: &Incarnation) -> String {
         format!("{}/{HOLD}{incarnation}", self.owner_dir())
     }

@@ -3,8 +3,9 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +24,8 @@ const STORE: &str = "LOCAL";
 const ATTEMPTS: usize = 20;
 /// So many synced directories are remembered.
 const MOST_DURABLE: usize = 100_000;
+/// Uploads in parts are staged under this suffix and those behind it: no write of one piece ever comes so far.
+const FIRST_OF_PARTS: u64 = 1_000_000;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -133,6 +136,18 @@ impl LocalStore {
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn stage_parts_blocking(&self, location: &Path) -> Result<(PathBuf, (Arc<File>, PathBuf))> {
+        let path = self.inner.path_to_filesystem(location)?;
+        for attempt in 1.. {
+            match self.make_parents(&path).and_then(|()| stage_parts(&path)) {
+                Ok((file, staged)) => return Ok((path, (Arc::new(file), staged))),
+                Err(e) if e.kind() == ErrorKind::NotFound && attempt < ATTEMPTS && self.root.is_dir() => {}
+                Err(e) => return Err(generic(io_error("cannot write", &path, &e))),
+            }
+        }
+        Err(generic("no free name to stage under"))
+    }
+
     fn sync_blocking(&self, location: &Path) -> Result<()> {
         let path = self.inner.path_to_filesystem(location)?;
         let file = File::open(&path).and_then(|file| file.sync_all());
@@ -144,11 +159,47 @@ impl LocalStore {
     }
 }
 
+fn staged_name(path: &FilePath, suffix: u64) -> PathBuf {
+    let mut staged = path.as_os_str().to_owned();
+    staged.push(format!("#{suffix}"));
+    PathBuf::from(staged)
+}
+
+/// Locked while its writer lives: what one that died has left half is written over, so that it does not stay for ever.
+fn stage_parts(path: &FilePath) -> io::Result<(File, PathBuf)> {
+    for suffix in FIRST_OF_PARTS.. {
+        let staged = staged_name(path, suffix);
+        let (file, new) = match OpenOptions::new().write(true).create_new(true).open(&staged) {
+            Ok(file) => (file, true),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => match OpenOptions::new().write(true).open(&staged) {
+                Ok(file) => (file, false),
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            },
+            Err(e) => return Err(e),
+        };
+        match file.try_lock() {
+            // Its writer may have moved it into its place after it was opened here.
+            Ok(()) if is_at(&file, &staged) => {
+                file.set_len(0)?;
+                return Ok((file, staged));
+            }
+            // A file system without locks: only what is new is ours.
+            Err(TryLockError::Error(_)) if new => return Ok((file, staged)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Err(io::Error::other("no free name to stage under"))
+}
+
+fn is_at(file: &File, path: &FilePath) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (there.dev(), there.ino())
+}
+
 fn stage(path: &FilePath) -> io::Result<(File, PathBuf)> {
     for suffix in 1_u64.. {
-        let mut staged = path.as_os_str().to_owned();
-        staged.push(format!("#{suffix}"));
-        let staged = PathBuf::from(staged);
+        let staged = staged_name(path, suffix);
         match OpenOptions::new().write(true).create_new(true).open(&staged) {
             Ok(file) => return Ok((file, staged)),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
@@ -178,14 +229,11 @@ impl ObjectStore for LocalStore {
         Ok(PutResult { e_tag: None, version: None })
     }
 
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         self.check_root()?;
-        let inner = self.inner.put_multipart_opts(location, options).await?;
-        Ok(Box::new(LocalUpload { store: self.clone(), location: location.clone(), inner }))
+        let (store, location) = (self.clone(), location.clone());
+        let (path, staged) = blocking(move || store.stage_parts_blocking(&location)).await?;
+        Ok(Box::new(LocalUpload { path, staged: Some(staged), end: 0 }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -226,28 +274,64 @@ impl ObjectStore for LocalStore {
     }
 }
 
-/// An upload in parts that is on disk when `complete` returns.
+/// An upload in parts: staged beside its place, and on disk before it is moved there.
 #[derive(Debug)]
 struct LocalUpload {
-    store: LocalStore,
-    location: Path,
-    inner: Box<dyn MultipartUpload>,
+    path: PathBuf,
+    /// None once it is moved or given up.
+    staged: Option<(Arc<File>, PathBuf)>,
+    /// Where the next part goes.
+    end: u64,
+}
+
+impl LocalUpload {
+    fn give_up(&mut self) {
+        if let Some((_, staged)) = self.staged.take() {
+            let _ = fs::remove_file(staged);
+        }
+    }
+}
+
+impl Drop for LocalUpload {
+    fn drop(&mut self) {
+        self.give_up();
+    }
 }
 
 #[async_trait]
 impl MultipartUpload for LocalUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        self.inner.put_part(data)
+        let begin = self.end;
+        self.end += data.content_length() as u64;
+        let staged = self.staged.clone();
+        Box::pin(blocking(move || {
+            let (file, path) = staged.ok_or_else(|| generic("the upload has ended"))?;
+            let mut at = begin;
+            for part in &data {
+                file.write_all_at(part, at).map_err(|e| generic(io_error("cannot write", &path, &e)))?;
+                at += part.len() as u64;
+            }
+            Ok(())
+        }))
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let done = self.inner.complete().await?;
-        let (store, location) = (self.store.clone(), self.location.clone());
-        blocking(move || store.sync_blocking(&location)).await?;
-        Ok(done)
+        let (file, staged) = self.staged.take().ok_or_else(|| generic("the upload has ended"))?;
+        let path = self.path.clone();
+        blocking(move || {
+            let moved = file.sync_all().and_then(|()| fs::rename(&staged, &path));
+            if let Err(e) = moved {
+                let _ = fs::remove_file(&staged);
+                return Err(generic(io_error("cannot write", &path, &e)));
+            }
+            path.parent().map_or(Ok(()), sync_directory).map_err(generic)
+        })
+        .await?;
+        Ok(PutResult { e_tag: None, version: None })
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.inner.abort().await
+        self.give_up();
+        Ok(())
     }
 }

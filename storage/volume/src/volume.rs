@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::stream::FuturesUnordered;
+use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{
+    MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UploadPart,
+};
 use storage_model::{Kind, StorageVolume, VolumeId};
 
 use crate::error::{VolumeError, cause_text, kind_of};
@@ -19,6 +23,11 @@ const PART: usize = 8 << 20;
 const PARTS_AT_ONCE: usize = 4;
 /// S3 takes 10,000 parts at most.
 const MOST_PARTS: usize = 9_000;
+
+/// Bytes of each piece but the last that [`Volume::put_stream`] takes for an object of this size.
+pub fn piece_size(size: u64) -> u64 {
+    (PART as u64).max(size.div_ceil(MOST_PARTS as u64))
+}
 
 /// An object as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +120,82 @@ impl Volume {
                 Err(e)
             }
         }
+    }
+
+    /// Writes an object of `size` bytes piece by piece, over what may be there, with no more than a few pieces in memory.
+    /// Each piece has [`piece_size`] bytes, the last one what is left. Nothing is written when a piece is an error, or when
+    /// the pieces are more or fewer than `size` bytes.
+    pub async fn put_stream<E: From<VolumeError>>(
+        &self,
+        path: &str,
+        size: u64,
+        pieces: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<(), E> {
+        let at = self.path("write", path)?;
+        let mut pieces = pin!(pieces);
+        let mut due = Due { left: size, piece: piece_size(size) };
+        if size <= PART as u64 {
+            let whole = self.next_piece(path, &mut due, pieces.as_mut()).await?.unwrap_or_default();
+            self.next_piece(path, &mut due, pieces).await?;
+            return Ok(self.put(path, whole).await?);
+        }
+        let begun = self.inner.store.put_multipart(&at).await;
+        let mut upload = begun.map_err(|e| self.wrong_kind_if_missing("write", path, &e))?;
+        match self.send_pieces(path, upload.as_mut(), due, pieces).await {
+            Ok(()) => match upload.complete().await {
+                Ok(_) => Ok(()),
+                Err(e) => Err(self.wrong_kind_if_missing("write", path, &e).into()),
+            },
+            Err(error) => {
+                if let Err(e) = upload.abort().await {
+                    tracing::warn!(volume = self.name(), path, error = %e, "an upload was left half");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn send_pieces<E: From<VolumeError>>(
+        &self,
+        path: &str,
+        upload: &mut dyn MultipartUpload,
+        mut due: Due,
+        mut pieces: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
+    ) -> Result<(), E> {
+        let mut sending = FuturesUnordered::<UploadPart>::new();
+        let mut ended = false;
+        while !ended || !sending.is_empty() {
+            tokio::select! {
+                biased;
+                Some(sent) = sending.next(), if !sending.is_empty() => {
+                    sent.map_err(|e| self.wrong_kind_if_missing("write", path, &e))?;
+                }
+                piece = self.next_piece(path, &mut due, pieces.as_mut()), if !ended && sending.len() < PARTS_AT_ONCE => {
+                    match piece? {
+                        Some(piece) => sending.push(upload.put_part(piece.into())),
+                        None => ended = true,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// None: all pieces were there.
+    async fn next_piece<E: From<VolumeError>>(
+        &self,
+        path: &str,
+        due: &mut Due,
+        mut pieces: Pin<&mut impl Stream<Item = Result<Bytes, E>>>,
+    ) -> Result<Option<Bytes>, E> {
+        let piece = pieces.try_next().await?;
+        let (found, expected) = (piece.as_ref().map_or(0, |p| p.len() as u64), due.left.min(due.piece));
+        if found != expected {
+            let cause = format!("a piece of {found} bytes, {expected} were due");
+            return Err(self.operation(Kind::Internal, "write", path, cause).into());
+        }
+        due.left -= found;
+        Ok(piece)
     }
 
     /// Writes an object only where none is. Some stores ignore the condition: nothing may hang on it (see
@@ -259,6 +344,12 @@ impl Volume {
         let (operation, volume, path) = (operation.to_owned(), self.inner.name.clone(), path.to_owned());
         VolumeError::Operation { kind, operation, volume, path, cause }
     }
+}
+
+/// What of an object has not come yet, and in pieces of what size it does.
+struct Due {
+    left: u64,
+    piece: u64,
 }
 
 async fn send_parts(upload: &mut dyn MultipartUpload, bytes: Bytes) -> object_store::Result<()> {

@@ -9,7 +9,7 @@ use tests::house::starkeep;
 use tests::{House, HouseSpec, Place, QUICKSTART, e2e};
 
 /// What a cluster holds: every table with its rows, in order.
-async fn contents(house: &House) -> anyhow::Result<Vec<(String, Vec<String>)>> {
+pub(crate) async fn contents(house: &House) -> anyhow::Result<Vec<(String, Vec<String>)>> {
     let mut client = house.client().await?;
     let mut all = Vec::new();
     for (table, order) in [("quickstart.source_wiki_edit", "event_time, channel, user"), ("d.kinds", "id")] {
@@ -24,7 +24,7 @@ async fn contents(house: &House) -> anyhow::Result<Vec<(String, Vec<String>)>> {
     Ok(all)
 }
 
-async fn fill(house: &House) -> anyhow::Result<()> {
+pub(crate) async fn fill(house: &House) -> anyhow::Result<()> {
     let mut client = house.client().await?;
     client.run(QUICKSTART).await?;
     client.run("CREATE DATABASE d").await?;

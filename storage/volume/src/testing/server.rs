@@ -41,6 +41,7 @@ pub struct S3Server {
     root: PathBuf,
     mode: Arc<AtomicU8>,
     requests: Arc<AtomicUsize>,
+    writes: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -55,13 +56,18 @@ impl S3Server {
         std::fs::create_dir_all(root)?;
         let files = s3s_fs::FileSystem::new(root).map_err(|e| io::Error::other(format!("{e:?}")))?;
         let (mode, requests) = (Arc::new(AtomicU8::new(0)), Arc::new(AtomicUsize::new(0)));
+        let writes = Arc::new(AtomicUsize::new(usize::MAX));
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        builder.set_access(Door { mode: Arc::clone(&mode), requests: Arc::clone(&requests) });
+        builder.set_access(Door {
+            mode: Arc::clone(&mode),
+            requests: Arc::clone(&requests),
+            writes: Arc::clone(&writes),
+        });
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(serve(listener, builder.build()));
-        Ok(S3Server { address, root: root.to_owned(), mode, requests, task })
+        Ok(S3Server { address, root: root.to_owned(), mode, requests, writes, task })
     }
 
     /// Makes a bucket.
@@ -110,6 +116,16 @@ impl S3Server {
         self.set_mode(if refuse { Mode::RefuseWrites } else { Mode::Normal });
     }
 
+    /// It takes so many more requests that change something, and never answers the next one; then it behaves again.
+    pub fn hang_after(&self, writes: usize) {
+        self.writes.store(writes, Ordering::SeqCst);
+    }
+
+    /// Whether the request that [`S3Server::hang_after`] waits for has come.
+    pub fn hangs(&self) -> bool {
+        self.writes.load(Ordering::SeqCst) == usize::MAX
+    }
+
     /// Requests seen so far.
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
@@ -140,6 +156,16 @@ async fn serve(listener: TcpListener, service: S3Service) {
 struct Door {
     mode: Arc<AtomicU8>,
     requests: Arc<AtomicUsize>,
+    /// How many more writes are answered; the greatest number: all.
+    writes: Arc<AtomicUsize>,
+}
+
+impl Door {
+    /// Whether this write is the one that gets no answer.
+    fn hangs(&self) -> bool {
+        let fewer = |left: usize| (left != usize::MAX).then(|| left.checked_sub(1).unwrap_or(usize::MAX));
+        self.writes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer) == Ok(0)
+    }
 }
 
 #[async_trait::async_trait]
@@ -154,6 +180,7 @@ impl S3Access for Door {
             mode if mode == Mode::Unavailable as u8 => Err(s3_error!(SlowDown, "the store is busy")),
             mode if mode == Mode::Hang as u8 => std::future::pending().await,
             _ if cx.credentials().is_none() => Err(s3_error!(AccessDenied, "a signature is required")),
+            _ if !reads && self.hangs() => std::future::pending().await,
             _ => Ok(()),
         }
     }

@@ -69,12 +69,65 @@ async fn write_a_big_one(volume: &Volume) {
     assert!(volume.get("big").await.unwrap() == body);
 }
 
+type Wrong = fn(&mut Vec<Result<Bytes, VolumeError>>);
+
+/// A stream of an object's pieces; `wrong` changes them.
+fn pieces(body: &[u8], wrong: Wrong) -> impl Stream<Item = Result<Bytes, VolumeError>> + use<> {
+    let size = piece_size(body.len() as u64) as usize;
+    let mut pieces: Vec<_> = body.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    wrong(&mut pieces);
+    futures::stream::iter(pieces)
+}
+
+async fn write_by_pieces(volume: &Volume) {
+    for length in [0, 10, PART, PART + 1, 2 * PART + 12_345] {
+        let body: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+        volume.put_stream("deep/er/streamed", length as u64, pieces(&body, |_| ())).await.unwrap();
+        assert!(volume.get("deep/er/streamed").await.unwrap() == body, "{length}");
+    }
+    let body = vec![7; 2 * PART + 5];
+    let put = |wrong: Wrong| volume.put_stream("deep/er/refused", body.len() as u64, pieces(&body, wrong));
+    let error = put(|p| p[2] = Err(VolumeError::definition("the last piece is bad"))).await.unwrap_err();
+    assert_eq!(error.to_string(), "the last piece is bad");
+    let wrong: [Wrong; 3] = [|p| drop(p.pop()), |p| p.swap(0, 2), |p| p.push(Ok(bytes("x")))];
+    for wrong in wrong {
+        assert_eq!(put(wrong).await.unwrap_err().kind(), Kind::Internal);
+    }
+    let short = volume.put_stream("deep/er/refused", 3, pieces(b"xy", |_| ())).await.unwrap_err();
+    assert!(short.to_string().contains("a piece of 2 bytes, 3 were due"), "{short}");
+    assert_eq!(volume.head("deep/er/refused").await.unwrap(), None);
+    volume.delete("deep/er/streamed").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_directory_stages_parts_where_a_writer_died_and_not_where_one_lives() {
+    let directory = TempDir::new().unwrap();
+    let volume = local(&directory);
+    let at = Path::from("parts");
+    let left = directory.path().join("root/parts#1000000");
+    std::fs::write(&left, "half of what a writer that died had").unwrap();
+    let mut first = volume.store().put_multipart(&at).await.unwrap();
+    let mut second = volume.store().put_multipart(&at).await.unwrap();
+    first.put_part(bytes("first").into()).await.unwrap();
+    second.put_part(bytes("the second").into()).await.unwrap();
+    assert_eq!(std::fs::read(&left).unwrap(), b"first");
+    first.complete().await.unwrap();
+    assert_eq!(volume.get("parts").await.unwrap(), "first");
+    second.complete().await.unwrap();
+    assert_eq!(volume.get("parts").await.unwrap(), "the second");
+    drop(volume.store().put_multipart(&at).await.unwrap());
+    let names: Vec<_> =
+        std::fs::read_dir(directory.path().join("root")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["parts"]);
+}
+
 #[tokio::test]
 async fn a_directory_does_what_a_store_does() {
     let directory = TempDir::new().unwrap();
     let volume = local(&directory);
     converse(&volume).await;
     write_a_big_one(&volume).await;
+    write_by_pieces(&volume).await;
     volume.delete("big").await.unwrap();
     assert!(volume.list_dirs("").await.unwrap().is_empty(), "directories go with their last file");
     let left: Vec<_> = std::fs::read_dir(directory.path().join("root")).unwrap().collect();
@@ -108,6 +161,7 @@ async fn an_s3_server_does_what_a_store_does() {
     let (volume, server) = s3(&directory).await;
     converse(&volume).await;
     write_a_big_one(&volume).await;
+    write_by_pieces(&volume).await;
     assert!(directory.path().join("bucket/a/b/big").is_file(), "the prefix is applied");
     assert!(server.requests() > 10);
 }
