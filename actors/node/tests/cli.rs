@@ -133,8 +133,9 @@ fn a_location_without_snapshots_is_said_to_be_one() {
         let line = failure(&starkeep(&["snapshot", what, &format!("{location}/no/such/directory")]));
         assert!(line.contains("no such directory"), "{line}");
     }
-    for what in ["diff", "copy"] {
-        let line = failure(&starkeep(&["snapshot", what, &location, &format!("{location}/other")]));
+    let other = format!("{location}/other");
+    for command in [["diff", location.as_str(), location.as_str()], ["copy", location.as_str(), other.as_str()]] {
+        let line = failure(&starkeep(&[&["snapshot"], &command[..]].concat()));
         assert!(line.contains("there is none"), "{line}");
     }
     let line = failure(&starkeep(&["snapshot", "copy", &location, &location, "--volume", "cold"]));
