@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Int64Type, UInt64Type};
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::functions_aggregate::count::count_all;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, SetExpr};
 use runtime_sql::statement::Delete;
 use runtime_sql::{QualifiedName, Statement};
@@ -130,6 +131,7 @@ fn resolve(cx: &PlanContext, state: &SessionState, delete: &Delete) -> Result<(T
         if let LogicalPlan::Filter(filter) = node
             && let LogicalPlan::TableScan(scan) = filter.input.as_ref()
         {
+            check_subqueries(&filter.predicate, false)?;
             let target = Target { name: scan.table_name.clone(), condition: filter.predicate.clone() };
             return Ok((target, notes));
         }
@@ -137,6 +139,32 @@ fn resolve(cx: &PlanContext, state: &SessionState, delete: &Delete) -> Result<(T
             [only] => node = only,
             _ => return Err(QueryError::internal("a DELETE is no filter over its table")),
         }
+    }
+}
+
+/// Refuses conditions of which the engine would say that they are true where they are neither true nor false: within other
+/// expressions it takes `x IN (query)` for false where a NULL makes it unknown. Under AND and OR that is the same; under NOT it
+/// is not. NOT IN as one of the conditions that must all be true is searched for as it should be, and what is left is then too
+/// little, which whoever counts the rows sees.
+fn check_subqueries(condition: &Expr, under_or: bool) -> Result<(), QueryError> {
+    let rest = match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+            let under_or = under_or || *op == Operator::Or;
+            check_subqueries(left, under_or)?;
+            return check_subqueries(right, under_or);
+        }
+        Expr::InSubquery(found) if !found.negated || !under_or => found.expr.as_ref(),
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::InSubquery(found) if !found.negated && !under_or => found.expr.as_ref(),
+            other => other,
+        },
+        other => other,
+    };
+    match rest.exists(|part| Ok(matches!(part, Expr::InSubquery(_) | Expr::SetComparison(_))))? {
+        true => Err(QueryError::analyzing(
+            "not supported: IN over a query under NOT or within another expression, in the condition of a DELETE; say EXISTS",
+        )),
+        false => Ok(()),
     }
 }
 

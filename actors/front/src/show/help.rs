@@ -47,9 +47,10 @@ const TOPICS: &[(&str, &str, &str)] = &[
          [DISTRIBUTED BY HASH (columns) | RANDOM [BUCKETS n]] [PROPERTIES (...)]",
         "CREATE TABLE t (k INT, v STRING) DUPLICATE KEY (k) DISTRIBUTED BY HASH (k);",
     ),
+    ("DELETE", "DELETE FROM table [PARTITION (names)] WHERE condition", "DELETE FROM t WHERE k < 10 OR v IS NULL;"),
     (
         "INSERT",
-        "INSERT INTO table [PARTITION (names)] [WITH LABEL label] [(columns)] VALUES (...), ... | query",
+        "INSERT INTO|OVERWRITE table [PARTITION (names)] [WITH LABEL label] [(columns)] VALUES (...), ... | query",
         "INSERT INTO t VALUES (1, 'a'), (2, 'b');",
     ),
     (
@@ -85,6 +86,7 @@ mod tests {
     fn one_hit_is_shown_and_several_are_listed() {
         assert_eq!(help("create table").columns.len(), 3);
         assert_eq!(help("finish").rows.len(), 1);
+        assert_eq!((help("delete").columns.len(), help("delete").rows.len()), (3, 1));
         let many = help("create");
         assert_eq!((many.columns.len(), many.rows.len()), (2, 3));
         assert!(help("nothing such").rows.is_empty());

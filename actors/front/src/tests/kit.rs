@@ -160,13 +160,12 @@ impl Kit {
             lease: leading(),
             read_index: to(|_| Ok(Revision(0))),
             propose: to(move |propose: actors_messages::leader::Propose| {
-                let commands = orders.lock().unwrap().order(propose.command);
-                commands
-                    .into_iter()
-                    .flatten()
-                    .map(|command| apply(&leader, command))
-                    .last()
-                    .unwrap_or(Ok(Outcome::Done))
+                let commands = orders.lock().unwrap().order(propose.command).unwrap_or_default();
+                let mut reply = Ok(Outcome::Done);
+                for command in commands {
+                    reply = apply(&leader, command);
+                }
+                reply
             }),
             draw_txn: to(move |_| Ok(TxnId(next_txn.fetch_add(1, Ordering::SeqCst)))),
             create_image: to(|_| Ok(Revision(5))),
