@@ -27,7 +27,7 @@ use storage_volume::{Layout, Volume};
 
 use crate::check::{FileCheck, Problem, check_files, sizes_of};
 use crate::error::SnapshotError;
-use crate::find::{Skipped, candidates, newest};
+use crate::find::{Skipped, at_cut, candidates, newest};
 use crate::load::{download, load};
 use crate::manifest::Manifest;
 use crate::owner::OwnerFacts;
@@ -369,7 +369,7 @@ impl Work<'_> {
             let what = format!("{} data files are not in the copy: {}", problems.len(), first.join("; "));
             return Err(SnapshotError::corrupt("verify the copy of", &manifest.name, what));
         }
-        let again = newest(volume, layout, Some(&manifest.name)).await?;
+        let again = at_cut(volume, layout, &manifest.name, manifest.revision).await?;
         if again.manifest.sha256 != manifest.sha256 {
             let what = "the source has changed while it was copied";
             return Err(SnapshotError::new(Kind::Conflict, "copy snapshot", &manifest.name, what));
