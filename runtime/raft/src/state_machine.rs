@@ -7,8 +7,10 @@ use std::sync::Arc;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 use storage_catalog::{Catalog, Command, Envelope, Reply};
+use storage_model::Revision;
 use storage_model::snapshot::JobEvent;
 use tokio::fs::File;
+use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::error::RaftError;
@@ -90,7 +92,13 @@ impl RaftStateMachine<Types> for StateMachine {
             last_membership: self.membership.clone(),
             snapshot_id: format!("{}-{term}-{index}", self.catalog.revision()),
         };
-        ImageBuilder { catalog: self.catalog.clone(), meta, images: self.images.clone(), lock: self.lock.clone() }
+        ImageBuilder {
+            catalog: self.catalog.clone(),
+            meta,
+            images: self.images.clone(),
+            lock: self.lock.clone(),
+            revisions: self.shared.watch(),
+        }
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<File>, StorageError> {
@@ -165,6 +173,8 @@ pub(crate) struct ImageBuilder {
     meta: SnapshotMeta,
     images: Arc<ImageStore>,
     lock: Arc<DirLock>,
+    /// Moves with every command: whoever commits is not to wait for an image.
+    revisions: watch::Receiver<Revision>,
 }
 
 impl RaftSnapshotBuilder<Types> for ImageBuilder {
@@ -173,8 +183,14 @@ impl RaftSnapshotBuilder<Types> for ImageBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
         let (catalog, meta) = (self.catalog.clone(), self.meta.clone());
         let (images, lock) = (self.images.clone(), self.lock.clone());
+        let mut revisions = self.revisions.clone();
         let written = tokio::task::spawn_blocking(move || {
-            let written = images.write(&catalog, &meta);
+            let mut busy = || {
+                let moved = revisions.has_changed().unwrap_or(false);
+                revisions.mark_unchanged();
+                moved
+            };
+            let written = images.write_beside(&catalog, &meta, &mut busy);
             drop(lock);
             written
         });

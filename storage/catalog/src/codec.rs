@@ -94,6 +94,13 @@ pub fn to_bytes<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, 
         .map_err(|e| CodecError::Payload { what, cause: e.to_string() })
 }
 
+/// Like [`to_bytes`], behind what is there.
+pub fn append<T: Serialize>(what: &'static str, bytes: &mut Vec<u8>, value: &T) -> Result<(), CodecError> {
+    bincode::serde::encode_into_std_write(value, bytes, bincode::config::standard())
+        .map(drop)
+        .map_err(|e| CodecError::Payload { what, cause: e.to_string() })
+}
+
 /// The reverse of [`to_bytes`]; every byte must be used.
 pub fn from_bytes<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, CodecError> {
     let (value, used) = bincode::serde::decode_from_slice(bytes, BOUNDED)

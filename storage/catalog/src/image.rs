@@ -238,7 +238,7 @@ fn pack<T: Serialize>(sink: Sink<'_>, kind: u16, entries: impl Iterator<Item = T
     let mut raw = Vec::new();
     let mut count = 0;
     for entry in entries {
-        raw.extend_from_slice(&codec::to_bytes(SECTION.what, &entry)?);
+        codec::append(SECTION.what, &mut raw, &entry)?;
         count += 1;
         if raw.len() >= SECTION_BYTES {
             sink(kind, seal(kind, count, &raw)?)?;
