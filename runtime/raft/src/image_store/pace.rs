@@ -47,16 +47,17 @@ mod tests {
     #[test]
     fn everything_is_passed_on_and_others_are_looked_for_after_work_alone() {
         let (mut out, mut looks) = (Vec::new(), 0);
-        let mut paced = Paced::new(&mut out, || {
-            looks += 1;
-            looks == 1
-        });
-        for part in [b"one", b"two"] {
-            thread::sleep(STRETCH);
-            paced.write_all(part).unwrap();
+        {
+            let mut paced = Paced::new(&mut out, || {
+                looks += 1;
+                looks == 1
+            });
+            for part in [b"one", b"two"] {
+                thread::sleep(STRETCH);
+                paced.write_all(part).unwrap();
+            }
+            paced.flush().unwrap();
         }
-        paced.flush().unwrap();
-        drop(paced);
         assert_eq!((out.as_slice(), looks), (b"onetwo".as_slice(), 2));
     }
 }
