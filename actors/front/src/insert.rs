@@ -46,6 +46,10 @@ pub(crate) async fn insert(
     running: &Running,
 ) -> Result<OkInfo, MySqlError> {
     check(ast)?;
+    if ast.overwrite {
+        // What gives way is all that is there: of a partition that this frontend has not seen yet the rows would stay.
+        session.front().may_read(true).await?;
+    }
     let given = ast.properties.get("timeout").and_then(|seconds| seconds.parse().ok());
     let seconds = given.unwrap_or_else(|| session.variables.number("insert_timeout"));
     let limit = Limit::new("Insert", "insert_timeout", seconds);

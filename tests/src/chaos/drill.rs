@@ -124,7 +124,7 @@ async fn inside(stage: &Stage, history: &History, watched: &Watched, root: PathB
     let found = contents(&mut client).await.with_context(|| format!("read what was restored from {name}"))?;
     let wrong = match watched.window(cut) {
         Some(window) => compare(&found, history, Some(window)),
-        None => vec![format!("revision {cut} of {name} lies before or behind all that was seen")],
+        None => vec![format!("revision {cut} of {name} lies before all that was seen")],
     };
     let _ = client.close().await;
     let panics: Vec<String> = panics(&fresh);

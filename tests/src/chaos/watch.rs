@@ -80,7 +80,8 @@ impl Watched {
     pub fn window(&self, revision: u64) -> Option<Window> {
         let before = self.probes.iter().filter(|(_, _, seen)| *seen < revision).map(|(sent, _, _)| *sent).max();
         let after = self.probes.iter().filter(|(_, _, seen)| *seen >= revision).map(|(_, heard, _)| *heard).min();
-        Some(Window { from: before?, until: after? })
+        // Nobody may have been able to look since; what comes from now on is surely behind it.
+        Some(Window { from: before?, until: after.unwrap_or_else(Instant::now) })
     }
 }
 
@@ -168,6 +169,9 @@ mod tests {
         let seen = Watched { probes, ..Watched::default() };
         let window = seen.window(8).unwrap();
         assert_eq!((window.from, window.until), (at(2), at(5)));
-        assert!(seen.window(10).is_none() && seen.window(5).is_none());
+        assert!(seen.window(5).is_none());
+        // Nobody has looked since.
+        let last = seen.window(10).unwrap();
+        assert!(last.from == at(4) && last.until >= start);
     }
 }
