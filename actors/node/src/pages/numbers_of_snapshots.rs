@@ -190,8 +190,7 @@ mod tests {
         }
     }
 
-    #[test]
-    fn jobs_are_counted_once_and_survive_their_rows() {
+    fn catalog_with_volume() -> Catalog {
         let mut catalog = catalog();
         let draft = storage_catalog::VolumeDraft {
             name: "v".to_owned(),
@@ -203,6 +202,12 @@ mod tests {
         };
         let create = Command::CreateVolume { draft, if_not_exists: false };
         catalog.apply(&Envelope { proposed_at: Now::at(START), command: create }).unwrap();
+        catalog
+    }
+
+    #[test]
+    fn jobs_are_counted_once_and_survive_their_rows() {
+        let mut catalog = catalog_with_volume();
         let mut tally = Tally::new(START + 50_000);
         job(&mut catalog, 10, 2, None);
         for at in [100, 200, 300, 400] {
@@ -233,17 +238,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_of_another_timeline_is_a_pin_and_no_job_of_this_cluster() {
-        let mut catalog = catalog();
-        let draft = storage_catalog::VolumeDraft {
-            name: "v".to_owned(),
-            volume_type: storage_model::VolumeType::Local,
-            location: "file:///v".to_owned(),
-            comment: String::new(),
-            enabled: true,
-            properties: BTreeMap::new(),
-        };
-        let create = Command::CreateVolume { draft, if_not_exists: false };
-        catalog.apply(&Envelope { proposed_at: Now::at(START), command: create }).unwrap();
+        let mut catalog = catalog_with_volume();
         job(&mut catalog, 10, 2, None);
         let known = catalog.jobs().next().unwrap().clone();
         let found = |name: &str, cut, incarnation: &str| storage_catalog::PresentManifest {
