@@ -181,6 +181,12 @@ impl Arena {
         Duration::from_millis(self.random.random_range(range))
     }
 
+    /// Waits for such a time.
+    pub async fn wait_ms(&mut self, range: std::ops::Range<u64>) {
+        let time = self.draw_ms(range);
+        tokio::time::sleep(time).await;
+    }
+
     /// The state of the snapshot job, for the report.
     pub fn job_state(&self) -> String {
         self.watch.seen().running().unwrap_or("no job").to_owned()

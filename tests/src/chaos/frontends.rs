@@ -26,8 +26,7 @@ pub async fn leader_kill(arena: &mut Arena) -> anyhow::Result<()> {
 }
 
 async fn kill_somebody(arena: &mut Arena) -> anyhow::Result<()> {
-    let before = arena.draw_ms(50..2000);
-    sleep(before).await;
+    arena.wait_ms(50..2000).await;
     match arena.random.random_range(0..if arena.failpoints { 14 } else { 7 }) {
         0..4 => kill_the_leader(arena).await,
         4 => {
@@ -160,8 +159,7 @@ pub async fn leader_pause(arena: &mut Arena) -> anyhow::Result<()> {
 }
 
 async fn pause_somebody(arena: &mut Arena) -> anyhow::Result<()> {
-    let before = arena.draw_ms(50..1500);
-    sleep(before).await;
+    arena.wait_ms(50..1500).await;
     pause(arena).await?;
     still_there(arena).await?;
     arena.stage.agree().await
@@ -196,8 +194,7 @@ pub async fn leader_cut(arena: &mut Arena) -> anyhow::Result<()> {
 }
 
 async fn cut_somebody(arena: &mut Arena) -> anyhow::Result<()> {
-    let before = arena.draw_ms(50..1000);
-    sleep(before).await;
+    arena.wait_ms(50..1000).await;
     let leader = arena.stage.leader().await?;
     let of_leader = arena.random.random_bool(0.75);
     let n = if of_leader { leader } else { other_than(arena, leader) };
@@ -239,8 +236,7 @@ pub async fn membership(arena: &mut Arena) -> anyhow::Result<()> {
 }
 
 async fn change_members(arena: &mut Arena) -> anyhow::Result<()> {
-    let before = arena.draw_ms(50..1000);
-    sleep(before).await;
+    arena.wait_ms(50..1000).await;
     let fellows = arena.stage.fellows.len();
     let dice = arena.random.random_range(0..10);
     let done = match dice {
@@ -260,8 +256,7 @@ async fn add(arena: &mut Arena) -> anyhow::Result<()> {
     arena.note(format!("add a frontend as {role}"));
     let n = arena.stage.begin_to_join(role).await.with_context(|| format!("{role} joins"))?;
     if arena.random.random_bool(0.3) {
-        let before = arena.draw_ms(0..800);
-        sleep(before).await;
+        arena.wait_ms(0..800).await;
         kill_the_leader(arena).await?;
     }
     arena.stage.end_of_join(n).await.with_context(|| format!("{role} has joined"))?;

@@ -181,8 +181,7 @@ async fn history(arena: &mut Arena, number: u64) -> anyhow::Result<()> {
         };
         fighters.spawn(fighter.run());
     }
-    let before = arena.draw_ms(50..700);
-    sleep(before).await;
+    arena.wait_ms(50..700).await;
     if arena.spec.several {
         frontends::strike_the_leader(arena).await?;
     } else {

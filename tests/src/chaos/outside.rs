@@ -44,8 +44,7 @@ pub async fn process_kills(arena: &mut Arena) -> anyhow::Result<()> {
 }
 
 async fn kill_somebody(arena: &mut Arena) -> anyhow::Result<()> {
-    let before = arena.draw_ms(100..2500);
-    sleep(before).await;
+    arena.wait_ms(100..2500).await;
     match arena.random.random_range(0..10) {
         0..6 => arena.kill_frontend("").await,
         6..9 => {
@@ -70,8 +69,7 @@ pub async fn pauses(arena: &mut Arena) -> anyhow::Result<()> {
 }
 
 async fn pause_somebody(arena: &mut Arena) -> anyhow::Result<()> {
-    let before = arena.draw_ms(100..1500);
-    sleep(before).await;
+    arena.wait_ms(100..1500).await;
     let is_frontend = arena.random.random_bool(0.5);
     let n = arena.random.random_range(0..arena.stage.workers.len());
     // Now and then for longer than heartbeats, stall limits and leases last.
@@ -92,8 +90,7 @@ pub async fn network(arena: &mut Arena) -> anyhow::Result<()> {
 }
 
 async fn break_a_line(arena: &mut Arena) -> anyhow::Result<()> {
-    let before = arena.draw_ms(100..1000);
-    sleep(before).await;
+    arena.wait_ms(100..1000).await;
     let (kind, line) = match arena.random.random_range(0..5) {
         0 => ("cut", Line::Cut),
         1 => ("silent", Line::Silent),
@@ -153,8 +150,7 @@ fn rule(arena: &mut Arena) -> (String, Rule) {
 }
 
 async fn break_the_store(arena: &mut Arena) -> anyhow::Result<()> {
-    let before = arena.draw_ms(50..800);
-    sleep(before).await;
+    arena.wait_ms(50..800).await;
     let time = arena.draw_ms(300..6000);
     let (dice, mode) = (arena.random.random_range(0..10), arena.random.random_range(0..4));
     let mode = [Mode::RefuseWrites, Mode::RefuseAll, Mode::Unavailable, Mode::Hang][mode];
@@ -237,8 +233,7 @@ pub async fn disk_full(arena: &mut Arena) -> anyhow::Result<()> {
         if !arena.has_time() {
             return Ok(());
         }
-        let before = arena.draw_ms(500..3000);
-        sleep(before).await;
+        arena.wait_ms(500..3000).await;
         let by_failpoint = arena.failpoints && (!is_small || round % 2 == 1);
         if by_failpoint {
             arena.note("an append to the log fails");
