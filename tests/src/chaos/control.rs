@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use deploy_local::Node;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -53,6 +54,22 @@ pub async fn arm(port: u16, name: &str, action: &str) -> anyhow::Result<()> {
             }
             Ok((status, text)) => bail!("{name}={action}: {status} {text}"),
             Err(error) => return Err(error.context(format!("{name}={action}"))),
+        }
+    }
+}
+
+/// Arms a failpoint at which the node may die: perhaps before it has answered.
+pub async fn arm_to_die(node: &mut Node, name: &str, action: &str) -> anyhow::Result<()> {
+    let armed = arm(node.http_port, name, action);
+    tokio::pin!(armed);
+    loop {
+        tokio::select! {
+            done = &mut armed => return done,
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+        }
+        // What it died of is looked at by whoever waits for it.
+        if node.ended().is_some() {
+            return Ok(());
         }
     }
 }

@@ -5,16 +5,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rand::Rng;
 use storage_volume::testing::{Effect, Mode, Operation, Rule};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::arena::{Arena, nix_signal};
 use super::control;
 use super::proxy::Line;
 use super::report::count;
-use super::stage::Store;
+use super::stage::{Stage, Store};
 
 /// A frontend without a log ends within this.
 const GIVES_UP: Duration = Duration::from_secs(40);
@@ -271,10 +271,21 @@ async fn gives_up(arena: &mut Arena) -> anyhow::Result<()> {
 async fn waits_for_room(arena: &mut Arena, ballast: &Path) -> anyhow::Result<()> {
     let full = arena.draw_ms(500..2500);
     sleep(full).await;
-    let ended = arena.stage.frontend.ended();
     std::fs::remove_file(ballast)?;
+    let deadline = Instant::now() + GIVES_UP;
+    let ended = loop {
+        // One that gives up may be stopping still.
+        if let Some(status) = arena.stage.frontend.ended() {
+            break Some(status);
+        }
+        if timeout(GIVES_UP, writes(&arena.stage)).await.is_ok_and(|wrote| wrote.is_ok()) {
+            break None;
+        }
+        ensure!(Instant::now() < deadline, "there is room, and fe neither writes nor ends");
+        sleep(Duration::from_millis(100)).await;
+    };
     match ended {
-        None => arena.note("fe waits for room"),
+        None => arena.note("fe waited for room"),
         Some(status) if !status.success() => {
             arena.note(format!("fe was writing when the disk was full, and gave up with {status}"));
             arena.stage.restart_frontend("").await?;
@@ -285,6 +296,13 @@ async fn waits_for_room(arena: &mut Arena, ballast: &Path) -> anyhow::Result<()>
         }
     }
     Ok(())
+}
+
+/// One entry of the log.
+async fn writes(stage: &Stage) -> anyhow::Result<()> {
+    let mut client = stage.client().await?;
+    client.run("CREATE DATABASE IF NOT EXISTS room").await?;
+    client.close().await
 }
 
 fn fill(ballast: &Path) -> anyhow::Result<()> {

@@ -183,7 +183,7 @@ async fn kill_at(arena: &mut Arena, place: &str, how: How) -> anyhow::Result<()>
 /// Arms a place of the frontend.
 async fn arm(arena: &mut Arena, name: &str, action: &str) -> anyhow::Result<()> {
     arena.note(format!("arm {name}={action}"));
-    control::arm(arena.stage.frontend.http_port, name, action).await
+    control::arm_to_die(&mut arena.stage.frontend, name, action).await
 }
 
 /// Waits until the frontend dies of the place that is armed; starts it with more places armed.
@@ -213,8 +213,8 @@ async fn die(arena: &mut Arena, place: &str, next: &str) -> anyhow::Result<bool>
 
 async fn kill_worker_at(arena: &mut Arena, name: &str, action: &str) -> anyhow::Result<()> {
     arena.note(format!("arm {name}={action} on every compute node"));
-    for worker in &arena.stage.workers {
-        control::arm(worker.node.http_port, name, action).await?;
+    for worker in &mut arena.stage.workers {
+        control::arm_to_die(&mut worker.node, name, action).await?;
     }
     let deadline = Instant::now() + REACHED;
     while Instant::now() < deadline {
