@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::process::{Node, NodeError, free_ports};
+use crate::ports::free_ports;
+use crate::process::{Node, NodeError};
 
 /// The ports of a frontend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

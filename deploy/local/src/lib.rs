@@ -8,7 +8,9 @@
 
 pub mod cluster;
 pub mod http;
+mod ports;
 pub mod process;
 
 pub use cluster::{Cluster, ClusterSpec, FurtherFrontend, Ports};
-pub use process::{Node, NodeError, free_ports};
+pub use ports::free_ports;
+pub use process::{Node, NodeError};

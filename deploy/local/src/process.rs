@@ -1,7 +1,6 @@
 //! One process of a node: started with its configuration, killed, stopped, waited for.
 
 use std::io;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -49,19 +48,6 @@ impl NodeError {
         let what = what.into();
         move |cause| NodeError::Io { what, cause }
     }
-}
-
-/// Ports that nobody listens on now, on the loopback address.
-pub fn free_ports<const N: usize>() -> io::Result<[u16; N]> {
-    // All are held until all are drawn: none comes twice.
-    let mut held = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind(("127.0.0.1", 0))?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
-    }
-    Ok(ports)
 }
 
 /// A node of the cluster: its directory, its configuration file, and its process while it runs.

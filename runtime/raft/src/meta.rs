@@ -303,7 +303,7 @@ impl Meta {
         self.0.stop.send_replace(true);
         roller.abort();
         let drained = timeout(DRAIN_LIMIT, &mut proposer).await.is_ok();
-        self.hand_over().await;
+        let _ = self.hand_over().await;
         let synced = log.sync().await;
         // None of these can fail but by a panic, which was reported where it happened.
         let _ = self.0.raft.shutdown().await;

@@ -172,11 +172,13 @@ async fn a_leader_that_is_stopped_hands_over() {
     put(&members[0].meta, 3..5).await;
     let term = members[0].meta.status().term;
     let first = members.remove(0);
+    // What a shutdown begins with: it waits until somebody else leads. On a busy machine that takes more than one vote.
+    let heir = first.meta.hand_over().await.expect("nobody took it over");
+    assert_eq!(first.meta.hand_over().await, None, "there is nothing to hand over any more");
     first.meta.shutdown().await.unwrap();
-    // It has waited until somebody else leads.
-    assert_eq!(first.meta.members().len(), 3);
     let next = leader(&members).await;
-    assert!((term + 1..=term + 2).contains(&next.meta.status().term), "{:?}", next.meta.status());
+    assert_eq!(next.node, heir);
+    assert!(next.meta.status().term > term);
     assert_eq!(count(&next.meta), 5);
 }
 

@@ -18,14 +18,17 @@ const ASK_LIMIT: Duration = Duration::from_millis(300);
 impl Meta {
     /// Nothing is proposed any more. The voter that has the whole log is told to elect itself; this node votes for it.
     /// Openraft 0.9 knows no transfer, and without this the others would notice the silence only after their time-outs.
-    pub(super) async fn hand_over(&self) {
+    /// Who leads now, if this node led and somebody took it over.
+    pub(super) async fn hand_over(&self) -> Option<Node> {
         if self.standing().role != Role::Leader || self.members().iter().filter(|member| member.votes).count() < 2 {
-            return;
+            return None;
         }
-        match timeout(LIMIT, self.find_heir()).await {
-            Ok(heir) => info!(to = %heir, "the leadership is handed over"),
-            Err(_) => info!("nobody took the leadership over; the others elect one of themselves"),
+        let heir = timeout(LIMIT, self.find_heir()).await.ok();
+        match &heir {
+            Some(heir) => info!(to = %heir, "the leadership is handed over"),
+            None => info!("nobody took the leadership over; the others elect one of themselves"),
         }
+        heir
     }
 
     async fn find_heir(&self) -> Node {
@@ -45,8 +48,10 @@ impl Meta {
             // Whether it worked is seen below; if not, the next try comes.
             let _ = trace::scope(TraceId::routine(), asked).await;
             let leads = |now: &Standing| now.leader.as_ref().is_some_and(|leader| leader.id != self.0.me.id);
-            if timeout(ASK_LIMIT, standing.wait_for(leads)).await.is_ok() {
-                return heir.clone();
+            if let Ok(Ok(now)) = timeout(ASK_LIMIT, standing.wait_for(leads)).await
+                && let Some(leader) = &now.leader
+            {
+                return leader.clone();
             }
         }
     }

@@ -161,8 +161,7 @@ impl Service<Uri> for Connector {
     fn call(&mut self, _: Uri) -> Self::Future {
         let Self { address, tls } = self.clone();
         async move {
-            let stream = TcpStream::connect(&*address).await?;
-            stream.set_nodelay(true)?;
+            let stream = crate::stream::connect(&address).await?;
             let stream = tls.connect(stream, Purpose::Plane).await?;
             Ok(TokioIo::new(stream))
         }
