@@ -5,7 +5,6 @@
 //! No image is ever whole in memory: that is where the catalog is, and one section of about 8 MiB.
 
 mod file;
-mod pace;
 
 use std::fs::{self, File};
 use std::io::Seek;
@@ -131,33 +130,18 @@ impl ImageStore {
 
     /// Writes an image and makes it durable; the oldest beyond two is removed. Blocking.
     pub(crate) fn write(&self, catalog: &Catalog, meta: &SnapshotMeta) -> Result<Image, RaftError> {
-        self.write_beside(catalog, meta, &mut || false)
-    }
-
-    /// The same beside others, who are at work while `busy` says so: it gives way to them.
-    pub(crate) fn write_beside(
-        &self,
-        catalog: &Catalog,
-        meta: &SnapshotMeta,
-        busy: &mut dyn FnMut() -> bool,
-    ) -> Result<Image, RaftError> {
         let room = self.room.as_ref().map_or(Ok(()), |room| room.check()).map_err(RaftError::Image);
-        let result = room.and_then(|()| self.write_image(catalog, meta, busy));
+        let result = room.and_then(|()| self.write_image(catalog, meta));
         self.state().failure = result.as_ref().err().map(ToString::to_string);
         self.attempts.send_modify(|n| *n += 1);
         result
     }
 
-    fn write_image(
-        &self,
-        catalog: &Catalog,
-        meta: &SnapshotMeta,
-        busy: &mut dyn FnMut() -> bool,
-    ) -> Result<Image, RaftError> {
+    fn write_image(&self, catalog: &Catalog, meta: &SnapshotMeta) -> Result<Image, RaftError> {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path_of(catalog.revision());
         let like = self.latest().map_or(0, |image| image.catalog_bytes);
-        let written = file::remove_checksum(&path).and_then(|()| file::write(&path, catalog, meta, like, busy));
+        let written = file::remove_checksum(&path).and_then(|()| file::write(&path, catalog, meta, like));
         let (catalog_bytes, sha256) = written.map_err(RaftError::io("write image", &path))?;
         info!(path = %path.display(), revision = %catalog.revision(), bytes = catalog_bytes, "image written");
         Ok(self.take(Image { path, revision: catalog.revision(), meta: meta.clone(), catalog_bytes }, &sha256))

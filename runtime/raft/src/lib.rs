@@ -15,6 +15,7 @@
 //! Voters (followers, one of which leads) and learners (observers) speak over the mailbox [`RAFT`] of each; a frontend joins
 //! with an empty directory ([`MetaDir::join`]) and is sent an image.
 
+mod background;
 mod durable;
 mod error;
 mod image_store;

@@ -10,9 +10,9 @@ use storage_catalog::{Catalog, Command, Envelope, Reply};
 use storage_model::Revision;
 use storage_model::snapshot::JobEvent;
 use tokio::fs::File;
-use tokio::sync::watch;
 use tracing::{error, info};
 
+use crate::background;
 use crate::error::RaftError;
 use crate::image_store::{self, Image, ImageStore};
 use crate::meta_dir::DirLock;
@@ -92,13 +92,7 @@ impl RaftStateMachine<Types> for StateMachine {
             last_membership: self.membership.clone(),
             snapshot_id: format!("{}-{term}-{index}", self.catalog.revision()),
         };
-        ImageBuilder {
-            catalog: self.catalog.clone(),
-            meta,
-            images: self.images.clone(),
-            lock: self.lock.clone(),
-            revisions: self.shared.watch(),
-        }
+        ImageBuilder { catalog: self.catalog.clone(), meta, images: self.images.clone(), lock: self.lock.clone() }
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<File>, StorageError> {
@@ -173,8 +167,6 @@ pub(crate) struct ImageBuilder {
     meta: SnapshotMeta,
     images: Arc<ImageStore>,
     lock: Arc<DirLock>,
-    /// Moves with every command: whoever commits is not to wait for an image.
-    revisions: watch::Receiver<Revision>,
 }
 
 impl RaftSnapshotBuilder<Types> for ImageBuilder {
@@ -183,21 +175,16 @@ impl RaftSnapshotBuilder<Types> for ImageBuilder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError> {
         let (catalog, meta) = (self.catalog.clone(), self.meta.clone());
         let (images, lock) = (self.images.clone(), self.lock.clone());
-        let mut revisions = self.revisions.clone();
-        let written = tokio::task::spawn_blocking(move || {
-            let mut busy = || {
-                let moved = revisions.has_changed().unwrap_or(false);
-                revisions.mark_unchanged();
-                moved
-            };
-            let written = images.write_beside(&catalog, &meta, &mut busy);
+        // Whoever commits meanwhile is not to wait for it.
+        let written = background::run("image", move || {
+            let written = images.write(&catalog, &meta);
             drop(lock);
             written
         });
         let failure = match written.await {
             Ok(Ok(image)) => return open_image(image).await,
             Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
+            Err(error) => error,
         };
         error!(error = %failure, "the image of the metadata was not written; the log goes on");
         match self.images.latest() {

@@ -16,7 +16,6 @@ use storage_catalog::codec::{self, CodecError, Format};
 use storage_catalog::image::{self, ImageError};
 use storage_model::Revision;
 
-use super::pace::Paced;
 use crate::durable;
 use crate::error::RaftError;
 use crate::stored::{IMAGE_META, ImageMeta};
@@ -94,17 +93,10 @@ pub(crate) struct Loaded {
     pub(crate) catalog_bytes: u64,
 }
 
-/// Writes an image. `like`: about how long its catalog will be; `busy`: whether others are at work, to whom this gives way.
-/// Returns how long it is, and the SHA-256 of the file.
-pub(super) fn write(
-    path: &Path,
-    catalog: &Catalog,
-    meta: &SnapshotMeta,
-    like: u64,
-    busy: &mut dyn FnMut() -> bool,
-) -> io::Result<(u64, String)> {
+/// Writes an image. `like`: about how long its catalog will be. Returns how long it is, and the SHA-256 of the file.
+pub(super) fn write(path: &Path, catalog: &Catalog, meta: &SnapshotMeta, like: u64) -> io::Result<(u64, String)> {
     durable::write_with(path, |file| {
-        let catalog_bytes = fill(file, catalog, meta, like, busy)?;
+        let catalog_bytes = fill(file, catalog, meta, like)?;
         Ok((catalog_bytes, sha256_of(file)?))
     })
 }
@@ -112,19 +104,13 @@ pub(super) fn write(
 /// The head stands before the catalog and tells its length, which is known when the catalog is written. So the head is
 /// written for a guess and replaced; where the guess is off by so much that the head has another length, all is written
 /// once more: the same catalog gives the same bytes.
-fn fill(
-    file: &mut File,
-    catalog: &Catalog,
-    meta: &SnapshotMeta,
-    like: u64,
-    busy: &mut dyn FnMut() -> bool,
-) -> io::Result<u64> {
+fn fill(file: &mut File, catalog: &Catalog, meta: &SnapshotMeta, like: u64) -> io::Result<u64> {
     let mut expected = like;
     loop {
         let guessed = head(catalog.revision(), meta, expected)?;
         file.rewind()?;
         file.set_len(0)?;
-        let mut out = Paced::new(BufWriter::with_capacity(BUFFER_BYTES, &mut *file), &mut *busy);
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, &mut *file);
         out.write_all(&guessed)?;
         let written = image::write(catalog, &mut out).map_err(io_error)?;
         out.flush()?;

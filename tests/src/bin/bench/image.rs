@@ -1,6 +1,8 @@
 //! A catalog with very many tablets, and what its image costs: made of statements' commands in this process, put under a real
-//! frontend, loaded, built and written while clients commit, and sent to a frontend that joins.
+//! frontend, loaded, built and written alone and while clients commit, and sent to a frontend that joins. Beside it etcd with
+//! as many keys: saved alone and while clients put, and restored.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +21,7 @@ use storage_model::{
 use tests::house::START;
 use tests::{Client, House, HouseSpec};
 
+use crate::etcd::{self, Etcd};
 use crate::metacommit::statement;
 use crate::percentiles;
 
@@ -27,6 +30,11 @@ const PARTITIONS: u64 = 10;
 /// Of each partition; each is a tablet.
 const BUCKETS: u64 = 10;
 const CLIENTS: u64 = 16;
+/// Images under load.
+const ROUNDS: u32 = 4;
+/// Clients have been committing for so long before anything is measured.
+const WARM: Duration = Duration::from_millis(300);
+const CREATE: &str = "ALTER SYSTEM CREATE IMAGE";
 /// A frontend may take so long to load the image.
 const LOAD: Duration = Duration::from_secs(300);
 const MIB: f64 = 1024.0 * 1024.0;
@@ -37,7 +45,7 @@ pub(crate) async fn run(tablets: u64, time: Duration) -> anyhow::Result<Value> {
     let conf = vec![("edit_log_roll_num", "1000000000".to_owned())];
     let mut house = House::build(HouseSpec { compute_nodes: 0, conf, ..HouseSpec::default() }).await?;
     let mut client = house.client().await?;
-    client.run("ALTER SYSTEM CREATE IMAGE").await?;
+    client.run(CREATE).await?;
     client.close().await?;
     house.cluster.frontend.stop(START).await?.context("it did not stop by itself")?;
 
@@ -50,7 +58,70 @@ pub(crate) async fn run(tablets: u64, time: Duration) -> anyhow::Result<Value> {
     build(&house, time, &mut runs).await?;
     install(&mut house, &mut runs).await?;
     house.finish().await?;
-    Ok(json!({ "tablets": tablets, "files": tablets, "clients": CLIENTS, "runs": runs }))
+    let (etcd, why) = match peer(tablets, time).await {
+        Ok(found) => (found, Value::Null),
+        Err(absent) => (Value::Null, json!(format!("{absent:#}"))),
+    };
+    Ok(
+        json!({ "tablets": tablets, "files": tablets, "clients": CLIENTS, "runs": runs, "etcd": etcd, "etcd_why_not": why }),
+    )
+}
+
+/// The same of etcd: its snapshot is what it comes back from.
+async fn peer(keys: u64, time: Duration) -> anyhow::Result<Value> {
+    let etcd = Etcd::start(1).await?;
+    let port = etcd.leader().await?;
+    etcd::fill(port, keys).await?;
+    let (alone, seconds) = puts(port, rest(time)).await?;
+    let rate = alone.len() as f64 / seconds;
+
+    let dir = tempfile::tempdir()?;
+    let (first, second) = (dir.path().join("alone"), dir.path().join("beside"));
+    let since = Instant::now();
+    etcd.save(&first).await?;
+    let saved = since.elapsed().as_secs_f64();
+    let (beside, seconds) = puts(port, etcd.save(&second)).await?;
+    let slow = beside.len() as f64 / seconds;
+    let bytes = std::fs::metadata(&second)?.len();
+    let version = etcd.version.clone();
+    drop(etcd);
+    let since = Instant::now();
+    let restored = Etcd::restore(&second).await?;
+    let serving = since.elapsed().as_secs_f64();
+    drop(restored);
+    Ok(json!({
+        "version": version, "keys": keys, "save_seconds": saved, "save_under_load_seconds": seconds, "bytes": bytes,
+        "restore_to_serving_seconds": serving,
+        "puts": {
+            "per_second_alone": rate, "per_second_beside": slow, "ratio": slow / rate,
+            "alone": percentiles(alone), "beside": percentiles(beside),
+        },
+    }))
+}
+
+async fn rest(time: Duration) -> anyhow::Result<()> {
+    tokio::time::sleep(time).await;
+    Ok(())
+}
+
+/// The latency in microseconds of puts by as many clients while `work` is done, and the seconds that took.
+async fn puts(port: u16, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<(Vec<u64>, f64)> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut connections = Vec::new();
+    for _ in 0..CLIENTS {
+        connections.push(etcd::connect(port).await?);
+    }
+    let since = Instant::now();
+    let running = connections.into_iter().enumerate();
+    let running: Vec<_> = running.map(|(n, client)| tokio::spawn(etcd::put(client, n as u64, stop.clone()))).collect();
+    work.await?;
+    stop.store(true, Ordering::Relaxed);
+    let seconds = since.elapsed().as_secs_f64();
+    let mut micros = Vec::new();
+    for client in running {
+        micros.extend(client.await??);
+    }
+    Ok((micros, seconds))
 }
 
 /// Puts a grown catalog in the place of what the directory holds; what that took. Blocking.
@@ -159,28 +230,41 @@ fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec
     Ok(files)
 }
 
-/// Commits alone, and commits while an image is built and written.
+/// An image alone, and images while clients commit; before and behind each of those the clients commit without one, so that
+/// the machine's moods fall on both.
 async fn build(house: &House, time: Duration, runs: &mut Vec<Value>) -> anyhow::Result<()> {
     let port = house.cluster.ports.query;
-    let alone = Commits::start(port).await?;
-    tokio::time::sleep(time).await;
-    let (seconds, alone) = alone.stop(Instant::now()).await?;
+    let mut client = house.client().await?;
+    client.run(&statement(CLIENTS, 0)).await?;
+    let since = Instant::now();
+    client.run(CREATE).await?;
+    runs.push(json!({ "what": "build and write", "seconds": since.elapsed().as_secs_f64() }));
+
     forget_peak(&house.cluster.frontend)?;
     let before = rss(&house.cluster.frontend)?;
-
-    let beside = Commits::start(port).await?;
-    let mut client = house.client().await?;
-    let since = Instant::now();
-    client.run("ALTER SYSTEM CREATE IMAGE").await?;
-    let took = since.elapsed();
-    let (_, beside) = beside.stop(since + took).await?;
+    let (mut alone, mut beside) = (Timed::default(), Timed::default());
+    for _ in 0..ROUNDS {
+        let commits = Commits::start(port).await?;
+        tokio::time::sleep(WARM).await;
+        let started = Instant::now();
+        tokio::time::sleep(time / (2 * ROUNDS)).await;
+        let asked = Instant::now();
+        client.run(CREATE).await?;
+        let written = Instant::now();
+        tokio::time::sleep(time / (2 * ROUNDS)).await;
+        let ended = Instant::now();
+        let measured = commits.stop().await?;
+        alone.take(&measured, started..asked);
+        beside.take(&measured, asked..written);
+        alone.take(&measured, written..ended);
+    }
     client.close().await?;
     let bytes = image_bytes(&house.cluster.frontend.dir.join("meta").join("image"))?;
-    let (rate, slow) = (alone.len() as f64 / seconds, beside.len() as f64 / took.as_secs_f64());
-    let (alone, beside) = (percentiles(alone), percentiles(beside));
+    let (rate, slow, took) = (alone.per_second(), beside.per_second(), beside.seconds / f64::from(ROUNDS));
+    let (alone, beside) = (percentiles(alone.micros), percentiles(beside.micros));
     let ratio = |key: &str| beside[key].as_f64().zip(alone[key].as_f64()).map(|(with, without)| with / without);
     runs.push(json!({
-        "what": "build and write under load", "seconds": took.as_secs_f64(), "bytes": bytes,
+        "what": "build and write under load", "seconds": took, "rounds": ROUNDS, "bytes": bytes,
         "rss_before_mib": before, "peak_rss_mib": peak(&house.cluster.frontend)?,
     }));
     runs.push(json!({
@@ -190,13 +274,32 @@ async fn build(house: &House, time: Duration, runs: &mut Vec<Value>) -> anyhow::
     Ok(())
 }
 
-/// When each commit was acknowledged, and how long it took.
+/// When each commit began, and how long it took.
 type Measured = Vec<(Instant, Duration)>;
+
+/// Commits of one kind, from all rounds.
+#[derive(Default)]
+struct Timed {
+    micros: Vec<u64>,
+    seconds: f64,
+}
+
+impl Timed {
+    /// Those that began within a time.
+    fn take(&mut self, measured: &Measured, within: Range<Instant>) {
+        let began = measured.iter().filter(|(began, _)| within.contains(began));
+        self.micros.extend(began.map(|(_, took)| took.as_micros() as u64));
+        self.seconds += (within.end - within.start).as_secs_f64();
+    }
+
+    fn per_second(&self) -> f64 {
+        self.micros.len() as f64 / self.seconds.max(1e-9)
+    }
+}
 
 /// Clients that commit until they are stopped.
 struct Commits {
     stop: Arc<AtomicBool>,
-    began: Instant,
     running: Vec<tokio::task::JoinHandle<anyhow::Result<Measured>>>,
 }
 
@@ -207,21 +310,18 @@ impl Commits {
         for _ in 0..CLIENTS {
             clients.push(Client::connect(port).await?);
         }
-        let began = Instant::now();
         let running = clients.into_iter().enumerate();
         let running = running.map(|(n, client)| tokio::spawn(commit(client, n as u64, stop.clone()))).collect();
-        Ok(Commits { stop, began, running })
+        Ok(Commits { stop, running })
     }
 
-    /// How long they ran, and the latency in microseconds of each commit that began before `end`.
-    async fn stop(self, end: Instant) -> anyhow::Result<(f64, Vec<u64>)> {
+    async fn stop(self) -> anyhow::Result<Measured> {
         self.stop.store(true, Ordering::Relaxed);
-        let mut micros = Vec::new();
+        let mut measured = Vec::new();
         for client in self.running {
-            let done = client.await??;
-            micros.extend(done.into_iter().filter(|(at, _)| *at < end).map(|(_, took)| took.as_micros() as u64));
+            measured.extend(client.await??);
         }
-        Ok((self.began.elapsed().as_secs_f64(), micros))
+        Ok(measured)
     }
 }
 

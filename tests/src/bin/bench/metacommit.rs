@@ -15,7 +15,7 @@ use crate::etcd::{self, Etcd};
 use crate::percentiles;
 
 /// Turns of each; a measurement's time is divided among them.
-const TURNS: u32 = 2;
+const TURNS: u32 = 8;
 const STATEMENT: &str = "ADMIN SET FRONTEND CONFIG (\"catalog_trash_expire_second\" = \"n\") WITH PERSISTENT";
 
 /// What the clients of one server did.
