@@ -52,7 +52,7 @@ mod tests {
         let own = niceness();
         assert_eq!(run("test", niceness).await, Ok(own.max(10)));
         assert_eq!(niceness(), own);
-        let panicked = run("broken", || assert!(own < -100)).await;
+        let panicked = run("broken", move || assert!(own < -100)).await;
         assert_eq!(panicked, Err("broken: panicked".to_owned()));
     }
 }

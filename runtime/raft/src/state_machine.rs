@@ -7,7 +7,6 @@ use std::sync::Arc;
 use openraft::storage::RaftStateMachine;
 use openraft::{AnyError, OptionalSend, RaftSnapshotBuilder, StorageIOError};
 use storage_catalog::{Catalog, Command, Envelope, Reply};
-use storage_model::Revision;
 use storage_model::snapshot::JobEvent;
 use tokio::fs::File;
 use tracing::{error, info};

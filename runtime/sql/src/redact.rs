@@ -10,14 +10,14 @@ pub fn redact(text: &str) -> String {
     let mut lexer = Lexer::new(text);
     let mut redacted = String::with_capacity(text.len());
     let mut copied = 0;
-    let mut before: [Option<Token<'_>>; 2] = [None, None];
+    let mut context = Context::default();
     loop {
         let token = lexer.next_token();
         let unreadable = matches!(token.kind, Kind::Invalid(_));
         if token.kind == Kind::End {
             break;
         }
-        if (token.kind == Kind::Text || unreadable) && follows_secret(before) {
+        if (token.kind == Kind::Text || unreadable) && context.expects_secret() {
             redacted.push_str(&text[copied..token.start]);
             redacted.push_str(MASK);
             copied = token.end();
@@ -25,24 +25,54 @@ pub fn redact(text: &str) -> String {
         if unreadable {
             break;
         }
-        before = [before[1], Some(token)];
+        context.pass(token);
     }
     redacted.push_str(&text[copied..]);
     redacted
 }
 
-/// Whether a string behind these two tokens is a secret.
-fn follows_secret([first, second]: [Option<Token<'_>>; 2]) -> bool {
-    let (Some(first), Some(second)) = (first, second) else { return false };
-    let is_password = first.is_word("IDENTIFIED") && (second.is_word("BY") || second.is_word("AS"))
-        || second.is_word("PASSWORD")
-        || first.is_word("PASSWORD") && (second.is_symbol("(") || second.is_symbol("="))
-        // IDENTIFIED WITH plugin BY 'x'
-        || second.is_word("BY") && matches!(first.kind, Kind::Word | Kind::Text | Kind::Quoted);
-    let names_secret = matches!(first.kind, Kind::Text | Kind::Word | Kind::Quoted)
-        && second.is_symbol("=")
-        && storage_model::volume::is_secret(&first.value());
-    is_password || names_secret
+/// What stands before a token.
+#[derive(Default)]
+struct Context<'a> {
+    /// The last two tokens.
+    before: [Option<Token<'a>>; 2],
+    /// How many tokens ago IDENTIFIED was.
+    identified: Option<usize>,
+    /// Behind SET PASSWORD, in the same statement.
+    sets_password: bool,
+}
+
+/// IDENTIFIED WITH plugin BY 'secret' is the longest.
+const BEHIND_IDENTIFIED: usize = 4;
+
+impl<'a> Context<'a> {
+    fn pass(&mut self, token: Token<'a>) {
+        self.identified = match self.identified {
+            _ if token.is_word("IDENTIFIED") => Some(1),
+            Some(ago) if ago < BEHIND_IDENTIFIED => Some(ago + 1),
+            _ => None,
+        };
+        if token.is_symbol(";") {
+            self.sets_password = false;
+        } else if token.is_word("PASSWORD") && self.before[1].is_some_and(|last| last.is_word("SET")) {
+            self.sets_password = true;
+        }
+        self.before = [self.before[1], Some(token)];
+    }
+
+    /// Whether a string that comes now is a secret.
+    fn expects_secret(&self) -> bool {
+        let [Some(first), Some(second)] = self.before else { return false };
+        // The plugin of IDENTIFIED WITH may be a string too.
+        let is_identity = self.identified.is_some() && (second.is_word("BY") || second.is_word("AS"));
+        let is_password = second.is_word("PASSWORD")
+            || first.is_word("PASSWORD") && (second.is_symbol("(") || second.is_symbol("="))
+            || self.sets_password && (second.is_symbol("=") || second.is_symbol("("));
+        let names_secret = matches!(first.kind, Kind::Text | Kind::Word | Kind::Quoted)
+            && second.is_symbol("=")
+            && storage_model::volume::is_secret(&first.value());
+        is_identity || is_password || names_secret
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +89,13 @@ mod tests {
         assert_eq!(redact("CREATE USER u IDENTIFIED BY 'x1'"), "CREATE USER u IDENTIFIED BY '******'");
         assert_eq!(redact("SET PASSWORD = PASSWORD('x1')"), "SET PASSWORD = PASSWORD('******')");
         assert_eq!(redact("CREATE USER u IDENTIFIED WITH p BY 'x1'"), "CREATE USER u IDENTIFIED WITH p BY '******'");
+        let plugin = "CREATE USER u IDENTIFIED WITH 'p' AS '*94BD' DEFAULT ROLE 'r'";
+        assert_eq!(redact(plugin), plugin.replace("*94BD", "******"));
+        for set in ["SET PASSWORD FOR 'u'@'%' = 'x1'", "SET PASSWORD FOR u = PASSWORD('x1')", "set password = 'x1'"] {
+            assert_eq!(redact(set), set.replace("x1", "******"));
+        }
+        assert_eq!(redact("SET PASSWORD = 'x1'; SELECT a = 'b'"), "SET PASSWORD = '******'; SELECT a = 'b'");
+        assert_eq!(redact("SELECT 'a' AS 'b', c BY 'd'"), "SELECT 'a' AS 'b', c BY 'd'");
         assert_eq!(redact("x ('aws.s3.secret_key' = 'unterminated"), "x ('aws.s3.secret_key' = '******'");
         assert_eq!(redact("SELECT 'a' = 'b' -- 'c'"), "SELECT 'a' = 'b' -- 'c'");
     }

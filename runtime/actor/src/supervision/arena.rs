@@ -44,6 +44,8 @@ struct Node {
     status: Status,
     /// Breaks in a row.
     failures: u32,
+    /// The last of its stalls in a row, and how many they are.
+    stalls: Option<(Instant, u32)>,
     /// Of the back-off that counts; older ones are void.
     ticket: u64,
     launched: Instant,
@@ -99,6 +101,7 @@ impl Arena {
             parent,
             status,
             failures: 0,
+            stalls: None,
             ticket: 0,
             launched: Instant::now(),
             restarts: 0,

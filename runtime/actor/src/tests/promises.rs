@@ -234,6 +234,33 @@ fn an_effect_that_never_ends_is_a_stall_and_one_that_says_it_is_alive_is_none() 
 }
 
 #[test]
+fn one_that_stalls_again_and_again_is_given_up_however_seldom_it_can_be_seen() {
+    paused(async |tree: Tree| {
+        let diary = Diary::default();
+        let group = tree.supervisor("g", Strategy::OneForOne, budget(10, 60));
+        let hung = group.start(ActorSpec::new("hung").stall_after(120 * SECOND), odd("hung", Quirk::None, &diary));
+        // Two stalls, and a time in which it is well: it is forgiven.
+        for life in 1..=2 {
+            assert_eq!(hung.ask(Life).await, Ok(life));
+            hung.ask(Hang).await.unwrap();
+            tokio::time::sleep(125 * SECOND).await;
+        }
+        tokio::time::sleep(500 * SECOND).await;
+        assert!(reasons(&tree, "g").is_empty());
+        // Three in a row bring the group down, and three such falls of the group the tree.
+        for stall in 1..=9 {
+            assert_eq!(hung.ask(Life).await, Ok(2 + stall));
+            hung.ask(Hang).await.unwrap();
+            tokio::time::sleep(125 * SECOND).await;
+            assert_eq!(reasons(&tree, "g").len() as u64, (stall / 3).min(2), "after {stall}");
+        }
+        let failure = tree.failed().await;
+        assert!(failure.reason.contains("hung stalled 3 times in a row; last: "), "{failure}");
+        assert!(failure.reason.contains("g stalled 3 times in a row"), "{failure}");
+    });
+}
+
+#[test]
 fn backoff_begins_anew_after_a_quiet_time() {
     paused(async |tree: Tree| {
         let group = tree.supervisor("g", Strategy::OneForOne, budget(100, 60));

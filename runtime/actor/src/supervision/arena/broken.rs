@@ -11,6 +11,16 @@ use crate::supervision::Hosted;
 use crate::tree::{Backoff, Strategy};
 use crate::view::{RestartView, Status};
 
+/// How the reason of a stall begins.
+const STALLED: &str = "stalled: ";
+
+/// So many stalls in a row are too many. A stall is seen only after its limit, so that it never comes often enough for a
+/// budget of restarts.
+const STALLS: u32 = 3;
+
+/// Stalls that are no further apart than so many limits are in a row.
+const LIMITS_BETWEEN: u32 = 4;
+
 /// What the supervisor of a broken child may do.
 enum Verdict {
     /// Rebuild it, and these siblings with it.
@@ -24,6 +34,19 @@ enum Verdict {
 impl Arena {
     /// A child broke. Its supervisor rebuilds it, or gives up.
     pub(crate) fn broken(&mut self, id: NodeId, reason: &str, at_unix_ms: u64) -> Vec<Act> {
+        let stall = if reason.starts_with(STALLED) { self.stall_limit(id) } else { None };
+        self.broken_after(id, reason, stall, at_unix_ms)
+    }
+
+    /// The longest after which a stall of this actor is seen.
+    fn stall_limit(&self, id: NodeId) -> Option<Duration> {
+        let Some(Node { body: Body::Actor(living), .. }) = self.nodes.get(&id) else { return None };
+        let spec = living.actor.spec();
+        Some(spec.stall.max(spec.stall_after.unwrap_or_default()))
+    }
+
+    /// `stall`: it was a stall, which is seen after so long.
+    fn broken_after(&mut self, id: NodeId, reason: &str, stall: Option<Duration>, at_unix_ms: u64) -> Vec<Act> {
         let Some(node) = self.nodes.get(&id) else { return Vec::new() };
         let (parent, path) = (node.parent, self.path(id));
         if parent == NodeId::NONE {
@@ -32,7 +55,14 @@ impl Arena {
             acts.push(Act::Fail { reason: reason.to_owned() });
             return acts;
         }
-        let siblings = match self.charge(parent, id) {
+        let verdict = match (self.charge(parent, id), stall) {
+            (Verdict::Rebuild(siblings), Some(limit)) => match self.too_many_stalls(id, limit) {
+                Some(over) => Verdict::OverBudget(over),
+                None => Verdict::Rebuild(siblings),
+            },
+            (verdict, _) => verdict,
+        };
+        let siblings = match verdict {
             Verdict::Rebuild(siblings) => siblings,
             Verdict::Wait => {
                 if let Some(node) = self.nodes.get_mut(&id) {
@@ -44,7 +74,9 @@ impl Arena {
                 let reason = format!("{over}; last: {path}: {reason}");
                 tracing::error!(supervisor = self.path(parent), reason, "escalates");
                 let mut acts = self.halt(id, Status::Restarting, false);
-                acts.extend(self.broken(parent, &reason, at_unix_ms));
+                // A group that comes back and stalls again has stalled too.
+                let stall = stall.map(|limit| limit.saturating_mul(STALLS));
+                acts.extend(self.broken_after(parent, &reason, stall, at_unix_ms));
                 return acts;
             }
         };
@@ -56,7 +88,8 @@ impl Arena {
         }
         let members = self.in_order(parent, id, &siblings);
         let Some(node) = self.nodes.get_mut(&id) else { return acts };
-        if now.duration_since(node.launched) > within {
+        // A life that ended in a stall was not quiet.
+        if stall.is_none() && now.duration_since(node.launched) > within {
             node.failures = 0;
         }
         node.failures += 1;
@@ -88,6 +121,17 @@ impl Arena {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Counts a stall of a node. Why it is one too many, if it is: then its count begins anew.
+    fn too_many_stalls(&mut self, id: NodeId, limit: Duration) -> Option<String> {
+        let path = self.path(id);
+        let (node, now) = (self.nodes.get_mut(&id)?, Instant::now());
+        let (before, count) = node.stalls.unwrap_or((now, 0));
+        let in_a_row = now.duration_since(before) <= limit.saturating_mul(LIMITS_BETWEEN);
+        let count = if in_a_row { count + 1 } else { 1 };
+        node.stalls = (count < STALLS).then_some((now, count));
+        (count >= STALLS).then(|| format!("{path} stalled {count} times in a row"))
     }
 
     /// Charges the supervisor's budget for one more rebuild of the child.
@@ -129,7 +173,7 @@ impl Arena {
             let Body::Actor(living) = &node.body else { continue };
             let busy = living.actor.busy_for();
             if living.alive && busy > living.actor.spec().stall {
-                let reason = format!("stalled: a handler runs for {} ms", busy.as_millis());
+                let reason = format!("{STALLED}a handler runs for {} ms", busy.as_millis());
                 found.push((*id, living.incarnation, living.host, reason));
             }
         }
@@ -146,7 +190,7 @@ impl Arena {
                 && let Some(limit) = living.actor.spec().stall_after
                 && let Some((name, silent)) = living.actor.oldest_effect().filter(|(_, silent)| *silent > limit)
             {
-                let reason = format!("stalled: effect {name} gives no sign of life for {} ms", silent.as_millis());
+                let reason = format!("{STALLED}effect {name} gives no sign of life for {} ms", silent.as_millis());
                 found.push((living.actor.clone(), living.incarnation, reason));
             }
         }
