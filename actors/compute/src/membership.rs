@@ -84,6 +84,11 @@ impl Membership {
             Some((cluster, _)) if *cluster != caller.cluster_id => {
                 return Err(format!("this node belongs to cluster {cluster}, not to {}", caller.cluster_id));
             }
+            Some((_, token)) if !caller.brings(token) => {
+                return Err(
+                    "this node has joined its cluster by now, and the caller's token is not the cluster's".to_owned()
+                );
+            }
             Some(_) => {}
             None => {
                 self.keep(caller.cluster_id, &caller.token).map_err(|e| format!("{}: {e}", self.file.display()))?;
@@ -147,6 +152,21 @@ mod tests {
             node: "fe".into(),
             product_version: "0".into(),
         }
+    }
+
+    #[test]
+    fn who_hands_over_another_token_than_the_first_leader_changes_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let node = Membership::open(root.path(), "cn".into(), "0".into()).unwrap();
+        node.admit(&caller(42, 1, "a")).unwrap();
+        // Both called while the node was fresh.
+        let stranger = Identity { token: "guess".into(), ..caller(42, 9, "z") };
+        assert!(node.admit(&stranger).unwrap_err().contains("token"));
+        assert_eq!(node.leader(), Some((1, "a".to_owned())));
+        assert!(
+            node.admit(&Identity { token: String::new(), ..caller(42, 1, "a") }).is_ok(),
+            "proven in the handshake"
+        );
     }
 
     #[test]

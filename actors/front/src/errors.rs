@@ -42,6 +42,7 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
         | Rejection::SnapshotRunning(_)
         | Rejection::Careful
         | Rejection::NotRestored
+        | Rejection::TooLarge { .. }
         | Rejection::Stale(_) => MySqlError::common(error),
         _ => MySqlError::analyzing(error),
     }
@@ -154,6 +155,7 @@ mod tests {
             (Rejection::SnapshotsAreOn, 1064),
             (Rejection::UnknownVolume(name()), 1064),
             (Rejection::Stale(name()), 5064),
+            (Rejection::TooLarge { bytes: 9, limit: 8 }, 5064),
         ] {
             assert_eq!(rejection(&rejected).code, code, "{rejected}");
         }

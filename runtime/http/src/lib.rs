@@ -40,6 +40,7 @@
 
 mod answer;
 mod assets;
+mod body;
 mod live;
 pub mod login;
 pub mod metrics;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::{Bytes, PayloadConfig, Query, ServiceConfig};
+use actix_web::web::{Bytes, Payload, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -18,10 +18,7 @@ use crate::live::{Feeds, live};
 use crate::login::{Gate, address, log_in, log_out, who};
 use crate::metrics::actor_metrics;
 use crate::routes::{Asked, Health, PageError, PageOf, RestoreState, Routes};
-use crate::{assets, prometheus};
-
-/// The most bytes of a posted body.
-const LARGEST_BODY: usize = 256 * 1024;
+use crate::{assets, body, prometheus};
 
 /// What all threads of a server share.
 pub(crate) struct Served {
@@ -50,7 +47,6 @@ impl Served {
 
 /// Puts all routes into an app.
 pub(crate) fn configure(app: &mut ServiceConfig, served: &Arc<Served>) {
-    app.app_data(PayloadConfig::new(LARGEST_BODY));
     for_everybody(app, served);
     if let Some(gate) = &served.gate {
         logins(app, gate);
@@ -149,22 +145,30 @@ fn behind_the_gate(app: &mut ServiceConfig, served: &Arc<Served>, gate: &Arc<Gat
             let Some(page) = page.cloned() else { continue };
             for method in methods {
                 let (served, gate, page) = (served.clone(), gate.clone(), page.clone());
-                resource = resource.route(web::method(method.clone()).to(move |request: HttpRequest, body: Bytes| {
-                    let (served, gate, page) = (served.clone(), gate.clone(), page.clone());
-                    async move { guarded(&served, &gate, &page, &request, &body).await }
-                }));
+                resource =
+                    resource.route(web::method(method.clone()).to(move |request: HttpRequest, body: Payload| {
+                        let (served, gate, page) = (served.clone(), gate.clone(), page.clone());
+                        async move { guarded(&served, &gate, &page, &request, body).await }
+                    }));
             }
         }
         app.service(resource);
     }
 }
 
-async fn guarded(served: &Served, gate: &Gate, page: &PageOf, request: &HttpRequest, body: &[u8]) -> HttpResponse {
+async fn guarded(served: &Served, gate: &Gate, page: &PageOf, request: &HttpRequest, body: Payload) -> HttpResponse {
     let caller = match gate.admit(request).await {
         Ok(caller) => caller,
         Err(why) => return refused(&why),
     };
-    let body = if request.method() == Method::POST { serde_json::from_slice(body) } else { Ok(Value::Null) };
+    let body = if request.method() == Method::POST {
+        match body::read(body).await {
+            Ok(body) => serde_json::from_slice(&body),
+            Err(answer) => return answer,
+        }
+    } else {
+        Ok(Value::Null)
+    };
     match body {
         Ok(body) => {
             let parameters = parameters(request);
@@ -206,7 +210,16 @@ where
     F: Fn(HttpRequest, Bytes) -> R + Clone + 'static,
     R: Future<Output = HttpResponse> + 'static,
 {
-    app.service(web::resource(path.to_owned()).route(web::post().to(handler)).default_service(web::to(not_allowed)));
+    let answer = move |request: HttpRequest, body: Payload| {
+        let handler = handler.clone();
+        async move {
+            match body::read(body).await {
+                Ok(body) => handler(request, body).await,
+                Err(answer) => answer,
+            }
+        }
+    };
+    app.service(web::resource(path.to_owned()).route(web::post().to(answer)).default_service(web::to(not_allowed)));
 }
 
 fn asset(path: &str, request: &HttpRequest) -> HttpResponse {

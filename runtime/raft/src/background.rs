@@ -16,8 +16,7 @@ pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
     let (done, result) = oneshot::channel();
-    let thread = std::thread::Builder::new().name(name.to_owned());
-    let spawned = thread.spawn(move || {
+    let spawned = runtime_actor::pool::thread(name, move || {
         yield_to_others();
         // Whoever waited may have gone: then nobody wants it.
         let _ = done.send(work());

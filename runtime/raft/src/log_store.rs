@@ -33,7 +33,7 @@ const READ_BUFFER_BYTES: usize = 1 << 20;
 const CACHE_BYTES: usize = 32 << 20;
 /// At most this many entries are read at once for a follower, and at most so many bytes of them, unless the first is larger.
 const READ_ENTRIES: u64 = 256;
-const READ_BYTES: u64 = 4 << 20;
+pub(crate) const READ_BYTES: u64 = 4 << 20;
 
 /// The types of raft-log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use openraft::error::Fatal;
 use runtime_rpc::{Peers, Registry};
-use storage_catalog::{Catalog, Command, Envelope, Outcome};
+use storage_catalog::{Catalog, Command, Envelope, Outcome, Rejection, codec};
 use storage_model::{NodeId, Now, Revision, UnixMillis, Uptime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -33,7 +33,7 @@ use crate::room::Room;
 use crate::shared::Shared;
 use crate::types::{Node, Types};
 
-use proposer::Proposal;
+use proposer::{COMMAND_BYTES, Proposal};
 
 pub use members::Member;
 pub use standing::{Role, Standing};
@@ -170,7 +170,13 @@ impl Meta {
     pub async fn propose(&self, command: Command) -> Result<Outcome, ProposeError> {
         let (answer, reply) = oneshot::channel();
         let envelope = Envelope { proposed_at: self.now(), command };
-        self.0.proposals.send(Proposal { envelope, answer }).await.map_err(|_| self.no_proposer())?;
+        let bytes =
+            codec::size(codec::ENVELOPE.what, &envelope).map_err(|e| ProposeError::Unavailable(e.to_string()))?;
+        if bytes > COMMAND_BYTES {
+            let (bytes, limit) = (bytes as u64, COMMAND_BYTES as u64);
+            return Err(ProposeError::Rejected(Rejection::TooLarge { bytes, limit }));
+        }
+        self.0.proposals.send(Proposal { envelope, bytes, answer }).await.map_err(|_| self.no_proposer())?;
         match reply.await {
             // Nobody leads a log that cannot be written, and that is why.
             Ok(Err(ProposeError::NotLeader { .. })) if let Some(failure) = self.failure() => {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::proof::{hmac, same};
+
 /// What a node says about itself when it connects or is connected to.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Identity {
@@ -36,6 +38,19 @@ impl fmt::Debug for Identity {
     }
 }
 
+impl Identity {
+    /// Whether the token that it brought is this one; so too if it brought none, because it has proven that it has it.
+    pub fn brings(&self, token: &str) -> bool {
+        self.token.is_empty() || same_token(&self.token, token)
+    }
+}
+
+/// Compares without telling by the time it takes where the difference is.
+pub(crate) fn same_token(a: &str, b: &str) -> bool {
+    let digest = |token: &str| hmac(token.as_bytes(), &[b"starkeep token"]);
+    same(&digest(a), &digest(b))
+}
+
 /// Where an end takes its own identity from at every new connection: it changes when a token is adopted or an epoch begins.
 pub type IdentitySource = Arc<dyn Fn() -> Identity + Send + Sync>;
 
@@ -45,13 +60,16 @@ pub type IdentitySource = Arc<dyn Fn() -> Identity + Send + Sync>;
 /// holds the same one, and a caller that cannot is refused without asking further. If it has none (a fresh compute node), the
 /// caller hands over its token, and [`Gate::admit`] decides whether to adopt it: trust on first use. In the end the server
 /// proves that it holds the token too.
+///
+/// Whoever was let in without a proof is heard only as long as this node has no token, or has the very one that it brought:
+/// of several that called a fresh node, those of other clusters are cut off as soon as it has joined one.
 pub trait Gate: Send + Sync + 'static {
     /// The token of this node's cluster, if it belongs to one.
     fn token(&self) -> Option<String>;
 
     /// Decides on a caller: gives our own identity, or the reason of the refusal. `caller.token` is set only on first contact,
-    /// when this node has no token; admitting the caller then means to keep its cluster id and token (durably, before this
-    /// returns). Otherwise the caller has proven our token, and cluster id, incarnation and epoch are still to be judged.
+    /// when this node had no token a moment ago; admitting the caller then means to keep its cluster id and token (durably,
+    /// before this returns), or to see that they are those that it has by now ([`Identity::brings`]). Otherwise the caller has proven our token, and cluster id, incarnation and epoch are still to be judged.
     fn admit(&self, caller: &Identity) -> Result<Identity, String>;
 
     /// Asked before every message: whether an admitted caller is still welcome. A caller of an older epoch is not, once a

@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Status};
 
@@ -73,7 +72,7 @@ impl CheckProof {
 
 impl Interceptor for CheckProof {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        if request.extensions().get::<secure::Known>().is_some_and(|known| !known.is_secure) {
+        if request.extensions().get::<secure::Known>().is_some_and(|known| known.lacks_tls) {
             return Err(Status::unauthenticated("TLS is off at the caller and on here"));
         }
         let Some(token) = (self.0)().filter(|token| !token.is_empty()) else {
@@ -121,16 +120,8 @@ pub async fn serve_flight_over<T: FlightService>(
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(16 << 20)
         .add_service(InterceptedService::new(service, check));
-    let served = match tls {
-        None => {
-            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            server.serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await
-        }
-        Some(tls) => {
-            let incoming = secure::incoming(listener, tls, shutdown.clone());
-            server.serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await
-        }
-    };
+    let incoming = secure::incoming(listener, tls, shutdown.clone());
+    let served = server.serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await;
     served.map_err(|error| PlaneError { address, cause: causes(&error) })
 }
 

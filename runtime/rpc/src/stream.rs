@@ -77,7 +77,7 @@ pub(crate) async fn part(mut reading: Reading, mut writing: Writing) {
 mod tests {
     use std::io;
 
-    use tokio::net::{TcpSocket, TcpStream};
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::{connect, not_to_itself};
 
@@ -90,9 +90,8 @@ mod tests {
         assert_eq!(stream.local_addr().unwrap(), own);
         assert_eq!(not_to_itself(stream).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
 
-        let listener = tokio::net::TcpListener::bind(own).await.unwrap();
-        let stream: TcpStream = connect(&own.to_string()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = connect(&listener.local_addr().unwrap().to_string()).await.unwrap();
         assert!(stream.nodelay().unwrap());
-        drop(listener);
     }
 }

@@ -94,6 +94,14 @@ pub fn to_bytes<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, 
         .map_err(|e| CodecError::Payload { what, cause: e.to_string() })
 }
 
+/// How many bytes a value has when it is encoded.
+pub fn size<T: Serialize>(what: &'static str, value: &T) -> Result<usize, CodecError> {
+    let mut size = bincode::enc::write::SizeWriter::default();
+    bincode::serde::encode_into_writer(value, &mut size, bincode::config::standard())
+        .map_err(|e| CodecError::Payload { what, cause: e.to_string() })?;
+    Ok(size.bytes_written)
+}
+
 /// Like [`to_bytes`], behind what is there.
 pub fn append<T: Serialize>(what: &'static str, bytes: &mut Vec<u8>, value: &T) -> Result<(), CodecError> {
     bincode::serde::encode_into_std_write(value, bytes, bincode::config::standard())

@@ -554,6 +554,14 @@ pub enum Rejection {
         /// Of the command.
         sequence: u64,
     },
+    /// A command that no log entry holds.
+    #[error("the statement changes {bytes} bytes of metadata at once, at most {limit} are possible: split it")]
+    TooLarge {
+        /// Of the command.
+        bytes: u64,
+        /// The most.
+        limit: u64,
+    },
 }
 
 impl Rejection {
@@ -571,7 +579,7 @@ impl Rejection {
             | Rejection::OtherRole { .. }
             | Rejection::UnknownSnapshot(_)
             | Rejection::UnknownJob(_) => Kind::NotFound,
-            Rejection::BadPartition(_) | Rejection::NotACut { .. } => Kind::Invalid,
+            Rejection::BadPartition(_) | Rejection::NotACut { .. } | Rejection::TooLarge { .. } => Kind::Invalid,
             _ => Kind::Conflict,
         }
     }

@@ -103,11 +103,38 @@ impl Gate for FrontendGate {
             return Ok(Identity { node: self.0.node.clone(), product_version: VERSION.to_owned(), ..caller.clone() });
         }
         let known = self.0.identity();
+        self.judge(caller, &known)?;
+        Ok(known)
+    }
+
+    /// One that called before this frontend had joined is judged when it has.
+    fn still_welcome(&self, caller: &Identity) -> Result<(), String> {
+        match self.0.opened.get() {
+            None => Ok(()),
+            Some(meta) => {
+                let catalog = meta.view();
+                let known = catalog.identity();
+                if known.cluster_id.0 == caller.cluster_id && known.incarnation.0 == caller.incarnation {
+                    return Ok(());
+                }
+                self.judge(caller, &self.0.identity())
+            }
+        }
+    }
+}
+
+impl FrontendGate {
+    fn judge(&self, caller: &Identity, known: &Identity) -> Result<(), String> {
         if caller.cluster_id != known.cluster_id {
             return Err(format!("this frontend belongs to cluster {}, not to {}", known.cluster_id, caller.cluster_id));
         }
+        if !caller.brings(&known.token) {
+            return Err(
+                "this frontend has joined its cluster by now, and the caller's token is not the cluster's".to_owned()
+            );
+        }
         if caller.incarnation == known.incarnation {
-            return Ok(known);
+            return Ok(());
         }
         if caller.epoch > known.epoch {
             let by = format!("{} leads incarnation {} of epoch {}", caller.node, caller.incarnation, caller.epoch);

@@ -153,13 +153,22 @@ impl Kit {
 
     /// Sends a request as it is written: lines of the head with `\n`, and a body.
     pub(super) async fn send(&self, head: &str, body: &str) -> Reply {
+        let length = if head.starts_with("POST") { format!("\nContent-Length: {}", body.len()) } else { String::new() };
+        self.exchange(&format!("{head}{length}"), body).await
+    }
+
+    /// Sends a head, and never what it announces.
+    pub(super) async fn send_head(&self, head: &str) -> Reply {
+        self.exchange(head, "").await
+    }
+
+    async fn exchange(&self, head: &str, body: &str) -> Reply {
         let mut stream = TcpStream::connect(&self.address).await.unwrap();
         let host =
             if head.to_lowercase().contains("\nhost:") { String::new() } else { format!("Host: {}\n", self.address) };
-        let length = if head.starts_with("POST") { format!("Content-Length: {}\n", body.len()) } else { String::new() };
         let (request, headers) = head.split_once('\n').unwrap_or((head, ""));
         let headers = if headers.is_empty() { String::new() } else { format!("{headers}\n") };
-        let text = format!("{request} HTTP/1.1\n{host}{headers}{length}Connection: close\n\n").replace('\n', "\r\n");
+        let text = format!("{request} HTTP/1.1\n{host}{headers}Connection: close\n\n").replace('\n', "\r\n");
         stream.write_all((text + body).as_bytes()).await.unwrap();
         let mut answer = String::new();
         let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer));

@@ -112,6 +112,16 @@ async fn a_change_must_come_from_our_own_page() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_never_comes_holds_nobody() {
+    let kit = Kit::start().await;
+    // Nobody waits for the body of a stranger; of one that may speak it is waited for, and not for ever.
+    let head = |path: &str| format!("POST {path}\nContent-Type: application/json\nContent-Length: 9");
+    assert_eq!(kit.send_head(&head("/api/v2/number")).await.status, 401);
+    assert_eq!(kit.send_head(&format!("{}\n{BASIC_ROOT}", head("/api/v2/number"))).await.status, 408);
+    assert_eq!(kit.send_head(&head("/api/v2/login")).await.status, 408);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn basic_serves_programs() {
     let kit = Kit::start().await;
     let number = kit.send(&format!("GET /api/v2/number\n{BASIC_ROOT}"), "").await;

@@ -167,6 +167,24 @@ async fn who_joins_sees_everything_and_the_group_goes_on_without_its_leader() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_no_frame_holds_is_refused_and_what_is_large_reaches_everybody() {
+    let members = group_of_three().await;
+    let first = &members[0].meta;
+    let huge = first.propose(set("huge", "x".repeat(COMMAND_BYTES))).await;
+    assert!(matches!(huge, Err(ProposeError::Rejected(Rejection::TooLarge { .. }))), "{huge:?}");
+    // Together these are more than a frame holds.
+    let large = "y".repeat(COMMAND_BYTES - 1_000);
+    let propose = |n: u64| first.propose(set(n, &large));
+    let outcomes = tokio::join!(propose(0), propose(1), propose(2), propose(3));
+    let done = || Ok(Outcome::Done);
+    assert_eq!(outcomes, (done(), done(), done(), done()));
+    for member in &members {
+        member.reaches(Revision(7)).await;
+    }
+    assert_eq!(first.status().revision, Revision(7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_is_stopped_hands_over() {
     let mut members = group_of_three().await;
     put(&members[0].meta, 3..5).await;

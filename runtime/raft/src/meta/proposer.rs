@@ -16,6 +16,11 @@ use crate::types::{Batch, Node, Types};
 
 /// Commands in one entry.
 const BATCH: usize = 512;
+/// Bytes of the commands in one entry, when there is more than one.
+const BATCH_BYTES: usize = 2 << 20;
+/// Bytes of one command. An entry goes to the other frontends in one frame, with others of about [`READ_BYTES`]
+/// (`crate::log_store`): what does not fit would never get there, and nothing behind it either.
+pub(super) const COMMAND_BYTES: usize = 8 << 20;
 /// Proposals waiting for the next entry; more wait in `propose`.
 pub(super) const QUEUE: usize = 4096;
 
@@ -24,6 +29,8 @@ pub(super) type WriteError = RaftError<u64, ClientWriteError<u64, Node>>;
 /// A command and who waits for it.
 pub(super) struct Proposal {
     pub(super) envelope: Envelope,
+    /// Of the envelope.
+    pub(super) bytes: usize,
     pub(super) answer: oneshot::Sender<Result<Outcome, ProposeError>>,
 }
 
@@ -42,9 +49,12 @@ pub(super) async fn run(
             _ = stop.wait_for(|stop| *stop) => break,
             taken = queue.recv_many(&mut waiting, BATCH) => if taken == 0 { break },
         }
-        match refusal(&standing, &room) {
-            None => commit(&raft, waiting.drain(..), standing.clone()).await,
-            Some(error) => refuse(&error, waiting.drain(..)),
+        while !waiting.is_empty() {
+            let next = waiting.drain(..fitting(waiting.iter().map(|proposal| proposal.bytes)));
+            match refusal(&standing, &room) {
+                None => commit(&raft, next, standing.clone()).await,
+                Some(error) => refuse(&error, next),
+            }
         }
     }
     queue.close();
@@ -52,6 +62,16 @@ pub(super) async fn run(
         // Who has gone away needs no answer.
         let _ = proposal.answer.send(Err(ProposeError::Stopped));
     }
+}
+
+/// How many of these go into one entry: at least one.
+fn fitting(sizes: impl Iterator<Item = usize>) -> usize {
+    let mut bytes = 0_usize;
+    let fit = sizes.take_while(|size| {
+        bytes = bytes.saturating_add(*size);
+        bytes <= BATCH_BYTES
+    });
+    fit.count().max(1)
 }
 
 /// Without room nothing enters the log of a leader. Any other node says who leads, as always.
@@ -128,4 +148,25 @@ pub(super) fn explain_read(error: RaftError<u64, CheckIsLeaderError<u64, Node>>)
 fn unavailable(cause: impl Display) -> ProposeError {
     error!(error = %cause, "a proposal failed");
     ProposeError::Unavailable(cause.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime_rpc::RpcOptions;
+
+    use super::*;
+    use crate::log_store::READ_BYTES;
+
+    #[test]
+    fn an_entry_holds_what_fits_and_one_in_any_case() {
+        assert_eq!(fitting([1, 2, 3].into_iter()), 3);
+        assert_eq!(fitting([BATCH_BYTES - 1, 1, 1].into_iter()), 2);
+        assert_eq!(fitting([COMMAND_BYTES, 1].into_iter()), 1);
+    }
+
+    #[test]
+    fn what_is_sent_at_once_fits_into_a_frame() {
+        let most = COMMAND_BYTES.max(BATCH_BYTES) + usize::try_from(READ_BYTES).unwrap();
+        assert!(most < RpcOptions::default().frame_limit / 10 * 9, "{most}");
+    }
 }

@@ -253,7 +253,7 @@ async fn a_log_that_cannot_be_written_stops_proposals_and_not_reads() {
     // The next file of the log cannot be made.
     let (log, away) = (dir.path().join("log"), dir.path().join("log.away"));
     fs::rename(&log, &away).unwrap();
-    let large = "x".repeat(9 << 20);
+    let large = "x".repeat(7 << 20);
     let mut acknowledged = 0;
     let refused = loop {
         match meta.propose(set("large", &large)).await {

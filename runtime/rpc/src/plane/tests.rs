@@ -6,6 +6,8 @@ use arrow_flight::{
     PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::stream::{BoxStream, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tonic::{Code, Response, Streaming};
 
 struct Bodies;
@@ -131,4 +133,21 @@ async fn the_plane_goes_over_the_same_tls() {
     let secure = get_over(Some(caller), &address, Some("hush"), 1).await.unwrap_err();
     assert!(causes(&secure).contains("TLS is on at this end and off at the other"), "{}", causes(&secure));
     assert_eq!(secure.code(), Code::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_say_that_it_speaks_http_2_is_let_go() {
+    let (address, _serving) = plane(None).await;
+    let mut silent = TcpStream::connect(&address).await.unwrap();
+    // One that goes on, and one that does not.
+    silent.write_all(b"PRI * HTTP/2.0").await.unwrap();
+    let mut other = TcpStream::connect(&address).await.unwrap();
+    other.write_all(b"POST / HTTP/1.1\r\n\r\n").await.unwrap();
+    for stream in [&mut other, &mut silent] {
+        let mut rest = Vec::new();
+        // Closed, or reset over what was not read; at most it is told what is spoken here.
+        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await.unwrap();
+        assert!(rest.len() <= 9, "{ended:?} {rest:?}");
+    }
+    assert_eq!(get(&address, Some("hush"), 10).await, Ok(10));
 }

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::Shared;
 use super::handshake::Admitted;
 use crate::error::Fault;
-use crate::identity::Identity;
+use crate::identity::{Identity, same_token};
 use crate::outbox::Outbox;
 use crate::registry::Call;
 use crate::stream::Reading;
@@ -28,6 +28,8 @@ type InFlight = Arc<Mutex<HashMap<u64, CancellationToken>>>;
 
 struct Serving<'a> {
     caller: Arc<Identity>,
+    /// What it has not proven yet: see [`Gate`](crate::Gate).
+    given: Mutex<Option<String>>,
     shared: &'a Arc<Shared>,
     frame_limit: usize,
     outbox: Outbox,
@@ -39,13 +41,14 @@ struct Serving<'a> {
 
 /// Serves one caller until it goes, misbehaves, or the server stops.
 pub(crate) async fn run(admitted: Admitted, from: SocketAddr, shared: &Arc<Shared>) {
-    let Admitted { caller, mut reader, writer, frame_limit } = admitted;
+    let Admitted { caller, given, mut reader, writer, frame_limit } = admitted;
     let (outbox, writing) = Outbox::open(writer, shared.options.outbox_bytes, shared.options.dead_after);
     let over = CancellationToken::new();
     let _over = over.clone().drop_guard();
     let mut writing = tokio::spawn(writing);
     let serving = Serving {
         caller,
+        given: Mutex::new(given),
         shared,
         frame_limit,
         outbox,
@@ -99,7 +102,7 @@ impl Serving<'_> {
     async fn take(&self, frame: Frame) -> Result<(), WireError> {
         match frame.head {
             Head::Ask { id, mailbox, message, deadline_ms, trace, parent } => {
-                if let Err(reason) = self.shared.gate.still_welcome(&self.caller) {
+                if let Err(reason) = self.is_welcome() {
                     tracing::warn!(caller = ?self.caller, reason, "a caller is not welcome any more");
                     self.send(&Head::Answer { id, fault: Some(Fault::Unwelcome(reason)) }, &[]).await;
                     return Err(WireError::OutOfTurn);
@@ -119,6 +122,20 @@ impl Serving<'_> {
             _ => return Err(WireError::OutOfTurn),
         }
         Ok(())
+    }
+
+    fn is_welcome(&self) -> Result<(), String> {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = &*given
+            && let Some(own) = self.shared.gate.token().filter(|own| !own.is_empty())
+        {
+            if !same_token(token, &own) {
+                return Err("this node has joined a cluster since, and not the caller's".to_owned());
+            }
+            *given = None;
+        }
+        drop(given);
+        self.shared.gate.still_welcome(&self.caller)
     }
 
     async fn ask(

@@ -13,6 +13,8 @@ use crate::wire::{FrameReader, HANDSHAKE_LIMIT, Head, VERSION, WireError, card_b
 /// A caller that was let in.
 pub(crate) struct Admitted {
     pub(crate) caller: Arc<Identity>,
+    /// The token that it handed over, if it did not have to prove that it has ours.
+    pub(crate) given: Option<String>,
     pub(crate) reader: FrameReader<Reading>,
     pub(crate) writer: Writing,
     /// How large a frame the caller takes.
@@ -37,10 +39,10 @@ impl<E: Into<WireError>> From<E> for NotAdmitted {
 pub(crate) async fn greet(reading: Reading, mut writer: Writing, shared: &Shared) -> Result<Admitted, WireError> {
     let mut reader = FrameReader::new(reading, HANDSHAKE_LIMIT);
     let why = match shake_hands(&mut reader, &mut writer, shared).await {
-        Ok((caller, frame_limit)) => {
+        Ok((caller, given, frame_limit)) => {
             reader.limit = shared.options.frame_limit;
             reader.patience = Some(shared.options.dead_after * 2);
-            return Ok(Admitted { caller, reader, writer, frame_limit });
+            return Ok(Admitted { caller, given, reader, writer, frame_limit });
         }
         Err(why) => why,
     };
@@ -81,12 +83,12 @@ pub(crate) async fn refuse_without_tls(reading: Reading, mut writer: Writing) {
     refuse(reading, writer, "TLS is off at the caller and on here").await;
 }
 
-/// Who the caller is, and how large a frame it takes.
+/// Who the caller is, the token that it handed over, and how large a frame it takes.
 async fn shake_hands(
     reader: &mut FrameReader<Reading>,
     writer: &mut Writing,
     shared: &Shared,
-) -> Result<(Arc<Identity>, usize), NotAdmitted> {
+) -> Result<(Arc<Identity>, Option<String>, usize), NotAdmitted> {
     reader.preamble().await?;
     writer.write_all(&preamble()).await?;
     let Head::Hello { card, nonce: theirs, has_token, frame_limit } = reader.must().await?.head else {
@@ -121,8 +123,9 @@ async fn shake_hands(
     let proof = prove(&agreed, Side::Server, &theirs, &ours, &covered);
     let limit = shared.options.frame_limit;
     send(writer, &Head::Welcome { card, proof, frame_limit: limit as u64 }).await?;
+    let given = Some(caller.token.clone()).filter(|token| !token.is_empty());
     let caller = Arc::new(Identity { token: String::new(), ..caller });
-    Ok((caller, usize::try_from(frame_limit).unwrap_or(usize::MAX).min(limit)))
+    Ok((caller, given, usize::try_from(frame_limit).unwrap_or(usize::MAX).min(limit)))
 }
 
 async fn send(writer: &mut Writing, head: &Head) -> Result<(), WireError> {

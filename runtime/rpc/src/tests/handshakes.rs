@@ -93,6 +93,40 @@ async fn a_token_that_is_none_is_not_adopted() {
     node.stop().await;
 }
 
+/// A node that has not joined a cluster, until it is told that it has.
+#[derive(Default)]
+struct Fresh(std::sync::Mutex<Option<String>>);
+
+impl Gate for Fresh {
+    fn token(&self) -> Option<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn admit(&self, caller: &Identity) -> Result<Identity, String> {
+        Ok(Identity { node: "fresh".to_owned(), ..caller.clone() })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_came_before_a_node_had_joined_is_heard_behind_it_only_with_the_same_token() {
+    let gate = Arc::new(Fresh::default());
+    let node = Node::start("127.0.0.1:0", gate.clone(), options()).await;
+    let peer = |token: &str| {
+        let identity = me("caller", token);
+        Peer::with(&node.address, Arc::new(move || identity.clone()), options())
+    };
+    let (leader, stranger) = (peer("hush"), peer("guess"));
+    for early in [&leader, &stranger] {
+        assert_eq!(early.ask("worker", Double(1), PATIENCE).await, Ok(2));
+    }
+    *gate.0.lock().unwrap() = Some("hush".to_owned());
+    let cut_off = refusal(stranger.ask("worker", Double(2), PATIENCE).await);
+    assert!(cut_off.starts_with("this node has joined a cluster since"), "{cut_off}");
+    assert_eq!(leader.ask("worker", Double(2), PATIENCE).await, Ok(4));
+    assert_eq!(refusal(stranger.ask("worker", Double(2), PATIENCE).await), "its token is not this cluster's");
+    node.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_version_is_refused_by_either_end() {
     let node = Node::open().await;
