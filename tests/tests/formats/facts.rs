@@ -169,12 +169,12 @@ pub fn commands() -> Vec<(Now, Command)> {
         Command::TruncateTable { database: shop.clone(), table: edits_name.clone(), partitions: vec![text("p06")] },
         Command::DropPartition {
             database: shop.clone(),
-            table: edits_name,
+            table: edits_name.clone(),
             partition: text("p12"),
             if_exists: false,
             force: false,
         },
-        Command::DropTable { database: shop, table: text("gone"), if_exists: false, force: false },
+        Command::DropTable { database: shop.clone(), table: text("gone"), if_exists: false, force: false },
         Command::Condemn { files: vec![FileId(10_014)], oldest_read: Revision(24), grace_millis: 1000 },
         Command::Forget { files: vec![FileId(10_014)] },
         Command::EraseTrash { older_than_millis: 86_400_000 },
@@ -207,6 +207,28 @@ pub fn commands() -> Vec<(Now, Command)> {
             partitions: vec![ReplacedPartition { partition: PartitionId(10_011), base: Some(2) }],
             files: vec![written(10_011, "o4")],
         },
+        Command::RecoverTable { database: shop.clone(), table: text("gone") },
+        Command::RecoverPartition { database: shop.clone(), table: edits_name.clone(), partition: text("p12") },
+        Command::RenamePartition {
+            database: shop.clone(),
+            table: edits_name.clone(),
+            partition: text("p12"),
+            new_name: text("noon"),
+        },
+        Command::AddPartitions {
+            database: shop.clone(),
+            table: edits_name,
+            drafts: vec![
+                partition("p18", at(1_442_059_200_000_000), at(1_442_080_800_000_000)),
+                partition("p24", at(1_442_080_800_000_000), at(1_442_102_400_000_000)),
+            ],
+        },
+        Command::RenameTable { database: shop.clone(), table: text("gone"), new_name: text("found") },
+        Command::SwapTables { database: shop.clone(), table: text("found"), other: text("notes") },
+        Command::CommentTable { database: shop.clone(), table: text("notes"), comment: text("was found") },
+        Command::RenameDatabase { name: shop, new_name: text("store") },
+        Command::DropDatabase { name: text("store"), if_exists: false, force: false },
+        Command::RecoverDatabase { name: text("store") },
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }
