@@ -229,6 +229,14 @@ pub fn commands() -> Vec<(Now, Command)> {
         Command::RenameDatabase { name: shop, new_name: text("store") },
         Command::DropDatabase { name: text("store"), if_exists: false, force: false },
         Command::RecoverDatabase { name: text("store") },
+        Command::DropTable { database: text("store"), table: text("found"), if_exists: false, force: false },
+        Command::DropPartition {
+            database: text("store"),
+            table: text("edits"),
+            partition: text("p24"),
+            if_exists: false,
+            force: false,
+        },
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }
