@@ -61,7 +61,8 @@ impl World {
 
     fn swap_tables(&mut self) -> &'static str {
         let Some((database, table)) = self.any_table() else { return "no table to swap" };
-        let other = self.any_table_name();
+        let beside = self.model.databases[&database].tables.keys().filter(|name| **name != table).cloned();
+        let other = beside.choose(&mut self.rng).unwrap_or_else(|| self.any_table_name());
         let command = Command::SwapTables { database: database.clone(), table: table.clone(), other: other.clone() };
         let reply = self.apply(command);
         let tables = &mut self.model.databases.get_mut(&database).unwrap().tables;
@@ -93,7 +94,7 @@ impl World {
     }
 
     pub fn recover(&mut self) -> &'static str {
-        match self.rng.random_range(0..4) {
+        match self.rng.random_range(0..5) {
             0 | 1 => self.recover_database(),
             2 => self.recover_table(),
             _ => self.recover_partition(),
@@ -119,7 +120,14 @@ impl World {
     }
 
     fn recover_table(&mut self) -> &'static str {
-        let (database, wanted) = (self.any_database_name(), self.any_table_name());
+        let in_bin = self.model.trash.iter().filter_map(|trash| match &trash.what {
+            Dropped::Table { database, name, .. } => Some((*database, name.clone())),
+            _ => None,
+        });
+        let chosen = in_bin.choose(&mut self.rng);
+        let owner = |birth: u64| self.model.databases.iter().find(|(_, d)| d.birth == birth);
+        let found = chosen.and_then(|(birth, name)| owner(birth).map(|(database, _)| (database.clone(), name)));
+        let (database, wanted) = found.unwrap_or_else(|| (self.any_database_name(), self.any_table_name()));
         let reply = self.apply(Command::RecoverTable { database: database.clone(), table: wanted.clone() });
         let found = self.model.databases.get(&database).filter(|d| !d.tables.contains_key(&wanted)).map(|d| d.birth);
         let is_it = |birth: u64, what: &Dropped| matches!(what, Dropped::Table { database, name, .. } if *database == birth && *name == wanted);

@@ -156,9 +156,12 @@ impl World {
 
     pub fn change_partitions(&mut self) -> &'static str {
         let Some((database, table)) = self.any_table() else { return "no table to partition" };
-        let lower = self.rng.random_range(0..12) * (WIDTH / 2);
-        let name = format!("p{lower}");
         let partitions = self.model.databases[&database].tables[&table].partitions.clone();
+        let lower = match partitions.keys().choose(&mut self.rng) {
+            Some(lower) if self.chance(1, 2) => *lower,
+            _ => self.rng.random_range(0..12) * (WIDTH / 2),
+        };
+        let name = format!("p{lower}");
         let named = partitions.iter().find(|(_, p)| p.name.eq_ignore_ascii_case(&name)).map(|(at, p)| (*at, p.clone()));
         if self.chance(1, 2) {
             let if_not_exists = self.chance(1, 2);
