@@ -44,11 +44,9 @@ pub(super) fn partitions(
     Ok(drafts)
 }
 
-/// How far it is from one partition to the next.
+/// What the steps of dates are counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
-    /// Of whole numbers.
-    One,
     Hour,
     Day,
     Week,
@@ -62,7 +60,8 @@ struct Steps {
     at: i128,
     end: i128,
     count: u64,
-    unit: Unit,
+    /// None: of whole numbers.
+    unit: Option<Unit>,
 }
 
 impl Steps {
@@ -71,7 +70,7 @@ impl Steps {
         let is_date = matches!(column.data_type, DataType::Date | DataType::DateTime);
         let (count, unit) = match &batch.every {
             PartitionStep::Number(_) if is_date => return wrong("of a date column needs EVERY (INTERVAL n unit)"),
-            PartitionStep::Number(count) => (*count, Unit::One),
+            PartitionStep::Number(count) => (*count, None),
             PartitionStep::Interval { .. } if !is_date => {
                 return wrong("EVERY is date type but START or END does not type match");
             }
@@ -79,11 +78,11 @@ impl Steps {
                 "HOUR" if column.data_type == DataType::Date => {
                     return wrong("for hour interval only supports partition column as DATETIME type");
                 }
-                "HOUR" => (*count, Unit::Hour),
-                "DAY" => (*count, Unit::Day),
-                "WEEK" => (*count, Unit::Week),
-                "MONTH" => (*count, Unit::Month),
-                "YEAR" => (*count, Unit::Year),
+                "HOUR" => (*count, Some(Unit::Hour)),
+                "DAY" => (*count, Some(Unit::Day)),
+                "WEEK" => (*count, Some(Unit::Week)),
+                "MONTH" => (*count, Some(Unit::Month)),
+                "YEAR" => (*count, Some(Unit::Year)),
                 other => return wrong(&format!("does not support time interval type: {other}")),
             },
         };
@@ -110,14 +109,14 @@ impl Iterator for Steps {
         }
         let lower = self.at;
         let (name, next) = match self.unit {
-            Unit::One => (format!("p{lower}"), lower.saturating_add(self.count.into())),
-            unit => {
+            None => (format!("p{lower}"), lower.saturating_add(self.count.into())),
+            Some(unit) => {
                 let (name, next) = dated(i64::try_from(lower).unwrap_or(i64::MAX), self.count, unit);
                 (name, next.into())
             }
         };
         // Days and numbers go over the end with a whole step, as in StarRocks.
-        self.at = if matches!(self.unit, Unit::One | Unit::Day) { next } else { next.min(self.end) };
+        self.at = if matches!(self.unit, None | Some(Unit::Day)) { next } else { next.min(self.end) };
         Some((name, lower, self.at))
     }
 }
@@ -131,7 +130,7 @@ fn dated(micros: i64, count: u64, unit: Unit) -> (String, i64) {
     let (year, month, day) = civil_from_days(days);
     let plus = |start: i64, length: i64| start.saturating_add(length.saturating_mul(count));
     match unit {
-        Unit::One | Unit::Hour => {
+        Unit::Hour => {
             let hour = of_day / HOUR;
             (format!("p{year:04}{month:02}{day:02}{hour:02}"), plus(micros - micros.rem_euclid(HOUR), HOUR))
         }
