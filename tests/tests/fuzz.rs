@@ -53,7 +53,7 @@ fn first(target: &str) -> Vec<Vec<u8>> {
     }
 }
 
-const STATEMENTS: [&str; 14] = [
+const STATEMENTS: [&str; 15] = [
     "SELECT a, count(*) c FROM d.t WHERE b BETWEEN 1 AND 2 OR `x y` LIKE 'a%' GROUP BY a HAVING c > 1 ORDER BY 2 DESC LIMIT 1, 2",
     "WITH w AS (SELECT 1 AS n UNION ALL SELECT 2) SELECT * FROM w JOIN t USING (n) LEFT JOIN u ON w.n = u.n",
     "INSERT INTO t WITH LABEL l (a, b) VALUES (1, 'it''s'), (-2.5e3, NULL), (DEFAULT, X'00ff')",
@@ -68,6 +68,7 @@ const STATEMENTS: [&str; 14] = [
     "DELETE FROM t WHERE a IN (1, 2, 3); TRUNCATE TABLE t PARTITION (p1, p2)",
     "EXPLAIN ANALYZE SELECT CASE a WHEN 1 THEN 'x' ELSE cast(b AS DECIMAL(5,2)) END, date_add(d, INTERVAL 1 DAY), if(a > 1, [1, 2][0], NULL) FROM t",
     "KILL QUERY 7; USE d; BEGIN; COMMIT; ROLLBACK; SELECT ?, @@version, @x",
+    "ALTER TABLE d.t RENAME u; ALTER TABLE a SWAP WITH b; ALTER DATABASE d RENAME e; RECOVER PARTITION p FROM d.t; ALTER TABLE t ADD PARTITIONS START ('2024-01-01') END ('2024-02-01') EVERY (INTERVAL 1 DAY)",
 ];
 
 /// One to four small changes.

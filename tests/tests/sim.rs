@@ -8,6 +8,7 @@ mod gc;
 mod invariants;
 mod loads;
 mod model;
+mod names;
 mod schema;
 mod snapshots;
 mod store;

@@ -1,7 +1,9 @@
 //! Databases, tables and partitions: a statement becomes a draft, checked here as far as text and types go; whether names
 //! are free and ranges disjoint is the catalog's to say.
 
+mod batches;
 mod columns;
+mod databases;
 mod partitions;
 mod properties;
 mod table;
@@ -25,24 +27,13 @@ pub(crate) const LONGEST_NAME: usize = 1024;
 pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), MySqlError> {
     let current = session.database.as_deref();
     let command = match statement {
-        Statement::CreateDatabase { if_not_exists, catalog, name, properties } => {
-            names::check_catalog(catalog.as_deref())?;
-            if names::is_virtual(name) {
-                return if *if_not_exists { Ok(()) } else { Err(MySqlError::database_exists(name)) };
-            }
-            names::check_new("database", name, LONGEST_DATABASE)?;
-            let volume = properties::of_database(properties)?;
-            Command::CreateDatabase { name: name.clone(), volume, if_not_exists: *if_not_exists }
-        }
-        Statement::DropDatabase { if_exists, catalog, name, force } => {
-            names::check_catalog(catalog.as_deref())?;
-            if names::is_virtual(name) {
-                return Err(MySqlError::analyzing(format_args!(
-                    "database '{name}' is computed and can not be dropped"
-                )));
-            }
-            Command::DropDatabase { name: name.clone(), if_exists: *if_exists, force: *force }
-        }
+        Statement::CreateDatabase { .. }
+        | Statement::DropDatabase { .. }
+        | Statement::RenameDatabase { .. }
+        | Statement::RecoverDatabase { .. } => match databases::command(statement)? {
+            Some(command) => command,
+            None => return Ok(()),
+        },
         Statement::CreateTable(create) => {
             let database = names::writable_database(&create.name, current)?;
             let draft = analyze(create, session.front().alive_nodes().len())?;
@@ -60,6 +51,14 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
             partitions: partitions.clone(),
         },
         Statement::AlterTable { name, action } => alter(session, name, action)?,
+        Statement::RecoverTable { name } => {
+            Command::RecoverTable { database: names::writable_database(name, current)?, table: name.name.clone() }
+        }
+        Statement::RecoverPartition { partition, table } => Command::RecoverPartition {
+            database: names::writable_database(table, current)?,
+            table: table.name.clone(),
+            partition: partition.clone(),
+        },
         other => return Err(errors::unsupported(other.statement_kind())),
     };
     let frees = matches!(
@@ -89,8 +88,26 @@ fn alter(session: &Session, name: &QualifiedName, action: &AlterTableAction) -> 
             let draft = partitions::to_add(&catalog, &found, partition, distribution.as_ref(), alive)?;
             Ok(Command::AddPartition { database, table, draft, if_not_exists: partition.if_not_exists })
         }
-        AlterTableAction::AddPartitions { .. } => {
-            Err(errors::unsupported("ALTER TABLE ... ADD PARTITIONS START ... END ... EVERY"))
+        AlterTableAction::AddPartitions { batch, distribution, properties } => {
+            properties::of_partition(properties)?;
+            let catalog = session.catalog();
+            let (_, found) = names::stored_table(&catalog, name, session.database.as_deref())?;
+            let alive = session.front().alive_nodes().len();
+            let drafts = partitions::batch_to_add(&found, batch, distribution.as_ref(), alive)?;
+            Ok(Command::AddPartitions { database, table, drafts })
+        }
+        AlterTableAction::Rename { new_name } => {
+            names::check_new("table", new_name, LONGEST_NAME)?;
+            Ok(Command::RenameTable { database, table, new_name: new_name.clone() })
+        }
+        AlterTableAction::RenamePartition { name: partition, new_name } => {
+            names::check_new("partition", new_name, LONGEST_NAME)?;
+            let (partition, new_name) = (partition.clone(), new_name.clone());
+            Ok(Command::RenamePartition { database, table, partition, new_name })
+        }
+        AlterTableAction::Swap { other } => Ok(Command::SwapTables { database, table, other: other.clone() }),
+        AlterTableAction::Comment { comment } => {
+            Ok(Command::CommentTable { database, table, comment: comment.clone() })
         }
         AlterTableAction::DropPartition { if_exists, name: partition, force } => Ok(Command::DropPartition {
             database,

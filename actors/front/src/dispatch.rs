@@ -58,10 +58,14 @@ impl Session {
         match statement {
             Statement::CreateDatabase { .. }
             | Statement::DropDatabase { .. }
+            | Statement::RenameDatabase { .. }
+            | Statement::RecoverDatabase { .. }
             | Statement::CreateTable(_)
             | Statement::DropTable { .. }
             | Statement::TruncateTable { .. }
-            | Statement::AlterTable { .. } => ddl::run(self, statement).await,
+            | Statement::AlterTable { .. }
+            | Statement::RecoverTable { .. }
+            | Statement::RecoverPartition { .. } => ddl::run(self, statement).await,
             Statement::CreateStorageVolume { .. }
             | Statement::AlterStorageVolume { .. }
             | Statement::DropStorageVolume { .. }

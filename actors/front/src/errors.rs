@@ -31,7 +31,7 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
         Rejection::PartitionExists(name) => MySqlError::duplicate_partition(name),
         Rejection::NoDefaultVolume => MySqlError::no_default_storage_volume(),
         // The text is what scripts look for, so it stands alone.
-        Rejection::LabelUsed { .. } => MySqlError::new(1064, *b"HY000", error.to_string()),
+        Rejection::LabelUsed { .. } | Rejection::NameRule(_) => MySqlError::new(1064, *b"HY000", error.to_string()),
         Rejection::ComputeNodeExists(_)
         | Rejection::UnknownComputeNode(_)
         | Rejection::FrontendExists(_)
@@ -152,6 +152,7 @@ mod tests {
             (unknown_partition, 5505),
             (Rejection::NoDefaultVolume, 5506),
             (used.clone(), 1064),
+            (Rejection::NameRule(name()), 1064),
             (Rejection::SnapshotsAreOn, 1064),
             (Rejection::UnknownVolume(name()), 1064),
             (Rejection::Stale(name()), 5064),

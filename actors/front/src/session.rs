@@ -15,6 +15,7 @@ use runtime_mysql::{
 use runtime_query::{PlanContext, SessionFacts};
 use runtime_sql::{Hint, Parsed, Statement, like_matches, redact, split_qualified_name};
 use storage_catalog::Catalog;
+use storage_model::DatabaseId;
 use tokio_util::sync::CancellationToken;
 
 use crate::front::{Front, Shared};
@@ -29,7 +30,10 @@ pub(crate) struct Session {
     pub(crate) entry: Arc<Entry>,
     pub(crate) user: String,
     pub(crate) host: String,
+    /// The name of the current database.
     pub(crate) database: Option<String>,
+    /// What was entered: its name then, and which database that was; a computed one has no id.
+    entered: Option<(String, Option<DatabaseId>)>,
     pub(crate) variables: Arc<SessionVariables>,
     /// Texts of PREPARE name FROM.
     pub(crate) named: HashMap<String, String>,
@@ -131,6 +135,7 @@ impl Session {
             user: String::new(),
             host: info.client_address.ip().to_string(),
             database: None,
+            entered: None,
             variables,
             named: HashMap::new(),
             last_error: None,
@@ -155,7 +160,21 @@ impl Session {
 
     pub(crate) fn enter_database(&mut self, database: String) {
         self.entry.set_database(Some(&database));
+        self.entered = Some((database.clone(), self.catalog().database_by_name(&database).map(|found| found.id)));
         self.database = Some(database);
+    }
+
+    /// The current database is the one of the name that was entered, as in StarRocks; when it has none any more because it was
+    /// renamed, the session stays in it.
+    fn follow_database(&mut self) {
+        let Some((name, Some(id))) = &self.entered else { return };
+        let catalog = self.catalog();
+        let renamed = if catalog.database_by_name(name).is_none() { catalog.database(*id) } else { None };
+        let name = renamed.map_or(name, |found| &found.name);
+        if self.database.as_ref() != Some(name) {
+            self.entry.set_database(Some(name));
+            self.database = Some(name.clone());
+        }
     }
 
     /// All that planning needs, against one revision of the catalog.
@@ -281,6 +300,7 @@ impl Session {
         if reads_catalog(&parsed.statement) {
             self.front().may_read(self.variables.is_on("enable_linearizable_read")).await?;
         }
+        self.follow_database();
         self.dispatch(parsed, running, out).await
     }
 
@@ -400,6 +420,7 @@ impl Handler for Session {
         if let Statement::Unsupported { what } = &parsed.statement {
             return Err(errors::unsupported(what));
         }
+        self.follow_database();
         let params = runtime_sql::count_placeholders(&parsed.statement);
         let columns = query::columns_of_prepared(self, parsed, params).await?;
         Ok(Prepared { params, columns })
@@ -413,6 +434,7 @@ impl Handler for Session {
     }
 
     async fn field_list(&mut self, table: &str, wildcard: &str) -> Result<Vec<ColumnDef>, MySqlError> {
+        self.follow_database();
         let catalog = self.catalog();
         let name = runtime_sql::QualifiedName::bare(table);
         let (database, table) = names::stored_table(&catalog, &name, self.database.as_deref())?;

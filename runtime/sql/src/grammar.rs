@@ -8,6 +8,7 @@ mod delete;
 mod insert;
 mod partition;
 mod query;
+mod recover;
 mod session;
 mod set;
 mod show;
@@ -106,6 +107,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         "SET" => set::statement(cursor),
         "ADMIN" => admin::statement(cursor),
         "CANCEL" => snapshot::cancel(cursor),
+        "RECOVER" => recover::statement(cursor),
         "RESTORE" => snapshot::restore_table(cursor),
         "HELP" => session::help(cursor),
         "BEGIN" | "START" => session::begin(cursor),
@@ -151,10 +153,11 @@ fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 
 fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("ALTER")?;
-    match cursor.take_any(&["TABLE", "STORAGE", "SYSTEM"]) {
+    match cursor.take_any(&["DATABASE", "TABLE", "STORAGE", "SYSTEM"]) {
+        Some("DATABASE") => database::alter(cursor),
         Some("TABLE") => table::alter(cursor),
         Some("STORAGE") => volume::alter(cursor),
         Some(_) => admin::alter_system(cursor),
-        None => Err(cursor.unexpected_of(&["TABLE", "STORAGE VOLUME", "SYSTEM"])),
+        None => Err(cursor.unexpected_of(&["DATABASE", "TABLE", "STORAGE VOLUME", "SYSTEM"])),
     }
 }

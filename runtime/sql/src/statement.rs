@@ -55,6 +55,22 @@ pub enum Statement {
         /// FORCE: not to the recycle bin.
         force: bool,
     },
+    /// ALTER DATABASE ... RENAME.
+    RenameDatabase {
+        /// The catalog, if it was named.
+        catalog: Option<String>,
+        /// The database.
+        name: String,
+        /// Its name from now on.
+        new_name: String,
+    },
+    /// RECOVER DATABASE.
+    RecoverDatabase {
+        /// The catalog, if it was named.
+        catalog: Option<String>,
+        /// The database.
+        name: String,
+    },
     /// USE.
     UseDatabase {
         /// The catalog, if it was named.
@@ -92,6 +108,18 @@ pub enum Statement {
         name: QualifiedName,
         /// What to change.
         action: Box<AlterTableAction>,
+    },
+    /// RECOVER TABLE.
+    RecoverTable {
+        /// The table.
+        name: QualifiedName,
+    },
+    /// RECOVER PARTITION.
+    RecoverPartition {
+        /// The partition.
+        partition: String,
+        /// The table that it was dropped from.
+        table: QualifiedName,
     },
 
     /// CREATE STORAGE VOLUME.

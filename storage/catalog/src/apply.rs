@@ -7,6 +7,8 @@ mod loads;
 mod nodes;
 mod once;
 mod partitions;
+mod recover;
+mod renames;
 mod snapshots;
 mod tables;
 mod volumes;
@@ -104,6 +106,19 @@ impl Catalog {
             Command::ReplaceRows { txn, table, label, partitions, files } => {
                 self.replace_rows(*txn, *table, label.as_deref(), partitions, files)
             }
+            Command::RenameDatabase { name, new_name } => self.rename_database(name, new_name),
+            Command::RenameTable { database, table, new_name } => self.rename_table(database, table, new_name),
+            Command::RenamePartition { database, table, partition, new_name } => {
+                self.rename_partition(database, table, partition, new_name)
+            }
+            Command::SwapTables { database, table, other } => self.swap_tables(database, table, other),
+            Command::CommentTable { database, table, comment } => self.comment_table(database, table, comment),
+            Command::RecoverDatabase { name } => self.recover_database(name),
+            Command::RecoverTable { database, table } => self.recover_table(database, table),
+            Command::RecoverPartition { database, table, partition } => {
+                self.recover_partition(database, table, partition)
+            }
+            Command::AddPartitions { database, table, drafts } => self.add_partitions(database, table, drafts),
         }
     }
 

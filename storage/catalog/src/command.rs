@@ -344,6 +344,81 @@ pub enum Command {
         /// What was written, for these partitions and no others.
         files: Vec<WrittenFile>,
     },
+    /// ALTER DATABASE … RENAME.
+    RenameDatabase {
+        /// The database.
+        name: String,
+        /// Its name from now on.
+        new_name: String,
+    },
+    /// ALTER TABLE … RENAME.
+    RenameTable {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// Its name from now on.
+        new_name: String,
+    },
+    /// ALTER TABLE … RENAME PARTITION.
+    RenamePartition {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// The partition.
+        partition: String,
+        /// Its name from now on.
+        new_name: String,
+    },
+    /// ALTER TABLE … SWAP WITH: two tables of a database change names.
+    SwapTables {
+        /// The database.
+        database: String,
+        /// One table.
+        table: String,
+        /// The other.
+        other: String,
+    },
+    /// ALTER TABLE … COMMENT.
+    CommentTable {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// Its comment from now on.
+        comment: String,
+    },
+    /// RECOVER DATABASE, with the tables that were dropped with it.
+    RecoverDatabase {
+        /// Its name when it was dropped.
+        name: String,
+    },
+    /// RECOVER TABLE.
+    RecoverTable {
+        /// The database.
+        database: String,
+        /// Its name when it was dropped.
+        table: String,
+    },
+    /// RECOVER PARTITION.
+    RecoverPartition {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// Its name when it was dropped.
+        partition: String,
+    },
+    /// ALTER TABLE … ADD PARTITIONS: all of them or none.
+    AddPartitions {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// The partitions.
+        drafts: Vec<PartitionDraft>,
+    },
 }
 
 impl Command {
@@ -383,6 +458,15 @@ impl Command {
             Command::DropFrontend { .. } => "DropFrontend",
             Command::Once { command, .. } => command.name(),
             Command::ReplaceRows { .. } => "ReplaceRows",
+            Command::RenameDatabase { .. } => "RenameDatabase",
+            Command::RenameTable { .. } => "RenameTable",
+            Command::RenamePartition { .. } => "RenamePartition",
+            Command::SwapTables { .. } => "SwapTables",
+            Command::CommentTable { .. } => "CommentTable",
+            Command::RecoverDatabase { .. } => "RecoverDatabase",
+            Command::RecoverTable { .. } => "RecoverTable",
+            Command::RecoverPartition { .. } => "RecoverPartition",
+            Command::AddPartitions { .. } => "AddPartitions",
         }
     }
 }
@@ -554,6 +638,9 @@ pub enum Rejection {
         /// Of the command.
         sequence: u64,
     },
+    /// A rename, a swap or RECOVER that cannot be, in StarRocks' words.
+    #[error("{0}")]
+    NameRule(String),
     /// A command that no log entry holds.
     #[error("the statement changes {bytes} bytes of metadata at once, at most {limit} are possible: split it")]
     TooLarge {

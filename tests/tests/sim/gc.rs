@@ -104,7 +104,7 @@ impl World {
             self.problem = Some(format!("{} things in the bin are old, EraseTrash says {reply:?}", old.len()));
         }
         for trash in old {
-            self.model.end_lives(trash.objects);
+            self.model.end_lives(trash.what.objects());
             self.tally.count("erased");
         }
         "erase"

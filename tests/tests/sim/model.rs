@@ -51,7 +51,53 @@ pub struct Partition {
 #[derive(Clone, Debug)]
 pub struct Trash {
     pub dropped_at: u64,
-    pub objects: BTreeSet<String>,
+    pub what: Dropped,
+}
+
+/// What was dropped, and from where.
+#[derive(Clone, Debug)]
+pub enum Dropped {
+    Database {
+        name: String,
+        database: Database,
+    },
+    /// `database`: its birth.
+    Table {
+        database: u64,
+        name: String,
+        table: Table,
+    },
+    /// `table`: its birth.
+    Partition {
+        table: u64,
+        lower: i64,
+        partition: Partition,
+    },
+}
+
+impl Table {
+    pub fn objects(&self) -> BTreeSet<String> {
+        self.partitions.values().flat_map(|p| p.objects.iter().cloned()).collect()
+    }
+
+    /// Whether there is room for a range.
+    pub fn has_room(&self, lower: i64, upper: i64) -> bool {
+        !self.partitions.iter().any(|(at, p)| *at < upper && lower < p.upper)
+    }
+
+    pub fn partition_named(&self, name: &str) -> Option<i64> {
+        self.partitions.iter().find(|(_, p)| p.name.eq_ignore_ascii_case(name)).map(|(at, _)| *at)
+    }
+}
+
+impl Dropped {
+    pub fn objects(&self) -> BTreeSet<String> {
+        match self {
+            Dropped::Database { database, .. } => database.tables.values().flat_map(Table::objects).collect(),
+            Dropped::Table { table, .. } => table.objects(),
+            Dropped::Partition { partition, .. } => partition.objects.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -120,12 +166,18 @@ impl Model {
         }
     }
 
-    pub fn discard(&mut self, objects: BTreeSet<String>, force: bool) {
+    pub fn discard(&mut self, what: Dropped, force: bool) {
         if force {
-            self.end_lives(objects);
+            self.end_lives(what.objects());
         } else {
-            self.trash.push(Trash { dropped_at: self.clock, objects });
+            self.trash.push(Trash { dropped_at: self.clock, what });
         }
+    }
+
+    /// Takes out of the bin what was dropped last of those that are wanted.
+    pub fn take_back(&mut self, is_it: impl Fn(&Dropped) -> bool) -> Option<Dropped> {
+        let at = self.trash.iter().rposition(|trash| is_it(&trash.what))?;
+        Some(self.trash.remove(at).what)
     }
 
     /// Every revision that a snapshot of this timeline pins: cuts of running jobs, and the chosen cut until its objects are

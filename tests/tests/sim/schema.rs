@@ -7,15 +7,15 @@ use rand::seq::IteratorRandom;
 use storage_catalog::{Command, Outcome, PartitionDraft, TableDraft};
 use storage_model::{Bound, Column, ColumnId, DataType, Distribution, KeyModel, PartitionRange, Partitioning, Value};
 
-use super::model::{Database, Partition, Table};
+use super::model::{Database, Dropped, Partition, Table};
 use super::world::World;
 
-const DATABASES: u32 = 3;
-const TABLES: u32 = 5;
+pub(super) const DATABASES: u32 = 3;
+pub(super) const TABLES: u32 = 5;
 /// Partitions are of this width, and begin at multiples of it.
-const WIDTH: i64 = 10;
+pub(super) const WIDTH: i64 = 10;
 
-fn partition_draft(name: &str, lower: i64) -> PartitionDraft {
+pub(super) fn partition_draft(name: &str, lower: i64) -> PartitionDraft {
     let at = |n: i64| Bound::At(vec![Value::Integer(n.into())]);
     let range = PartitionRange { lower: at(lower), upper: at(lower + WIDTH) };
     PartitionDraft { name: name.to_owned(), range, buckets: 2 }
@@ -46,10 +46,6 @@ fn table_draft(name: &str, lowers: &BTreeSet<i64>) -> TableDraft {
     }
 }
 
-fn objects_of(table: &Table) -> BTreeSet<String> {
-    table.partitions.values().flat_map(|p| p.objects.iter().cloned()).collect()
-}
-
 impl World {
     pub fn create_database(&mut self, name: &str) {
         let if_not_exists = self.chance(1, 2);
@@ -73,8 +69,7 @@ impl World {
         let dropped = self.model.databases.remove(&name);
         self.expect(&reply, dropped.is_some() || if_exists);
         if let Some(database) = dropped {
-            let objects = database.tables.values().flat_map(objects_of).collect();
-            self.model.discard(objects, force);
+            self.model.discard(Dropped::Database { name, database }, force);
         }
         "drop database"
     }
@@ -106,7 +101,7 @@ impl World {
         "create table"
     }
 
-    fn new_partition(&mut self, name: &str, lower: i64) -> Partition {
+    pub(super) fn new_partition(&mut self, name: &str, lower: i64) -> Partition {
         let (birth, name) = (self.model.birth(), name.to_owned());
         Partition { birth, name, upper: lower + WIDTH, version: 1, objects: BTreeSet::new() }
     }
@@ -119,11 +114,12 @@ impl World {
         let (if_exists, force) = (self.chance(1, 2), self.chance(1, 2));
         let reply =
             self.apply(Command::DropTable { database: database.clone(), table: table.clone(), if_exists, force });
-        let dropped = self.model.databases.get_mut(&database).and_then(|d| d.tables.remove(&table));
+        let found = self.model.databases.get_mut(&database);
+        let dropped = found.and_then(|d| Some((d.birth, d.tables.remove(&table)?)));
         self.expect(&reply, dropped.is_some() || if_exists);
-        if let Some(table) = dropped {
+        if let Some((database, dropped)) = dropped {
             self.tally.count("table dropped");
-            self.model.discard(objects_of(&table), force);
+            self.model.discard(Dropped::Table { database, name: table, table: dropped }, force);
         }
         "drop table"
     }
@@ -160,10 +156,13 @@ impl World {
 
     pub fn change_partitions(&mut self) -> &'static str {
         let Some((database, table)) = self.any_table() else { return "no table to partition" };
-        let lower = self.rng.random_range(0..12) * (WIDTH / 2);
-        let name = format!("p{lower}");
         let partitions = self.model.databases[&database].tables[&table].partitions.clone();
-        let named = partitions.iter().find(|(_, p)| p.name == name).map(|(at, p)| (*at, p.clone()));
+        let lower = match partitions.keys().choose(&mut self.rng) {
+            Some(lower) if self.chance(1, 2) => *lower,
+            _ => self.rng.random_range(0..12) * (WIDTH / 2),
+        };
+        let name = format!("p{lower}");
+        let named = partitions.iter().find(|(_, p)| p.name.eq_ignore_ascii_case(&name)).map(|(at, p)| (*at, p.clone()));
         if self.chance(1, 2) {
             let if_not_exists = self.chance(1, 2);
             let draft = partition_draft(&name, lower);
@@ -189,8 +188,10 @@ impl World {
         });
         self.expect(&reply, named.is_some() || if_exists);
         if let Some((at, partition)) = named {
-            self.model.databases.get_mut(&database).unwrap().tables.get_mut(&table).unwrap().partitions.remove(&at);
-            self.model.discard(partition.objects, force);
+            let table = self.model.databases.get_mut(&database).unwrap().tables.get_mut(&table).unwrap();
+            table.partitions.remove(&at);
+            let (table, lower) = (table.birth, at);
+            self.model.discard(Dropped::Partition { table, lower, partition }, force);
         }
         "drop partition"
     }

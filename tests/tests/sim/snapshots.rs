@@ -110,9 +110,9 @@ impl World {
         if !written {
             let (catalog, model) = &self.frozen[&cut];
             let sections = image::encode(catalog, Secrets::Omit).unwrap().into_iter().map(|s| s.bytes).collect();
-            let trash = model.trash.iter().flat_map(|t| &t.objects);
+            let trash = model.trash.iter().flat_map(|t| t.what.objects());
             let live = model.tables().flat_map(|(_, _, t)| t.partitions.values()).flat_map(|p| &p.objects);
-            let needs = live.chain(trash).cloned().collect();
+            let needs = live.cloned().chain(trash).collect();
             let incarnation = catalog.identity().incarnation.clone();
             let manifest = Manifest { cut, incarnation, sections, model: model.clone(), needs, is_void: false };
             self.store.manifests.insert(job.name.clone(), manifest);

@@ -1,13 +1,15 @@
 //! RANGE partitions: bounds read by the types of their columns, and the chain of LESS THAN.
 
 use runtime_mysql::MySqlError;
-use runtime_sql::statement::table::{DistributionClause, PartitionClause, PartitionValue, RangeClause, RangePartition};
+use runtime_sql::statement::table::{
+    DistributionClause, PartitionBatch, PartitionClause, PartitionValue, RangeClause, RangePartition,
+};
 use storage_catalog::{Catalog, PartitionDraft};
 use storage_model::value::integer_range;
 use storage_model::{Bound, Column, DataType, Distribution, PartitionRange, Partitioning, Table, Value};
 
 use super::table::{bucket_number, default_buckets};
-use super::{LONGEST_NAME, properties};
+use super::{LONGEST_NAME, batches, properties};
 use crate::{errors, names};
 
 /// How a new table is partitioned, and its first partitions.
@@ -17,7 +19,7 @@ pub(super) fn of_table(
     columns: &[Column],
     buckets: u32,
 ) -> Result<(Partitioning, Vec<PartitionDraft>), MySqlError> {
-    let (named, written, batches) = match clause {
+    let (named, written, at_steps) = match clause {
         PartitionClause::None => {
             let whole = PartitionDraft { name: table.to_owned(), range: PartitionRange::everything(), buckets };
             return Ok((Partitioning::Unpartitioned, vec![whole]));
@@ -25,9 +27,6 @@ pub(super) fn of_table(
         PartitionClause::Range { columns, partitions, batches } => (columns, partitions, batches),
         PartitionClause::Other(text) => return Err(errors::unsupported(format_args!("PARTITION BY {text}"))),
     };
-    if !batches.is_empty() {
-        return Err(errors::unsupported("PARTITION BY RANGE with START ... END ... EVERY"));
-    }
     let mut keys: Vec<&Column> = Vec::with_capacity(named.len());
     for name in named {
         let found = columns.iter().find(|c| c.name.eq_ignore_ascii_case(name));
@@ -45,7 +44,7 @@ pub(super) fn of_table(
         }
         keys.push(column);
     }
-    let mut drafts: Vec<PartitionDraft> = Vec::with_capacity(written.len());
+    let mut drafts = batches::partitions(at_steps, &keys, buckets)?;
     for partition in written {
         let range = range(partition, &keys, drafts.iter().map(|d| &d.range))?;
         drafts.push(draft(partition, range, buckets)?);
@@ -61,6 +60,26 @@ pub(super) fn to_add(
     distribution: Option<&DistributionClause>,
     alive: usize,
 ) -> Result<PartitionDraft, MySqlError> {
+    let keys = keys_of(table)?;
+    let buckets = buckets_to_add(table, distribution, alive)?;
+    let range = range(partition, &keys, catalog.partitions_of(table).map(|p| &p.range))?;
+    draft(partition, range, buckets)
+}
+
+/// ALTER TABLE ... ADD PARTITIONS.
+pub(super) fn batch_to_add(
+    table: &Table,
+    batch: &PartitionBatch,
+    distribution: Option<&DistributionClause>,
+    alive: usize,
+) -> Result<Vec<PartitionDraft>, MySqlError> {
+    let keys = keys_of(table)?;
+    let buckets = buckets_to_add(table, distribution, alive)?;
+    batches::partitions(std::slice::from_ref(batch), &keys, buckets)
+}
+
+/// The partition columns of a table that partitions can be added to.
+fn keys_of(table: &Table) -> Result<Vec<&Column>, MySqlError> {
     let positions = table.partition_positions();
     if positions.is_empty() {
         let name = &table.name;
@@ -68,7 +87,11 @@ pub(super) fn to_add(
             "table {name} is not partitioned: a partition cannot be added"
         )));
     }
-    let keys: Vec<&Column> = positions.iter().map(|at| &table.schema.columns[*at]).collect();
+    Ok(positions.iter().map(|at| &table.schema.columns[*at]).collect())
+}
+
+/// How many buckets a new partition of a table has.
+fn buckets_to_add(table: &Table, distribution: Option<&DistributionClause>, alive: usize) -> Result<u32, MySqlError> {
     let given = match (distribution, &table.distribution) {
         (None, _) => None,
         (Some(DistributionClause::Random { buckets }), Distribution::Random) => *buckets,
@@ -83,9 +106,7 @@ pub(super) fn to_add(
             ));
         }
     };
-    let buckets = bucket_number(given)?.or(table.buckets_given).unwrap_or_else(|| default_buckets(alive));
-    let range = range(partition, &keys, catalog.partitions_of(table).map(|p| &p.range))?;
-    draft(partition, range, buckets)
+    Ok(bucket_number(given)?.or(table.buckets_given).unwrap_or_else(|| default_buckets(alive)))
 }
 
 fn is_distributed_by(table: &Table, columns: &[String]) -> bool {
@@ -113,13 +134,17 @@ fn range<'a>(
             Ok(PartitionRange { lower: lower.unwrap_or(Bound::Min), upper })
         }
         RangeClause::Between(from, to) => {
-            let lower = match bound(&partition.name, from, keys)? {
-                // The smallest value there is: NULL belongs there too.
-                Bound::At(values) if is_least(&values, keys) => Bound::Min,
-                other => other,
-            };
+            let lower = from_the_least(bound(&partition.name, from, keys)?, keys);
             Ok(PartitionRange { lower, upper: bound(&partition.name, to, keys)? })
         }
+    }
+}
+
+/// A range that begins with the smallest value there is: NULL belongs there too.
+pub(super) fn from_the_least(lower: Bound, keys: &[&Column]) -> Bound {
+    match lower {
+        Bound::At(values) if is_least(&values, keys) => Bound::Min,
+        other => other,
     }
 }
 

@@ -24,10 +24,19 @@ const TOPICS: &[(&str, &str, &str)] = &[
         "Ends the careful time of a restored cluster: from then on expired snapshots and files are deleted again.",
         "ADMIN FINISH RESTORE;",
     ),
+    ("ALTER DATABASE", "ALTER DATABASE name RENAME new_name", "ALTER DATABASE d RENAME e;"),
     (
         "ALTER SYSTEM",
         "ALTER SYSTEM ADD|DROP COMPUTE NODE \"host:heartbeat_port\" [, ...]\nALTER SYSTEM CREATE IMAGE",
         "ALTER SYSTEM ADD COMPUTE NODE \"cn1:9050\";",
+    ),
+    (
+        "ALTER TABLE",
+        "ALTER TABLE name RENAME new_name | SWAP WITH other | COMMENT = \"text\"\n\
+         | RENAME PARTITION name new_name | DROP PARTITION [IF EXISTS] name [FORCE]\n\
+         | ADD PARTITION [IF NOT EXISTS] name VALUES LESS THAN (\"value\")\n\
+         | ADD PARTITIONS START (\"value\") END (\"value\") EVERY (INTERVAL n HOUR|DAY|WEEK|MONTH|YEAR | n)",
+        "ALTER TABLE t ADD PARTITIONS START (\"2024-01-01\") END (\"2024-02-01\") EVERY (INTERVAL 1 DAY);",
     ),
     (
         "CREATE DATABASE",
@@ -43,7 +52,7 @@ const TOPICS: &[(&str, &str, &str)] = &[
     (
         "CREATE TABLE",
         "CREATE TABLE [IF NOT EXISTS] name (column type [NOT NULL] [DEFAULT value] [COMMENT \"text\"], ...)\n\
-         [DUPLICATE KEY (columns)] [COMMENT \"text\"] [PARTITION BY RANGE (columns) (PARTITION name VALUES LESS THAN (\"value\"), ...)]\n\
+         [DUPLICATE KEY (columns)] [COMMENT \"text\"] [PARTITION BY RANGE (columns) (PARTITION name VALUES LESS THAN (\"value\"), START (\"value\") END (\"value\") EVERY (step), ...)]\n\
          [DISTRIBUTED BY HASH (columns) | RANDOM [BUCKETS n]] [PROPERTIES (...)]",
         "CREATE TABLE t (k INT, v STRING) DUPLICATE KEY (k) DISTRIBUTED BY HASH (k);",
     ),
@@ -52,6 +61,12 @@ const TOPICS: &[(&str, &str, &str)] = &[
         "INSERT",
         "INSERT INTO|OVERWRITE table [PARTITION (names)] [WITH LABEL label] [(columns)] VALUES (...), ... | query",
         "INSERT INTO t VALUES (1, 'a'), (2, 'b');",
+    ),
+    (
+        "RECOVER",
+        "RECOVER DATABASE name\nRECOVER TABLE name\nRECOVER PARTITION name FROM table\n\
+         Brings back what was dropped without FORCE, as long as it is in information_schema.recyclebin_catalogs.",
+        "RECOVER TABLE d.t;",
     ),
     (
         "SHOW",

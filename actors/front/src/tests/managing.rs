@@ -37,6 +37,131 @@ async fn databases_and_tables_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_and_comments_change() {
+    let kit = Kit::start().await;
+    let mut client = kit.client().await;
+    quickstart(&mut client).await;
+    client.ok("CREATE TABLE u (a INT)").await;
+    client.ok("ALTER TABLE quickstart.t RENAME s").await;
+    assert_eq!(client.rows("SHOW TABLES").await, ["s", "u"]);
+    let (code, text) = client.fails("ALTER TABLE s RENAME u").await;
+    assert_eq!((code, text.as_str()), (1064, "Table name[u] is already used"));
+    assert_eq!(client.fails("ALTER TABLE t RENAME x").await.0, 5502);
+    assert_eq!(client.fails("ALTER TABLE s RENAME ` x`").await.0, 5063);
+    assert_eq!(client.fails("ALTER TABLE information_schema.tables RENAME x").await.0, 1064);
+    client.ok("ALTER TABLE s RENAME PARTITION p1 early").await;
+    let partitions = "SELECT PARTITION_NAME FROM information_schema.partitions_meta WHERE TABLE_NAME = 's' ORDER BY 1";
+    assert_eq!(client.rows(partitions).await, ["early", "p2"]);
+    assert_eq!(client.fails("ALTER TABLE s RENAME PARTITION p1 x").await.0, 5505);
+    assert_eq!(client.fails("ALTER TABLE s RENAME PARTITION p2 `p\t2`").await.0, 5063);
+    client.ok("ALTER TABLE s COMMENT = \"all of it\"").await;
+    assert!(client.rows("SHOW CREATE TABLE s").await[0].contains("COMMENT \"all of it\""));
+    client.ok("ALTER TABLE s SWAP WITH u").await;
+    assert!(client.rows("SHOW CREATE TABLE u").await[0].contains("COMMENT \"all of it\""));
+    assert_eq!(client.rows("DESC s").await.len(), 1);
+    let (code, text) = client.fails("ALTER TABLE s SWAP WITH no").await;
+    assert_eq!((code, text.as_str()), (1064, "Table no does not exist or is not OLAP/LAKE table"));
+    let (code, text) = client.fails("ALTER TABLE s RENAME COLUMN a TO b").await;
+    assert!(code == 1064 && text.contains("not supported yet"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_stays_in_a_database_that_is_renamed() {
+    let kit = Kit::start().await;
+    let (mut client, mut other) = (kit.client().await, kit.client().await);
+    quickstart(&mut client).await;
+    other.ok("USE quickstart").await;
+    client.ok("ALTER DATABASE quickstart RENAME shop").await;
+    for client in [&mut client, &mut other] {
+        assert_eq!(client.rows("SELECT DATABASE()").await, ["shop"]);
+        assert_eq!(client.table("SHOW TABLES").await, ("Tables_in_shop".to_owned(), vec!["t".to_owned()]));
+    }
+    // Who entered a name is where that name is, as in StarRocks.
+    client.ok("CREATE DATABASE quickstart").await;
+    assert_eq!(other.rows("SELECT DATABASE()").await, ["quickstart"]);
+    assert_eq!(other.fails("SELECT * FROM t").await.0, 5502);
+    client.ok("DROP DATABASE quickstart").await;
+    assert_eq!(other.rows("SHOW TABLES").await, ["t"]);
+    client.ok("DROP DATABASE shop").await;
+    assert_eq!(other.fails("SHOW TABLES").await.0, 5501);
+    let rename = |name: &str, new_name: &str| format!("ALTER DATABASE {name} RENAME {new_name}");
+    assert_eq!(client.fails(&rename("no", "x")).await.0, 5501);
+    client.ok("CREATE DATABASE a").await;
+    for (name, new_name, code, says) in [
+        ("a", "a", 1064, "Same database name"),
+        ("a", "information_schema", 1064, "Database name[information_schema] is already used"),
+        ("a", "` `", 5063, "Incorrect database name ' '"),
+    ] {
+        assert_eq!(client.fails(&rename(name, new_name)).await, (code, says.to_owned()));
+    }
+    assert_eq!(client.fails(&rename("information_schema", "x")).await.0, 1064);
+    assert_eq!(client.fails(&rename("other_catalog.a", "x")).await.0, 5078);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_dropped_comes_back() {
+    let kit = Kit::start().await;
+    let mut client = kit.client().await;
+    quickstart(&mut client).await;
+    client.ok("DROP TABLE t").await;
+    let bin = "SELECT TYPE, NAME FROM information_schema.recyclebin_catalogs";
+    assert_eq!(client.rows(bin).await, ["Table|t"]);
+    client.ok("RECOVER TABLE quickstart.t").await;
+    assert_eq!(client.fails("RECOVER TABLE t").await, (1050, "Table 't' already exists".to_owned()));
+    assert_eq!(client.fails("RECOVER TABLE nothing").await.0, 5502);
+    assert_eq!(client.fails("RECOVER TABLE nothing.t").await.0, 5501);
+    client.ok("ALTER TABLE t DROP PARTITION p1").await;
+    client.ok("RECOVER PARTITION P1 FROM t").await;
+    assert!(client.rows(bin).await.is_empty());
+    let nothing = "No partition named 'p9' in recycle bin that belongs to table 't'";
+    assert_eq!(client.fails("RECOVER PARTITION p9 FROM t").await, (1064, nothing.to_owned()));
+    let there = "partition[p1] already exist in table[t]";
+    assert_eq!(client.fails("RECOVER PARTITION p1 FROM t").await, (1064, there.to_owned()));
+    client.ok("DROP DATABASE quickstart").await;
+    client.ok("RECOVER DATABASE quickstart").await;
+    assert_eq!(client.rows("SHOW TABLES").await, ["t"]);
+    let there = "Database[quickstart] already exist.";
+    assert_eq!(client.fails("RECOVER DATABASE quickstart").await, (1064, there.to_owned()));
+    assert_eq!(client.fails("RECOVER DATABASE nothing").await.0, 5501);
+    assert_eq!(client.fails("RECOVER DATABASE sys").await.0, 1064);
+    client.ok("DROP TABLE t FORCE").await;
+    assert_eq!(client.fails("RECOVER TABLE t").await.0, 5502);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_come_at_even_steps() {
+    let kit = Kit::start().await;
+    let mut client = kit.client().await;
+    quickstart(&mut client).await;
+    let steps = "START (\"2024-01-01\") END (\"2024-01-04\") EVERY (INTERVAL 1 DAY)";
+    client.ok(&format!("CREATE TABLE d (d DATE) PARTITION BY RANGE(d) ({steps})")).await;
+    let names = |rows: Vec<String>| rows.iter().filter_map(|row| row.split('|').nth(1).map(str::to_owned)).collect();
+    let partitions: Vec<String> = names(client.rows("SHOW PARTITIONS FROM d").await);
+    assert_eq!(partitions, ["p20240101", "p20240102", "p20240103"]);
+    let add = "ALTER TABLE d ADD PARTITIONS START ('2024-01-04') END ('2024-03-01') EVERY (INTERVAL 1 MONTH)";
+    client.ok(&format!("{add} DISTRIBUTED BY RANDOM BUCKETS 2")).await;
+    let partitions: Vec<String> = names(client.rows("SHOW PARTITIONS FROM d").await);
+    assert_eq!(partitions[3..], ["p202401", "p202402"]);
+    assert_eq!(client.fails(add).await, (1517, "Duplicate partition name p202401".to_owned()));
+    // One that is in the way keeps all of them out.
+    let (code, text) =
+        client.fails(&format!("ALTER TABLE d ADD PARTITIONS {}", steps.replace("2024-01-01", "2023-12-31"))).await;
+    assert_eq!((code, text.as_str()), (1517, "Duplicate partition name p20240101"));
+    assert_eq!(client.rows("SHOW PARTITIONS FROM d").await.len(), 5);
+    let (code, text) = client
+        .fails("ALTER TABLE d ADD PARTITIONS START ('1700-01-01') END ('2000-01-01') EVERY (INTERVAL 1 DAY)")
+        .await;
+    assert!(code == 1064 && text.contains("The number of batch partitions should not exceed:4096"), "{text}");
+    let (code, text) = client.fails("ALTER TABLE d ADD PARTITIONS START ('1') END ('5') EVERY (1)").await;
+    assert!(code == 1064 && text.contains("EVERY (INTERVAL n unit)"), "{text}");
+    client.ok("CREATE TABLE n (a INT) PARTITION BY RANGE(a) (START (\"1\") END (\"100\") EVERY (10))").await;
+    assert_eq!(client.rows("SHOW PARTITIONS FROM n").await.len(), 10);
+    client.ok("CREATE TABLE plain (a INT)").await;
+    let (code, text) = client.fails("ALTER TABLE plain ADD PARTITIONS START ('1') END ('5') EVERY (1)").await;
+    assert!(code == 1064 && text.contains("is not partitioned"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn volumes_are_probed_and_keep_their_secrets() {
     let kit = Kit::start().await;
     let mut client = kit.client().await;

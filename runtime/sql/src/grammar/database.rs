@@ -33,6 +33,18 @@ pub(super) fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     Ok(Statement::DropDatabase { if_exists, catalog, name: database, force })
 }
 
+/// Behind `ALTER DATABASE`.
+pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
+    let DatabaseName { catalog, database } = name(cursor)?;
+    match cursor.expect_any(&["RENAME", "SET"])? {
+        "RENAME" => Ok(Statement::RenameDatabase { catalog, name: database, new_name: cursor.identifier()? }),
+        _ => {
+            cursor.skip_statement()?;
+            Ok(Statement::Unsupported { what: "ALTER DATABASE SET".to_owned() })
+        }
+    }
+}
+
 /// `USE database`, `USE catalog.database`, `USE 'catalog name'`.
 pub(super) fn use_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("USE")?;

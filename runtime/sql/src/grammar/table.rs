@@ -154,6 +154,18 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
             name: cursor.identifier()?,
             force: cursor.take("FORCE"),
         },
+        ("RENAME", Some("PARTITION")) => {
+            AlterTableAction::RenamePartition { name: cursor.identifier()?, new_name: cursor.identifier()? }
+        }
+        ("RENAME", None) if !renames_a_part(cursor) => AlterTableAction::Rename { new_name: cursor.identifier()? },
+        ("SWAP", None) => {
+            cursor.expect("WITH")?;
+            AlterTableAction::Swap { other: cursor.identifier()? }
+        }
+        ("COMMENT", None) => {
+            cursor.expect_symbol("=")?;
+            AlterTableAction::Comment { comment: cursor.string()? }
+        }
         _ => {
             cursor.reset(start);
             cursor.advance();
@@ -170,6 +182,12 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         return Err(error_at(clause, "ALTER TABLE with several clauses is not supported yet".to_owned()));
     }
     Ok(Statement::AlterTable { name, action: Box::new(action) })
+}
+
+/// Whether `RENAME COLUMN a TO b` or `RENAME ROLLUP a b` goes on here. A table may be called `column`.
+fn renames_a_part(cursor: &Cursor<'_>) -> bool {
+    let next = cursor.ahead(1);
+    ["COLUMN", "ROLLUP"].iter().any(|k| cursor.at(k)) && matches!(next.kind, Kind::Word | Kind::Quoted)
 }
 
 /// Whether a partition `VALUES IN` is added.

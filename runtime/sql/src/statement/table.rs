@@ -211,4 +211,26 @@ pub enum AlterTableAction {
         /// FORCE: not to the recycle bin.
         force: bool,
     },
+    /// RENAME.
+    Rename {
+        /// The table's name from now on.
+        new_name: String,
+    },
+    /// RENAME PARTITION.
+    RenamePartition {
+        /// The partition.
+        name: String,
+        /// Its name from now on.
+        new_name: String,
+    },
+    /// SWAP WITH.
+    Swap {
+        /// A table of the same database.
+        other: String,
+    },
+    /// COMMENT = 'text'.
+    Comment {
+        /// The table's comment from now on.
+        comment: String,
+    },
 }

@@ -275,6 +275,69 @@ fn tables_change() {
 }
 
 #[test]
+fn names_change() {
+    let action = |sql: &str| match one(sql) {
+        Statement::AlterTable { name, action } => (name.to_string(), *action),
+        other => panic!("{other:?}"),
+    };
+    let renamed = |name: &str| AlterTableAction::Rename { new_name: name.into() };
+    assert_eq!(action("ALTER TABLE d.t RENAME u"), ("`d`.`t`".into(), renamed("u")));
+    for (sql, new_name) in [
+        ("alter table t rename `a b`", "a b"),
+        ("alter table t rename column", "column"),
+        ("alter table t rename rollup;", "rollup"),
+        ("alter table t rename comment", "comment"),
+    ] {
+        assert_eq!(action(sql).1, renamed(new_name), "{sql}");
+    }
+    assert_eq!(
+        action("ALTER TABLE t RENAME PARTITION p `q`").1,
+        AlterTableAction::RenamePartition { name: "p".into(), new_name: "q".into() }
+    );
+    assert_eq!(action("alter table a swap with `b`").1, AlterTableAction::Swap { other: "b".into() });
+    assert_eq!(action("ALTER TABLE t COMMENT = \"x\"").1, AlterTableAction::Comment { comment: "x".into() });
+    assert_eq!(
+        one("ALTER DATABASE d RENAME e"),
+        Statement::RenameDatabase { catalog: None, name: "d".into(), new_name: "e".into() }
+    );
+    for (wrong, at) in [
+        ("ALTER TABLE t RENAME d.u", "'.'"),
+        ("ALTER TABLE t RENAME", "<EOF>"),
+        ("ALTER TABLE t RENAME TO u", "'TO'"),
+        ("ALTER TABLE t RENAME PARTITION p", "<EOF>"),
+        ("ALTER TABLE t SWAP b", "'WITH'"),
+        ("ALTER TABLE t SWAP WITH d.b", "'.'"),
+        ("ALTER TABLE t COMMENT 'x'", "'='"),
+        ("ALTER TABLE t RENAME u, COMMENT = 'x'", "several clauses"),
+        ("ALTER DATABASE d", "'RENAME'"),
+        ("ALTER DATABASE d RENAME e f", "'f'"),
+    ] {
+        let message = message(wrong);
+        assert!(message.contains(at), "{wrong}: {message}");
+    }
+}
+
+#[test]
+fn what_was_dropped_is_recovered() {
+    let t = || crate::QualifiedName { catalog: None, database: Some("d".into()), name: "t".into() };
+    for sql in ["RECOVER DATABASE d", "recover schema `d`"] {
+        assert_eq!(one(sql), Statement::RecoverDatabase { catalog: None, name: "d".into() }, "{sql}");
+    }
+    assert_eq!(one("RECOVER TABLE d.t"), Statement::RecoverTable { name: t() });
+    assert_eq!(one("RECOVER PARTITION p FROM d.t"), Statement::RecoverPartition { partition: "p".into(), table: t() });
+    for (wrong, at) in [
+        ("RECOVER", "<EOF>"),
+        ("RECOVER t", "'t'"),
+        ("RECOVER TABLE", "<EOF>"),
+        ("RECOVER PARTITION p", "'FROM'"),
+        ("RECOVER TABLE t FORCE", "'FORCE'"),
+    ] {
+        let message = message(wrong);
+        assert!(message.contains(at), "{wrong}: {message}");
+    }
+}
+
+#[test]
 fn inserts_carry_their_clauses() {
     let full = insert("INSERT OVERWRITE d.t PARTITION (p1, p2) (a, `b`) WITH LABEL l1 SELECT * FROM u");
     assert!(full.overwrite && matches!(full.source, InsertSource::Query(_)));

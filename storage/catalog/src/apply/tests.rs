@@ -8,6 +8,8 @@ mod loads;
 mod nodes;
 mod once;
 mod rebase;
+mod recover;
+mod renames;
 mod replaces;
 mod restored;
 mod snapshots;

@@ -104,7 +104,8 @@ fn what_is_wrong_with_partitions() {
         ("RANGE(s) (PARTITION p VALUES LESS THAN ('1'))", "cannot be a range partition key"),
         ("RANGE(a) (PARTITION p VALUES LESS THAN ('x'))", "'x' is no int(11)"),
         ("RANGE(a, d) (PARTITION p VALUES LESS THAN ('1'))", "1 values for 2"),
-        ("RANGE(a) (START ('1') END ('9') EVERY (1))", "not supported yet"),
+        ("RANGE(a, d) (START ('1') END ('9') EVERY (1))", "only support single range column"),
+        ("RANGE(a) (START ('1') END ('100001') EVERY (1))", "should not exceed:4096"),
         ("date_trunc('day', d)", "not supported yet"),
     ] {
         let sql = format!("CREATE TABLE t (a INT, d DATE, s STRING) PARTITION BY {clause}");
@@ -125,6 +126,21 @@ fn ranges_of_every_form() {
     assert_eq!(draft.partitions[0].range.lower, Bound::Min, "NULL belongs to the lowest");
     assert_eq!(draft.partitions[1].range.lower, day("2020-01-01"));
     assert_eq!(draft.partitions[2].range, PartitionRange { lower: day("2021-01-01"), upper: Bound::Max });
+}
+
+#[test]
+fn partitions_at_even_steps_beside_others() {
+    let draft = good(
+        "CREATE TABLE t (d DATE) PARTITION BY RANGE(d) (
+           PARTITION rest VALUES LESS THAN MAXVALUE, PARTITION old VALUES LESS THAN ('2024-01-01'),
+           START ('2024-01-01') END ('2024-03-01') EVERY (INTERVAL 1 MONTH),
+           START ('2024-03-01') END ('2024-03-03') EVERY (INTERVAL 1 DAY)) DISTRIBUTED BY RANDOM BUCKETS 3",
+    );
+    let mut found: Vec<_> = draft.partitions.iter().map(|p| (p.range.lower.clone(), p.name.as_str())).collect();
+    found.sort();
+    let names: Vec<_> = found.into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["old", "p202401", "p202402", "p20240301", "p20240302", "rest"]);
+    assert!(draft.partitions.iter().all(|p| p.buckets == 3));
 }
 
 fn catalog() -> Catalog {
@@ -166,6 +182,7 @@ fn show_create_table_reads_back() {
            PARTITION p1 VALUES [('1', '1'), ('2', '2')), PARTITION p2 VALUES [('5', '0'), (MAXVALUE, MAXVALUE)))
          DISTRIBUTED BY HASH(b, a) BUCKETS 3",
         "CREATE TABLE t (d DATE) PARTITION BY RANGE(d) ()",
+        "CREATE TABLE t (d DATE) PARTITION BY RANGE(d) (START ('2024-01-01') END ('2024-02-01') EVERY (INTERVAL 1 WEEK))",
     ] {
         let mut catalog = catalog();
         let mut expected = good(sql);

@@ -92,6 +92,33 @@ fn a_partition_is_added_in_the_order_of_ranges() {
 }
 
 #[test]
+fn many_partitions_are_added_together_or_not_at_all() {
+    let mut kit = Kit::new();
+    let many = |table: &str, drafts| {
+        let (database, table) = ("shop".to_owned(), table.to_owned());
+        Command::AddPartitions { database, table, drafts }
+    };
+    let steps = |from: i128| (0..100).rev().map(|n| part(&format!("p{n}"), at(from + n), at(from + n + 1))).collect();
+    kit.ok(many("orders", steps(1000)));
+    let table = kit.catalog.table(kit.table("orders")).unwrap();
+    let names: Vec<_> = kit.catalog.partitions_of(table).map(|p| p.name.clone()).collect();
+    let expected: Vec<_> =
+        ["low".to_owned(), "mid".to_owned()].into_iter().chain((0..100).map(|n| format!("p{n}"))).collect();
+    assert_eq!(names, expected);
+    let good = part("x", at(50), at(60));
+    assert_eq!(
+        kit.refused(many("orders", vec![good.clone(), part("P5", at(60), at(61))])),
+        Rejection::PartitionExists("P5".to_owned())
+    );
+    for bad in
+        [part("y", at(59), at(61)), part("y", at(19), at(21)), part("y", at(60), at(60)), part("y", at(0), at(99))]
+    {
+        assert!(matches!(kit.refused(many("orders", vec![good.clone(), bad])), Rejection::BadPartition(_)));
+    }
+    assert!(matches!(kit.refused(many("notes", vec![good])), Rejection::BadPartition(_)));
+}
+
+#[test]
 fn a_partition_is_dropped_into_the_bin_or_for_good() {
     let mut kit = Kit::new();
     let (low, mid) = (kit.load("orders", 0, "o1"), kit.load("orders", 1, "o2"));
