@@ -146,7 +146,7 @@ impl Quantified {
     }
 
     /// For the engine to make a join of.
-    fn as_it_is(self) -> Expr {
+    fn unchanged(self) -> Expr {
         Expr::InSubquery(InSubquery::new(Box::new(self.subject), self.query, self.negated))
     }
 }
@@ -222,7 +222,7 @@ impl Scope {
         let engine_minds_null = found.negated && subject.has_columns && (subject.seen_nullable || member_nullable);
         let engine_is_right = asked.alone && (asks_truth || never_null || engine_minds_null);
         if self.is_filter && found.op == Operator::Eq && !subject.is_bound && engine_is_right {
-            return Ok(found.as_it_is());
+            return Ok(found.unchanged());
         }
         if self.is_filter && (asks_truth || never_null) && !subject.is_bound && subject.has_columns {
             return Ok(found.signed(words::exists(&found, &self.schema, words::Kept::True)?));
@@ -238,7 +238,7 @@ impl Scope {
         if self.is_filter && !subject.is_bound && pulls_up(plan, false)? {
             let asks_truth = asked.need == if found.negated { Need::Falsehood } else { Need::Truth };
             if asks_truth && asked.alone && found.op == Operator::Eq {
-                return Ok(found.as_it_is());
+                return Ok(found.unchanged());
             }
             let exists = |kept| words::exists(&found, &self.schema, kept);
             if asks_truth || !(subject.nullable || plan.schema().field(0).is_nullable()) {

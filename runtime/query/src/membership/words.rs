@@ -56,7 +56,7 @@ pub(super) fn comparison(subject: Expr, op: Operator, query: Subquery) -> Expr {
 
 /// EXISTS (SELECT … FROM (query) WHERE x op member).
 pub(super) fn exists(found: &Quantified, schema: &DFSchema, kept: Kept) -> Result<Expr> {
-    let comparison = binary(as_outside(found.subject.clone(), schema)?, found.op, member());
+    let comparison = binary(seen_from_within(found.subject.clone(), schema)?, found.op, member());
     let condition = match kept {
         Kept::True => comparison,
         Kept::Unknown => Expr::IsNull(Box::new(comparison)),
@@ -71,7 +71,7 @@ fn subquery(plan: LogicalPlan, found: &Quantified) -> Subquery {
     Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: found.query.spans.clone() }
 }
 
-fn as_outside(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+fn seen_from_within(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let done = expr.transform_up(|part| match part {
         Expr::Column(column) => {
             let field = Arc::clone(schema.field_from_column(&column)?);
