@@ -16,6 +16,7 @@ use datafusion::optimizer::AnalyzerRule;
 use storage_model::value::parse_datetime;
 
 use crate::functions::{self, DATETIME, TEXT, TIME};
+use crate::membership::Membership;
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
 /// Digits that a DECIMAL can have.
@@ -307,9 +308,10 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if done.transformed { done.map_data(LogicalPlan::recompute_schema) } else { Ok(done) }
 }
 
-/// The rules that plans are analysed by: ours, then the engine's own.
+/// The rules that plans are analysed by: ours, then the engine's own, then IN over queries, which needs their types.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = datafusion::optimizer::Analyzer::new().rules;
     rules.insert(0, Arc::new(Comparisons));
+    rules.push(Arc::new(Membership));
     rules
 }

@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Int64Type, UInt64Type};
-use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
-use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::functions_aggregate::count::count_all;
-use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, LogicalPlanBuilder, Operator};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, SetExpr};
 use runtime_sql::statement::Delete;
 use runtime_sql::{QualifiedName, Statement};
@@ -132,11 +130,6 @@ fn resolve(cx: &PlanContext, state: &SessionState, delete: &Delete) -> Result<(T
         if let LogicalPlan::Filter(filter) = node
             && let LogicalPlan::TableScan(scan) = filter.input.as_ref()
         {
-            if is_doubtful(&filter.predicate)? {
-                let what = "not supported: NOT IN over a query, or IN over a query within another expression, in the condition of \
-                            a DELETE; say EXISTS or NOT EXISTS";
-                return Err(QueryError::analyzing(what));
-            }
             let target = Target { name: scan.table_name.clone(), condition: filter.predicate.clone() };
             return Ok((target, notes));
         }
@@ -145,45 +138,6 @@ fn resolve(cx: &PlanContext, state: &SessionState, delete: &Delete) -> Result<(T
             _ => return Err(QueryError::internal("a DELETE is no filter over its table")),
         }
     }
-}
-
-/// Whether the engine might say that a condition is true where it is neither true nor false. Within other expressions it takes
-/// `x IN (query)` for false where a NULL makes it unknown: under AND and OR that is the same, under NOT it is not; and of NOT IN
-/// it knows only some kinds. `EXISTS` is never unknown.
-fn is_doubtful(condition: &Expr) -> Result<bool, DataFusionError> {
-    match condition {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
-            Ok(is_doubtful(left)? || is_doubtful(right)?)
-        }
-        Expr::InSubquery(found) if !found.negated => {
-            Ok(is_doubtful_within(&found.expr)? || is_doubtful_plan(&found.subquery.subquery)?)
-        }
-        other => is_doubtful_within(other),
-    }
-}
-
-fn is_doubtful_within(expression: &Expr) -> Result<bool, DataFusionError> {
-    expression.exists(|part| match part {
-        Expr::InSubquery(_) | Expr::SetComparison(_) => Ok(true),
-        Expr::Exists(exists) => is_doubtful_plan(&exists.subquery.subquery),
-        Expr::ScalarSubquery(query) => is_doubtful_plan(&query.subquery),
-        _ => Ok(false),
-    })
-}
-
-/// The same of a query that a condition reads.
-fn is_doubtful_plan(plan: &LogicalPlan) -> Result<bool, DataFusionError> {
-    plan.exists(|node| match node {
-        LogicalPlan::Filter(filter) => is_doubtful(&filter.predicate),
-        other => {
-            for expression in other.expressions() {
-                if is_doubtful_within(&expression)? {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        }
-    })
 }
 
 /// `SELECT * FROM table WHERE condition`.

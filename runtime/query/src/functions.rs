@@ -4,6 +4,7 @@
 
 mod clock;
 mod hash;
+mod members;
 mod moments;
 mod text;
 mod time;
@@ -18,6 +19,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+pub(crate) use members::any;
 pub(crate) use text::texts;
 
 /// The text of any value, as clients see it: what CAST AS CHAR means.
@@ -51,6 +53,7 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.push(Arc::new(ScalarUDF::new_from_impl(crate::insert::store::Store::new())));
     all.push(Arc::new(ScalarUDF::new_from_impl(truth::Truth::new())));
     all.extend(truth::Reading::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
+    all.extend(members::Any::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.push(Arc::new(wait::sleep()));
     all
 }

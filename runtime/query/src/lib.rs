@@ -23,6 +23,7 @@ mod explain;
 mod functions;
 mod information_schema;
 mod insert;
+mod membership;
 mod operators;
 mod plan;
 mod provider;

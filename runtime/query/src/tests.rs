@@ -6,4 +6,5 @@ mod house;
 mod inserts;
 mod kinds;
 mod limits;
+mod membership;
 mod queries;

@@ -68,29 +68,55 @@ async fn a_condition_may_read_tables_and_the_whole_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_the_engine_would_find_true_though_it_is_unknown_is_refused() {
+async fn in_over_a_query_finds_exactly_what_it_is_true_for() {
     let house = wiki().await;
-    for condition in [
-        "user NOT IN (SELECT user FROM wiki WHERE delta = 6)",
-        "delta > 0 AND NOT (user IN (SELECT user FROM wiki WHERE delta = 6))",
-        "5 NOT IN (SELECT delta FROM wiki)",
-        "delta NOT IN (SELECT w.delta FROM wiki w WHERE w.delta > wiki.delta)",
-        "EXISTS (SELECT 1 FROM wiki w WHERE w.user = wiki.user AND (w.delta = 1 OR w.delta NOT IN (SELECT delta FROM wiki)))",
-        "delta = (SELECT max(w.delta) FROM wiki w WHERE NOT (w.delta IN (SELECT delta FROM wiki)))",
-        "user IN (SELECT w.user FROM wiki w WHERE (w.delta IN (SELECT delta FROM wiki)) IS NULL)",
-        "delta = 4 OR NOT (delta IN (SELECT delta FROM wiki WHERE user = 'bob'))",
-        "delta = 4 OR delta NOT IN (SELECT delta FROM wiki WHERE user = 'bob')",
-        "NOT (delta = 4 AND delta IN (SELECT delta FROM wiki))",
-        "delta IN (SELECT delta FROM wiki) = false",
-        "delta IN (SELECT delta FROM wiki) IS NULL",
-        "CASE WHEN delta IN (SELECT delta FROM wiki WHERE user = 'bob') THEN false ELSE true END",
+    for (condition, found, rest) in [
+        ("user NOT IN (SELECT user FROM wiki WHERE delta = 6)", "p16689: 2, p16690: 1, p16691: 2", "2 6"),
+        (
+            "delta > 0 AND NOT (user IN (SELECT user FROM wiki WHERE delta = 6))",
+            "p16689: 1, p16690: 1, p16691: 1",
+            "-5 2 6 NULL",
+        ),
+        ("5 NOT IN (SELECT delta FROM wiki)", "", ""),
+        ("5 NOT IN (SELECT delta FROM wiki WHERE delta < 100)", "p16689: 2, p16690: 2, p16691: 3", ""),
+        ("delta NOT IN (SELECT w.delta FROM wiki w WHERE w.delta > wiki.delta)", "p16689: 2, p16690: 2, p16691: 3", ""),
+        (
+            "delta NOT IN (SELECT w.delta FROM wiki w WHERE w.user = wiki.user AND w.event_time IS NULL)",
+            "p16689: 1, p16690: 2, p16691: 3",
+            "NULL",
+        ),
+        (
+            "EXISTS (SELECT 1 FROM wiki w WHERE w.user = wiki.user AND (w.delta = 1 OR w.delta NOT IN (SELECT delta FROM wiki)))",
+            "p16689: 1, p16691: 1",
+            "-5 6 NULL",
+        ),
+        ("delta = (SELECT max(w.delta) FROM wiki w WHERE NOT (w.delta IN (SELECT delta FROM wiki)))", "", ""),
+        ("user IN (SELECT w.user FROM wiki w WHERE (w.delta IN (SELECT delta FROM wiki)) IS NULL)", "p16689: 1", "1"),
+        (
+            "delta = 4 OR NOT (delta IN (SELECT delta FROM wiki WHERE user = 'bob'))",
+            "p16689: 1, p16690: 1, p16691: 2",
+            "2 6 NULL",
+        ),
+        (
+            "delta = 4 OR delta NOT IN (SELECT delta FROM wiki WHERE user = 'bob')",
+            "p16689: 1, p16690: 1, p16691: 2",
+            "2 6 NULL",
+        ),
+        ("delta <> ALL (SELECT delta FROM wiki WHERE user = 'bob')", "p16689: 1, p16690: 1, p16691: 2", "2 6 NULL"),
+        ("NOT (delta = 4 AND delta IN (SELECT delta FROM wiki))", "p16689: 1, p16690: 2, p16691: 2", "4 NULL"),
+        ("delta IN (SELECT delta FROM wiki) = false", "", ""),
+        ("delta IN (SELECT delta FROM wiki) IS NULL", "p16689: 1", "1"),
+        (
+            "CASE WHEN delta IN (SELECT delta FROM wiki WHERE user = 'bob') THEN false ELSE true END",
+            "p16689: 2, p16690: 1, p16691: 2",
+            "2 6",
+        ),
     ] {
-        let error = house.delete(&format!("DELETE FROM wiki WHERE {condition}")).await.unwrap_err();
-        assert!(
-            error.message.contains("NOT IN over a query, or IN over a query within another expression"),
-            "{condition}: {error}"
-        );
+        assert_eq!(deleted(&house, condition).await, (found.to_owned(), rest.to_owned()), "{condition}");
     }
+    let condition = "delta NOT IN (SELECT w.delta FROM wiki w WHERE w.user = wiki.user ORDER BY w.delta LIMIT 1)";
+    let error = house.delete(&format!("DELETE FROM wiki WHERE {condition}")).await.unwrap_err();
+    assert!(error.message.contains(super::membership::REFUSED), "{error}");
 }
 
 #[tokio::test]
