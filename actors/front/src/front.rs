@@ -15,7 +15,7 @@ use runtime_mysql::MySqlError;
 use runtime_rpc::Tls;
 use runtime_rpc::plane::{Channels, ShowProof, TokenSource};
 use storage_catalog::{Command, Outcome, Rejection};
-use storage_model::NodeId;
+use storage_model::{NodeId, Revision};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,7 @@ use crate::variables::Globals;
 
 /// How long a statement waits until this frontend may read, or shows what it must.
 const FRESH_LIMIT: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The version of StarRocks whose behaviour clients may expect: the first word of `current_version()`.
 pub const COMPATIBLE_VERSION: &str = "3.5.0";
@@ -144,17 +145,31 @@ impl Front {
         if !linearizable {
             return Ok(());
         }
-        let revision = match self.read_index.ask(ReadIndex).await {
-            Ok(Ok(revision)) => revision,
-            Ok(Err(failure)) => return Err(errors::stale(&failure.to_string())),
-            Err(lost) => return Err(errors::stale(&lost.to_string())),
-        };
+        let revision = self.newest_revision().await?;
         let mut revisions = self.view.revisions();
         let reached = tokio::time::timeout(FRESH_LIMIT, revisions.wait_for(|seen| *seen >= revision)).await;
         match reached {
             Ok(Ok(_)) => Ok(()),
             _ => Err(errors::stale(&format!("it has not seen revision {revision} within {} s", FRESH_LIMIT.as_secs()))),
         }
+    }
+
+    /// What was acknowledged anywhere before now. While nobody leads, or the leader does not reach a majority, it is asked
+    /// again until somebody can say it, or for too long.
+    async fn newest_revision(&self) -> Result<Revision, MySqlError> {
+        let mut why = String::new();
+        let asked = async {
+            loop {
+                why = match self.read_index.ask(ReadIndex).await {
+                    Ok(Ok(revision)) => return revision,
+                    Ok(Err(failure)) => failure.to_string(),
+                    Err(lost) => lost.to_string(),
+                };
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        };
+        let answered = tokio::time::timeout(FRESH_LIMIT, asked).await;
+        answered.map_err(|_| errors::stale(&format!("{why}, for {} s", FRESH_LIMIT.as_secs())))
     }
 
     /// The compute nodes that answer heartbeats.
