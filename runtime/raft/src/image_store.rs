@@ -39,7 +39,8 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    fn index(&self) -> Option<u64> {
+    /// Of the last entry that is in it.
+    pub(crate) fn index(&self) -> Option<u64> {
         self.meta.last_log_id.map(|id| id.index)
     }
 }
@@ -49,6 +50,7 @@ struct State {
     /// Oldest first.
     images: Vec<Image>,
     failure: Option<String>,
+    refusal: Option<String>,
 }
 
 /// The images of one meta directory.
@@ -156,7 +158,19 @@ impl ImageStore {
         info!(path = %path.display(), revision = %loaded.revision, bytes = loaded.catalog_bytes, "image kept");
         let (image, catalog, sha256) = loaded.into_parts(&path);
         self.take(image, &sha256);
+        self.attempts.send_modify(|n| *n += 1);
         Ok(catalog)
+    }
+
+    /// An image that was received cannot be this node's own. Raft stops for that.
+    pub(crate) fn refuse(&self, cause: String) {
+        self.state().refusal = Some(cause);
+        self.attempts.send_modify(|n| *n += 1);
+    }
+
+    /// Why an image that was received was not kept.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.state().refusal.clone()
     }
 
     fn path_of(&self, revision: Revision) -> PathBuf {
@@ -199,7 +213,7 @@ impl ImageStore {
         self.dir.join(format!("{PREFIX}received.{}", durable::TEMPORARY))
     }
 
-    /// Changes with every attempt to write an image.
+    /// Changes with every attempt to write an image, or to keep one that was received.
     pub(crate) fn attempts(&self) -> watch::Receiver<u64> {
         self.attempts.subscribe()
     }

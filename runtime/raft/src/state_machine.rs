@@ -111,10 +111,12 @@ impl RaftStateMachine<Types> for StateMachine {
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Box<File>) -> Result<(), StorageError> {
         let file = snapshot.into_std().await;
         let (images, expected) = (self.images.clone(), meta.clone());
-        let catalog = tokio::task::spawn_blocking(move || install(&images, &expected, file))
-            .await
-            .map_err(write_failed)?
-            .map_err(write_failed)?;
+        let installed = tokio::task::spawn_blocking(move || install(&images, &expected, file)).await;
+        let installed = installed.map_err(|e| e.to_string()).and_then(|kept| kept.map_err(|e| e.to_string()));
+        let catalog = installed.map_err(|cause| {
+            self.images.refuse(cause.clone());
+            write_failed(cause)
+        })?;
         info!(revision = %catalog.revision(), "image of the leader installed");
         self.catalog = catalog;
         self.applied = meta.last_log_id;

@@ -66,12 +66,16 @@ impl Member {
     }
 
     async fn run(dir: TempDir, node: Node, listener: TcpListener) -> Member {
+        let member = Self::unheard(dir, node).await;
+        member.serve(listener, member.serving.clone());
+        member
+    }
+
+    /// Nobody reaches it yet.
+    async fn unheard(dir: TempDir, node: Node) -> Member {
         let peers = Self::peers(node.id.0);
         let meta = Meta::open(&MetaDir::new(dir.path()), &node, clock(), options(), peers).await.unwrap();
-        let serving = CancellationToken::new();
-        let member = Member { dir, node, meta, serving: serving.clone() };
-        member.serve(listener, serving);
-        member
+        Member { dir, node, meta, serving: CancellationToken::new() }
     }
 
     fn serve(&self, listener: TcpListener, serving: CancellationToken) {
@@ -86,6 +90,11 @@ impl Member {
     async fn kill(self) -> (TempDir, Node) {
         self.serving.cancel();
         self.meta.0.raft.shutdown().await.unwrap();
+        self.end().await
+    }
+
+    async fn end(self) -> (TempDir, Node) {
+        self.serving.cancel();
         let Member { dir, node, meta, .. } = self;
         meta.shutdown().await.unwrap();
         (dir, node)
@@ -228,21 +237,26 @@ async fn an_observer_reads_and_does_not_vote_and_who_is_removed_hears_nothing_mo
     first.meta.remove(&other, false).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_was_away_for_long_is_sent_an_image() {
-    let mut members = group_of_three().await;
-    let away = members.remove(2).kill().await;
+/// Images take the place of the log that somebody who is away would need. 18 commands and an image of them.
+async fn go_on_without(leader: &Meta) {
     for round in 0..3 {
-        put(&members[0].meta, 3 + round * 5..8 + round * 5).await;
-        members[0].meta.create_image().await.unwrap();
+        put(leader, 3 + round * 5..8 + round * 5).await;
+        leader.create_image().await.unwrap();
     }
     // The log behind the older of the two images is given up a moment later.
     let given_up = timeout(PATIENCE, async {
-        while members[0].meta.status().purged < Some(9) {
+        while leader.status().purged < Some(9) {
             sleep(Duration::from_millis(10)).await;
         }
     });
     given_up.await.expect("the log is kept for ever");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_away_for_long_is_sent_an_image() {
+    let mut members = group_of_three().await;
+    let away = members.remove(2).kill().await;
+    go_on_without(&members[0].meta).await;
     let back = Member::start_again(away).await;
     back.reaches(Revision(18)).await;
     assert_eq!(count(&back.meta), 18);
@@ -250,4 +264,26 @@ async fn who_was_away_for_long_is_sent_an_image() {
     let again = Member::start_again(back.kill().await).await;
     again.reaches(Revision(18)).await;
     assert!(Path::new(again.dir.path()).join("image").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_keep_the_image_that_it_is_sent_starts_from_what_it_had() {
+    let mut members = group_of_three().await;
+    let (dir, node) = members.remove(2).kill().await;
+    go_on_without(&members[0].meta).await;
+    let back = Member::unheard(dir, node).await;
+    // A directory in the way of the file.
+    let (mut standing, in_the_way) = (back.meta.standing_watch(), back.dir.path().join("image/image.18"));
+    std::fs::create_dir_all(in_the_way.join("full")).unwrap();
+    back.serve(Member::bind(&back.node.address).await, back.serving.clone());
+    let ended = timeout(PATIENCE, standing.wait_for(|now| now.role == Role::Stopped)).await;
+    ended.expect("it was kept all the same").unwrap();
+    let failure = back.meta.status().failure.unwrap();
+    assert!(failure.contains("keep image"), "{failure}");
+    let ended = back.end().await;
+    std::fs::remove_dir_all(in_the_way).unwrap();
+
+    let again = Member::start_again(ended).await;
+    again.reaches(Revision(18)).await;
+    assert_eq!(count(&again.meta), 18);
 }
