@@ -9,6 +9,7 @@ mod file;
 use std::fs::{self, File};
 use std::io::Seek;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use storage_catalog::Catalog;
@@ -59,6 +60,8 @@ pub(crate) struct ImageStore {
     state: Mutex<State>,
     writing: Mutex<()>,
     attempts: watch::Sender<u64>,
+    /// No image is wanted any more.
+    stopping: AtomicBool,
     /// Images are not begun without room.
     room: Option<Arc<Room>>,
 }
@@ -67,7 +70,14 @@ impl ImageStore {
     /// A store that knows of no image yet.
     pub(crate) fn new(dir: &Path) -> ImageStore {
         let (attempts, _) = watch::channel(0);
-        ImageStore { dir: dir.to_owned(), state: Mutex::default(), writing: Mutex::default(), attempts, room: None }
+        ImageStore {
+            dir: dir.to_owned(),
+            state: Mutex::default(),
+            writing: Mutex::default(),
+            attempts,
+            stopping: AtomicBool::new(false),
+            room: None,
+        }
     }
 
     /// The same store; its images leave the log its room.
@@ -130,20 +140,40 @@ impl ImageStore {
         prune(&mut state.images);
     }
 
-    /// Writes an image and makes it durable; the oldest beyond two is removed. Blocking.
+    /// Writes an image and makes it durable; the oldest beyond two is removed. One that is given up because of
+    /// [`stop`](Self::stop) leaves nothing behind. Blocking.
     pub(crate) fn write(&self, catalog: &Catalog, meta: &SnapshotMeta) -> Result<Image, RaftError> {
         let room = self.room.as_ref().map_or(Ok(()), |room| room.check()).map_err(RaftError::Image);
         let result = room.and_then(|()| self.write_image(catalog, meta));
-        self.state().failure = result.as_ref().err().map(ToString::to_string);
-        self.attempts.send_modify(|n| *n += 1);
+        if result.is_err() && self.is_stopping() {
+            return Err(RaftError::Stopped);
+        }
+        self.note(result.as_ref().err().map(ToString::to_string));
         result
+    }
+
+    /// An attempt is over: says why it failed, if it did.
+    fn note(&self, failure: Option<String>) {
+        self.state().failure = failure;
+        self.attempts.send_modify(|n| *n += 1);
+    }
+
+    /// The image that is being written is given up, and none is begun any more.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no image is wanted any more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     fn write_image(&self, catalog: &Catalog, meta: &SnapshotMeta) -> Result<Image, RaftError> {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path_of(catalog.revision());
         let like = self.latest().map_or(0, |image| image.catalog_bytes);
-        let written = file::remove_checksum(&path).and_then(|()| file::write(&path, catalog, meta, like));
+        let written =
+            file::remove_checksum(&path).and_then(|()| file::write(&path, catalog, meta, like, &self.stopping));
         let (catalog_bytes, sha256) = written.map_err(RaftError::io("write image", &path))?;
         info!(path = %path.display(), revision = %catalog.revision(), bytes = catalog_bytes, "image written");
         Ok(self.take(Image { path, revision: catalog.revision(), meta: meta.clone(), catalog_bytes }, &sha256))

@@ -187,7 +187,9 @@ impl RaftSnapshotBuilder<Types> for ImageBuilder {
             Ok(Err(error)) => error.to_string(),
             Err(error) => error,
         };
-        error!(error = %failure, "the image of the metadata was not written; the log goes on");
+        if !self.images.is_stopping() {
+            error!(error = %failure, "the image of the metadata was not written; the log goes on");
+        }
         match self.images.latest() {
             Some(image) => open_image(image).await,
             None => Err(write_failed(failure)),
