@@ -148,12 +148,13 @@ impl ImageStore {
         if result.is_err() && self.is_stopping() {
             return Err(RaftError::Stopped);
         }
-        self.note(result.as_ref().err().map(ToString::to_string));
+        self.attempted(result.as_ref().err().map(ToString::to_string));
         result
     }
 
-    /// An attempt is over: says why it failed, if it did.
-    fn note(&self, failure: Option<String>) {
+    /// An attempt to write an image is over: why it failed, if it did. [`write`](Self::write) notes it itself, if it comes to
+    /// an end.
+    pub(crate) fn attempted(&self, failure: Option<String>) {
         self.state().failure = failure;
         self.attempts.send_modify(|n| *n += 1);
     }
