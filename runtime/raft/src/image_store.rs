@@ -127,17 +127,16 @@ impl ImageStore {
 
     /// Registers what `open` has found: the image it read, and those before it by their heads alone.
     fn adopt(&self, newest: &Image, older: &[(u64, PathBuf)]) {
-        let mut state = self.state();
         for (_, path) in older {
             match read_head(path) {
-                Ok(image) => state.images.push(image),
+                Ok(image) => self.state().images.push(image),
                 Err(flaw) => {
                     warn!(error = %flaw.into_error(path), "an older image cannot be read; it is left alone");
                 }
             }
         }
-        state.images.push(newest.clone());
-        prune(&mut state.images);
+        self.state().images.push(newest.clone());
+        self.prune();
     }
 
     /// Writes an image and makes it durable; the oldest beyond two is removed. One that is given up because of
@@ -211,12 +210,29 @@ impl ImageStore {
     /// An image is in place: notes its checksum, and removes the oldest beyond those that stay.
     fn take(&self, image: Image, sha256: &str) -> Image {
         note_checksum(&image.path, sha256);
-        let mut state = self.state();
-        state.images.retain(|other| other.path != image.path);
-        state.images.push(image.clone());
-        state.images.sort_by_key(|image| image.meta.last_log_id);
-        prune(&mut state.images);
+        {
+            let mut state = self.state();
+            state.images.retain(|other| other.path != image.path);
+            state.images.push(image.clone());
+            state.images.sort_by_key(|image| image.meta.last_log_id);
+        }
+        self.prune();
         image
+    }
+
+    /// Removes all but the newest, one caller at a time. The disk is waited for without the lock, and the log is kept back to
+    /// an image until that is gone. A file that cannot be removed only takes room: the next open tries again.
+    fn prune(&self) {
+        let old = {
+            let state = self.state();
+            state.images[..state.images.len().saturating_sub(KEPT)].to_vec()
+        };
+        for Image { path, .. } in &old {
+            if let Err(error) = fs::remove_file(path).and_then(|()| file::remove_checksum(path)) {
+                warn!(path = %path.display(), %error, "an old image cannot be removed");
+            }
+        }
+        self.state().images.retain(|image| !old.iter().any(|other| other.path == image.path));
     }
 
     /// The newest image.
@@ -247,16 +263,6 @@ impl ImageStore {
     /// Changes with every attempt to write an image, or to keep one that was received.
     pub(crate) fn attempts(&self) -> watch::Receiver<u64> {
         self.attempts.subscribe()
-    }
-}
-
-/// Removes all but the newest. A file that cannot be removed only takes room: the next open tries again.
-fn prune(images: &mut Vec<Image>) {
-    while images.len() > KEPT {
-        let old = images.remove(0);
-        if let Err(error) = fs::remove_file(&old.path).and_then(|()| file::remove_checksum(&old.path)) {
-            warn!(path = %old.path.display(), %error, "an old image cannot be removed");
-        }
     }
 }
 
