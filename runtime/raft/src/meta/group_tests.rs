@@ -225,7 +225,7 @@ async fn an_observer_reads_and_does_not_vote_and_who_is_removed_hears_nothing_mo
     let observer = Member::start_again(gone).await;
     observer.reaches(Revision(4)).await;
 
-    first.meta.remove(&observer.node, false).await.unwrap();
+    first.meta.remove(&observer.node).await.unwrap();
     assert_eq!(first.meta.members().len(), 1);
     put(&first.meta, 4..6).await;
     // Another life of the same address does not take the messages of the former.
@@ -234,7 +234,53 @@ async fn an_observer_reads_and_does_not_vote_and_who_is_removed_hears_nothing_mo
     first.meta.add_learner(&other).await.unwrap();
     put(&first.meta, 6..7).await;
     assert!(!second.meta.reaches(Revision(5), Duration::from_millis(500)).await);
-    first.meta.remove(&other, false).await.unwrap();
+    first.meta.remove(&other).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voter_that_leaves_is_waited_for_no_more_before_it_goes() {
+    let mut members = group_of_three().await;
+    let fourth = Member::joining(4).await;
+    take_in(&members[0].meta, &fourth, true).await;
+    fourth.kill().await;
+    let third = members.remove(2);
+    let first = &members[0].meta;
+    assert!(first.remove(&third.node).await.is_err(), "a voter is no voter first");
+    for _ in 0..2 {
+        first.stop_voting(&third.node).await.unwrap();
+    }
+    assert_eq!(first.members().iter().map(|m| m.votes).collect::<Vec<_>>(), [true, true, false, true]);
+    third.becomes(Role::Learner).await;
+    // With it gone two of the four are left: of three, as far as votes go.
+    let (_dir, gone) = third.kill().await;
+    put(first, 3..5).await;
+    for _ in 0..2 {
+        first.remove(&gone).await.unwrap();
+    }
+    assert_eq!(first.members().len(), 3);
+    put(first, 5..6).await;
+    members[1].reaches(Revision(6)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_dropped_while_it_was_away_disturbs_nobody() {
+    let mut members = group_of_three().await;
+    let away = members.remove(2).kill().await;
+    let first = &members[0].meta;
+    first.stop_voting(&away.1).await.unwrap();
+    first.remove(&away.1).await.unwrap();
+    let term = first.status().term;
+    // It hears of nobody, and wants to lead the group that it knows.
+    let back = Member::start_again(away).await;
+    let wanted = timeout(PATIENCE, async {
+        while back.meta.status().term < term + 3 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    wanted.await.expect("it is content");
+    assert!(!back.meta.standing().leads());
+    put(first, 3..5).await;
+    assert_eq!((first.status().term, first.standing().role), (term, Role::Leader));
 }
 
 /// Images take the place of the log that somebody who is away would need. 18 commands and an image of them.

@@ -31,10 +31,7 @@ impl Meta {
         let group = metrics.membership_config.membership();
         let voters: Vec<u64> = group.voter_ids().collect();
         let has = |id: &u64| metrics.replication.as_ref()?.get(id)?.map(|log| log.index);
-        group
-            .nodes()
-            .map(|(id, node)| Member { node: node.clone(), votes: voters.contains(id), has: has(id) })
-            .collect()
+        group.nodes().map(|(id, node)| Member { node: node.clone(), votes: voters.contains(id), has: has(id) }).collect()
     }
 
     /// Makes it a member that does not vote. Returns when the group knows it; it catches up by itself.
@@ -45,19 +42,22 @@ impl Meta {
 
     /// Lets a member vote that has caught up.
     pub async fn let_vote(&self, node: &Node) -> Result<(), ProposeError> {
-        let change = ChangeMembers::AddVoterIds([node.id.0].into());
-        changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, true)).await)
+        self.change(ChangeMembers::AddVoterIds([node.id.0].into())).await
     }
 
-    /// Takes a member out of the group, a voter too. Never this node.
-    pub async fn remove(&self, node: &Node, votes: bool) -> Result<(), ProposeError> {
-        if votes {
-            // It leaves both the voters and the group.
-            let change = ChangeMembers::RemoveVoters([node.id.0].into());
-            return changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, false)).await);
-        }
-        let change = ChangeMembers::RemoveNodes([node.id.0].into());
-        changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, false)).await)
+    /// Makes a voter a member that does not vote: from then on nobody waits for it. Never this node: it would go on
+    /// leading, and must hand over before.
+    pub async fn stop_voting(&self, node: &Node) -> Result<(), ProposeError> {
+        self.change(ChangeMembers::RemoveVoters([node.id.0].into())).await
+    }
+
+    /// Takes a member out of the group that does not vote.
+    pub async fn remove(&self, node: &Node) -> Result<(), ProposeError> {
+        self.change(ChangeMembers::RemoveNodes([node.id.0].into())).await
+    }
+
+    async fn change(&self, change: ChangeMembers<u64, Node>) -> Result<(), ProposeError> {
+        changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, true)).await)
     }
 }
 
