@@ -9,7 +9,8 @@
 //! | no | leads | it hands over |
 //! | no | does not vote | `Leave` is sent, and it is removed, whether it has heard that or not |
 //!
-//! Each step can be repeated, and whoever leads next goes on where the catalog and the group stand.
+//! Each step can be repeated, and whoever leads next goes on where the catalog and the group stand. A change of the voters that
+//! a leader has left half done is finished before the next begins.
 
 pub mod leases;
 
@@ -189,6 +190,11 @@ impl Round {
     }
 
     async fn change(&self) -> Result<(), String> {
+        if self.meta.is_changing() {
+            self.meta.finish_change().await.map_err(|error| format!("the change that was begun: {error}"))?;
+            tracing::info!("a change of the group that was begun is finished");
+            return Ok(());
+        }
         let last = self.meta.status().last_log;
         let Some(change) = next_change(&self.meta.view(), &self.meta.members(), self.meta.me().id, last) else {
             return Ok(());

@@ -283,6 +283,40 @@ async fn who_was_dropped_while_it_was_away_disturbs_nobody() {
     assert_eq!((first.status().term, first.standing().role), (term, Role::Leader));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_nobody_has_finished_is_finished_by_whoever_leads() {
+    let first = Member::founder().await;
+    let (second, third) = (Member::joining(2).await, Member::joining(3).await);
+    take_in(&first.meta, &second, true).await;
+    take_in(&first.meta, &third, false).await;
+    // The first of the two entries needs the second voter; whoever waits for it goes.
+    second.serving.cancel();
+    let begun = async {
+        while !first.meta.is_changing() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        changed = first.meta.let_vote(&third.node) => panic!("{changed:?}"),
+        begun = timeout(PATIENCE, begun) => begun.expect("the change has not begun"),
+    }
+    second.serve(Member::bind(&second.node.address).await, CancellationToken::new());
+    let members = [first, second, third];
+    put(&leader(&members).await.meta, 0..2).await;
+    for member in &members {
+        member.reaches(Revision(2)).await;
+        assert!(member.meta.is_changing(), "nobody finishes it unasked");
+        let votes = member.meta.members().into_iter().map(|m| m.votes);
+        assert_eq!(votes.collect::<Vec<_>>(), [true, true, false]);
+    }
+    for _ in 0..2 {
+        leader(&members).await.meta.finish_change().await.unwrap();
+    }
+    let leading = leader(&members).await;
+    assert!(!leading.meta.is_changing());
+    assert!(leading.meta.members().iter().all(|member| member.votes));
+}
+
 /// Images take the place of the log that somebody who is away would need. 18 commands and an image of them.
 async fn go_on_without(leader: &Meta) {
     for round in 0..3 {
