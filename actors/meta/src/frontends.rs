@@ -5,9 +5,12 @@
 //! |---|---|---|
 //! | yes | – | `Join` is sent; when it is answered, the frontend becomes a member that does not vote |
 //! | as a follower | does not vote | when it has caught up, it votes |
-//! | no | member | it is removed |
+//! | no | votes | it votes no more: from then on nobody waits for it |
+//! | no | leads | it hands over |
+//! | no | does not vote | `Leave` is sent, and it is removed, whether it has heard that or not |
 //!
-//! Each step can be repeated, and whoever leads next goes on where the catalog and the group stand.
+//! Each step can be repeated, and whoever leads next goes on where the catalog and the group stand. A change of the voters that
+//! a leader has left half done is finished before the next begins.
 
 pub mod leases;
 
@@ -59,8 +62,10 @@ pub struct FrontendMonitorState {
 /// A change of the group that the catalog asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It was dropped.
-    Remove(Member),
+    /// It was dropped. As long as it votes it must stay, or a majority may be missing that takes its vote away.
+    StopVoting(Node),
+    /// It was dropped, and does not vote.
+    Remove(Node),
     /// It has caught up.
     LetVote(Node),
 }
@@ -72,7 +77,8 @@ pub fn next_change(catalog: &Catalog, members: &[Member], me: NodeId, last: Opti
     let mut leaving: Vec<_> = members.iter().filter(gone).collect();
     leaving.sort_by_key(|member| member.node.id == me);
     if let Some(member) = leaving.first() {
-        return Some(Change::Remove((*member).clone()));
+        let node = member.node.clone();
+        return Some(if member.votes { Change::StopVoting(node) } else { Change::Remove(node) });
     }
     let has_caught_up =
         |member: &&Member| member.has.unwrap_or(0) + CAUGHT_UP >= last.unwrap_or(0) && member.has.is_some();
@@ -184,22 +190,34 @@ impl Round {
     }
 
     async fn change(&self) -> Result<(), String> {
+        if self.meta.is_changing() {
+            self.meta.finish_change().await.map_err(|error| format!("the change that was begun: {error}"))?;
+            tracing::info!("a change of the group that was begun is finished");
+            return Ok(());
+        }
         let last = self.meta.status().last_log;
         let Some(change) = next_change(&self.meta.view(), &self.meta.members(), self.meta.me().id, last) else {
             return Ok(());
         };
         let (changed, node) = match &change {
-            Change::Remove(member) => {
-                self.tell_to_leave(&member.node).await;
-                (self.meta.remove(&member.node, member.votes).await, &member.node)
+            // Whoever leads next goes on.
+            Change::StopVoting(node) | Change::Remove(node) if node.id == self.meta.me().id => {
+                let heir = self.meta.hand_over().await;
+                return heir.map(drop).ok_or_else(|| format!("{node}: nobody has taken the leadership over yet"));
+            }
+            Change::StopVoting(node) => (self.meta.stop_voting(node).await, node),
+            Change::Remove(node) => {
+                self.tell_to_leave(node).await;
+                (self.meta.remove(node).await, node)
             }
             Change::LetVote(node) => (self.meta.let_vote(node).await, node),
         };
         changed.map_err(|error| format!("{node}: {error}"))?;
         match change {
-            Change::Remove(member) => {
-                self.directory.forget(&member.node.address);
-                tracing::info!(frontend = %member.node, "a frontend has left the group");
+            Change::StopVoting(node) => tracing::info!(frontend = %node, "a frontend that was dropped votes no more"),
+            Change::Remove(node) => {
+                self.directory.forget(&node.address);
+                tracing::info!(frontend = %node, "a frontend has left the group");
             }
             Change::LetVote(node) => tracing::info!(frontend = %node, "a frontend has caught up, and votes"),
         }
@@ -208,9 +226,6 @@ impl Round {
 
     /// A frontend that is not there learns it when it hears of nobody any more.
     async fn tell_to_leave(&self, node: &Node) {
-        if node.id == self.meta.me().id {
-            return;
-        }
         let peer = self.directory.peer(&node.address);
         if let Err(error) = peer.ask(FRONTEND, Leave { id: node.id }, BEAT_DEADLINE).await {
             tracing::info!(frontend = %node, %error, "a frontend that was dropped could not be told");

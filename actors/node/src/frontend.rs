@@ -54,6 +54,7 @@ use self::gate::FrontendGate;
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// How long a start waits until this frontend leads, or hears from who does, before it serves clients all the same.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
+
 /// How a life of this process ended.
 enum Ended {
     With(ExitCode),
@@ -61,6 +62,18 @@ enum Ended {
     Superseded(String),
     /// An administrator has dropped this frontend from the cluster.
     Dropped,
+}
+
+impl Ended {
+    /// What has ended a life decides what comes next, also where the stop that followed did not go well.
+    fn after(self, stopped: anyhow::Result<()>) -> Ended {
+        let Err(error) = stopped else { return self };
+        tracing::error!(error = format!("{error:#}"), "the stop was not clean");
+        match self {
+            Ended::With(_) => Ended::With(ExitCode::FAILURE),
+            Ended::Superseded(_) | Ended::Dropped => self,
+        }
+    }
 }
 
 /// Runs until SIGTERM, SIGINT, or the supervision tree gives up.
@@ -267,8 +280,7 @@ impl Process {
             () = self.gate.dropped() => Ended::Dropped,
         };
         tracing::info!("stopping");
-        self.stop(server).await?;
-        Ok(ended)
+        Ok(ended.after(self.stop(server).await))
     }
 
     async fn stop(self, server: tokio::task::JoinHandle<()>) -> anyhow::Result<()> {
@@ -346,4 +358,20 @@ async fn log_lost(meta: &Meta) {
     let mut standing = meta.standing_watch();
     // The sender goes with the metadata itself.
     let _ = standing.wait_for(|now| now.role == Role::Stopped).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_that_went_wrong_does_not_hide_what_ended_a_frontend() {
+        let wrong = || Err(anyhow::anyhow!("closing the metadata took longer than 30s"));
+        assert!(matches!(Ended::Superseded("b".to_owned()).after(wrong()), Ended::Superseded(by) if by == "b"));
+        assert!(matches!(Ended::Dropped.after(wrong()), Ended::Dropped));
+        let is =
+            |ended, code: ExitCode| matches!(ended, Ended::With(found) if format!("{found:?}") == format!("{code:?}"));
+        assert!(is(Ended::With(ExitCode::SUCCESS).after(Ok(())), ExitCode::SUCCESS));
+        assert!(is(Ended::With(ExitCode::SUCCESS).after(wrong()), ExitCode::FAILURE));
+    }
 }

@@ -9,6 +9,7 @@ mod file;
 use std::fs::{self, File};
 use std::io::Seek;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use storage_catalog::Catalog;
@@ -39,7 +40,8 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    fn index(&self) -> Option<u64> {
+    /// Of the last entry that is in it.
+    pub(crate) fn index(&self) -> Option<u64> {
         self.meta.last_log_id.map(|id| id.index)
     }
 }
@@ -49,6 +51,7 @@ struct State {
     /// Oldest first.
     images: Vec<Image>,
     failure: Option<String>,
+    refusal: Option<String>,
 }
 
 /// The images of one meta directory.
@@ -57,6 +60,8 @@ pub(crate) struct ImageStore {
     state: Mutex<State>,
     writing: Mutex<()>,
     attempts: watch::Sender<u64>,
+    /// No image is wanted any more.
+    stopping: AtomicBool,
     /// Images are not begun without room.
     room: Option<Arc<Room>>,
 }
@@ -65,7 +70,14 @@ impl ImageStore {
     /// A store that knows of no image yet.
     pub(crate) fn new(dir: &Path) -> ImageStore {
         let (attempts, _) = watch::channel(0);
-        ImageStore { dir: dir.to_owned(), state: Mutex::default(), writing: Mutex::default(), attempts, room: None }
+        ImageStore {
+            dir: dir.to_owned(),
+            state: Mutex::default(),
+            writing: Mutex::default(),
+            attempts,
+            stopping: AtomicBool::new(false),
+            room: None,
+        }
     }
 
     /// The same store; its images leave the log its room.
@@ -115,33 +127,53 @@ impl ImageStore {
 
     /// Registers what `open` has found: the image it read, and those before it by their heads alone.
     fn adopt(&self, newest: &Image, older: &[(u64, PathBuf)]) {
-        let mut state = self.state();
         for (_, path) in older {
             match read_head(path) {
-                Ok(image) => state.images.push(image),
+                Ok(image) => self.state().images.push(image),
                 Err(flaw) => {
                     warn!(error = %flaw.into_error(path), "an older image cannot be read; it is left alone");
                 }
             }
         }
-        state.images.push(newest.clone());
-        prune(&mut state.images);
+        self.state().images.push(newest.clone());
+        self.prune();
     }
 
-    /// Writes an image and makes it durable; the oldest beyond two is removed. Blocking.
+    /// Writes an image and makes it durable; the oldest beyond two is removed. One that is given up because of
+    /// [`stop`](Self::stop) leaves nothing behind. Blocking.
     pub(crate) fn write(&self, catalog: &Catalog, meta: &SnapshotMeta) -> Result<Image, RaftError> {
         let room = self.room.as_ref().map_or(Ok(()), |room| room.check()).map_err(RaftError::Image);
         let result = room.and_then(|()| self.write_image(catalog, meta));
-        self.state().failure = result.as_ref().err().map(ToString::to_string);
-        self.attempts.send_modify(|n| *n += 1);
+        if result.is_err() && self.is_stopping() {
+            return Err(RaftError::Stopped);
+        }
+        self.attempted(result.as_ref().err().map(ToString::to_string));
         result
+    }
+
+    /// An attempt to write an image is over: why it failed, if it did. [`write`](Self::write) notes it itself, if it comes to
+    /// an end.
+    pub(crate) fn attempted(&self, failure: Option<String>) {
+        self.state().failure = failure;
+        self.attempts.send_modify(|n| *n += 1);
+    }
+
+    /// The image that is being written is given up, and none is begun any more.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no image is wanted any more.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     fn write_image(&self, catalog: &Catalog, meta: &SnapshotMeta) -> Result<Image, RaftError> {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path_of(catalog.revision());
         let like = self.latest().map_or(0, |image| image.catalog_bytes);
-        let written = file::remove_checksum(&path).and_then(|()| file::write(&path, catalog, meta, like));
+        let written =
+            file::remove_checksum(&path).and_then(|()| file::write(&path, catalog, meta, like, &self.stopping));
         let (catalog_bytes, sha256) = written.map_err(RaftError::io("write image", &path))?;
         info!(path = %path.display(), revision = %catalog.revision(), bytes = catalog_bytes, "image written");
         Ok(self.take(Image { path, revision: catalog.revision(), meta: meta.clone(), catalog_bytes }, &sha256))
@@ -156,7 +188,19 @@ impl ImageStore {
         info!(path = %path.display(), revision = %loaded.revision, bytes = loaded.catalog_bytes, "image kept");
         let (image, catalog, sha256) = loaded.into_parts(&path);
         self.take(image, &sha256);
+        self.attempts.send_modify(|n| *n += 1);
         Ok(catalog)
+    }
+
+    /// An image that was received cannot be this node's own. Raft stops for that.
+    pub(crate) fn refuse(&self, cause: String) {
+        self.state().refusal = Some(cause);
+        self.attempts.send_modify(|n| *n += 1);
+    }
+
+    /// Why an image that was received was not kept.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.state().refusal.clone()
     }
 
     fn path_of(&self, revision: Revision) -> PathBuf {
@@ -166,12 +210,29 @@ impl ImageStore {
     /// An image is in place: notes its checksum, and removes the oldest beyond those that stay.
     fn take(&self, image: Image, sha256: &str) -> Image {
         note_checksum(&image.path, sha256);
-        let mut state = self.state();
-        state.images.retain(|other| other.path != image.path);
-        state.images.push(image.clone());
-        state.images.sort_by_key(|image| image.meta.last_log_id);
-        prune(&mut state.images);
+        {
+            let mut state = self.state();
+            state.images.retain(|other| other.path != image.path);
+            state.images.push(image.clone());
+            state.images.sort_by_key(|image| image.meta.last_log_id);
+        }
+        self.prune();
         image
+    }
+
+    /// Removes all but the newest, one caller at a time. The disk is waited for without the lock, and the log is kept back to
+    /// an image until that is gone. A file that cannot be removed only takes room: the next open tries again.
+    fn prune(&self) {
+        let old = {
+            let state = self.state();
+            state.images[..state.images.len().saturating_sub(KEPT)].to_vec()
+        };
+        for Image { path, .. } in &old {
+            if let Err(error) = fs::remove_file(path).and_then(|()| file::remove_checksum(path)) {
+                warn!(path = %path.display(), %error, "an old image cannot be removed");
+            }
+        }
+        self.state().images.retain(|image| !old.iter().any(|other| other.path == image.path));
     }
 
     /// The newest image.
@@ -199,19 +260,9 @@ impl ImageStore {
         self.dir.join(format!("{PREFIX}received.{}", durable::TEMPORARY))
     }
 
-    /// Changes with every attempt to write an image.
+    /// Changes with every attempt to write an image, or to keep one that was received.
     pub(crate) fn attempts(&self) -> watch::Receiver<u64> {
         self.attempts.subscribe()
-    }
-}
-
-/// Removes all but the newest. A file that cannot be removed only takes room: the next open tries again.
-fn prune(images: &mut Vec<Image>) {
-    while images.len() > KEPT {
-        let old = images.remove(0);
-        if let Err(error) = fs::remove_file(&old.path).and_then(|()| file::remove_checksum(&old.path)) {
-            warn!(path = %old.path.display(), %error, "an old image cannot be removed");
-        }
     }
 }
 

@@ -71,8 +71,16 @@ impl raft_log::Callback for Synced {
     }
 }
 
+/// The log as it is on disk, and what Raft takes it for.
+struct Log {
+    raft: RaftLog<LogTypes>,
+    /// Raft has given up everything to here for an image that it received. What is on disk stays until that image is durable:
+    /// a process that ends before that starts from what it had.
+    owed: Option<LogId>,
+}
+
 struct Inner {
-    log: Mutex<RaftLog<LogTypes>>,
+    log: Mutex<Log>,
     images: Arc<ImageStore>,
     // Dropped last: the directory is free only when the log is closed.
     _lock: Arc<DirLock>,
@@ -127,6 +135,21 @@ pub(crate) fn create_log(dir: &Path, owner: &str, purged: Option<LogId>) -> Resu
     write(&mut log).map_err(RaftError::io("write log", dir))
 }
 
+/// Makes the log begin behind an image that is durable, where it ends before that image does: none of its entries is needed
+/// any more. They may even be of a leader whose entries were replaced.
+pub(crate) fn begin_behind(log: &mut RaftLog<LogTypes>, image: LogId) -> io::Result<()> {
+    let state = log.log_state();
+    let index = |point: Option<&Point>| point.map(|point| point.0.index);
+    if index(state.last()) >= Some(image.index) {
+        return Ok(());
+    }
+    if state.last() > Some(&Point(image)) {
+        let settled = index(state.committed()).max(index(state.purged()));
+        log.truncate(settled.map_or(0, |index| index + 1))?;
+    }
+    log.purge(Point(image)).map(drop)
+}
+
 fn write_failed(cause: impl Display) -> StorageError {
     StorageIOError::write_logs(AnyError::error(cause)).into()
 }
@@ -141,20 +164,20 @@ fn vote_failed(cause: impl Display) -> StorageError {
 
 impl LogStore {
     pub(crate) fn new(log: RaftLog<LogTypes>, images: Arc<ImageStore>, lock: Arc<DirLock>) -> LogStore {
-        LogStore(Arc::new(Inner { log: Mutex::new(log), images, _lock: lock }))
+        LogStore(Arc::new(Inner { log: Mutex::new(Log { raft: log, owed: None }), images, _lock: lock }))
     }
 
-    fn log(&self) -> MutexGuard<'_, RaftLog<LogTypes>> {
+    fn log(&self) -> MutexGuard<'_, Log> {
         self.0.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes under the lock, then waits for the disk without it.
-    async fn durably(&self, write: impl FnOnce(&mut RaftLog<LogTypes>) -> io::Result<()>) -> io::Result<()> {
+    async fn durably(&self, write: impl FnOnce(&mut Log) -> io::Result<()>) -> io::Result<()> {
         let (waiter, answer) = oneshot::channel();
         {
             let mut log = self.log();
             write(&mut log)?;
-            log.flush(true, Some(Synced::Waiter(waiter)))?;
+            log.raft.flush(true, Some(Synced::Waiter(waiter)))?;
         }
         answer.await.unwrap_or_else(|_| Err(io::Error::other("the log writer has stopped")))
     }
@@ -169,7 +192,7 @@ impl LogStore {
     fn read(&self, from: u64, to: u64, bytes: u64) -> Result<Vec<Entry>, StorageError> {
         let mut frames = Vec::new();
         let mut taken = 0;
-        for read in self.log().read(from, to) {
+        for read in self.log().raft.read(from, to) {
             let (point, frame) = read.map_err(read_failed)?;
             taken += frame.bytes();
             if taken > bytes && !frames.is_empty() {
@@ -185,13 +208,42 @@ impl LogStore {
         Ok(entries)
     }
 
-    /// How far the log may be purged: an image on disk may still need what comes after. Where the log ends before
-    /// `upto`, all of it is covered by an image that was received, and none of it is needed.
-    fn purge_target(&self, log: &RaftLog<LogTypes>, upto: LogId) -> LogId {
-        if Some(&Point(upto)) > log.log_state().last() {
-            return upto;
+    /// Gives up what Raft needs no more. An image on disk may still need what comes after it; where the log ends before
+    /// `upto`, an image was received that is perhaps not durable yet.
+    fn give_up(&self, log: &mut Log, upto: LogId) -> io::Result<()> {
+        let last = log.raft.log_state().last().map(|point| point.0.index);
+        if last < Some(upto.index) {
+            log.owed = Some(upto);
+            return self.settle(log).map(drop);
         }
-        self.0.images.floor().map_or(upto, |floor| floor.min(upto))
+        let target = self.0.images.floor().map_or(upto, |floor| floor.min(upto));
+        log.raft.purge(Point(target)).map(drop)
+    }
+
+    /// Lets the log begin behind the image that was received; false while that is not durable.
+    fn settle(&self, log: &mut Log) -> io::Result<bool> {
+        let Some(owed) = log.owed else { return Ok(true) };
+        let is_kept = self.0.images.latest().is_none_or(|image| image.index() >= Some(owed.index));
+        if is_kept {
+            begin_behind(&mut log.raft, owed)?;
+            log.owed = None;
+        }
+        Ok(is_kept)
+    }
+
+    /// Waits until the image that was received is durable, if there is one: what follows it is written behind it.
+    async fn settled(&self) -> io::Result<()> {
+        let mut attempts = self.0.images.attempts();
+        loop {
+            attempts.mark_unchanged();
+            if self.settle(&mut self.log())? {
+                return Ok(());
+            }
+            if let Some(cause) = self.0.images.refusal() {
+                return Err(io::Error::other(cause));
+            }
+            attempts.changed().await.map_err(io::Error::other)?;
+        }
     }
 }
 
@@ -226,8 +278,8 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<Types>, StorageError> {
         let log = self.log();
-        let state = log.log_state();
-        let id = |point: Option<&Point>| point.map(|point| point.0);
+        let state = log.raft.log_state();
+        let id = |point: Option<&Point>| log.owed.or(point.map(|point| point.0));
         Ok(LogState { last_purged_log_id: id(state.purged()), last_log_id: id(state.last()) })
     }
 
@@ -237,27 +289,27 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
         let vote = Ballot(*vote);
-        self.durably(|log| log.save_vote(vote).map(drop)).await.map_err(vote_failed)
+        self.durably(|log| log.raft.save_vote(vote).map(drop)).await.map_err(vote_failed)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
-        Ok(self.log().log_state().vote().map(|ballot| ballot.0))
+        Ok(self.log().raft.log_state().vote().map(|ballot| ballot.0))
     }
 
     /// Rides along with the next append: it only saves work at the next start.
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
         let Some(committed) = committed.map(Point) else { return Ok(()) };
         let mut log = self.log();
-        let state = log.log_state();
+        let state = log.raft.log_state();
         let is_news = Some(&committed) > state.committed() && Some(&committed) <= state.last();
         if is_news {
-            log.commit(committed).map_err(write_failed)?;
+            log.raft.commit(committed).map_err(write_failed)?;
         }
         Ok(())
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
-        Ok(self.log().log_state().committed().map(|point| point.0))
+        Ok(self.log().raft.log_state().committed().map(|point| point.0))
     }
 
     #[cfg_attr(feature = "failpoints", allow(clippy::result_large_err, reason = "the error is openraft's"))]
@@ -268,28 +320,24 @@ impl RaftLogStorage<Types> for LogStore {
     {
         let stored = entries.into_iter().map(|e| Frame::new(&e.payload).map(|frame| (Point(e.log_id), frame)));
         let stored = stored.collect::<Result<Vec<_>, _>>().map_err(write_failed)?;
+        self.settled().await.map_err(write_failed)?;
         let mut log = self.log();
         // What lies behind the purge point is committed and in an image: it is not written again.
-        let purged = log.log_state().purged().map(|point| point.0.index);
+        let purged = log.raft.log_state().purged().map(|point| point.0.index);
         let stored = stored.into_iter().filter(|(point, _)| Some(point.0.index) > purged);
         fail::fail_point!("raft.append.before");
         fail::fail_point!("raft.append.error", |what: Option<String>| Err(write_failed(what.unwrap_or_default())));
-        log.append(stored).map_err(write_failed)?;
+        log.raft.append(stored).map_err(write_failed)?;
         fail::fail_point!("raft.append.unsynced");
-        log.flush(true, Some(Synced::Raft(callback))).map_err(write_failed)
+        log.raft.flush(true, Some(Synced::Raft(callback))).map_err(write_failed)
     }
 
     async fn truncate(&mut self, from: LogId) -> Result<(), StorageError> {
-        self.durably(|log| log.truncate(from.index).map(drop)).await.map_err(write_failed)
+        self.durably(|log| log.raft.truncate(from.index).map(drop)).await.map_err(write_failed)
     }
 
     async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
-        self.durably(|log| {
-            let target = self.purge_target(log, upto);
-            log.purge(Point(target)).map(drop)
-        })
-        .await
-        .map_err(write_failed)
+        self.durably(|log| self.give_up(log, upto)).await.map_err(write_failed)
     }
 }
 

@@ -307,6 +307,8 @@ impl Meta {
         let Some(open) = self.0.open.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
         let Open { log, lock, mut proposer, roller, standing } = open;
         self.0.stop.send_replace(true);
+        // It may take longer than anybody waits on a busy machine, and the log has all that would be in it.
+        self.0.images.stop();
         roller.abort();
         let drained = timeout(DRAIN_LIMIT, &mut proposer).await.is_ok();
         let _ = self.hand_over().await;

@@ -111,10 +111,12 @@ impl RaftStateMachine<Types> for StateMachine {
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Box<File>) -> Result<(), StorageError> {
         let file = snapshot.into_std().await;
         let (images, expected) = (self.images.clone(), meta.clone());
-        let catalog = tokio::task::spawn_blocking(move || install(&images, &expected, file))
-            .await
-            .map_err(write_failed)?
-            .map_err(write_failed)?;
+        let installed = tokio::task::spawn_blocking(move || install(&images, &expected, file)).await;
+        let installed = installed.map_err(|e| e.to_string()).and_then(|kept| kept.map_err(|e| e.to_string()));
+        let catalog = installed.map_err(|cause| {
+            self.images.refuse(cause.clone());
+            write_failed(cause)
+        })?;
         info!(revision = %catalog.revision(), "image of the leader installed");
         self.catalog = catalog;
         self.applied = meta.last_log_id;
@@ -183,12 +185,41 @@ impl RaftSnapshotBuilder<Types> for ImageBuilder {
         let failure = match written.await {
             Ok(Ok(image)) => return open_image(image).await,
             Ok(Err(error)) => error.to_string(),
-            Err(error) => error,
+            Err(error) => {
+                self.images.attempted(Some(error.clone()));
+                error
+            }
         };
-        error!(error = %failure, "the image of the metadata was not written; the log goes on");
+        if !self.images.is_stopping() {
+            error!(error = %failure, "the image of the metadata was not written; the log goes on");
+        }
         match self.images.latest() {
             Some(image) => open_image(image).await,
             None => Err(write_failed(failure)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meta_dir::MetaDir;
+    use crate::room::Room;
+    use crate::testing;
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_image_hears_that_its_thread_has_panicked() {
+        let dir = tempfile::tempdir().unwrap();
+        let images = ImageStore::new(dir.path());
+        images.write(&testing::catalog_at(3), &testing::meta_at(3)).unwrap();
+        let images = Arc::new(images.in_room(Arc::new(Room::broken())));
+        let (catalog, lock) = (testing::catalog_at(5), Arc::new(MetaDir::new(dir.path()).lock().unwrap()));
+        let shared = Arc::new(Shared::new(&catalog, None));
+        let mut machine = StateMachine::new(catalog, testing::meta_at(5), shared, images.clone(), lock);
+        let attempts = images.attempts();
+        let snapshot = machine.get_snapshot_builder().await.build_snapshot().await.unwrap();
+        assert_eq!(snapshot.meta, testing::meta_at(3), "the one before it");
+        assert!(attempts.has_changed().unwrap());
+        assert_eq!(images.failure().as_deref(), Some("image: panicked"));
     }
 }

@@ -52,7 +52,10 @@ fn a_follower_votes_when_it_has_caught_up_and_an_observer_never() {
     assert_eq!(next(&[me.clone(), ready.clone()]), Some(Change::LetVote(ready.node.clone())));
     assert_eq!(next(&[me.clone(), member(ids[1], true, Some(1)), member(ids[2], false, Some(500))]), None);
     let stranger = member(NodeId(99), true, Some(1));
-    assert_eq!(next(&[me, ready, stranger.clone()]), Some(Change::Remove(stranger)), "who leaves comes first");
+    let leaving = Some(Change::StopVoting(stranger.node.clone()));
+    assert_eq!(next(&[me.clone(), ready.clone(), stranger.clone()]), leaving, "who leaves comes first");
+    let leaving = Some(Change::Remove(stranger.node.clone()));
+    assert_eq!(next(&[me, ready, Member { votes: false, ..stranger }]), leaving, "and is told when it votes no more");
 }
 
 #[test]
@@ -65,8 +68,8 @@ fn who_was_dropped_is_removed_and_the_leader_last() {
     let (me, other) = (member(ids[1], true, None), member(NodeId(77), false, None));
     // The dropped one leads: the command went through before it was elected.
     let members = [me.clone(), member(ids[0], true, Some(9)), other.clone()];
-    assert_eq!(next_change(&catalog, &members, ids[1], Some(9)), Some(Change::Remove(other)));
-    assert_eq!(next_change(&catalog, &members[..2], ids[1], Some(9)), Some(Change::Remove(me)));
+    assert_eq!(next_change(&catalog, &members, ids[1], Some(9)), Some(Change::Remove(other.node)));
+    assert_eq!(next_change(&catalog, &members[..2], ids[1], Some(9)), Some(Change::StopVoting(me.node)));
 }
 
 /// A group as Raft keeps it, and what may happen to it within a week of changes.
@@ -137,14 +140,24 @@ impl Week {
                 let found = self.members.iter_mut().find(|member| member.node.id == node.id).unwrap();
                 found.votes = true;
             }
-            Change::Remove(gone) => {
-                assert!(self.catalog.frontend(gone.node.id).is_none(), "nobody is removed who is listed");
-                self.members.retain(|member| member.node.id != gone.node.id);
-                if gone.node.id == self.leader {
+            Change::StopVoting(node) => {
+                assert!(self.catalog.frontend(node.id).is_none(), "nobody loses its vote who is listed");
+                if node.id == self.leader {
                     let strangers = self.members.iter().filter(|m| self.catalog.frontend(m.node.id).is_none());
-                    assert_eq!(strangers.count(), 0, "the leader goes last");
+                    assert_eq!(strangers.count(), 1, "the leader goes last");
+                    // It hands over; whoever leads then goes on.
                     self.elect();
+                    return;
                 }
+                let found = self.members.iter_mut().find(|member| member.node.id == node.id).unwrap();
+                assert!(found.votes);
+                found.votes = false;
+            }
+            Change::Remove(gone) => {
+                assert!(self.catalog.frontend(gone.id).is_none(), "nobody is removed who is listed");
+                let found = self.members.iter().find(|member| member.node.id == gone.id).unwrap();
+                assert!(!found.votes, "nobody is removed who votes");
+                self.members.retain(|member| member.node.id != gone.id);
             }
         }
         let after = self.voters();

@@ -9,6 +9,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 use storage_catalog::Catalog;
@@ -94,23 +95,30 @@ pub(crate) struct Loaded {
 }
 
 /// Writes an image. `like`: about how long its catalog will be. Returns how long it is, and the SHA-256 of the file.
-pub(super) fn write(path: &Path, catalog: &Catalog, meta: &SnapshotMeta, like: u64) -> io::Result<(u64, String)> {
+/// It is given up, with an error, soon after `stopping` is set.
+pub(super) fn write(
+    path: &Path,
+    catalog: &Catalog,
+    meta: &SnapshotMeta,
+    like: u64,
+    stopping: &AtomicBool,
+) -> io::Result<(u64, String)> {
     durable::write_with(path, |file| {
-        let catalog_bytes = fill(file, catalog, meta, like)?;
-        Ok((catalog_bytes, sha256_of(file)?))
+        let catalog_bytes = fill(file, catalog, meta, like, stopping)?;
+        Ok((catalog_bytes, sha256_of(file, stopping)?))
     })
 }
 
 /// The head stands before the catalog and tells its length, which is known when the catalog is written. So the head is
 /// written for a guess and replaced; where the guess is off by so much that the head has another length, all is written
 /// once more: the same catalog gives the same bytes.
-fn fill(file: &mut File, catalog: &Catalog, meta: &SnapshotMeta, like: u64) -> io::Result<u64> {
+fn fill(file: &mut File, catalog: &Catalog, meta: &SnapshotMeta, like: u64, stopping: &AtomicBool) -> io::Result<u64> {
     let mut expected = like;
     loop {
         let guessed = head(catalog.revision(), meta, expected)?;
         file.rewind()?;
         file.set_len(0)?;
-        let mut out = BufWriter::with_capacity(BUFFER_BYTES, &mut *file);
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, Stoppable { output: &mut *file, stopping });
         out.write_all(&guessed)?;
         let written = image::write(catalog, &mut out).map_err(io_error)?;
         out.flush()?;
@@ -148,10 +156,10 @@ pub(super) fn keep(path: &Path, received: &mut File) -> io::Result<()> {
     })
 }
 
-fn sha256_of(file: &mut File) -> io::Result<String> {
+fn sha256_of(file: &mut File, stopping: &AtomicBool) -> io::Result<String> {
     file.rewind()?;
     let mut hashing = Hashing::new(&mut *file);
-    io::copy(&mut hashing, &mut io::sink())?;
+    io::copy(&mut hashing, &mut Stoppable { output: io::sink(), stopping })?;
     Ok(hashing.hex())
 }
 
@@ -255,6 +263,25 @@ pub(super) fn remove_checksum(image: &Path) -> io::Result<()> {
         Ok(()) => durable::sync_parent(image),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+/// A writer that refuses to go on when it is told to stop.
+struct Stoppable<'a, W> {
+    output: W,
+    stopping: &'a AtomicBool,
+}
+
+impl<W: Write> Write for Stoppable<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(io::Error::other("it is not wanted any more"));
+        }
+        self.output.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
     }
 }
 

@@ -82,7 +82,7 @@ fn the_bytes_do_not_depend_on_the_image_before() {
     let catalog = testing::catalog_at(40);
     let mut all = Vec::new();
     for like in [0, 1000, 100_000, 1 << 33] {
-        let (catalog_bytes, sha256) = file::write(&path, &catalog, &meta(40), like).unwrap();
+        let (catalog_bytes, sha256) = file::write(&path, &catalog, &meta(40), like, &AtomicBool::new(false)).unwrap();
         let bytes = fs::read(&path).unwrap();
         let loaded = file::read(bytes.as_slice(), bytes.len() as u64).unwrap();
         assert_eq!((loaded.catalog_bytes, &loaded.sha256), (catalog_bytes, &sha256));

@@ -3,12 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use openraft::storage::RaftLogStorageExt;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use storage_catalog::Envelope;
 use storage_model::Now;
 use tempfile::TempDir;
 
 use super::*;
+use crate::image_store;
+use crate::meta_dir::MetaDir;
 use crate::testing;
 use crate::types::{Batch, EntryPayload};
 
@@ -196,4 +199,96 @@ fn a_torn_tail_is_measured() {
     assert_eq!((&torn.file, torn.whole + torn.bytes), (&file, whole.len() as u64 - 3));
     assert!(torn.bytes > 0);
     assert_eq!(fs::read(&file).unwrap().len(), whole.len() - 3, "looking changes nothing");
+}
+
+/// The log of a frontend with an image of entry 3, and the directory with both.
+fn store() -> (TempDir, LogStore, Arc<ImageStore>) {
+    let (dir, _) = written();
+    let images = ImageStore::new(dir.path());
+    images.write(&testing::catalog_at(3), &testing::meta_at(3)).unwrap();
+    let (images, lock) = (Arc::new(images), Arc::new(MetaDir::new(dir.path()).lock().unwrap()));
+    let log = LogStore::new(open_log(&dir.path().join("log")).unwrap(), images.clone(), lock);
+    (dir, log, images)
+}
+
+/// Another frontend sends an image that ends at this entry.
+fn receive(images: &ImageStore, index: u64) {
+    let theirs = tempfile::tempdir().unwrap();
+    let sent = ImageStore::new(theirs.path()).write(&testing::catalog_at(index), &testing::meta_at(index)).unwrap();
+    let mut received = fs::File::open(&sent.path).unwrap();
+    let loaded = image_store::receive(&mut received).unwrap();
+    images.keep(&mut received, loaded).unwrap();
+}
+
+fn entry(index: u64) -> Entry {
+    Entry { log_id: testing::log_id(1, index), payload: EntryPayload::Blank }
+}
+
+fn bounds(log: &RaftLog<LogTypes>) -> (Option<u64>, Option<u64>) {
+    let index = |point: Option<&Point>| point.map(|point| point.0.index);
+    (index(log.log_state().purged()), index(log.log_state().last()))
+}
+
+#[tokio::test]
+async fn the_log_stays_until_the_image_that_was_received_is_durable() {
+    let (dir, mut log, images) = store();
+    log.purge(testing::log_id(1, 100)).await.unwrap();
+    let state = log.get_log_state().await.unwrap();
+    let given_up = Some(testing::log_id(1, 100));
+    assert_eq!((state.last_purged_log_id, state.last_log_id), (given_up, given_up), "as far as Raft is concerned");
+    log.save_vote(&Vote::new_committed(7, 2)).await.unwrap();
+
+    // If the process were killed now.
+    let killed = tempfile::tempdir().unwrap();
+    testing::copy(dir.path(), killed.path());
+    let found = open_log(&killed.path().join("log")).unwrap();
+    assert_eq!(bounds(&found), (Some(0), Some(ENTRIES)));
+    let (_, image, _) = ImageStore::open(killed.path(), Some(0)).unwrap();
+    assert_eq!(image.index(), Some(3));
+
+    let (mut behind, mut next) = (log.clone(), Box::pin(log.blocking_append([entry(101)])));
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut next).await;
+    assert!(early.is_err(), "what comes behind the image is written behind it: {early:?}");
+    receive(&images, 100);
+    next.await.unwrap();
+    let indexes = behind.try_get_log_entries(0..200).await.unwrap().into_iter().map(|entry| entry.log_id.index);
+    assert_eq!(indexes.collect::<Vec<_>>(), [101]);
+    drop(log);
+    drop(behind);
+    assert_eq!(bounds(&open_log(&dir.path().join("log")).unwrap()), (Some(100), Some(101)));
+}
+
+#[tokio::test]
+async fn nothing_is_written_behind_an_image_that_was_not_kept() {
+    let (dir, mut log, images) = store();
+    log.purge(testing::log_id(1, 100)).await.unwrap();
+    images.refuse("no room".to_owned());
+    let refused = log.blocking_append([entry(101)]).await.unwrap_err();
+    assert!(refused.to_string().contains("no room"), "{refused}");
+    drop(log);
+    assert_eq!(bounds(&open_log(&dir.path().join("log")).unwrap()), (Some(0), Some(ENTRIES)));
+}
+
+#[test]
+fn a_log_that_ends_before_the_image_begins_behind_it() {
+    for term in [1, 9] {
+        let (dir, _) = written();
+        let log_dir = dir.path().join("log");
+        let mut log = open_log(&log_dir).unwrap();
+        // Of a leader that only this node has followed.
+        let frame = Frame::new(&EntryPayload::Blank).unwrap();
+        log.append([(Point(testing::log_id(term, ENTRIES + 1)), frame)]).unwrap();
+        begin_behind(&mut log, testing::log_id(1, ENTRIES)).unwrap();
+        assert_eq!(bounds(&log), (Some(0), Some(ENTRIES + 1)), "what is behind the image stays");
+        begin_behind(&mut log, testing::log_id(2, 20)).unwrap();
+        log.flush(true, None).unwrap();
+        log.wait_worker_idle().unwrap();
+        drop(log);
+        assert_eq!(scanned(&log_dir), Some(vec![]));
+        let log = open_log(&log_dir).unwrap();
+        assert_eq!(
+            (bounds(&log), log.log_state().last()),
+            ((Some(20), Some(20)), Some(&Point(testing::log_id(2, 20))))
+        );
+    }
 }

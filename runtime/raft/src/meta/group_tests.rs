@@ -66,12 +66,16 @@ impl Member {
     }
 
     async fn run(dir: TempDir, node: Node, listener: TcpListener) -> Member {
+        let member = Self::unheard(dir, node).await;
+        member.serve(listener, member.serving.clone());
+        member
+    }
+
+    /// Nobody reaches it yet.
+    async fn unheard(dir: TempDir, node: Node) -> Member {
         let peers = Self::peers(node.id.0);
         let meta = Meta::open(&MetaDir::new(dir.path()), &node, clock(), options(), peers).await.unwrap();
-        let serving = CancellationToken::new();
-        let member = Member { dir, node, meta, serving: serving.clone() };
-        member.serve(listener, serving);
-        member
+        Member { dir, node, meta, serving: CancellationToken::new() }
     }
 
     fn serve(&self, listener: TcpListener, serving: CancellationToken) {
@@ -86,6 +90,11 @@ impl Member {
     async fn kill(self) -> (TempDir, Node) {
         self.serving.cancel();
         self.meta.0.raft.shutdown().await.unwrap();
+        self.end().await
+    }
+
+    async fn end(self) -> (TempDir, Node) {
+        self.serving.cancel();
         let Member { dir, node, meta, .. } = self;
         meta.shutdown().await.unwrap();
         (dir, node)
@@ -234,7 +243,7 @@ async fn an_observer_reads_and_does_not_vote_and_who_is_removed_hears_nothing_mo
     let observer = Member::start_again(gone).await;
     observer.reaches(Revision(4)).await;
 
-    first.meta.remove(&observer.node, false).await.unwrap();
+    first.meta.remove(&observer.node).await.unwrap();
     assert_eq!(first.meta.members().len(), 1);
     put(&first.meta, 4..6).await;
     // Another life of the same address does not take the messages of the former.
@@ -243,24 +252,109 @@ async fn an_observer_reads_and_does_not_vote_and_who_is_removed_hears_nothing_mo
     first.meta.add_learner(&other).await.unwrap();
     put(&first.meta, 6..7).await;
     assert!(!second.meta.reaches(Revision(5), Duration::from_millis(500)).await);
-    first.meta.remove(&other, false).await.unwrap();
+    first.meta.remove(&other).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voter_that_leaves_is_waited_for_no_more_before_it_goes() {
+    let mut members = group_of_three().await;
+    let fourth = Member::joining(4).await;
+    take_in(&members[0].meta, &fourth, true).await;
+    fourth.kill().await;
+    let third = members.remove(2);
+    let first = &members[0].meta;
+    assert!(first.remove(&third.node).await.is_err(), "a voter is no voter first");
+    for _ in 0..2 {
+        first.stop_voting(&third.node).await.unwrap();
+    }
+    assert_eq!(first.members().iter().map(|m| m.votes).collect::<Vec<_>>(), [true, true, false, true]);
+    third.becomes(Role::Learner).await;
+    // With it gone two of the four are left: of three, as far as votes go.
+    let (_dir, gone) = third.kill().await;
+    put(first, 3..5).await;
+    for _ in 0..2 {
+        first.remove(&gone).await.unwrap();
+    }
+    assert_eq!(first.members().len(), 3);
+    put(first, 5..6).await;
+    members[1].reaches(Revision(6)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_dropped_while_it_was_away_disturbs_nobody() {
+    let mut members = group_of_three().await;
+    let away = members.remove(2).kill().await;
+    let first = &members[0].meta;
+    first.stop_voting(&away.1).await.unwrap();
+    first.remove(&away.1).await.unwrap();
+    let term = first.status().term;
+    // It hears of nobody, and wants to lead the group that it knows.
+    let back = Member::start_again(away).await;
+    let wanted = timeout(PATIENCE, async {
+        while back.meta.status().term < term + 3 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    wanted.await.expect("it is content");
+    assert!(!back.meta.standing().leads());
+    put(first, 3..5).await;
+    assert_eq!((first.status().term, first.standing().role), (term, Role::Leader));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_nobody_has_finished_is_finished_by_whoever_leads() {
+    let first = Member::founder().await;
+    let (second, third) = (Member::joining(2).await, Member::joining(3).await);
+    take_in(&first.meta, &second, true).await;
+    take_in(&first.meta, &third, false).await;
+    // The first of the two entries needs the second voter; whoever waits for it goes.
+    second.serving.cancel();
+    let begun = async {
+        while !first.meta.is_changing() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        changed = first.meta.let_vote(&third.node) => panic!("{changed:?}"),
+        begun = timeout(PATIENCE, begun) => begun.expect("the change has not begun"),
+    }
+    second.serve(Member::bind(&second.node.address).await, CancellationToken::new());
+    let members = [first, second, third];
+    put(&leader(&members).await.meta, 0..2).await;
+    for member in &members {
+        member.reaches(Revision(2)).await;
+        assert!(member.meta.is_changing(), "nobody finishes it unasked");
+        let votes = member.meta.members().into_iter().map(|m| m.votes);
+        assert_eq!(votes.collect::<Vec<_>>(), [true, true, false]);
+    }
+    for _ in 0..2 {
+        leader(&members).await.meta.finish_change().await.unwrap();
+    }
+    let leading = leader(&members).await;
+    assert!(!leading.meta.is_changing());
+    assert!(leading.meta.members().iter().all(|member| member.votes));
+}
+
+/// Images take the place of the log that somebody who is away would need. 18 commands and an image of them.
+async fn go_on_without(leader: &Meta) {
+    for round in 0..3 {
+        put(leader, 3 + round * 5..8 + round * 5).await;
+        leader.create_image().await.unwrap();
+    }
+    // The log behind the older of the two images is given up a moment later.
+    let given_up = timeout(PATIENCE, async {
+        while leader.status().purged < Some(9) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    given_up.await.expect("the log is kept for ever");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_away_for_long_is_sent_an_image() {
     let mut members = group_of_three().await;
     let away = members.remove(2).kill().await;
-    for round in 0..3 {
-        put(&members[0].meta, 3 + round * 5..8 + round * 5).await;
-        members[0].meta.create_image().await.unwrap();
-    }
-    // The log behind the older of the two images is given up a moment later.
-    let given_up = timeout(PATIENCE, async {
-        while members[0].meta.status().purged < Some(9) {
-            sleep(Duration::from_millis(10)).await;
-        }
-    });
-    given_up.await.expect("the log is kept for ever");
+    go_on_without(&members[0].meta).await;
     let back = Member::start_again(away).await;
     back.reaches(Revision(18)).await;
     assert_eq!(count(&back.meta), 18);
@@ -268,4 +362,26 @@ async fn who_was_away_for_long_is_sent_an_image() {
     let again = Member::start_again(back.kill().await).await;
     again.reaches(Revision(18)).await;
     assert!(Path::new(again.dir.path()).join("image").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_keep_the_image_that_it_is_sent_starts_from_what_it_had() {
+    let mut members = group_of_three().await;
+    let (dir, node) = members.remove(2).kill().await;
+    go_on_without(&members[0].meta).await;
+    let back = Member::unheard(dir, node).await;
+    // A directory in the way of the file.
+    let (mut standing, in_the_way) = (back.meta.standing_watch(), back.dir.path().join("image/image.18"));
+    std::fs::create_dir_all(in_the_way.join("full")).unwrap();
+    back.serve(Member::bind(&back.node.address).await, back.serving.clone());
+    let ended = timeout(PATIENCE, standing.wait_for(|now| now.role == Role::Stopped)).await;
+    ended.expect("it was kept all the same").unwrap();
+    let failure = back.meta.status().failure.unwrap();
+    assert!(failure.contains("keep image"), "{failure}");
+    let ended = back.end().await;
+    std::fs::remove_dir_all(in_the_way).unwrap();
+
+    let again = Member::start_again(ended).await;
+    again.reaches(Revision(18)).await;
+    assert_eq!(count(&again.meta), 18);
 }

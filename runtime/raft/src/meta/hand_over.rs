@@ -1,4 +1,4 @@
-//! A leader that is stopped in good order sees to it that another leads before it goes.
+//! A leader that is stopped in good order, or that was dropped, sees to it that another leads before it goes.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use runtime_actor::{TraceId, trace};
 use tokio::time::{sleep, timeout};
 use tracing::info;
 
-use super::{Meta, Role, Standing};
+use super::{Member, Meta, Role, Standing};
 use crate::network::{Elect, RAFT, To};
 use crate::types::Node;
 
@@ -16,11 +16,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 const ASK_LIMIT: Duration = Duration::from_millis(300);
 
 impl Meta {
-    /// Nothing is proposed any more. The voter that has the whole log is told to elect itself; this node votes for it.
-    /// Openraft 0.9 knows no transfer, and without this the others would notice the silence only after their time-outs.
+    /// When nothing is proposed any more; otherwise it may have to be said again. The voter that has the whole log is told to
+    /// elect itself; this node votes for it. Openraft 0.9 knows no transfer, and without this the others would notice the
+    /// silence only after their time-outs.
     /// Who leads now, if this node led and somebody took it over.
-    pub(super) async fn hand_over(&self) -> Option<Node> {
-        if self.standing().role != Role::Leader || self.members().iter().filter(|member| member.votes).count() < 2 {
+    pub async fn hand_over(&self) -> Option<Node> {
+        let is_other_voter = |member: &Member| member.votes && member.node.id != self.0.me.id;
+        if self.standing().role != Role::Leader || !self.members().iter().any(is_other_voter) {
             return None;
         }
         let heir = timeout(LIMIT, self.find_heir()).await.ok();

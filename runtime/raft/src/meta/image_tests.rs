@@ -229,3 +229,17 @@ async fn without_room_nothing_enters_the_log_and_with_room_all_goes_on() {
     meta.shutdown().await.unwrap();
     assert_eq!(count(&open(dir.path()).await.unwrap()), 5);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_gives_up_the_image_that_is_being_written() {
+    let dir = created(0);
+    let meta = open(dir.path()).await.unwrap();
+    put(&meta, 0..3).await;
+    meta.shutdown().await.unwrap();
+    let refused = meta.0.images.write(&meta.view(), &crate::testing::meta_at(9)).unwrap_err();
+    assert!(matches!(refused, RaftError::Stopped), "{refused}");
+    assert_eq!(meta.status().image_failure, None, "it is no failure");
+    let names: Vec<_> = fs::read_dir(dir.path().join("image")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 4, "one image, its checksum, ROLE and VERSION: {names:?}");
+    assert_eq!(count(&open(dir.path()).await.unwrap()), 3);
+}

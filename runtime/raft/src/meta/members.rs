@@ -1,5 +1,9 @@
 //! Who belongs to the group: changed one member at a time, by whoever reconciles it with the catalog.
+//!
+//! A change of the voters is two entries of the log: in between a majority of the old voters and one of the new is needed. A
+//! leader that ends in between, or whose patience does, leaves it to be finished.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use openraft::ChangeMembers;
@@ -17,7 +21,7 @@ const CHANGE_LIMIT: Duration = Duration::from_secs(10);
 pub struct Member {
     /// Who.
     pub node: Node,
-    /// Whether it votes.
+    /// Whether it votes, and did before a change that is under way.
     pub votes: bool,
     /// On the leader: the last log entry that it is known to have.
     pub has: Option<u64>,
@@ -29,12 +33,21 @@ impl Meta {
         let metrics = self.0.raft.metrics();
         let metrics = metrics.borrow();
         let group = metrics.membership_config.membership();
-        let voters: Vec<u64> = group.voter_ids().collect();
+        let votes = |id: &u64| group.get_joint_config().iter().all(|voters| voters.contains(id));
         let has = |id: &u64| metrics.replication.as_ref()?.get(id)?.map(|log| log.index);
-        group
-            .nodes()
-            .map(|(id, node)| Member { node: node.clone(), votes: voters.contains(id), has: has(id) })
-            .collect()
+        group.nodes().map(|(id, node)| Member { node: node.clone(), votes: votes(id), has: has(id) }).collect()
+    }
+
+    /// Whether a change of the voters has begun and is not over.
+    pub fn is_changing(&self) -> bool {
+        let metrics = self.0.raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.membership_config.membership().get_joint_config().len() > 1
+    }
+
+    /// Brings a change of the voters to its end that somebody has begun.
+    pub async fn finish_change(&self) -> Result<(), ProposeError> {
+        self.change(ChangeMembers::AddVoterIds(BTreeSet::new())).await
     }
 
     /// Makes it a member that does not vote. Returns when the group knows it; it catches up by itself.
@@ -45,19 +58,22 @@ impl Meta {
 
     /// Lets a member vote that has caught up.
     pub async fn let_vote(&self, node: &Node) -> Result<(), ProposeError> {
-        let change = ChangeMembers::AddVoterIds([node.id.0].into());
-        changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, true)).await)
+        self.change(ChangeMembers::AddVoterIds([node.id.0].into())).await
     }
 
-    /// Takes a member out of the group, a voter too. Never this node.
-    pub async fn remove(&self, node: &Node, votes: bool) -> Result<(), ProposeError> {
-        if votes {
-            // It leaves both the voters and the group.
-            let change = ChangeMembers::RemoveVoters([node.id.0].into());
-            return changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, false)).await);
-        }
-        let change = ChangeMembers::RemoveNodes([node.id.0].into());
-        changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, false)).await)
+    /// Makes a voter a member that does not vote: from then on nobody waits for it. Never this node: it would go on
+    /// leading, and must hand over before.
+    pub async fn stop_voting(&self, node: &Node) -> Result<(), ProposeError> {
+        self.change(ChangeMembers::RemoveVoters([node.id.0].into())).await
+    }
+
+    /// Takes a member out of the group that does not vote.
+    pub async fn remove(&self, node: &Node) -> Result<(), ProposeError> {
+        self.change(ChangeMembers::RemoveNodes([node.id.0].into())).await
+    }
+
+    async fn change(&self, change: ChangeMembers<u64, Node>) -> Result<(), ProposeError> {
+        changed(timeout(CHANGE_LIMIT, self.0.raft.change_membership(change, true)).await)
     }
 }
 

@@ -123,7 +123,7 @@ fn read(dir: &MetaDir, me: &Node) -> Result<Found, RaftError> {
     if !log_dir.exists() {
         return Err(RaftError::Damaged { path: log_dir, cause: "it is missing".to_owned() });
     }
-    let log = log_store::open_log(&log_dir)?;
+    let mut log = log_store::open_log(&log_dir)?;
     let purged = log.log_state().purged().map(|point| point.0.index);
     let (images, image, catalog) = ImageStore::open(&dir.image_dir(), purged)?;
     dir.check_version(catalog.identity())?;
@@ -136,6 +136,10 @@ fn read(dir: &MetaDir, me: &Node) -> Result<Found, RaftError> {
             return Err(RaftError::Foreign { path: log_dir, cause });
         }
         None => return Err(RaftError::Damaged { path: log_dir, cause: "the log is lost".to_owned() }),
+    }
+    if let Some(last) = image.meta.last_log_id {
+        // The process ended between an image that it received and the log behind it.
+        log_store::begin_behind(&mut log, last).map_err(RaftError::io("write log", &log_dir))?;
     }
     let room = Arc::new(Room::new(&log_dir));
     let images = Arc::new(images.in_room(room.clone()));
