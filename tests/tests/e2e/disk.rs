@@ -49,6 +49,15 @@ fn small_disk(suite: &str, meta: &Path) -> Option<SmallDisk> {
     SmallDisk::mount(meta, DISK_MIB).map_err(|why| println!("SKIP {suite}: nothing may be mounted here: {why:#}")).ok()
 }
 
+/// A client of a table with three rows.
+async fn table_of_three(house: &House) -> anyhow::Result<Client> {
+    let mut client = house.client().await?;
+    client.run("CREATE DATABASE d").await?;
+    client.run("CREATE TABLE d.t (n BIGINT) DUPLICATE KEY (n) DISTRIBUTED BY HASH (n)").await?;
+    client.run("INSERT INTO d.t VALUES (1), (2), (3)").await?;
+    Ok(client)
+}
+
 #[test]
 fn a_full_meta_dir_is_read_only_until_there_is_room() {
     let suite = "disk/full_meta_dir_is_read_only";
@@ -57,10 +66,7 @@ fn a_full_meta_dir_is_read_only_until_there_is_room() {
         let meta = house.cluster.frontend.dir.join("meta");
         let Some(_disk) = small_disk(suite, &meta) else { return house.finish().await };
         house.begin().await?;
-        let mut client = house.client().await?;
-        client.run("CREATE DATABASE d").await?;
-        client.run("CREATE TABLE d.t (n BIGINT) DUPLICATE KEY (n) DISTRIBUTED BY HASH (n)").await?;
-        client.run("INSERT INTO d.t VALUES (1), (2), (3)").await?;
+        let mut client = table_of_three(&house).await?;
 
         let filler = meta.join("filler");
         fill(&filler, 8 << 20)?;
@@ -120,10 +126,7 @@ fn a_follower_whose_disk_is_full_holds_up_nobody_and_catches_up() {
         let meta = house.cluster.frontend.dir.with_file_name("fe3").join("meta");
         let Some(_disk) = small_disk(suite, &meta) else { return house.finish().await };
         house.add_frontends(&["FOLLOWER"]).await?;
-        let mut client = house.client().await?;
-        client.run("CREATE DATABASE d").await?;
-        client.run("CREATE TABLE d.t (n BIGINT) DUPLICATE KEY (n) DISTRIBUTED BY HASH (n)").await?;
-        client.run("INSERT INTO d.t VALUES (1), (2), (3)").await?;
+        let mut client = table_of_three(&house).await?;
 
         let filler = meta.join("filler");
         fill(&filler, 8 << 20)?;
