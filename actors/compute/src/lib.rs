@@ -3,11 +3,12 @@
 //!
 //! ```text
 //!   rpc ──▶ compute_node (Heartbeat, DeleteObjects)     rpc ──▶ snapshot_agent (AttestFiles)
-//!               ▲ FragmentStarted/Ended
+//!               ▲ FragmentStarted/Ended             rpc ──▶ compaction_agent (CompactRows)
 //!   Flight ──▶ plane: ticket → rows · action load → written files
 //! ```
 
 pub mod agent;
+pub mod compaction;
 pub mod membership;
 pub mod node;
 pub mod plane;
@@ -15,6 +16,7 @@ mod process;
 pub mod volumes;
 
 pub use agent::SnapshotAgent;
+pub use compaction::CompactionAgent;
 pub use membership::Membership;
 pub use node::{ComputeNode, Ports};
 pub use plane::Plane;

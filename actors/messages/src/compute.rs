@@ -1,14 +1,18 @@
-//! To a compute node: its own mailbox `compute_node`, its snapshot agent `snapshot_agent`, and the payloads that go over
+//! To a compute node: its own mailbox `compute_node`, its agents `snapshot_agent` and `compaction_agent`, and the payloads that go over
 //! the data plane (Arrow Flight), which are not messages.
 
 use runtime_actor::Message;
 use serde::{Deserialize, Serialize};
-use storage_model::{NodeId, ObjectName, ServiceId, StorageVolume, WrittenFile};
+use storage_model::{
+    FileEntry, Incarnation, NodeId, ObjectName, Partition, ServiceId, StorageVolume, Table, TxnId, WrittenFile,
+};
 
 /// The mailbox of a compute node.
 pub const COMPUTE_NODE: &str = "compute_node";
 /// The mailbox of its snapshot agent.
 pub const SNAPSHOT_AGENT: &str = "snapshot_agent";
+/// The mailbox of its compaction agent.
+pub const COMPACTION_AGENT: &str = "compaction_agent";
 
 /// The leader looks whether a node is there, and says who it is. Identity was checked by the connection's handshake.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -128,6 +132,30 @@ pub struct FoundWrong {
     pub object: ObjectName,
     /// What is wrong.
     pub what: String,
+}
+
+/// To the compaction agent: write the rows of some rowsets of a partition as one new file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CompactRows {
+    /// The table.
+    pub table: Table,
+    /// The partition, with no other rowsets than those to compact.
+    pub partition: Partition,
+    /// Their files.
+    pub files: Vec<FileEntry>,
+    /// Where those files are, and where the table's new ones go.
+    pub volumes: Vec<StorageVolume>,
+    /// The service root.
+    pub service: ServiceId,
+    /// Of the cluster, as it stands in file names.
+    pub incarnation: Incarnation,
+    /// Whose name the new file carries.
+    pub txn: TxnId,
+}
+
+impl Message for CompactRows {
+    type Reply = Result<Vec<WrittenFile>, String>;
+    const NAME: &'static str = "CompactRows";
 }
 
 /// Payload of a Flight ticket: run a plan, stream its rows. bincode.

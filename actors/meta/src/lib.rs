@@ -8,6 +8,7 @@
 //!   owner_watch ──(Ownership)──▶ snapshot_job_supervisor   gc_coordinator   checkpointer
 //!                                       │                       │
 //!                 compute_node_monitor ─┴── peers ──▶ snapshot_agent, compute_node (on CNs)
+//!                 compaction_coordinator ───── peers ──▶ compaction_agent (on CNs)
 //! ```
 //!
 //! Each tick reads the state, performs the one idempotent effect that the state asks for, and proposes one event:
@@ -15,6 +16,7 @@
 
 pub mod checkpointer;
 pub mod collector;
+pub mod compaction;
 pub mod frontends;
 pub mod leader;
 pub mod nodes;
@@ -27,6 +29,7 @@ pub mod transactions;
 
 pub use checkpointer::Checkpointer;
 pub use collector::GcCoordinator;
+pub use compaction::CompactionCoordinator;
 pub use frontends::FrontendMonitor;
 pub use frontends::leases::ReadLeases;
 pub use leader::MetadataLeader;

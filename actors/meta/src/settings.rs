@@ -16,6 +16,10 @@ pub struct MetaSettings {
     pub gc_grace: Duration,
     /// `catalog_trash_expire_second`.
     pub trash_expire: Duration,
+    /// `lake_compaction_score_selector_min_score`: a partition with fewer files is left as it is.
+    pub compaction_min_files: usize,
+    /// `lake_compaction_max_tasks`: compactions that run at once; None: one a compute node.
+    pub compaction_tasks: Option<usize>,
 }
 
 impl Default for MetaSettings {
@@ -26,6 +30,8 @@ impl Default for MetaSettings {
             snapshot_history: 100,
             gc_grace: Duration::from_secs(1800),
             trash_expire: Duration::from_secs(86_400),
+            compaction_min_files: 10,
+            compaction_tasks: None,
         }
     }
 }

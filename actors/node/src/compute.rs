@@ -5,6 +5,7 @@
 //!   └── compute
 //!       ├── compute_node      mailbox compute_node
 //!       ├── snapshot_agent    mailbox snapshot_agent
+//!       ├── compaction_agent  mailbox compaction_agent
 //!       └── observer          mailbox observer
 //! ```
 
@@ -14,8 +15,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors_compute::{ComputeNode, Membership, Plane, Ports, SnapshotAgent, Volumes};
-use actors_messages::compute::{AttestFiles, COMPUTE_NODE, DeleteObjects, Heartbeat, SNAPSHOT_AGENT, VerifyFiles};
+use actors_compute::{CompactionAgent, ComputeNode, Membership, Plane, Ports, SnapshotAgent, Volumes};
+use actors_messages::compute::{
+    AttestFiles, COMPACTION_AGENT, COMPUTE_NODE, CompactRows, DeleteObjects, Heartbeat, SNAPSHOT_AGENT, VerifyFiles,
+};
 use anyhow::Context;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use runtime_actor::{Address, Budget, Strategy, SystemClock, Tree};
@@ -42,6 +45,7 @@ struct Actors {
     tree: Tree,
     node: Address<ComputeNode>,
     agent: Address<SnapshotAgent>,
+    compaction: Address<CompactionAgent>,
     observer: Address<Observer>,
 }
 
@@ -77,7 +81,7 @@ async fn serve(
     let threads = PlanThreads::start()?;
     let engine = engine(&root, memory, &volumes, threads.handle.clone())?;
     let tls = load_tls(config.tls_files().as_ref())?;
-    let actors = draw_tree(&config, volumes.clone(), memory);
+    let actors = draw_tree(&config, volumes.clone(), &engine, memory);
 
     let of_pages = member.clone();
     let shutdown = CancellationToken::new();
@@ -86,6 +90,7 @@ async fn serve(
     registry.expose::<ComputeNode, DeleteObjects>(COMPUTE_NODE, actors.node.clone());
     registry.expose::<SnapshotAgent, AttestFiles>(SNAPSHOT_AGENT, actors.agent.clone());
     registry.expose::<SnapshotAgent, VerifyFiles>(SNAPSHOT_AGENT, actors.agent.clone());
+    registry.expose::<CompactionAgent, CompactRows>(COMPACTION_AGENT, actors.compaction.clone());
     Observer::expose(&registry, &actors.observer);
     let recorder = actors.tree.recorder();
     let rpc = RpcServer::bind_with(
@@ -191,7 +196,7 @@ fn engine(root: &Path, memory: u64, volumes: &Volumes, threads: Handle) -> anyho
     Ok(Arc::new(Engine::new(options, opener)?))
 }
 
-fn draw_tree(config: &ComputeConfig, volumes: Volumes, memory: u64) -> Actors {
+fn draw_tree(config: &ComputeConfig, volumes: Volumes, engine: &Arc<Engine>, memory: u64) -> Actors {
     let clock = SystemClock::shared();
     let started_at_ms = clock.now_unix_ms();
     let tree = Tree::new("cn", clock);
@@ -206,10 +211,14 @@ fn draw_tree(config: &ComputeConfig, volumes: Volumes, memory: u64) -> Actors {
     let node = group.start(spec("compute_node").mailbox(4096), move || {
         ComputeNode::new(ports, for_node.clone(), full_version(), started_at_ms, memory)
     });
-    let agent = group.start(spec("snapshot_agent"), move || SnapshotAgent::new(volumes.clone()));
+    let for_agent = volumes.clone();
+    let agent = group.start(spec("snapshot_agent"), move || SnapshotAgent::new(for_agent.clone()));
+    let engine = Arc::clone(engine);
+    let compaction =
+        group.start(spec("compaction_agent"), move || CompactionAgent::new(Arc::clone(&engine), volumes.clone()));
     let of_tree = tree.clone();
     let observer = group.start(spec("observer"), move || Observer::new(of_tree.clone()));
-    Actors { tree, node, agent, observer }
+    Actors { tree, node, agent, compaction, observer }
 }
 
 /// Memory that this process can have: of the host or, when that is less, of its control group.

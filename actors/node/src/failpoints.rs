@@ -24,11 +24,16 @@ use serde::Serialize;
 use serde_json::json;
 
 /// Every place, by name.
-pub const POINTS: [&str; 48] = [
+pub const POINTS: [&str; 55] = [
+    "cn.compact.after",
+    "cn.compact.before",
     "cn.delete.after",
     "cn.delete.before",
     "cn.rowset.after",
     "cn.rowset.before",
+    "compaction.begin",
+    "compaction.commit.after",
+    "compaction.commit.before",
     "gc.condemn.after",
     "gc.condemn.before",
     "gc.delete.after",
@@ -36,6 +41,8 @@ pub const POINTS: [&str; 48] = [
     "gc.erase.before",
     "gc.forget.after",
     "gc.forget.before",
+    "handler.compaction_agent",
+    "handler.compaction_coordinator",
     "handler.compute_node",
     "handler.compute_node_monitor",
     "handler.frontend_monitor",

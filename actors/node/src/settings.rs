@@ -45,6 +45,8 @@ impl LiveConfig {
                 snapshot_history: c.max_historical_automated_cluster_snapshot_jobs,
                 gc_grace: Duration::from_secs(c.lake_autovacuum_grace_period_minutes.saturating_mul(60)),
                 trash_expire: Duration::from_secs(c.catalog_trash_expire_second),
+                compaction_min_files: c.lake_compaction_score_selector_min_score.max(2.0) as usize,
+                compaction_tasks: usize::try_from(c.lake_compaction_max_tasks).ok(),
             })
         })
     }

@@ -10,11 +10,13 @@
 //!
 //!   INSERT: insert (columns, defaults, strict casts) ── the same plan, in the table's own columns
 //!   DELETE: delete (what is found, what is left) ── two plans over some partitions of the table
+//!   compaction: compact (rows of some rowsets, sorted) ── one plan a bucket
 //!   both sides share session: functions, operators, types
 //! ```
 
 mod cells;
 mod coerce;
+mod compact;
 mod context;
 mod delete;
 mod depth;
@@ -37,6 +39,7 @@ mod zone;
 mod tests;
 
 pub use cells::{Cells, write_cell};
+pub use compact::plan_compaction;
 pub use context::{
     Constant, DEFAULT_CATALOG, MYSQL_VERSION, NoVariables, NoVirtualTables, PlanContext, SessionFacts, Variables,
     VirtualTables,

@@ -2,6 +2,7 @@
 //! the clocks.
 
 mod collect;
+mod compact;
 mod databases;
 mod loads;
 mod nodes;
@@ -119,6 +120,9 @@ impl Catalog {
                 self.recover_partition(database, table, partition)
             }
             Command::AddPartitions { database, table, drafts } => self.add_partitions(database, table, drafts),
+            Command::CompactPartition { table, partition, inputs, files } => {
+                self.compact_partition(*table, *partition, inputs, files)
+            }
         }
     }
 

@@ -419,6 +419,18 @@ pub enum Command {
         /// The partitions.
         drafts: Vec<PartitionDraft>,
     },
+    /// Compaction: neighbouring files of a partition give way to others that hold the same rows. Its version stays, for it
+    /// says the same as before.
+    CompactPartition {
+        /// The table.
+        table: TableId,
+        /// The partition.
+        partition: PartitionId,
+        /// What gives way.
+        inputs: Vec<FileId>,
+        /// What was written instead.
+        files: Vec<WrittenFile>,
+    },
 }
 
 impl Command {
@@ -467,6 +479,7 @@ impl Command {
             Command::RecoverTable { .. } => "RecoverTable",
             Command::RecoverPartition { .. } => "RecoverPartition",
             Command::AddPartitions { .. } => "AddPartitions",
+            Command::CompactPartition { .. } => "CompactPartition",
         }
     }
 }

@@ -16,14 +16,17 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use sha2::{Digest, Sha256};
+use storage_model::Table;
 use storage_model::file::WrittenRun;
 
 use crate::buffer::Place;
 use crate::checksum::{CRC32C_KEY, sums};
+use crate::compression::compression_of;
 use crate::error::TabletError;
+use crate::types::arrow_schema;
 
 /// Most rows of a row group.
-pub(crate) const ROW_GROUP_ROWS: usize = 1 << 20;
+const ROW_GROUP_ROWS: usize = 1 << 20;
 /// Most bytes of a row group, encoded, about.
 const ROW_GROUP_BYTES: usize = 128 << 20;
 /// Rows that are gathered at once.
@@ -87,30 +90,27 @@ pub(crate) struct Encoding {
 }
 
 impl Encoding {
+    /// As the files of a table are.
+    pub fn of(table: &Table) -> Result<Encoding, TabletError> {
+        Ok(Encoding {
+            schema: arrow_schema(&table.schema),
+            keys: table.schema.key_positions(),
+            compression: compression_of(table)?,
+            row_group_rows: ROW_GROUP_ROWS,
+        })
+    }
+
     /// Encodes the rows `places` as one file.
     pub fn encode(&self, rows: &Sortable, mut places: Vec<Place>) -> Result<Encoded, TabletError> {
         rows.sort(&mut places);
-        let options = ArrowWriterOptions::new()
-            .with_properties(self.properties())
-            // Readers know the schema from the catalog.
-            .with_skip_arrow_metadata(true);
-        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&self.schema), options)?;
-        let mut runs = Vec::new();
+        let mut file = FileWriter::new(self)?;
         for bucket in places.chunk_by(|a, b| a.bucket == b.bucket) {
-            let first = writer.flushed_row_groups().len();
             for some in bucket.chunks(GATHER_ROWS) {
-                writer.write(&rows.gather(some)?)?;
+                file.write(&rows.gather(some)?)?;
             }
-            writer.flush()?;
-            runs.push(run(bucket, first, &writer.flushed_row_groups()[first..])?);
+            file.end_run(bucket.first().map_or(0, |place| place.bucket))?;
         }
-        writer.sync().map_err(ParquetError::from)?;
-        let sums = sums(writer.inner(), writer.flushed_row_groups())?;
-        writer.append_key_value_metadata(KeyValue::new(CRC32C_KEY.to_owned(), sums));
-        writer.finish()?;
-        writer.sync().map_err(ParquetError::from)?;
-        let bytes = Bytes::from(std::mem::take(writer.inner_mut()));
-        Ok(Encoded { sha256: hex::encode(Sha256::digest(&bytes)), bytes, runs })
+        file.finish()
     }
 
     fn properties(&self) -> WriterProperties {
@@ -130,19 +130,62 @@ impl Encoding {
     }
 }
 
-fn run(rows: &[Place], first: usize, groups: &[RowGroupMetaData]) -> Result<WrittenRun, TabletError> {
+/// A file that is written run by run. It is kept in memory, encoded, until it is finished.
+pub(crate) struct FileWriter {
+    writer: ArrowWriter<Vec<u8>>,
+    runs: Vec<WrittenRun>,
+    /// Of the run that is written now.
+    rows: u64,
+    first_row_group: usize,
+}
+
+impl FileWriter {
+    pub fn new(encoding: &Encoding) -> Result<FileWriter, TabletError> {
+        let options = ArrowWriterOptions::new()
+            .with_properties(encoding.properties())
+            // Readers know the schema from the catalog.
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&encoding.schema), options)?;
+        Ok(FileWriter { writer, runs: Vec::new(), rows: 0, first_row_group: 0 })
+    }
+
+    /// More rows of the run, in its order.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), TabletError> {
+        self.rows += batch.num_rows() as u64;
+        Ok(self.writer.write(batch)?)
+    }
+
+    /// The rows since the last run are those of a bucket. Without any there is no run.
+    pub fn end_run(&mut self, bucket: u32) -> Result<(), TabletError> {
+        let rows = std::mem::take(&mut self.rows);
+        if rows == 0 {
+            return Ok(());
+        }
+        self.writer.flush()?;
+        let groups = self.writer.flushed_row_groups();
+        let first = std::mem::replace(&mut self.first_row_group, groups.len());
+        self.runs.push(run(bucket, rows, first, &groups[first..])?);
+        Ok(())
+    }
+
+    pub fn finish(mut self) -> Result<Encoded, TabletError> {
+        let writer = &mut self.writer;
+        writer.sync().map_err(ParquetError::from)?;
+        let sums = sums(writer.inner(), writer.flushed_row_groups())?;
+        writer.append_key_value_metadata(KeyValue::new(CRC32C_KEY.to_owned(), sums));
+        writer.finish()?;
+        writer.sync().map_err(ParquetError::from)?;
+        let bytes = Bytes::from(std::mem::take(writer.inner_mut()));
+        Ok(Encoded { sha256: hex::encode(Sha256::digest(&bytes)), bytes, runs: self.runs })
+    }
+}
+
+fn run(bucket: u32, rows: u64, first: usize, groups: &[RowGroupMetaData]) -> Result<WrittenRun, TabletError> {
     let number = |n: usize| u32::try_from(n).map_err(|_| TabletError::invalid("too many row groups in a file"));
     let ranges = || groups.iter().flat_map(|group| group.columns().iter().map(|column| column.byte_range()));
     let bounds = ranges().map(|(start, _)| start).min().zip(ranges().map(|(start, size)| start + size).max());
     let (start, end) = bounds.ok_or_else(|| TabletError::invalid("a run without row groups or columns"))?;
-    Ok(WrittenRun {
-        bucket: rows.first().map_or(0, |place| place.bucket),
-        first_row_group: number(first)?,
-        row_groups: number(groups.len())?,
-        start,
-        end,
-        rows: rows.len() as u64,
-    })
+    Ok(WrittenRun { bucket, first_row_group: number(first)?, row_groups: number(groups.len())?, start, end, rows })
 }
 
 #[cfg(test)]

@@ -7,12 +7,15 @@
 //!      types (StarRocks ⇄ Arrow)                     buffer (up to a budget, then a round of files)
 //!                                                                                   │
 //!                       encode (sort, row groups, footer checksums) ── write (upload, clean up)
+//!
+//!   compact: rows of many files, sorted by whoever reads them ── encode ── one file
 //! ```
 
 pub mod bucket;
 mod buffer;
 mod check;
 pub mod checksum;
+mod compact;
 pub mod compression;
 mod encode;
 pub mod error;
@@ -24,6 +27,7 @@ mod write;
 
 pub use bucket::bucket_of;
 pub use checksum::verify_file;
+pub use compact::Compacted;
 pub use compression::parse_compression;
 pub use error::{TabletError, WriteError};
 pub use partition::partition_of;

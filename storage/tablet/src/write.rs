@@ -10,11 +10,9 @@ use storage_model::WrittenFile;
 use storage_volume::{Layout, Volume};
 
 use crate::buffer::{Buffer, Place, Round};
-use crate::compression::compression_of;
-use crate::encode::{Encoding, ROW_GROUP_ROWS, Sortable};
+use crate::encode::{Encoding, Sortable};
 use crate::error::{TabletError, WriteError};
 use crate::spec::{WriteSpec, Written};
-use crate::types::arrow_schema;
 
 /// Rows are flushed when so many bytes of them wait. Sorting and encoding need about as much again.
 pub const DEFAULT_BUFFER_BYTES: usize = 256 << 20;
@@ -71,12 +69,7 @@ impl Writer {
             return Err(TabletError::Invalid { message }.into());
         }
         Ok(Writer {
-            encoding: Encoding {
-                schema: arrow_schema(&spec.table.schema),
-                keys: spec.table.schema.key_positions(),
-                compression: compression_of(&spec.table)?,
-                row_group_rows: ROW_GROUP_ROWS,
-            },
+            encoding: Encoding::of(&spec.table)?,
             layout: Layout(spec.service_id.clone()),
             spec: Arc::new(spec.clone()),
             volume: volume.clone(),
@@ -178,7 +171,7 @@ impl Writer {
 }
 
 /// CPU work, away from the threads that answer messages.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, WriteError> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, WriteError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| WriteError::Lost(e.to_string()))
 }
 

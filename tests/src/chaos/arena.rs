@@ -96,6 +96,7 @@ impl Arena {
             ("edit_log_roll_num", if several { "100" } else { "50000" }),
             ("automated_cluster_snapshot_interval_seconds", "1"),
             ("lake_autovacuum_grace_period_minutes", "0"),
+            ("lake_compaction_score_selector_min_score", "3"),
             ("catalog_trash_expire_second", "3"),
         ];
         let stage = Stage::build(StageSpec {

@@ -32,7 +32,7 @@ enum How {
 }
 
 /// Places, how they are reached, and which actor is rebuilt after a panic there.
-const PLACES: [(&str, How, Option<&str>); 49] = [
+const PLACES: [(&str, How, Option<&str>); 56] = [
     ("job.begin.before", How::Wait, Some(JOBS)),
     ("job.begin.after", How::Wait, Some(JOBS)),
     ("job.cut.before", How::Wait, Some(JOBS)),
@@ -68,27 +68,34 @@ const PLACES: [(&str, How, Option<&str>); 49] = [
     ("gc.delete.after", How::Wait, Some(GARBAGE)),
     ("gc.forget.before", How::Wait, Some(GARBAGE)),
     ("gc.forget.after", How::Wait, Some(GARBAGE)),
+    ("compaction.begin", How::Wait, Some(COMPACTION)),
+    ("compaction.commit.before", How::Wait, Some(COMPACTION)),
+    ("compaction.commit.after", How::Wait, Some(COMPACTION)),
     ("load.commit.before", How::Wait, None),
     ("load.commit.after", How::Wait, None),
     ("cn.rowset.before", How::Worker, None),
     ("cn.rowset.after", How::Worker, None),
+    ("cn.compact.before", How::Worker, None),
+    ("cn.compact.after", How::Worker, None),
     ("cn.delete.before", How::Worker, None),
     ("cn.delete.after", How::Worker, None),
     ("handler.snapshot_job_supervisor", How::Wait, Some(JOBS)),
     ("handler.gc_coordinator", How::Wait, Some(GARBAGE)),
+    ("handler.compaction_coordinator", How::Wait, Some(COMPACTION)),
     ("handler.metadata_leader", How::Wait, Some("metadata_leader")),
     ("handler.owner_watch", How::Wait, Some("owner_watch")),
     ("handler.compute_node_monitor", How::Wait, Some("compute_node_monitor")),
     ("handler.frontend_monitor", How::Wait, Some("frontend_monitor")),
     ("handler.compute_node", How::Worker, Some("compute_node")),
     ("handler.snapshot_agent", How::Worker, Some("snapshot_agent")),
+    ("handler.compaction_agent", How::Worker, Some("compaction_agent")),
 ];
 /// Only killed, never made to panic: what happens under the log's lock.
 const LOG_PLACES: [(&str, How, Option<&str>); 2] =
     [("raft.append.before", How::Wait, None), ("raft.append.unsynced", How::Wait, None)];
 
 /// Places of whoever leads that are reached by themselves, for kills among several frontends.
-pub(super) const LEADER_PLACES: [&str; 22] = [
+pub(super) const LEADER_PLACES: [&str; 24] = [
     "job.begin.before",
     "job.begin.after",
     "job.cut.before",
@@ -105,6 +112,8 @@ pub(super) const LEADER_PLACES: [&str; 22] = [
     "gc.condemn.before",
     "gc.condemn.after",
     "gc.delete.after",
+    "compaction.commit.before",
+    "compaction.commit.after",
     "load.commit.before",
     "load.commit.after",
     "handler.metadata_leader",
@@ -117,6 +126,7 @@ pub(super) const REPLICA_PLACES: [&str; 3] = ["handler.replica", "raft.append.be
 
 const JOBS: &str = "snapshot_job_supervisor";
 const GARBAGE: &str = "gc_coordinator";
+const COMPACTION: &str = "compaction_coordinator";
 
 /// `name@n` becomes the name and `action@n`.
 fn with(place: &str, action: &str) -> (String, String) {

@@ -172,8 +172,10 @@ fn the_dashboard_knows_the_whole_cluster() {
             "metadata_leader",
             "snapshot_job_supervisor",
             "gc_coordinator",
+            "compaction_coordinator",
             "compute_node",
             "snapshot_agent",
+            "compaction_agent",
             "observer",
         ] {
             ensure!(roles.contains(role), "{role} is missing: {roles:?}");

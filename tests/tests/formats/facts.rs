@@ -237,6 +237,12 @@ pub fn commands() -> Vec<(Now, Command)> {
             if_exists: false,
             force: false,
         },
+        Command::CompactPartition {
+            table: TableId(10_007),
+            partition: PartitionId(10_009),
+            inputs: vec![FileId(10_015)],
+            files: vec![written(10_009, "o5")],
+        },
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }

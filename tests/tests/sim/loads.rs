@@ -73,7 +73,7 @@ impl World {
         "write load"
     }
 
-    fn write_file(&mut self, partition: PartitionId) -> WrittenFile {
+    pub fn write_file(&mut self, partition: PartitionId) -> WrittenFile {
         let name = self.name("o");
         let object = format!("{}_{name}", self.catalog.identity().incarnation.short());
         self.store.objects.insert(object.clone());

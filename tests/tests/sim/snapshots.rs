@@ -266,6 +266,7 @@ impl World {
         self.delayed.clear();
         self.frozen.clear();
         self.loads.clear();
+        self.compactions.clear();
         self.forgotten = BTreeSet::new();
         self.tally.count("restore");
         "restore"

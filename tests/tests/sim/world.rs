@@ -10,6 +10,7 @@ use storage_model::{
     ClusterId, Epoch, Incarnation, JobId, Now, Revision, ServiceId, TableId, UnixMillis, Uptime, VolumeId, VolumeType,
 };
 
+use super::compact::Compaction;
 use super::loads::Load;
 use super::model::Model;
 use super::store::Store;
@@ -23,6 +24,8 @@ pub struct World {
     pub store: Store,
     /// Loads that are written and not committed.
     pub loads: Vec<Load>,
+    /// Compactions that are written and not committed.
+    pub compactions: Vec<Compaction>,
     pub queries: Vec<Query>,
     /// Condemn commands on their way through the log.
     pub delayed: Vec<Command>,
@@ -62,6 +65,8 @@ pub const MUST_HAPPEN: &[&str] = &[
     "replacement",
     "replaced with nothing",
     "stale replacement",
+    "compaction",
+    "stale compaction",
     "table dropped",
     "table renamed",
     "tables swapped",
@@ -131,6 +136,7 @@ impl World {
             model: Model { clock: START, ..Model::default() },
             store: Store::default(),
             loads: Vec::new(),
+            compactions: Vec::new(),
             queries: Vec::new(),
             delayed: Vec::new(),
             frozen: BTreeMap::new(),
@@ -213,7 +219,8 @@ impl World {
             17..=20 => self.rename(),
             21..=27 => self.recover(),
             28..=36 => self.write_load(),
-            37..=49 => self.commit_load(),
+            37..=46 => self.commit_load(),
+            47..=49 => self.compact(),
             50..=53 => self.begin_query(),
             54..=57 => self.end_query(),
             58..=64 => self.condemn(),

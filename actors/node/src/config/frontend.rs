@@ -82,6 +82,10 @@ settings! {
         lake_autovacuum_grace_period_minutes: u64 = 30 => .mutable();
         /// Seconds in the recycle bin.
         catalog_trash_expire_second: u64 = 86400 => .mutable();
+        /// A partition of fewer data files than this is not compacted.
+        lake_compaction_score_selector_min_score: f64 = 10.0 => .mutable();
+        /// Compactions that run at once; -1: one on each compute node; 0: none.
+        lake_compaction_max_tasks: i32 = -1 => .mutable();
         /// Log entries between two images of the metadata.
         edit_log_roll_num: u64 = 50000 => .mutable().at_least(1);
         /// Connections that are served at once.

@@ -179,6 +179,38 @@ impl Setting for u64 {
     }
 }
 
+/// May be negative.
+impl Setting for i32 {
+    fn read(&mut self, text: &str) -> Result<(), String> {
+        *self = text.parse().map_err(|_| "must be a whole number".to_owned())?;
+        Ok(())
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+
+    fn type_name(&self) -> &'static str {
+        "int"
+    }
+}
+
+impl Setting for f64 {
+    fn read(&mut self, text: &str) -> Result<(), String> {
+        let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+        *self = number.ok_or_else(|| "must be a number and not negative".to_owned())?;
+        Ok(())
+    }
+
+    fn show(&self) -> String {
+        format!("{self:?}")
+    }
+
+    fn type_name(&self) -> &'static str {
+        "double"
+    }
+}
+
 impl Setting for bool {
     fn read(&mut self, text: &str) -> Result<(), String> {
         *self = match text.to_ascii_lowercase().as_str() {

@@ -14,9 +14,9 @@ use actors_messages::supervisor::{
 };
 use actors_messages::{CatalogView, ReadLease, ReadPoints};
 use actors_meta::{
-    Again, Checkpointer, FrontendMonitor, GcCoordinator, MetadataFollower, MetadataLeader, MetadataObserver,
-    NodeDirectory, OwnerWatch, Ownership, ReadLeases, ReplicaFacts, Route, Routes, SelfReport, SettingsReader,
-    SnapshotJobSupervisor,
+    Again, Checkpointer, CompactionCoordinator, FrontendMonitor, GcCoordinator, MetadataFollower, MetadataLeader,
+    MetadataObserver, NodeDirectory, OwnerWatch, Ownership, ReadLeases, ReplicaFacts, Route, Routes, SelfReport,
+    SettingsReader, SnapshotJobSupervisor,
 };
 use runtime_actor::{Actor, Answer, Budget, Context, Handle, Message, Strategy, Supervisor, Tree};
 use runtime_raft::{Meta, MetaDir, ProposeError, Role};
@@ -303,6 +303,11 @@ impl Stage {
         let collector = group.start(with_effects("gc_coordinator", LONG_EFFECTS), move || {
             let (reads, leases) = (reads.clone(), leases.clone());
             GcCoordinator::new(meta.clone(), reads, leases, nodes.clone(), ownership.clone(), config.clone())
+        });
+        let (meta, nodes, reads) = (self.meta.clone(), self.directory.clone(), self.reads.clone());
+        let config = self.settings.clone();
+        group.start(with_effects("compaction_coordinator", LONG_EFFECTS), move || {
+            CompactionCoordinator::new(meta.clone(), reads.clone(), nodes.clone(), config.clone())
         });
         self.routes.preflight.seat(supervisor.recipient());
         self.routes.create_snapshot.seat(supervisor.recipient());

@@ -35,6 +35,7 @@ impl FrontendNumbers {
         all.extend(peers(opened));
         all.extend(statements(opened));
         all.extend(garbage(&catalog, tree));
+        all.extend(compaction(tree));
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.look(&catalog);
         all.extend(tally.families(&catalog, now));
@@ -157,6 +158,21 @@ fn statements(opened: &Opened) -> Vec<Family> {
         counter("starrocks_fe_txn_begin", "Loads that ended, well or not.", loads),
         counter("starrocks_fe_txn_success", "Loads that were committed.", loads.saturating_sub(failed_loads)),
         counter("starrocks_fe_txn_failed", "Loads that failed.", failed_loads),
+    ]
+}
+
+fn compaction(tree: &TreeView) -> Vec<Family> {
+    let state = tree.root.find("compaction_coordinator").map(|node| node.state.clone()).unwrap_or_default();
+    let count = |name: &str| state[name].as_u64().unwrap_or_default() as f64;
+    let running = state["running"].as_array().map_or(0, Vec::len);
+    vec![
+        Family::gauge("starkeep_fe_compaction_running", "Compactions that run now.").of(running as f64),
+        Family::counter("starkeep_fe_compaction_total", "Compactions that are done.").of(count("compactions")),
+        Family::counter("starkeep_fe_compaction_failed", "Compactions that failed and are tried again.")
+            .of(count("failed")),
+        Family::counter("starkeep_fe_compaction_files_total", "Files that gave way to others.")
+            .of(count("files_before")),
+        Family::counter("starkeep_fe_compaction_rows_total", "Rows that were written anew.").of(count("rows")),
     ]
 }
 

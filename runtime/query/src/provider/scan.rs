@@ -17,7 +17,8 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use storage_model::{PartitionId, VolumeId};
+use storage_model::{FileEntry, PartitionId, Rowset, ServiceId, VolumeId};
+use storage_volume::layout::Layout;
 
 /// Below this many bytes a scan is not cut further.
 const SMALLEST_GROUP: u64 = 256 * 1024;
@@ -37,6 +38,21 @@ pub(crate) struct Piece {
     pub start: u64,
     pub end: u64,
     pub rows: u64,
+}
+
+impl Piece {
+    /// What a rowset is made of.
+    pub fn new(partition: PartitionId, rowset: &Rowset, file: &FileEntry, service: &ServiceId) -> Piece {
+        Piece {
+            partition,
+            volume: file.volume,
+            path: Layout(service.clone()).in_root(&file.object),
+            size: file.size,
+            start: rowset.start,
+            end: rowset.end,
+            rows: rowset.rows,
+        }
+    }
 }
 
 /// The plan that reads the pieces: the columns of their files and, where the schema has one more, the partition of each row.

@@ -78,15 +78,7 @@ impl StoredTable {
                     ))
                 })?;
                 note.rows += rowset.rows;
-                pieces.push(Piece {
-                    partition: partition.id,
-                    volume: file.volume,
-                    path: format!("{}/{}", self.cx.service_id, file.object),
-                    size: file.size,
-                    start: rowset.start,
-                    end: rowset.end,
-                    rows: rowset.rows,
-                });
+                pieces.push(Piece::new(partition.id, rowset, file, &self.cx.service_id));
             }
         }
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);

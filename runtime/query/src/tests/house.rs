@@ -1,6 +1,6 @@
 //! A small house to ask: one LOCAL volume, one database `db`, an engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -9,9 +9,9 @@ use runtime_sql::Statement;
 use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, TableDraft, VolumeDraft};
 use storage_model::{
     Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, Incarnation, KeyModel, Now,
-    PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, UnixMillis, Value, VolumeType,
+    PartitionId, PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, UnixMillis, Value, VolumeType,
 };
-use storage_tablet::{TargetPartition, WriteSpec};
+use storage_tablet::{Compacted, TargetPartition, WriteSpec};
 use storage_volume::Volume;
 
 use crate::*;
@@ -284,6 +284,59 @@ impl House {
         Ok((found.iter().map(|(id, rows)| format!("{}: {rows}", name(*id))).collect(), rest))
     }
 
+    /// Compacts all files of every partition of a table: how many files and runs there were, and how many there are.
+    pub async fn compact(&mut self, name: &str) -> Vec<((usize, usize), (usize, usize))> {
+        let table = self.table(name);
+        let mut seen = Vec::new();
+        for id in &table.partitions {
+            let before = self.files_and_runs(*id);
+            let partition = Arc::clone(self.catalog.partition(*id).unwrap());
+            let mut inputs: Vec<_> = partition.rowsets.iter().map(|rowset| rowset.file).collect();
+            inputs.dedup();
+            if inputs.is_empty() {
+                continue;
+            }
+            let files: Vec<_> = inputs.iter().map(|file| self.catalog.file(*file).unwrap().clone()).collect();
+            let spec = self.spec(&table, &[Arc::clone(&partition)]);
+            let volume = Volume::open(&self.volumes()[0]).unwrap();
+            let mut file = Compacted::new(&spec, &volume).unwrap();
+            for bucket in 0..partition.buckets {
+                let plan = plan_compaction(&table, &partition, &files, &spec.service_id, bucket).unwrap();
+                file.write_bucket(bucket, self.start(&plan).unwrap()).await.unwrap();
+            }
+            let files = file.finish().await.unwrap().into_iter().collect();
+            self.apply(Command::CompactPartition { table: table.id, partition: *id, inputs, files });
+            seen.push((before, self.files_and_runs(*id)));
+        }
+        seen
+    }
+
+    fn files_and_runs(&self, partition: PartitionId) -> (usize, usize) {
+        let rowsets = &self.catalog.partition(partition).unwrap().rowsets;
+        (rowsets.iter().map(|rowset| rowset.file).collect::<BTreeSet<_>>().len(), rowsets.len())
+    }
+
+    /// The next load into some partitions of a table.
+    fn spec(&mut self, table: &Table, partitions: &[Arc<storage_model::Partition>]) -> WriteSpec {
+        self.txn += 1;
+        let target = |p: &Arc<storage_model::Partition>| TargetPartition {
+            id: p.id,
+            name: p.name.clone(),
+            range: p.range.clone(),
+            buckets: p.buckets,
+        };
+        WriteSpec {
+            table: table.clone(),
+            partitions: partitions.iter().map(target).collect(),
+            volume: table.volume,
+            service_id: ServiceId("service".into()),
+            incarnation: Incarnation("0123456789abcdef0123456789abcdef".into()),
+            txn: TxnId(self.txn),
+            attempt: 0,
+            seed: 0,
+        }
+    }
+
     /// Runs an INSERT to its end; the files of a load are shared by the buckets of a partition.
     pub async fn insert(&mut self, sql: &str) -> Result<u64, QueryError> {
         let Statement::Insert(insert) = statement(sql) else { panic!("not an insert: {sql}") };
@@ -292,23 +345,8 @@ impl House {
         let batches = self.run(&planned).await?;
         let schema = storage_tablet::arrow_schema(&table.schema);
         let batches: Vec<_> = batches.iter().map(|b| conform(b, &schema)).collect::<Result<_, _>>()?;
-        self.txn += 1;
-        let target = |p: &Arc<storage_model::Partition>| TargetPartition {
-            id: p.id,
-            name: p.name.clone(),
-            range: p.range.clone(),
-            buckets: p.buckets,
-        };
-        let spec = WriteSpec {
-            table: table.as_ref().clone(),
-            partitions: self.catalog.partitions_of(&table).map(target).collect(),
-            volume: table.volume,
-            service_id: ServiceId("service".into()),
-            incarnation: Incarnation("0123456789abcdef0123456789abcdef".into()),
-            txn: TxnId(self.txn),
-            attempt: 0,
-            seed: 0,
-        };
+        let partitions: Vec<_> = self.catalog.partitions_of(&table).cloned().collect();
+        let spec = self.spec(&table, &partitions);
         let volume = Volume::open(&self.volumes()[0]).unwrap();
         let stream = futures::stream::iter(batches).map(Ok::<_, std::io::Error>);
         let written =

@@ -76,7 +76,7 @@ impl Catalog {
     }
 
     /// Takes files into the catalog: how many rows there are, and the rowsets of each partition, still without a version.
-    fn name_files(
+    pub(super) fn name_files(
         &mut self,
         table: &Table,
         files: &[WrittenFile],
@@ -159,6 +159,6 @@ impl Catalog {
     }
 }
 
-fn lost_partition(table: &Table) -> Rejection {
+pub(super) fn lost_partition(table: &Table) -> Rejection {
     Rejection::Stale(format!("a partition of table {} was dropped or truncated while the load ran", table.name))
 }

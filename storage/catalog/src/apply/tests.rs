@@ -2,6 +2,7 @@
 //! then leave nothing behind.
 
 mod collect;
+mod compact;
 mod databases;
 mod image;
 mod loads;
@@ -193,6 +194,12 @@ impl Kit {
         let replaced = |(at, base): &(usize, Option<u64>)| ReplacedPartition { partition: all[*at], base: *base };
         let partitions = partitions.iter().map(replaced).collect();
         Command::ReplaceRows { txn: TxnId(2), table: self.table(table), label: None, partitions, files }
+    }
+
+    /// Files of a partition give way to others with the same rows.
+    fn compact(&self, table: &str, partition: usize, inputs: &[FileId], files: Vec<WrittenFile>) -> Command {
+        let (table, partition) = (self.table(table), self.partitions(table)[partition]);
+        Command::CompactPartition { table, partition, inputs: inputs.to_vec(), files }
     }
 
     /// Loads one file of ten rows in two runs; the file.

@@ -16,7 +16,7 @@ use super::*;
 use crate::buffer::RANDOM_STRIDE;
 use crate::checksum::verify_file;
 use crate::spec::TargetPartition;
-use crate::{bucket_of, partition_of};
+use crate::{arrow_schema, bucket_of, partition_of};
 
 fn column(id: u64, name: &str, data_type: DataType, nullable: bool, key: bool) -> Column {
     Column { id: ColumnId(id), name: name.into(), data_type, nullable, key, default: None, comment: String::new() }

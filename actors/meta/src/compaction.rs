@@ -1,0 +1,256 @@
+//! The compaction coordinator: partitions with many small files are read and written anew by compute nodes, one log entry puts
+//! the new file in the place of the old. A compaction that anything overtakes or that loses its node has never happened.
+
+mod choose;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use actors_messages::ReadPoints;
+use actors_messages::compute::{COMPACTION_AGENT, CompactRows};
+use runtime_actor::{Actor, Answer, Context, Handle, Message};
+use runtime_raft::{Meta, ProposeError};
+use runtime_rpc::Peer;
+use serde::Serialize;
+use storage_catalog::{Catalog, Command, Outcome, Rejection};
+use storage_model::{FileId, NodeId, Partition, PartitionId, Revision};
+
+use crate::nodes::NodeDirectory;
+use crate::settings::{MetaSettings, SettingsReader};
+use choose::{Candidate, candidates};
+
+/// Between two looks when there was nothing to do.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// After a failure.
+const RETRY: Duration = Duration::from_secs(30);
+/// A node may take this long for one compaction.
+const DEADLINE: Duration = Duration::from_secs(540);
+
+/// The role.
+pub struct CompactionCoordinator {
+    meta: Meta,
+    reads: ReadPoints,
+    directory: NodeDirectory,
+    settings: SettingsReader,
+    /// What runs where.
+    running: BTreeMap<PartitionId, NodeId>,
+    /// Partitions whose last compaction failed, and when they are tried again.
+    put_off: HashMap<PartitionId, Instant>,
+    /// There was nothing to do at this revision.
+    idle_at: Option<Revision>,
+    counts: Counts,
+    last_error: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Counts {
+    compactions: u64,
+    files_before: u64,
+    files_after: u64,
+    rows: u64,
+    overtaken: u64,
+    failed: u64,
+}
+
+/// What the dashboard shows of it.
+#[derive(Debug, Serialize)]
+pub struct CompactionState {
+    running: Vec<String>,
+    compactions: u64,
+    files_before: u64,
+    files_after: u64,
+    rows: u64,
+    overtaken: u64,
+    failed: u64,
+    last_error: String,
+}
+
+#[derive(Debug)]
+struct Look;
+
+impl Message for Look {
+    type Reply = ();
+    const NAME: &'static str = "Look";
+}
+
+/// A compaction is over.
+#[derive(Debug)]
+struct Compacted {
+    partition: PartitionId,
+    came: Result<Counts, String>,
+}
+
+impl Message for Compacted {
+    type Reply = ();
+    const NAME: &'static str = "Compacted";
+}
+
+impl CompactionCoordinator {
+    /// A coordinator of this leader's compactions.
+    pub fn new(
+        meta: Meta,
+        reads: ReadPoints,
+        directory: NodeDirectory,
+        settings: SettingsReader,
+    ) -> CompactionCoordinator {
+        CompactionCoordinator {
+            meta,
+            reads,
+            directory,
+            settings,
+            running: BTreeMap::new(),
+            put_off: HashMap::new(),
+            idle_at: None,
+            counts: Counts::default(),
+            last_error: String::new(),
+        }
+    }
+
+    fn look(&mut self, cx: &Context<Self>) {
+        let MetaSettings { compaction_min_files, compaction_tasks, .. } = (self.settings)();
+        let now = cx.clock().monotonic();
+        self.put_off.retain(|_, until| *until > now);
+        let catalog = self.meta.view();
+        let nodes = self.directory.alive();
+        let most = compaction_tasks.unwrap_or(nodes.len());
+        let is_idle = self.put_off.is_empty() && self.idle_at == Some(catalog.revision());
+        if self.running.len() >= most || nodes.is_empty() || is_idle || catalog.is_careful() {
+            return;
+        }
+        let is_free = |id: PartitionId| !self.running.contains_key(&id) && !self.put_off.contains_key(&id);
+        let chosen = candidates(&catalog, compaction_min_files, is_free);
+        self.idle_at = chosen.is_empty().then_some(catalog.revision());
+        for candidate in chosen.into_iter().take(most - self.running.len()) {
+            let busy = |node: &NodeId| self.running.values().filter(|at| *at == node).count();
+            let Some((node, peer)) = nodes.iter().min_by_key(|(node, _)| busy(node)) else { return };
+            self.running.insert(candidate.partition, *node);
+            self.start(candidate, peer.clone(), cx);
+        }
+    }
+
+    fn start(&self, candidate: Candidate, peer: Peer, cx: &Context<Self>) {
+        let (meta, reads) = (self.meta.clone(), self.reads.clone());
+        cx.effect(async move {
+            let partition = candidate.partition;
+            Compacted { partition, came: compact(&meta, &reads, &peer, candidate).await }
+        });
+    }
+}
+
+async fn compact(meta: &Meta, reads: &ReadPoints, peer: &Peer, candidate: Candidate) -> Result<Counts, String> {
+    // Held until the end: GC leaves alone what is read.
+    let (catalog, _point) = reads.begin(|| meta.view());
+    let overtaken = Counts { overtaken: 1, ..Counts::default() };
+    let Candidate { table, partition, files: inputs, .. } = candidate;
+    fail::fail_point!("compaction.begin");
+    let txn = match meta.propose(Command::LeaseTxns { count: 1 }).await {
+        Ok(Outcome::Txns { first, .. }) => first,
+        Ok(other) => return Err(format!("LeaseTxns was answered with {other:?}")),
+        Err(error) => return Err(error.to_string()),
+    };
+    let Some(mut message) = message(&catalog, table, partition, &inputs) else { return Ok(overtaken) };
+    message.txn = txn;
+    let written = peer.ask(COMPACTION_AGENT, message, DEADLINE).await.map_err(|e| e.to_string())?;
+    let files = written?;
+    let files_after = files.len() as u64;
+    fail::fail_point!("compaction.commit.before");
+    let command = Command::CompactPartition { table, partition, inputs: inputs.clone(), files };
+    let committed = meta.propose(command).await;
+    fail::fail_point!("compaction.commit.after");
+    match committed {
+        Ok(Outcome::Committed { rows }) => {
+            let files_before = inputs.len() as u64;
+            Ok(Counts { compactions: 1, files_before, files_after, rows, ..Counts::default() })
+        }
+        Ok(other) => Err(format!("CompactPartition was answered with {other:?}")),
+        Err(ProposeError::Rejected(Rejection::Stale(why))) => {
+            tracing::debug!(%partition, why, "a compaction was overtaken");
+            Ok(overtaken)
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What a compute node needs to know; None: the partition is another by now.
+fn message(
+    catalog: &Catalog,
+    table: storage_model::TableId,
+    partition: PartitionId,
+    inputs: &[FileId],
+) -> Option<CompactRows> {
+    let (table, partition) = (catalog.table(table)?.as_ref().clone(), catalog.partition(partition)?);
+    let chosen: BTreeSet<FileId> = inputs.iter().copied().collect();
+    let rowsets = partition.rowsets.iter().filter(|rowset| chosen.contains(&rowset.file)).cloned().collect();
+    let files: Vec<_> = inputs.iter().map(|id| catalog.file(*id).cloned()).collect::<Option<_>>()?;
+    let volumes: BTreeSet<_> = files.iter().map(|file| file.volume).chain([table.volume]).collect();
+    Some(CompactRows {
+        table,
+        partition: Partition { rowsets, ..partition.as_ref().clone() },
+        files,
+        volumes: volumes.into_iter().filter_map(|id| catalog.volume(id)).map(|v| v.as_ref().clone()).collect(),
+        service: catalog.identity().service_id.clone(),
+        incarnation: catalog.identity().incarnation.clone(),
+        txn: storage_model::TxnId(0),
+    })
+}
+
+impl Actor for CompactionCoordinator {
+    const ROLE: &'static str = "compaction_coordinator";
+    type State = CompactionState;
+
+    fn observe(&self) -> CompactionState {
+        let Counts { compactions, files_before, files_after, rows, overtaken, failed } = self.counts;
+        let running = self.running.iter().map(|(partition, node)| format!("partition {partition} on node {node}"));
+        CompactionState {
+            running: running.collect(),
+            compactions,
+            files_before,
+            files_after,
+            rows,
+            overtaken,
+            failed,
+            last_error: self.last_error.clone(),
+        }
+    }
+
+    fn started(&mut self, cx: &mut Context<Self>) {
+        cx.every(LOOK_EVERY, || Look);
+    }
+}
+
+impl Handle<Look> for CompactionCoordinator {
+    fn handle(&mut self, _: Look, cx: &mut Context<Self>) -> Answer<()> {
+        fail::fail_point!("handler.compaction_coordinator");
+        self.look(cx);
+        Answer::done()
+    }
+}
+
+impl Handle<Compacted> for CompactionCoordinator {
+    fn handle(&mut self, message: Compacted, cx: &mut Context<Self>) -> Answer<()> {
+        let Compacted { partition, came } = message;
+        self.running.remove(&partition);
+        match came {
+            Ok(done) => {
+                self.counts.compactions += done.compactions;
+                self.counts.files_before += done.files_before;
+                self.counts.files_after += done.files_after;
+                self.counts.rows += done.rows;
+                self.counts.overtaken += done.overtaken;
+                if done.compactions > 0 {
+                    self.last_error.clear();
+                    let (before, after, rows) = (done.files_before, done.files_after, done.rows);
+                    tracing::info!(%partition, before, after, rows, "files of a partition were compacted");
+                    self.look(cx);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%partition, error, "a compaction failed; it is tried again");
+                self.counts.failed += 1;
+                self.last_error = error;
+                self.put_off.insert(partition, cx.clock().monotonic() + RETRY);
+            }
+        }
+        Answer::done()
+    }
+}

@@ -1,0 +1,56 @@
+//! Compaction: the rows of some rowsets of a tablet, in the order of their keys.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use storage_model::{FileEntry, FileId, Partition, ServiceId, Table};
+
+use crate::error::QueryError;
+use crate::insert::columns_of;
+use crate::plan::{Placement, Planned};
+use crate::provider::ScanNotes;
+use crate::provider::scan::{Piece, scan_plan};
+use crate::session;
+
+/// Plans the rows that `partition` says of one of its buckets, in the columns of the table and in the order of its keys.
+/// `partition` may be less than the catalog has of it.
+///
+/// # Errors
+/// When a rowset is of a file that is not among `files`.
+pub fn plan_compaction(
+    table: &Table,
+    partition: &Partition,
+    files: &[FileEntry],
+    service: &ServiceId,
+    bucket: u32,
+) -> Result<Planned, QueryError> {
+    let files: HashMap<FileId, &FileEntry> = files.iter().map(|file| (file.id, file)).collect();
+    let mut pieces = Vec::new();
+    for rowset in partition.rowsets.iter().filter(|rowset| rowset.bucket == bucket) {
+        let file = files.get(&rowset.file);
+        let file = file.ok_or_else(|| QueryError::internal(format!("file {} is not known", rowset.file)))?;
+        pieces.push(Piece::new(partition.id, rowset, file, service));
+    }
+    let schema = TableSchema::from(storage_tablet::arrow_schema(&table.schema));
+    let scan = scan_plan(&*session::planner(1), &schema, pieces, None, None)?;
+    let plan = sorted(table, scan)?;
+    let (columns, notes) = (columns_of(table), ScanNotes::default());
+    Ok(Planned { columns, placement: Placement::Compute, tables: vec![table.id], values: None, plan, notes })
+}
+
+/// As runs are: ascending, NULL first.
+fn sorted(table: &Table, rows: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    let options = SortOptions { descending: false, nulls_first: true };
+    let schema = rows.schema();
+    let key = |at: usize| PhysicalSortExpr::new(Arc::new(Column::new(schema.field(at).name(), at)), options);
+    match LexOrdering::new(table.schema.key_positions().into_iter().map(key)) {
+        Some(order) => Ok(Arc::new(SortExec::new(order, rows))),
+        None => Ok(rows),
+    }
+}

@@ -1,0 +1,56 @@
+//! Compaction: rows move to other files, and nothing else changes. The version of the partition stays, so that a statement
+//! which replaces what it has read is not disturbed; the order of files too, which says what is newer.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use storage_model::{FileId, KeyModel, PartitionId, Rowset, TableId, WrittenFile};
+
+use super::loads::lost_partition;
+use crate::catalog::Catalog;
+use crate::command::{Outcome, Rejection, Reply};
+
+impl Catalog {
+    pub(super) fn compact_partition(
+        &mut self,
+        table: TableId,
+        id: PartitionId,
+        inputs: &[FileId],
+        files: &[WrittenFile],
+    ) -> Reply {
+        let found = self.tables.get(&table).cloned();
+        let table = found.ok_or_else(|| Rejection::Stale("the table was dropped while it was compacted".to_owned()))?;
+        let partition = self.partitions.get(&id).filter(|_| table.partitions.contains(&id));
+        let partition = partition.cloned().ok_or_else(|| lost_partition(&table))?;
+        let stale = |why: &str| Rejection::Stale(format!("partition {} of table {} {why}", partition.name, table.name));
+        let inputs: BTreeSet<FileId> = inputs.iter().copied().collect();
+        let is_input = |rowset: &Rowset| inputs.contains(&rowset.file);
+        let rowsets = &partition.rowsets;
+        let start = rowsets.iter().position(is_input).ok_or_else(|| stale("changed while it was compacted"))?;
+        let end = start + rowsets[start..].iter().take_while(|rowset| is_input(rowset)).count();
+        let old = &rowsets[start..end];
+        let there: BTreeSet<FileId> = old.iter().map(|rowset| rowset.file).collect();
+        if there != inputs || rowsets[end..].iter().any(is_input) {
+            return Err(stale("changed while it was compacted"));
+        }
+        if let Some(stray) = files.iter().find(|file| file.partition != id) {
+            return Err(stale(&format!("was compacted into the file {} of another", stray.object)));
+        }
+        let (rows, mut fresh) = self.name_files(&table, files)?;
+        let before: u64 = old.iter().map(|rowset| rowset.rows).sum();
+        match table.model {
+            KeyModel::Duplicate if rows != before => {
+                return Err(stale(&format!("has {before} rows where its compaction has {rows}")));
+            }
+            KeyModel::Duplicate => {}
+        }
+        let version = old.iter().map(|rowset| rowset.version).max().unwrap_or_default();
+        let fresh = fresh.remove(&id).unwrap_or_default().into_iter().map(|rowset| Rowset { version, ..rowset });
+        let mut partition = partition.as_ref().clone();
+        let old: Vec<Rowset> = partition.rowsets.splice(start..end, fresh).collect();
+        self.partitions.insert(id, Arc::new(partition));
+        self.drop_references(&old);
+        self.header.starmgr_id += 1;
+        Ok(Outcome::Committed { rows })
+    }
+}
