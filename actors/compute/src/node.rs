@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use actors_messages::compute::{DeleteObjects, DeletedObjects, FragmentEnded, FragmentStarted, Heartbeat, NodeReport};
+use actors_messages::compute::{
+    DeleteObjects, DeletedObjects, FragmentEnded, FragmentStarted, Heartbeat, ListDirectory, Listing, NodeReport,
+};
 use runtime_actor::{Actor, Answer, Context, Handle};
 use serde::Serialize;
 use storage_model::NodeId;
+use storage_volume::error_chain;
 use storage_volume::layout::Layout;
 
 use crate::process::ProcessGauge;
@@ -171,7 +174,7 @@ impl Handle<DeleteObjects> for ComputeNode {
             let volume = match volumes.open(&message.volume) {
                 Ok(volume) => volume,
                 Err(error) => {
-                    let cause = storage_volume::error_chain(&error);
+                    let cause = error_chain(&error);
                     done.failed = message.objects.into_iter().map(|object| (object, cause.clone())).collect();
                     return done;
                 }
@@ -184,10 +187,27 @@ impl Handle<DeleteObjects> for ComputeNode {
             for (object, outcome) in message.objects.into_iter().zip(outcomes) {
                 match outcome {
                     Ok(()) => done.deleted.push(object),
-                    Err(error) => done.failed.push((object, storage_volume::error_chain(&error))),
+                    Err(error) => done.failed.push((object, error_chain(&error))),
                 }
             }
             done
+        })
+    }
+}
+
+impl Handle<ListDirectory> for ComputeNode {
+    fn handle(&mut self, message: ListDirectory, _: &mut Context<Self>) -> Answer<Result<Listing, String>> {
+        let volumes = self.volumes.clone();
+        Answer::while_wanted(async move {
+            let ListDirectory { volume, service, path } = message;
+            let volume = volumes.open(&volume).map_err(|e| error_chain(&e))?;
+            let layout = Layout(service);
+            let path = if path.is_empty() { layout.root().to_owned() } else { layout.in_root(&path) };
+            let level = volume.list_level(&path).await.map_err(|e| error_chain(&e))?;
+            let in_root = |paths: Vec<String>| -> Vec<String> {
+                paths.iter().filter_map(|path| layout.strip_root(path)).map(str::to_owned).collect()
+            };
+            Ok(Listing { directories: in_root(level.directories), objects: in_root(level.objects) })
         })
     }
 }

@@ -84,6 +84,31 @@ pub struct DeletedObjects {
     pub failed: Vec<(ObjectName, String)>,
 }
 
+/// The sweep for orphans: what is in a directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ListDirectory {
+    /// Where.
+    pub volume: StorageVolume,
+    /// The service root.
+    pub service: ServiceId,
+    /// Below the service root; empty: the root itself.
+    pub path: String,
+}
+
+impl Message for ListDirectory {
+    type Reply = Result<Listing, String>;
+    const NAME: &'static str = "ListDirectory";
+}
+
+/// What is in a directory, named below the service root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Right below it.
+    pub directories: Vec<String>,
+    /// Right in it.
+    pub objects: Vec<ObjectName>,
+}
+
 /// To the snapshot agent: look at these files before the snapshot that names them may be FINISHED.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AttestFiles {

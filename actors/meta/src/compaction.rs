@@ -13,7 +13,7 @@ use runtime_raft::{Meta, ProposeError};
 use runtime_rpc::Peer;
 use serde::Serialize;
 use storage_catalog::{Catalog, Command, Outcome, Rejection};
-use storage_model::{FileId, NodeId, Partition, PartitionId, Revision};
+use storage_model::{FileId, NodeId, Partition, PartitionId, Revision, TableId, TxnId};
 
 use crate::nodes::NodeDirectory;
 use crate::settings::{MetaSettings, SettingsReader};
@@ -148,13 +148,12 @@ async fn compact(meta: &Meta, reads: &ReadPoints, peer: &Peer, candidate: Candid
         Ok(other) => return Err(format!("LeaseTxns was answered with {other:?}")),
         Err(error) => return Err(error.to_string()),
     };
-    let Some(mut message) = message(&catalog, table, partition, &inputs) else { return Ok(overtaken) };
-    message.txn = txn;
+    let Some(message) = message(&catalog, txn, table, partition, &inputs) else { return Ok(overtaken) };
     let written = peer.ask(COMPACTION_AGENT, message, DEADLINE).await.map_err(|e| e.to_string())?;
     let files = written?;
     let files_after = files.len() as u64;
     fail::fail_point!("compaction.commit.before");
-    let command = Command::CompactPartition { table, partition, inputs: inputs.clone(), files };
+    let command = Command::CompactPartition { txn, table, partition, inputs: inputs.clone(), files };
     let committed = meta.propose(command).await;
     fail::fail_point!("compaction.commit.after");
     match committed {
@@ -174,7 +173,8 @@ async fn compact(meta: &Meta, reads: &ReadPoints, peer: &Peer, candidate: Candid
 /// What a compute node needs to know; None: the partition is another by now.
 fn message(
     catalog: &Catalog,
-    table: storage_model::TableId,
+    txn: TxnId,
+    table: TableId,
     partition: PartitionId,
     inputs: &[FileId],
 ) -> Option<CompactRows> {
@@ -190,7 +190,7 @@ fn message(
         volumes: volumes.into_iter().filter_map(|id| catalog.volume(id)).map(|v| v.as_ref().clone()).collect(),
         service: catalog.identity().service_id.clone(),
         incarnation: catalog.identity().incarnation.clone(),
-        txn: storage_model::TxnId(0),
+        txn,
     })
 }
 

@@ -9,6 +9,7 @@
 //!                                       │                       │
 //!                 compute_node_monitor ─┴── peers ──▶ snapshot_agent, compute_node (on CNs)
 //!                 compaction_coordinator ───── peers ──▶ compaction_agent (on CNs)
+//!                 orphan_sweeper ───────────── peers ──▶ compute_node (on CNs)
 //! ```
 //!
 //! Each tick reads the state, performs the one idempotent effect that the state asks for, and proposes one event:
@@ -25,6 +26,7 @@ pub mod replica;
 pub mod route;
 pub mod settings;
 pub mod supervisor;
+pub mod sweep;
 pub mod transactions;
 
 pub use checkpointer::Checkpointer;
@@ -39,4 +41,5 @@ pub use replica::{MetadataFollower, MetadataObserver, ReplicaFacts, SelfReport};
 pub use route::{Again, Proposer, Route, Routes};
 pub use settings::{MetaSettings, SettingsReader};
 pub use supervisor::SnapshotJobSupervisor;
+pub use sweep::OrphanSweeper;
 pub use transactions::TransactionLease;

@@ -20,6 +20,8 @@ pub struct MetaSettings {
     pub compaction_min_files: usize,
     /// `lake_compaction_max_tasks`: compactions that run at once; None: one a compute node.
     pub compaction_tasks: Option<usize>,
+    /// `lake_orphan_min_age_seconds`: what a load wrote that is not committed by then is nobody's.
+    pub orphan_age: Duration,
 }
 
 impl Default for MetaSettings {
@@ -32,6 +34,7 @@ impl Default for MetaSettings {
             trash_expire: Duration::from_secs(86_400),
             compaction_min_files: 10,
             compaction_tasks: None,
+            orphan_age: Duration::from_secs(86_400),
         }
     }
 }

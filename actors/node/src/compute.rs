@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use actors_compute::{CompactionAgent, ComputeNode, Membership, Plane, Ports, SnapshotAgent, Volumes};
 use actors_messages::compute::{
-    AttestFiles, COMPACTION_AGENT, COMPUTE_NODE, CompactRows, DeleteObjects, Heartbeat, SNAPSHOT_AGENT, VerifyFiles,
+    AttestFiles, COMPACTION_AGENT, COMPUTE_NODE, CompactRows, DeleteObjects, Heartbeat, ListDirectory, SNAPSHOT_AGENT,
+    VerifyFiles,
 };
 use anyhow::Context;
 use arrow_flight::flight_service_server::FlightServiceServer;
@@ -88,6 +89,7 @@ async fn serve(
     let registry = Registry::new();
     registry.expose::<ComputeNode, Heartbeat>(COMPUTE_NODE, actors.node.clone());
     registry.expose::<ComputeNode, DeleteObjects>(COMPUTE_NODE, actors.node.clone());
+    registry.expose::<ComputeNode, ListDirectory>(COMPUTE_NODE, actors.node.clone());
     registry.expose::<SnapshotAgent, AttestFiles>(SNAPSHOT_AGENT, actors.agent.clone());
     registry.expose::<SnapshotAgent, VerifyFiles>(SNAPSHOT_AGENT, actors.agent.clone());
     registry.expose::<CompactionAgent, CompactRows>(COMPACTION_AGENT, actors.compaction.clone());

@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde_json::json;
 
 /// Every place, by name.
-pub const POINTS: [&str; 55] = [
+pub const POINTS: [&str; 57] = [
     "cn.compact.after",
     "cn.compact.before",
     "cn.delete.after",
@@ -48,6 +48,7 @@ pub const POINTS: [&str; 55] = [
     "handler.frontend_monitor",
     "handler.gc_coordinator",
     "handler.metadata_leader",
+    "handler.orphan_sweeper",
     "handler.owner_watch",
     "handler.replica",
     "handler.snapshot_agent",
@@ -80,6 +81,7 @@ pub const POINTS: [&str; 55] = [
     "job.void.before",
     "load.commit.after",
     "load.commit.before",
+    "sweep.delete.before",
 ];
 
 /// Places in the log of the metadata, and what fails there.

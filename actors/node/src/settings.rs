@@ -47,6 +47,7 @@ impl LiveConfig {
                 trash_expire: Duration::from_secs(c.catalog_trash_expire_second),
                 compaction_min_files: c.lake_compaction_score_selector_min_score.max(2.0) as usize,
                 compaction_tasks: usize::try_from(c.lake_compaction_max_tasks).ok(),
+                orphan_age: Duration::from_secs(c.lake_orphan_min_age_seconds),
             })
         })
     }

@@ -120,9 +120,10 @@ impl Catalog {
                 self.recover_partition(database, table, partition)
             }
             Command::AddPartitions { database, table, drafts } => self.add_partitions(database, table, drafts),
-            Command::CompactPartition { table, partition, inputs, files } => {
-                self.compact_partition(*table, *partition, inputs, files)
+            Command::CompactPartition { txn, table, partition, inputs, files } => {
+                self.compact_partition(*txn, *table, *partition, inputs, files)
             }
+            Command::GiveUpTxns { below } => self.give_up_txns(*below),
         }
     }
 

@@ -63,6 +63,8 @@ pub struct Header {
     pub snapshot_policy: Option<SnapshotPolicy>,
     /// Some in a restored cluster.
     pub restored: Option<RestoreFacts>,
+    /// Loads below this were given up: nothing of them can become true any more.
+    pub txn_floor: u64,
 }
 
 /// A database.
@@ -161,6 +163,7 @@ impl Catalog {
             default_volume: None,
             snapshot_policy: None,
             restored: None,
+            txn_floor: 0,
         })
     }
 
@@ -267,6 +270,11 @@ impl Catalog {
     /// All files, removed ones too until they are forgotten.
     pub fn files(&self) -> impl Iterator<Item = &Arc<FileEntry>> {
         self.files.values()
+    }
+
+    /// Whether an object, named below the service root, is that of a file.
+    pub fn has_object(&self, volume: VolumeId, object: &str) -> bool {
+        self.objects.contains_key(&(volume, object.to_owned()))
     }
 
     /// How many files the catalog names.

@@ -422,6 +422,8 @@ pub enum Command {
     /// Compaction: neighbouring files of a partition give way to others that hold the same rows. Its version stays, for it
     /// says the same as before.
     CompactPartition {
+        /// Whose name the new files carry.
+        txn: TxnId,
         /// The table.
         table: TableId,
         /// The partition.
@@ -430,6 +432,11 @@ pub enum Command {
         inputs: Vec<FileId>,
         /// What was written instead.
         files: Vec<WrittenFile>,
+    },
+    /// Loads that were begun long ago and are not committed never will be: what they wrote can be deleted.
+    GiveUpTxns {
+        /// All below this.
+        below: u64,
     },
 }
 
@@ -480,6 +487,7 @@ impl Command {
             Command::RecoverPartition { .. } => "RecoverPartition",
             Command::AddPartitions { .. } => "AddPartitions",
             Command::CompactPartition { .. } => "CompactPartition",
+            Command::GiveUpTxns { .. } => "GiveUpTxns",
         }
     }
 }

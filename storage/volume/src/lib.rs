@@ -27,4 +27,4 @@ pub use error::{VolumeError, error_chain};
 pub use layout::Layout;
 pub use location::{Location, join_location};
 pub use probe::Probe;
-pub use volume::{ObjectInfo, Volume, piece_size};
+pub use volume::{Level, ObjectInfo, Volume, piece_size};

@@ -40,6 +40,15 @@ pub struct ObjectInfo {
     pub last_modified_ms: u64,
 }
 
+/// One level of a directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Level {
+    /// Directories.
+    pub directories: Vec<String>,
+    /// Objects.
+    pub objects: Vec<String>,
+}
+
 impl From<ObjectMeta> for ObjectInfo {
     fn from(meta: ObjectMeta) -> ObjectInfo {
         let last_modified_ms = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0);
@@ -263,12 +272,19 @@ impl Volume {
 
     /// The directories right below the directory `prefix`, as paths from the volume's location, in order.
     pub async fn list_dirs(&self, prefix: &str) -> Result<Vec<String>, VolumeError> {
+        Ok(self.list_level(prefix).await?.directories)
+    }
+
+    /// What is right below the directory `prefix`, as paths from the volume's location, in order.
+    pub async fn list_level(&self, prefix: &str) -> Result<Level, VolumeError> {
         let at = self.path("list", prefix)?;
         let listed = self.inner.store.list_with_delimiter(Some(&at)).await;
         let listed = listed.map_err(|e| self.wrong_kind_if_missing("list", prefix, &e))?;
         let mut directories: Vec<String> = listed.common_prefixes.iter().map(Path::to_string).collect();
+        let mut objects: Vec<String> = listed.objects.iter().map(|object| object.location.to_string()).collect();
         directories.sort();
-        Ok(directories)
+        objects.sort();
+        Ok(Level { directories, objects })
     }
 
     /// Deletes an object. One that is not there is Ok.

@@ -32,7 +32,7 @@ enum How {
 }
 
 /// Places, how they are reached, and which actor is rebuilt after a panic there.
-const PLACES: [(&str, How, Option<&str>); 56] = [
+const PLACES: [(&str, How, Option<&str>); 58] = [
     ("job.begin.before", How::Wait, Some(JOBS)),
     ("job.begin.after", How::Wait, Some(JOBS)),
     ("job.cut.before", How::Wait, Some(JOBS)),
@@ -82,6 +82,8 @@ const PLACES: [(&str, How, Option<&str>); 56] = [
     ("handler.snapshot_job_supervisor", How::Wait, Some(JOBS)),
     ("handler.gc_coordinator", How::Wait, Some(GARBAGE)),
     ("handler.compaction_coordinator", How::Wait, Some(COMPACTION)),
+    ("sweep.delete.before", How::Wait, Some(ORPHANS)),
+    ("handler.orphan_sweeper", How::Wait, Some(ORPHANS)),
     ("handler.metadata_leader", How::Wait, Some("metadata_leader")),
     ("handler.owner_watch", How::Wait, Some("owner_watch")),
     ("handler.compute_node_monitor", How::Wait, Some("compute_node_monitor")),
@@ -127,6 +129,7 @@ pub(super) const REPLICA_PLACES: [&str; 3] = ["handler.replica", "raft.append.be
 const JOBS: &str = "snapshot_job_supervisor";
 const GARBAGE: &str = "gc_coordinator";
 const COMPACTION: &str = "compaction_coordinator";
+const ORPHANS: &str = "orphan_sweeper";
 
 /// `name@n` becomes the name and `action@n`.
 fn with(place: &str, action: &str) -> (String, String) {

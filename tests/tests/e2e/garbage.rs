@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use tests::client::same;
 use tests::house::objects_become;
 use tests::{House, HouseSpec, e2e};
@@ -152,4 +152,57 @@ fn the_recycle_bin_keeps_files_until_it_expires() {
         client.close().await?;
         house.finish().await
     });
+}
+
+#[test]
+fn what_nobody_committed_is_swept_and_nothing_else() {
+    e2e("garbage/orphans", || async {
+        let conf = vec![
+            ("lake_orphan_min_age_seconds", "2".to_owned()),
+            ("lake_autovacuum_grace_period_minutes", "0".to_owned()),
+        ];
+        let bucket = Some("orph/o");
+        let house = House::build(HouseSpec { conf, bucket, ..HouseSpec::default() }).await?;
+        let mut client = house.client().await?;
+        client.run("CREATE DATABASE d").await?;
+        table(&mut client, "t").await?;
+        table(&mut client, "dropped").await?;
+        let volume = house.place.open()?;
+        let (service, object) = data_object(&house).await?;
+        let (directory, name) = object.rsplit_once('/').context("an object has a directory")?;
+        let bytes = volume.get(&object).await?;
+        // What a compute node left that was lost before its load was committed; the same of a table that is gone.
+        let lost = format!("{directory}/{}", name.replace("_0_0.parquet", "_9_7.parquet"));
+        let elsewhere = format!("{service}/db1/2/3/data/{}", name.replace("_0_0.parquet", "_9_8.parquet"));
+        // Of another incarnation, of a load that is still to come, and of nobody that we know.
+        let foreign = format!("{directory}/0a1b2c3d_1_0_0.parquet");
+        let late = format!("{directory}/{}_900000_0_0.parquet", name.split('_').next().unwrap_or_default());
+        let unknown = format!("{directory}/readme.parquet");
+        for path in [&lost, &elsewhere, &foreign, &late, &unknown] {
+            volume.put(path, bytes.clone()).await?;
+        }
+        objects_become(&house.place, ".parquet", "the orphans are deleted", LIMIT, |found| {
+            !found.contains(&lost) && !found.contains(&elsewhere)
+        })
+        .await?;
+        // Loads go on, and a sweep later all of them are there.
+        for id in 4..30 {
+            client.run(&format!("INSERT INTO d.t VALUES ({id})")).await?;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let found = house.place.objects(".parquet").await?;
+        ensure!([&foreign, &late, &unknown].into_iter().all(|path| found.contains(path)), "{found:?}");
+        same("rows", ids(&mut client, "t").await?, (1..30).collect())?;
+        same("rows of the other", ids(&mut client, "dropped").await?, vec![1, 2, 3])?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
+/// The service root, and one object below it.
+async fn data_object(house: &House) -> anyhow::Result<(String, String)> {
+    let objects = house.place.objects("_0_0.parquet").await?;
+    let object = objects.into_iter().next().context("nothing was written")?;
+    let service = object.split('/').next().unwrap_or_default().to_owned();
+    Ok((service, object))
 }

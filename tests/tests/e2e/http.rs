@@ -173,6 +173,7 @@ fn the_dashboard_knows_the_whole_cluster() {
             "snapshot_job_supervisor",
             "gc_coordinator",
             "compaction_coordinator",
+            "orphan_sweeper",
             "compute_node",
             "snapshot_agent",
             "compaction_agent",

@@ -238,11 +238,13 @@ pub fn commands() -> Vec<(Now, Command)> {
             force: false,
         },
         Command::CompactPartition {
+            txn: TxnId(5),
             table: TableId(10_007),
             partition: PartitionId(10_009),
             inputs: vec![FileId(10_015)],
             files: vec![written(10_009, "o5")],
         },
+        Command::GiveUpTxns { below: 6 },
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rand::Rng;
 use rand::seq::IteratorRandom;
 use storage_catalog::{Command, Outcome};
-use storage_model::{FileId, PartitionId, TableId, WrittenFile};
+use storage_model::{FileId, PartitionId, TableId, TxnId, WrittenFile};
 
 use super::model::File;
 use super::world::World;
@@ -16,8 +16,16 @@ pub struct Compaction {
     table: u64,
     partition: u64,
     ids: (TableId, PartitionId),
+    txn: TxnId,
     inputs: Vec<(FileId, String)>,
     file: WrittenFile,
+}
+
+impl Compaction {
+    /// What it wrote, when it was given up.
+    pub fn orphan_below(&self, txn_floor: u64) -> Option<String> {
+        (self.txn.0 < txn_floor).then(|| self.file.object.clone())
+    }
 }
 
 impl World {
@@ -47,15 +55,17 @@ impl World {
         file.runs.truncate(1);
         file.runs[0].rows = rows;
         let (table, partition, ids) = (table.birth, partition.birth, (id, *partition_id));
-        self.compactions.push(Compaction { table, partition, ids, inputs, file });
+        let Some(txn) = self.lease_txn() else { return "lease" };
+        self.compactions.push(Compaction { table, partition, ids, txn, inputs, file });
         "write compaction"
     }
 
     fn commit_compaction(&mut self) -> &'static str {
         let Some(at) = (0..self.compactions.len()).choose(&mut self.rng) else { return "no compaction to commit" };
-        let Compaction { table, partition, ids, inputs, file } = self.compactions.swap_remove(at);
+        let Compaction { table, partition, ids, txn, inputs, file } = self.compactions.swap_remove(at);
         let old: BTreeSet<String> = inputs.iter().map(|(_, object)| object.clone()).collect();
         let command = Command::CompactPartition {
+            txn,
             table: ids.0,
             partition: ids.1,
             inputs: inputs.iter().map(|(file, _)| *file).collect(),
@@ -63,7 +73,7 @@ impl World {
         };
         let reply = self.apply(command);
         let target = self.model.table(table).and_then(|(_, t)| t.partitions.values().find(|p| p.birth == partition));
-        if !target.is_some_and(|p| old.is_subset(&p.objects)) {
+        if txn.0 < self.model.txn_floor || !target.is_some_and(|p| old.is_subset(&p.objects)) {
             self.tally.count("stale compaction");
             self.expect(&reply, false);
             return "stale compaction";

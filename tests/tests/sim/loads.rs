@@ -35,10 +35,11 @@ impl Load {
     }
 
     /// Whether all that it names is as it was, as far as it minds.
-    fn is_fresh(&self, target: &Table) -> bool {
+    fn is_fresh(&self, target: &Table, txn_floor: u64) -> bool {
         let version = |birth: u64| target.partitions.values().find(|p| p.birth == birth).map(|p| p.version);
         let replaced = self.replaces.iter().flatten();
-        self.files.iter().all(|(birth, _)| version(*birth).is_some())
+        self.txn.0 >= txn_floor
+            && self.files.iter().all(|(birth, _)| version(*birth).is_some())
             && replaced.into_iter().all(|(birth, replaced)| {
                 version(*birth).is_some_and(|found| replaced.base.is_none_or(|base| base == found))
             })
@@ -46,11 +47,41 @@ impl Load {
 }
 
 impl World {
+    pub fn lease_txn(&mut self) -> Option<TxnId> {
+        match self.apply(Command::LeaseTxns { count: 1 }) {
+            Ok(Outcome::Txns { first, .. }) => {
+                self.model.next_txn = first.0 + 1;
+                Some(first)
+            }
+            _ => {
+                self.problem = Some("a lease was refused".to_owned());
+                None
+            }
+        }
+    }
+
+    /// Loads that take long are given up, and their objects are swept: what was committed is known by then.
+    pub fn sweep_orphans(&mut self) -> &'static str {
+        let next = self.model.next_txn;
+        let below = self.rng.random_range(next.saturating_sub(12)..next + 5);
+        let reply = self.apply(Command::GiveUpTxns { below });
+        self.expect(&reply, true);
+        self.model.txn_floor = self.model.txn_floor.max(below.min(next));
+        let floor = self.model.txn_floor;
+        let late = self.loads.iter().filter(|load| load.txn.0 < floor).flat_map(|load| &load.files);
+        let late = late.map(|(_, file)| file.object.clone());
+        let late: Vec<String> = late.chain(self.compactions.iter().filter_map(|c| c.orphan_below(floor))).collect();
+        for object in late {
+            if !self.catalog.has_object(self.volume, &object) {
+                self.store.objects.remove(&object);
+                self.tally.count("orphan");
+            }
+        }
+        "sweep orphans"
+    }
+
     pub fn write_load(&mut self) -> &'static str {
-        let Ok(Outcome::Txns { first: txn, .. }) = self.apply(Command::LeaseTxns { count: 1 }) else {
-            self.problem = Some("a lease was refused".to_owned());
-            return "lease";
-        };
+        let Some(txn) = self.lease_txn() else { return "lease" };
         let Some((database, name)) = self.any_table() else { return "no table to load" };
         let target = self.model.databases[&database].tables[&name].clone();
         let id = self.table_ids[&target.birth];
@@ -99,7 +130,7 @@ impl World {
         // Refused loads do not take their label.
         let mut trial = self.model.clone();
         let is_free = load.label.as_ref().is_none_or(|label| trial.take_label(database, label));
-        if !is_free || !load.is_fresh(&target) {
+        if !is_free || !load.is_fresh(&target, self.model.txn_floor) {
             self.tally.count(match (is_free, load.replaces.is_some()) {
                 (false, _) => "label refused",
                 (true, false) => "stale load",

@@ -23,6 +23,9 @@ pub struct Model {
     pub labels: BTreeMap<(u64, String), u64>,
     pub automation: bool,
     pub careful_until: Option<u64>,
+    pub next_txn: u64,
+    /// Loads below this were given up.
+    pub txn_floor: u64,
 }
 
 #[derive(Clone, Debug)]

@@ -67,6 +67,7 @@ pub const MUST_HAPPEN: &[&str] = &[
     "stale replacement",
     "compaction",
     "stale compaction",
+    "orphan",
     "table dropped",
     "table renamed",
     "tables swapped",
@@ -133,7 +134,7 @@ impl World {
         let mut world = World {
             rng: StdRng::seed_from_u64(seed),
             catalog: Catalog::genesis(identity, UnixMillis(START)),
-            model: Model { clock: START, ..Model::default() },
+            model: Model { clock: START, next_txn: 1, ..Model::default() },
             store: Store::default(),
             loads: Vec::new(),
             compactions: Vec::new(),
@@ -230,6 +231,7 @@ impl World {
             95..=96 => self.image_round_trip(),
             97 => self.finish_restore(),
             98 => self.restore(),
+            _ if self.chance(1, 2) => self.sweep_orphans(),
             _ => self.lease(),
         }
     }
@@ -256,6 +258,7 @@ impl World {
         let count = self.rng.random_range(1..100);
         let reply = self.apply(Command::LeaseTxns { count });
         self.expect(&reply, true);
+        self.model.next_txn += count;
         "lease"
     }
 

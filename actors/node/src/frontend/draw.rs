@@ -113,9 +113,9 @@ impl Process {
         let group = self.tree.supervisor("frontend", Strategy::OneForOne, Budget::default());
         let (view, live) = (view.clone(), live.clone());
         group.start(spec("settings_keeper"), move || SettingsKeeper::new(view.clone(), live.clone()));
-        let proposer = proposer.clone();
+        let (proposer, settings) = (proposer.clone(), stage.settings.clone());
         let transactions = group.start(spec("transaction_lease").mailbox(16_384), move || {
-            TransactionLease::new(Recipient::new(proposer.clone()))
+            TransactionLease::new(Recipient::new(proposer.clone()), settings.clone())
         });
         let drawn = Arc::new(tokio::sync::Mutex::new(Drawn::default()));
         group.start(spec("role_keeper"), move || RoleKeeper::new(stage.clone(), drawn.clone()));

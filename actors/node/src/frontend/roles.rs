@@ -15,8 +15,8 @@ use actors_messages::supervisor::{
 use actors_messages::{CatalogView, ReadLease, ReadPoints};
 use actors_meta::{
     Again, Checkpointer, CompactionCoordinator, FrontendMonitor, GcCoordinator, MetadataFollower, MetadataLeader,
-    MetadataObserver, NodeDirectory, OwnerWatch, Ownership, ReadLeases, ReplicaFacts, Route, Routes, SelfReport,
-    SettingsReader, SnapshotJobSupervisor,
+    MetadataObserver, NodeDirectory, OrphanSweeper, OwnerWatch, Ownership, ReadLeases, ReplicaFacts, Route, Routes,
+    SelfReport, SettingsReader, SnapshotJobSupervisor,
 };
 use runtime_actor::{Actor, Answer, Budget, Context, Handle, Message, Strategy, Supervisor, Tree};
 use runtime_raft::{Meta, MetaDir, ProposeError, Role};
@@ -300,9 +300,14 @@ impl Stage {
         });
         let (meta, nodes, reads) = (self.meta.clone(), self.directory.clone(), self.reads.clone());
         let (leases, config) = (leases.clone(), self.settings.clone());
+        let sweeping = ownership.clone();
         let collector = group.start(with_effects("gc_coordinator", LONG_EFFECTS), move || {
             let (reads, leases) = (reads.clone(), leases.clone());
             GcCoordinator::new(meta.clone(), reads, leases, nodes.clone(), ownership.clone(), config.clone())
+        });
+        let (meta, nodes, owner, config) = (self.meta.clone(), self.directory.clone(), sweeping, self.settings.clone());
+        group.start(with_effects("orphan_sweeper", LONG_EFFECTS), move || {
+            OrphanSweeper::new(meta.clone(), nodes.clone(), owner.clone(), config.clone())
         });
         let (meta, nodes, reads) = (self.meta.clone(), self.directory.clone(), self.reads.clone());
         let config = self.settings.clone();

@@ -36,6 +36,7 @@ impl FrontendNumbers {
         all.extend(statements(opened));
         all.extend(garbage(&catalog, tree));
         all.extend(compaction(tree));
+        all.extend(orphans(tree));
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.look(&catalog);
         all.extend(tally.families(&catalog, now));
@@ -173,6 +174,19 @@ fn compaction(tree: &TreeView) -> Vec<Family> {
         Family::counter("starkeep_fe_compaction_files_total", "Files that gave way to others.")
             .of(count("files_before")),
         Family::counter("starkeep_fe_compaction_rows_total", "Rows that were written anew.").of(count("rows")),
+    ]
+}
+
+fn orphans(tree: &TreeView) -> Vec<Family> {
+    let state = tree.root.find("orphan_sweeper").map(|node| node.state.clone()).unwrap_or_default();
+    let count = |name: &str| state[name].as_u64().unwrap_or_default() as f64;
+    vec![
+        Family::counter("starkeep_fe_orphan_sweeps_total", "Sweeps for orphans that came to their end.")
+            .of(count("sweeps")),
+        Family::counter("starkeep_fe_orphan_objects_seen_total", "Objects that sweeps have looked at.")
+            .of(count("objects")),
+        Family::counter("starkeep_fe_orphan_deleted_total", "Objects deleted that nobody had committed.")
+            .of(count("deleted")),
     ]
 }
 

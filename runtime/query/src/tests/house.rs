@@ -305,7 +305,7 @@ impl House {
                 file.write_bucket(bucket, self.start(&plan).unwrap()).await.unwrap();
             }
             let files = file.finish().await.unwrap().into_iter().collect();
-            self.apply(Command::CompactPartition { table: table.id, partition: *id, inputs, files });
+            self.apply(Command::CompactPartition { txn: spec.txn, table: table.id, partition: *id, inputs, files });
             seen.push((before, self.files_and_runs(*id)));
         }
         seen

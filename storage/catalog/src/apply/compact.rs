@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use storage_model::{FileId, KeyModel, PartitionId, Rowset, TableId, WrittenFile};
+use storage_model::{FileId, KeyModel, PartitionId, Rowset, TableId, TxnId, WrittenFile};
 
 use super::loads::lost_partition;
 use crate::catalog::Catalog;
@@ -13,11 +13,13 @@ use crate::command::{Outcome, Rejection, Reply};
 impl Catalog {
     pub(super) fn compact_partition(
         &mut self,
+        txn: TxnId,
         table: TableId,
         id: PartitionId,
         inputs: &[FileId],
         files: &[WrittenFile],
     ) -> Reply {
+        self.check_txn(txn)?;
         let found = self.tables.get(&table).cloned();
         let table = found.ok_or_else(|| Rejection::Stale("the table was dropped while it was compacted".to_owned()))?;
         let partition = self.partitions.get(&id).filter(|_| table.partitions.contains(&id));

@@ -16,6 +16,24 @@ impl Catalog {
         Ok(Outcome::Txns { first, count })
     }
 
+    /// Never beyond what was leased, and never back.
+    pub(super) fn give_up_txns(&mut self, below: u64) -> Reply {
+        let floor = below.min(self.header.next_txn);
+        if floor <= self.header.txn_floor {
+            return Ok(Outcome::Nothing);
+        }
+        self.header.txn_floor = floor;
+        Ok(Outcome::Done)
+    }
+
+    /// Whether a transaction may still be committed.
+    pub(super) fn check_txn(&self, txn: TxnId) -> Result<(), Rejection> {
+        if txn.0 < self.header.txn_floor {
+            return Err(Rejection::Stale(format!("transaction {txn} took too long and was given up")));
+        }
+        Ok(())
+    }
+
     pub(super) fn commit_load(
         &mut self,
         txn: TxnId,
@@ -67,6 +85,7 @@ impl Catalog {
 
     /// The table of a commit, which takes its label.
     fn begin_commit(&mut self, txn: TxnId, table: TableId, label: Option<&str>) -> Result<Arc<Table>, Rejection> {
+        self.check_txn(txn)?;
         let found = self.tables.get(&table).cloned();
         let table = found.ok_or_else(|| Rejection::Stale("the table was dropped while the load ran".to_owned()))?;
         if let Some(label) = label {

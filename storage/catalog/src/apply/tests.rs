@@ -199,7 +199,7 @@ impl Kit {
     /// Files of a partition give way to others with the same rows.
     fn compact(&self, table: &str, partition: usize, inputs: &[FileId], files: Vec<WrittenFile>) -> Command {
         let (table, partition) = (self.table(table), self.partitions(table)[partition]);
-        Command::CompactPartition { table, partition, inputs: inputs.to_vec(), files }
+        Command::CompactPartition { txn: TxnId(3), table, partition, inputs: inputs.to_vec(), files }
     }
 
     /// Loads one file of ten rows in two runs; the file.

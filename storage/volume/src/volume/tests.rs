@@ -47,6 +47,9 @@ async fn converse(volume: &Volume) {
     assert_eq!(paths(volume.list("x").await.unwrap()), ["x/1", "x/y/2"], "a prefix is a directory, not a text");
     assert_eq!(volume.list_dirs("").await.unwrap(), ["x", "xx"]);
     assert_eq!(volume.list_dirs("x").await.unwrap(), ["x/y"]);
+    let level = volume.list_level("x").await.unwrap();
+    assert!(level.objects.iter().all(|path| path.starts_with("x/") && !path["x/".len()..].contains('/')), "{level:?}");
+    assert_eq!(level.directories, ["x/y"]);
     volume.put("x/1", bytes("over")).await.unwrap();
     assert_eq!(volume.get("x/1").await.unwrap(), "over");
     volume.delete("x/1").await.unwrap();

@@ -95,3 +95,24 @@ fn a_label_is_used_once_in_its_database_for_three_days() {
     kit.ok(again);
     assert_eq!(kit.catalog.labels.len(), 1);
 }
+
+#[test]
+fn what_was_given_up_is_never_committed() {
+    let mut kit = Kit::new();
+    let old = kit.load("orders", 0, "o1");
+    assert_eq!(kit.ok(Command::LeaseTxns { count: 10 }), Outcome::Txns { first: TxnId(1), count: 10 });
+    assert_eq!(kit.ok(Command::GiveUpTxns { below: 1 }), Outcome::Done);
+    let file = kit.written("orders", 0, "o2");
+    let (load, replace) = (kit.commit("orders", None, vec![file.clone()]), kit.replace("orders", &[(0, None)], vec![]));
+    let compact = kit.compact("orders", 0, &[old], vec![file]);
+    assert_eq!(kit.ok(Command::GiveUpTxns { below: 4 }), Outcome::Done);
+    assert_eq!(kit.ok(Command::GiveUpTxns { below: 3 }), Outcome::Nothing, "never back");
+    for late in [load.clone(), replace, compact] {
+        assert!(matches!(kit.refused(late), Rejection::Stale(why) if why.contains("given up")));
+    }
+    // Nor is what nobody has leased yet given up.
+    assert_eq!(kit.ok(Command::GiveUpTxns { below: 1000 }), Outcome::Done);
+    assert_eq!(kit.catalog.header.txn_floor, 11);
+    let Command::CommitLoad { table, label, files, .. } = load else { unreachable!() };
+    assert_eq!(kit.ok(Command::CommitLoad { txn: TxnId(11), table, label, files }), Outcome::Committed { rows: 10 });
+}
