@@ -194,11 +194,11 @@ async fn sweep(
     path: &str,
     may_delete: impl Fn() -> bool,
 ) -> Result<Level, String> {
-    let (id, service) = (volume.id, meta.view().identity().service_id.clone());
+    let service = meta.view().identity().service_id.clone();
     let message = ListDirectory { volume: volume.clone(), service: service.clone(), path: path.to_owned() };
     let listing = peer.ask(COMPUTE_NODE, message, DEADLINE).await.map_err(|e| e.to_string())??;
     // Read after the listing: whatever was committed before that is known.
-    let orphans = orphans(&meta.view(), id, &listing);
+    let orphans = orphans(&meta.view(), &listing);
     let directories = listing.directories.into_iter().filter(|directory| may_hold_data(directory)).collect();
     let mut level = Level { directories, objects: listing.objects.len() as u64, deleted: 0 };
     for batch in orphans.chunks(BATCH) {
@@ -226,11 +226,11 @@ async fn delete(
 }
 
 /// The objects of a listing that loads of this incarnation wrote which were given up, and that no file is in.
-fn orphans(catalog: &Catalog, volume: VolumeId, listing: &Listing) -> Vec<ObjectName> {
+fn orphans(catalog: &Catalog, listing: &Listing) -> Vec<ObjectName> {
     let (floor, own) = (catalog.header.txn_floor, catalog.identity().incarnation.short());
     let is_orphan = |object: &&ObjectName| {
         parse_data_object(object).is_some_and(|place| place.name.incarnation == own && place.name.txn.0 < floor)
-            && !catalog.has_object(volume, object)
+            && !catalog.has_object(object)
     };
     listing.objects.iter().filter(is_orphan).cloned().collect()
 }

@@ -272,9 +272,9 @@ impl Catalog {
         self.files.values()
     }
 
-    /// Whether an object, named below the service root, is that of a file.
-    pub fn has_object(&self, volume: VolumeId, object: &str) -> bool {
-        self.objects.contains_key(&(volume, object.to_owned()))
+    /// Whether an object, named below the service root, is that of a file, in whichever volume: two may be of one place.
+    pub fn has_object(&self, object: &str) -> bool {
+        self.volumes.keys().any(|volume| self.objects.contains_key(&(*volume, object.to_owned())))
     }
 
     /// How many files the catalog names.

@@ -72,7 +72,7 @@ impl World {
         let late = late.map(|(_, file)| file.object.clone());
         let late: Vec<String> = late.chain(self.compactions.iter().filter_map(|c| c.orphan_below(floor))).collect();
         for object in late {
-            if !self.catalog.has_object(self.volume, &object) {
+            if !self.catalog.has_object(&object) {
                 self.store.objects.remove(&object);
                 self.tally.count("orphan");
             }
