@@ -6,10 +6,10 @@ pub(crate) mod manual;
 use actors_messages::supervisor::Reconcile;
 use runtime_mysql::MySqlError;
 use runtime_sql::Statement;
+use runtime_sql::statement::Properties;
 use storage_catalog::{Catalog, Command, Rejection};
-use storage_model::{JobState, SnapshotKind, StorageVolume};
+use storage_model::{JobState, RetentionChange, SnapshotKind, StorageVolume};
 
-use crate::ddl::check_properties;
 use crate::session::{Running, Session};
 use crate::sheet::{Item, Sheet, row};
 use crate::{errors, volumes};
@@ -22,12 +22,12 @@ pub(crate) async fn run(session: &Session, statement: &Statement, running: &Runn
             if catalog.header.snapshot_policy.is_some() {
                 return Err(errors::rejection(&Rejection::SnapshotsAreOn));
             }
-            check_properties(properties, |_| false)?;
+            let retention = retention(properties)?;
             check_interval(*interval_seconds)?;
             let target = target(&catalog, volume.as_deref())?;
             let volume = Some(target.name.clone());
             volumes::preflight(session, target).await?;
-            Command::EnableSnapshots { volume, interval_seconds: *interval_seconds }
+            Command::EnableSnapshots { volume, interval_seconds: *interval_seconds, retention }
         }
         Statement::AdminSetAutomatedSnapshotOff => Command::DisableSnapshots,
         Statement::AdminAlterAutomatedSnapshot { interval_seconds, volume, properties } => {
@@ -35,12 +35,12 @@ pub(crate) async fn run(session: &Session, statement: &Statement, running: &Runn
             if catalog.header.snapshot_policy.is_none() {
                 return Err(errors::rejection(&Rejection::SnapshotsAreOff));
             }
-            check_properties(properties, |_| false)?;
+            let retention = retention(properties)?;
             check_interval(*interval_seconds)?;
             if let Some(name) = volume {
                 volumes::preflight(session, target(&catalog, Some(name))?).await?;
             }
-            Command::AlterSnapshots { volume: volume.clone(), interval_seconds: *interval_seconds }
+            Command::AlterSnapshots { volume: volume.clone(), interval_seconds: *interval_seconds, retention }
         }
         Statement::AdminFinishRestore => Command::FinishRestore,
         Statement::CreateClusterSnapshot { if_not_exists, name, comment, volume } => {
@@ -68,6 +68,11 @@ fn tell_supervisor(session: &Session) {
         // It looks by itself in a moment.
         tracing::debug!(%lost, "the snapshot job supervisor was not told of a change");
     }
+}
+
+/// What PROPERTIES say of which snapshots are kept.
+fn retention(properties: &Properties) -> Result<RetentionChange, MySqlError> {
+    RetentionChange::parse(&properties.0).map_err(MySqlError::analyzing)
 }
 
 fn check_interval(seconds: Option<u64>) -> Result<(), MySqlError> {

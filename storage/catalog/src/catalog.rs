@@ -63,6 +63,8 @@ pub struct Header {
     pub snapshot_policy: Option<SnapshotPolicy>,
     /// Some in a restored cluster.
     pub restored: Option<RestoreFacts>,
+    /// When a file last came back into use after its life had ended: the last RESTORE TABLE that brought one back.
+    pub revived_at: Option<Revision>,
 }
 
 /// A database.
@@ -161,6 +163,7 @@ impl Catalog {
             default_volume: None,
             snapshot_policy: None,
             restored: None,
+            revived_at: None,
         })
     }
 
@@ -262,6 +265,11 @@ impl Catalog {
     /// A file by id.
     pub fn file(&self, id: FileId) -> Option<&FileEntry> {
         self.files.get(&id).map(Arc::as_ref)
+    }
+
+    /// The file that is this object.
+    pub fn file_of_object(&self, volume: VolumeId, object: &str) -> Option<&FileEntry> {
+        self.file(*self.objects.get(&(volume, object.to_owned()))?)
     }
 
     /// All files, removed ones too until they are forgotten.

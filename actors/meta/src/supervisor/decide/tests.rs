@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use storage_catalog::{ClusterIdentity, Command, Envelope, Outcome, PresentManifest, Rebase, VolumeDraft, rebase};
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, ServiceId, UnixMillis, Uptime, VolumeType,
+    ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, RetentionChange, ServiceId, UnixMillis, Uptime,
+    VolumeType,
 };
 
 use super::*;
@@ -54,7 +55,11 @@ impl House {
     }
 
     fn on(&mut self) {
-        self.apply(Command::EnableSnapshots { volume: None, interval_seconds: None });
+        self.apply(Command::EnableSnapshots {
+            volume: None,
+            interval_seconds: None,
+            retention: RetentionChange::default(),
+        });
     }
 
     fn begin(&mut self) -> JobId {
@@ -200,6 +205,7 @@ fn restored(catalog: &Catalog, job: JobId, name: &str, cut: Revision) -> Catalog
         created_at: UnixMillis(1),
         finished_at: UnixMillis(2),
         comment: String::new(),
+        revived_at: None,
     };
     let plan = Rebase {
         incarnation: Incarnation("2".repeat(32)),
