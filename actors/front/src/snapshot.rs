@@ -1,7 +1,8 @@
-//! Cluster snapshots: ON, OFF, ALTER and SHOW of automation, snapshots by hand, and the end of a restore. Checks come in a fixed order:
+//! Cluster snapshots: ON, OFF, ALTER and SHOW of automation, snapshots by hand, tables that come back from them, and the end of a restore. Checks come in a fixed order:
 //! privilege (before this room), state, volume, the store itself, the log.
 
 pub(crate) mod manual;
+mod restore;
 
 use actors_messages::supervisor::Reconcile;
 use runtime_mysql::MySqlError;
@@ -54,6 +55,9 @@ pub(crate) async fn run(session: &Session, statement: &Statement, running: &Runn
                 Some(command) => command,
                 None => return Ok(()),
             }
+        }
+        Statement::RestoreTable { source, snapshot, target, properties } => {
+            return restore::table(session, running, source, snapshot, target, properties).await;
         }
         Statement::CancelClusterSnapshot { name } => Command::CancelSnapshot { name: name.clone() },
         other => return Err(errors::unsupported(other.statement_kind())),

@@ -5,6 +5,7 @@
 mod create;
 pub mod decide;
 mod effects;
+mod restore_table;
 mod steps;
 mod verify;
 
@@ -14,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use actors_messages::leader::ProposeFailure;
 use actors_messages::supervisor::{
-    CreateSnapshot, Preflight, Reconcile, RunningDetail, SnapshotProblem, VerifySnapshot,
+    CreateSnapshot, Preflight, Reconcile, RestoreTable, RunningDetail, SnapshotProblem, VerifySnapshot,
 };
 use runtime_actor::{Actor, Answer, Context, Handle, Message, Pulse};
 use runtime_raft::Meta;
 use serde::Serialize;
-use storage_model::JobId;
-use tokio::sync::watch;
+use storage_model::{JobId, TableId};
+use tokio::sync::{Semaphore, watch};
 
 use self::decide::{job_step, next_begin, sweep_step};
 use self::effects::Effects;
@@ -34,6 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_secs(2);
 /// After a deletion that failed.
 const DELETE_RETRY: Duration = Duration::from_secs(30);
+/// Catalogs of snapshots that are in memory at the same time, for RESTORE TABLE.
+const RESTORES_AT_ONCE: usize = 1;
 
 /// DETAIL_INFO of the running job: written by its effect, read by SHOW.
 pub(crate) type Detail = Arc<Mutex<Option<(JobId, String)>>>;
@@ -49,6 +52,7 @@ pub struct SnapshotJobSupervisor {
     job_lane: Lane,
     sweep_lane: Lane,
     put_off: HashMap<JobId, Instant>,
+    restores: Arc<Semaphore>,
     last_error: String,
 }
 
@@ -112,7 +116,23 @@ impl SnapshotJobSupervisor {
             job_lane: Lane::default(),
             sweep_lane: Lane::default(),
             put_off: HashMap::new(),
+            restores: Arc::new(Semaphore::new(RESTORES_AT_ONCE)),
             last_error: String::new(),
+        }
+    }
+
+    /// Err: what is asked for has to wait until it is known whose data it is, or is refused.
+    fn owns(&self) -> Result<(), ProposeFailure> {
+        let ownership = self.ownership.borrow();
+        if let Some(refused) = ownership.refusal() {
+            return Err(refused);
+        }
+        match *ownership {
+            Ownership::Unknown { .. } => {
+                let why = "the owner claims of the storage volumes have not been read yet; try again".to_owned();
+                Err(ProposeFailure::Unavailable(why))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -230,17 +250,22 @@ impl Handle<Preflight> for SnapshotJobSupervisor {
 
 impl Handle<CreateSnapshot> for SnapshotJobSupervisor {
     fn handle(&mut self, message: CreateSnapshot, _: &mut Context<Self>) -> Answer<Result<JobId, ProposeFailure>> {
-        let ownership = self.ownership.borrow();
-        if let Some(refused) = ownership.refusal() {
+        if let Err(refused) = self.owns() {
             return Answer::now(Err(refused));
         }
-        if matches!(*ownership, Ownership::Unknown { .. }) {
-            let why = "the owner claims of the storage volumes have not been read yet; try again".to_owned();
-            return Answer::now(Err(ProposeFailure::Unavailable(why)));
-        }
-        drop(ownership);
         let history = (self.settings)().snapshot_history;
         Answer::while_wanted(create::create(self.meta.clone(), message, history))
+    }
+}
+
+impl Handle<RestoreTable> for SnapshotJobSupervisor {
+    fn handle(&mut self, message: RestoreTable, cx: &mut Context<Self>) -> Answer<Result<TableId, ProposeFailure>> {
+        if let Err(refused) = self.owns() {
+            return Answer::now(Err(refused));
+        }
+        let (effects, restores) = (self.effects(cx.pulse()), Arc::clone(&self.restores));
+        // Boxed: see above.
+        Answer::while_wanted(Box::pin(restore_table::restore(effects, restores, message)))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{errors, volumes};
 
 /// A name becomes a directory in the store.
 const LONGEST_NAME: usize = 128;
-const SUPERVISOR: &str = "snapshot job supervisor";
+pub(super) const SUPERVISOR: &str = "snapshot job supervisor";
 
 /// CREATE CLUSTER SNAPSHOT. Returns once the job has begun; one that runs is waited for.
 pub(crate) async fn create(

@@ -25,7 +25,7 @@ use super::steps::{self, Uploading};
 use crate::nodes::NodeDirectory;
 
 /// Files that one agent looks at in one message.
-const ATTEST_BATCH: usize = 2000;
+pub(super) const ATTEST_BATCH: usize = 2000;
 /// An undecidable job waits no longer than this.
 const UNDECIDED_MILLIS: u64 = 86_400_000;
 /// An agent may take this long for a batch.
@@ -287,7 +287,7 @@ impl Effects {
     }
 
     /// Any agent that is alive, one after the other.
-    async fn ask_agent(&self, message: AttestFiles) -> Result<Attestation, String> {
+    pub(super) async fn ask_agent(&self, message: AttestFiles) -> Result<Attestation, String> {
         let mut last = "no compute node is alive to attest the data files".to_owned();
         for (node, peer) in self.directory.alive() {
             self.pulse.beat();
