@@ -28,6 +28,9 @@ use crate::nodes::NodeDirectory;
 pub(super) const ATTEST_BATCH: usize = 2000;
 /// An undecidable job waits no longer than this.
 const UNDECIDED_MILLIS: u64 = 86_400_000;
+/// What SHOW says of a snapshot that is abandoned.
+const ABANDONED: &str =
+    "abandoned: it could not be deleted for a day, and keeps no files any more; it is deleted when the store answers";
 /// An agent may take this long for a batch.
 const ATTEST_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -337,6 +340,7 @@ impl Effects {
         match step {
             SweepStep::Retire(id) => (id, steps::of_job(&catalog, id, "retire", self.retire(id)).await),
             SweepStep::Delete(id) => (id, steps::of_job(&catalog, id, "delete", self.delete(id)).await),
+            SweepStep::Abandon(id) => (id, steps::of_job(&catalog, id, "abandon", self.give_up(id)).await),
         }
     }
 
@@ -344,6 +348,18 @@ impl Effects {
         let catalog = self.meta.view();
         let job = catalog.job(id).ok_or_else(|| format!("job {id} is gone"))?;
         self.propose(job, JobEvent::Retire, "").await
+    }
+
+    /// A store that will not delete does not keep files of the cluster for ever. The objects stay to be deleted.
+    async fn give_up(&self, id: JobId) -> Result<(), String> {
+        let catalog = self.meta.view();
+        let job = catalog.job(id).ok_or_else(|| format!("job {id} is gone"))?;
+        self.propose(job, JobEvent::Abandoned, ABANDONED).await?;
+        tracing::warn!(
+            job = %id, name = job.name, path = job.path,
+            "an expired cluster snapshot could not be deleted for a day: what it needs is not kept any more; its objects are deleted when the storage volume answers"
+        );
+        Ok(())
     }
 
     async fn delete(&self, id: JobId) -> Result<(), String> {

@@ -100,6 +100,7 @@ impl Tally {
             Family::counter(name("upload_bytes"), "Bytes of manifests and sections of snapshots that finished.")
                 .of(self.bytes as f64),
             job_states(catalog),
+            abandoned(catalog),
         ];
         all.extend(pins(catalog));
         all
@@ -114,6 +115,12 @@ fn job_states(catalog: &Catalog) -> Family {
         family.add(&[("state", &state.to_string())], count as f64);
     }
     family
+}
+
+fn abandoned(catalog: &Catalog) -> Family {
+    let count = catalog.jobs().filter(|job| job.abandoned && job.state == JobState::Expired).count();
+    let help = "Expired snapshots that could not be deleted for a day: they keep nothing, and still lie in the store.";
+    Family::gauge("starkeep_fe_cluster_snapshot_abandoned", help).of(count as f64)
 }
 
 fn pins(catalog: &Catalog) -> [Family; 3] {

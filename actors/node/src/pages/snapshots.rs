@@ -76,6 +76,7 @@ fn job_of(catalog: &Catalog, job: &SnapshotJob, running: Option<&(JobId, String)
         "cut": job.cut.map(|cut| cut.0),
         "cuts": job.manifest_cuts().iter().map(|cut| cut.0).collect::<Vec<_>>(),
         "bytes": (job.bytes > 0).then_some(job.bytes),
+        "abandoned": job.abandoned,
         "history": history.collect::<Vec<_>>(),
     })
 }
