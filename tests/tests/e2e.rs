@@ -29,6 +29,8 @@ mod hostile;
 mod http;
 #[path = "e2e/names.rs"]
 mod names;
+#[path = "e2e/restored_tables.rs"]
+mod restored_tables;
 #[path = "e2e/scripts.rs"]
 mod scripts;
 #[path = "e2e/secure.rs"]

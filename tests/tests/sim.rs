@@ -10,6 +10,7 @@ mod invariants;
 mod loads;
 mod model;
 mod names;
+mod restored_tables;
 mod schema;
 mod snapshots;
 mod store;

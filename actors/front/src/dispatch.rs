@@ -76,7 +76,8 @@ impl Session {
             | Statement::AdminFinishRestore
             | Statement::CreateClusterSnapshot { .. }
             | Statement::DropClusterSnapshot { .. }
-            | Statement::CancelClusterSnapshot { .. } => snapshot::run(self, statement, running).await,
+            | Statement::CancelClusterSnapshot { .. }
+            | Statement::RestoreTable { .. } => snapshot::run(self, statement, running).await,
             Statement::AlterSystemAddComputeNode { .. }
             | Statement::AlterSystemDropComputeNode { .. }
             | Statement::AlterSystemAddFrontend { .. }

@@ -43,6 +43,8 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
         | Rejection::Careful
         | Rejection::NotRestored
         | Rejection::TooLarge { .. }
+        | Rejection::TooManyExpired(_)
+        | Rejection::CannotRestore(_)
         | Rejection::Stale(_) => MySqlError::common(error),
         _ => MySqlError::analyzing(error),
     }

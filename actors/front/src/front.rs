@@ -8,7 +8,7 @@ use actors_messages::collector::Collect;
 use actors_messages::frontends::FrontendStatuses;
 use actors_messages::leader::{DrawTxn, Propose, ProposeFailure, ReadIndex};
 use actors_messages::nodes::{BeatNow, NodeStatus, NodeStatuses, SuspectNode};
-use actors_messages::supervisor::{CreateSnapshot, Preflight, Reconcile, RunningDetail, VerifySnapshot};
+use actors_messages::supervisor::{CreateSnapshot, Preflight, Reconcile, RestoreTable, RunningDetail, VerifySnapshot};
 use actors_messages::{CatalogView, ReadLease, ReadPoints};
 use runtime_actor::{Recipient, Recorder, SharedClock};
 use runtime_mysql::MySqlError;
@@ -90,6 +90,8 @@ pub struct Front {
     pub create_snapshot: Recipient<CreateSnapshot>,
     /// The snapshot job supervisor, for ADMIN VERIFY CLUSTER SNAPSHOT.
     pub verify_snapshot: Recipient<VerifySnapshot>,
+    /// The snapshot job supervisor, for RESTORE TABLE … FROM SNAPSHOT.
+    pub restore_table: Recipient<RestoreTable>,
     /// The snapshot job supervisor.
     pub reconcile: Recipient<Reconcile>,
     /// The snapshot job supervisor.

@@ -35,6 +35,7 @@ struct Filled {
 const FILLED: &[Filled] = &[
     Filled { name: "cluster_snapshots", rows: |t| snapshots::snapshots(&t.catalog) },
     Filled { name: "cluster_snapshot_jobs", rows: |t| snapshots::jobs(&t.catalog, t.running.as_ref()) },
+    Filled { name: "cluster_snapshot_pins", rows: |t| snapshots::pins(&t.catalog) },
     Filled { name: "partitions_meta", rows: |t| catalog::partitions_meta(&t.catalog) },
     Filled { name: "recyclebin_catalogs", rows: |t| catalog::recycle_bin(&t.catalog) },
     Filled { name: "collations", rows: |_| catalog::collations() },
@@ -153,7 +154,7 @@ mod tests {
             "user_privileges applicable_roles partitions global_variables session_variables verbose_session_variables files",
             "materialized_views tasks task_runs loads stream_loads routine_load_jobs pipes pipe_files partitions_meta",
             "tables_config be_configs be_tablets be_txns be_compactions be_metrics be_threads be_logs fe_metrics analyze_status",
-            "recyclebin_catalogs temporary_tables cluster_snapshots cluster_snapshot_jobs processlist",
+            "recyclebin_catalogs temporary_tables cluster_snapshots cluster_snapshot_jobs cluster_snapshot_pins processlist",
         ]
         .iter()
         .flat_map(|names| names.split(' '))

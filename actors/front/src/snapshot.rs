@@ -1,15 +1,16 @@
-//! Cluster snapshots: ON, OFF, ALTER and SHOW of automation, snapshots by hand, and the end of a restore. Checks come in a fixed order:
+//! Cluster snapshots: ON, OFF, ALTER and SHOW of automation, snapshots by hand, tables that come back from them, and the end of a restore. Checks come in a fixed order:
 //! privilege (before this room), state, volume, the store itself, the log.
 
 pub(crate) mod manual;
+mod restore;
 
 use actors_messages::supervisor::Reconcile;
 use runtime_mysql::MySqlError;
 use runtime_sql::Statement;
+use runtime_sql::statement::Properties;
 use storage_catalog::{Catalog, Command, Rejection};
-use storage_model::{JobState, SnapshotKind, StorageVolume};
+use storage_model::{JobState, RetentionChange, SnapshotKind, StorageVolume};
 
-use crate::ddl::check_properties;
 use crate::session::{Running, Session};
 use crate::sheet::{Item, Sheet, row};
 use crate::{errors, volumes};
@@ -22,12 +23,12 @@ pub(crate) async fn run(session: &Session, statement: &Statement, running: &Runn
             if catalog.header.snapshot_policy.is_some() {
                 return Err(errors::rejection(&Rejection::SnapshotsAreOn));
             }
-            check_properties(properties, |_| false)?;
+            let retention = retention(properties)?;
             check_interval(*interval_seconds)?;
             let target = target(&catalog, volume.as_deref())?;
             let volume = Some(target.name.clone());
             volumes::preflight(session, target).await?;
-            Command::EnableSnapshots { volume, interval_seconds: *interval_seconds }
+            Command::EnableSnapshots { volume, interval_seconds: *interval_seconds, retention }
         }
         Statement::AdminSetAutomatedSnapshotOff => Command::DisableSnapshots,
         Statement::AdminAlterAutomatedSnapshot { interval_seconds, volume, properties } => {
@@ -35,12 +36,12 @@ pub(crate) async fn run(session: &Session, statement: &Statement, running: &Runn
             if catalog.header.snapshot_policy.is_none() {
                 return Err(errors::rejection(&Rejection::SnapshotsAreOff));
             }
-            check_properties(properties, |_| false)?;
+            let retention = retention(properties)?;
             check_interval(*interval_seconds)?;
             if let Some(name) = volume {
                 volumes::preflight(session, target(&catalog, Some(name))?).await?;
             }
-            Command::AlterSnapshots { volume: volume.clone(), interval_seconds: *interval_seconds }
+            Command::AlterSnapshots { volume: volume.clone(), interval_seconds: *interval_seconds, retention }
         }
         Statement::AdminFinishRestore => Command::FinishRestore,
         Statement::CreateClusterSnapshot { if_not_exists, name, comment, volume } => {
@@ -55,6 +56,9 @@ pub(crate) async fn run(session: &Session, statement: &Statement, running: &Runn
                 None => return Ok(()),
             }
         }
+        Statement::RestoreTable { source, snapshot, target, properties } => {
+            return restore::table(session, running, source, snapshot, target, properties).await;
+        }
         Statement::CancelClusterSnapshot { name } => Command::CancelSnapshot { name: name.clone() },
         other => return Err(errors::unsupported(other.statement_kind())),
     };
@@ -68,6 +72,11 @@ fn tell_supervisor(session: &Session) {
         // It looks by itself in a moment.
         tracing::debug!(%lost, "the snapshot job supervisor was not told of a change");
     }
+}
+
+/// What PROPERTIES say of which snapshots are kept.
+fn retention(properties: &Properties) -> Result<RetentionChange, MySqlError> {
+    RetentionChange::parse(&properties.0).map_err(MySqlError::analyzing)
 }
 
 fn check_interval(seconds: Option<u64>) -> Result<(), MySqlError> {

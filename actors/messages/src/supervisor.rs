@@ -2,7 +2,8 @@
 
 use runtime_actor::Message;
 use serde::{Deserialize, Serialize};
-use storage_model::{JobId, StorageVolume, VolumeId};
+use storage_catalog::restore_table::TableName;
+use storage_model::{JobId, StorageVolume, TableId, VolumeId};
 
 use crate::leader::ProposeFailure;
 
@@ -59,6 +60,22 @@ pub struct CreateSnapshot {
 impl Message for CreateSnapshot {
     type Reply = Result<JobId, ProposeFailure>;
     const NAME: &'static str = "CreateSnapshot";
+}
+
+/// RESTORE TABLE … FROM SNAPSHOT … TO TABLE …: a table as a snapshot has it, beside all others, over the files that it had.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RestoreTable {
+    /// The snapshot.
+    pub snapshot: String,
+    /// The table as the snapshot knows it.
+    pub from: TableName,
+    /// What it becomes.
+    pub to: TableName,
+}
+
+impl Message for RestoreTable {
+    type Reply = Result<TableId, ProposeFailure>;
+    const NAME: &'static str = "RestoreTable";
 }
 
 /// ADMIN VERIFY CLUSTER SNAPSHOT name [WITH DATA]: is everything that a restore would need in the store?

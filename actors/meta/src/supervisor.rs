@@ -5,6 +5,7 @@
 mod create;
 pub mod decide;
 mod effects;
+mod restore_table;
 mod steps;
 mod verify;
 
@@ -14,15 +15,15 @@ use std::time::{Duration, Instant};
 
 use actors_messages::leader::ProposeFailure;
 use actors_messages::supervisor::{
-    CreateSnapshot, Preflight, Reconcile, RunningDetail, SnapshotProblem, VerifySnapshot,
+    CreateSnapshot, Preflight, Reconcile, RestoreTable, RunningDetail, SnapshotProblem, VerifySnapshot,
 };
 use runtime_actor::{Actor, Answer, Context, Handle, Message, Pulse};
 use runtime_raft::Meta;
 use serde::Serialize;
-use storage_model::JobId;
-use tokio::sync::watch;
+use storage_model::{JobId, SnapshotJob, TableId};
+use tokio::sync::{Semaphore, watch};
 
-use self::decide::{job_step, next_begin, sweep_step};
+use self::decide::{Deletion, job_step, next_begin, sweep_step};
 use self::effects::Effects;
 use crate::nodes::NodeDirectory;
 use crate::owner::Ownership;
@@ -34,6 +35,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_secs(2);
 /// After a deletion that failed.
 const DELETE_RETRY: Duration = Duration::from_secs(30);
+/// A volume whose claims this leader could not read for so long does not answer.
+const CLAIMS_PATIENCE: Duration = Duration::from_secs(60);
+/// Catalogs of snapshots that are in memory at the same time, for RESTORE TABLE.
+const RESTORES_AT_ONCE: usize = 1;
 
 /// DETAIL_INFO of the running job: written by its effect, read by SHOW.
 pub(crate) type Detail = Arc<Mutex<Option<(JobId, String)>>>;
@@ -49,6 +54,8 @@ pub struct SnapshotJobSupervisor {
     job_lane: Lane,
     sweep_lane: Lane,
     put_off: HashMap<JobId, Instant>,
+    began: Option<Instant>,
+    restores: Arc<Semaphore>,
     last_error: String,
 }
 
@@ -112,7 +119,24 @@ impl SnapshotJobSupervisor {
             job_lane: Lane::default(),
             sweep_lane: Lane::default(),
             put_off: HashMap::new(),
+            began: None,
+            restores: Arc::new(Semaphore::new(RESTORES_AT_ONCE)),
             last_error: String::new(),
+        }
+    }
+
+    /// Err: what is asked for has to wait until it is known whose data it is, or is refused.
+    fn owns(&self) -> Result<(), ProposeFailure> {
+        let ownership = self.ownership.borrow();
+        if let Some(refused) = ownership.refusal() {
+            return Err(refused);
+        }
+        match *ownership {
+            Ownership::Unknown { .. } => {
+                let why = "the owner claims of the storage volumes have not been read yet; try again".to_owned();
+                Err(ProposeFailure::Unavailable(why))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -143,10 +167,16 @@ impl SnapshotJobSupervisor {
             // Boxed: an upload is a very large future, and this thread's stack is small.
             cx.effect(async move { JobStepDone(Box::pin(effects.run(step)).await) });
         }
-        let may_delete = |volume| ownership.allows_deletes(volume, now);
         let is_put_off = |job| self.put_off.get(&job).is_some_and(|until| *until > now);
+        let has_waited = self.began.is_some_and(|began| now.saturating_duration_since(began) >= CLAIMS_PATIENCE);
+        let deletion = |job: &SnapshotJob| match ownership.allows_deletes(job.volume, now) {
+            _ if is_put_off(job.id) => Deletion::Failed,
+            true => Deletion::Allowed,
+            false if has_waited => Deletion::Failed,
+            false => Deletion::Unknown,
+        };
         if self.sweep_lane.is_free(now)
-            && let Some(step) = sweep_step(&catalog, may_delete, is_put_off)
+            && let Some(step) = sweep_step(&catalog, self.meta.now().uptime, deletion)
         {
             self.sweep_lane.working = true;
             let effects = self.effects(cx.pulse());
@@ -185,6 +215,7 @@ impl Actor for SnapshotJobSupervisor {
     }
 
     fn started(&mut self, cx: &mut Context<Self>) {
+        self.began = Some(cx.clock().monotonic());
         cx.notify(Reconcile);
         cx.every(LOOK_EVERY, || Reconcile);
     }
@@ -230,17 +261,22 @@ impl Handle<Preflight> for SnapshotJobSupervisor {
 
 impl Handle<CreateSnapshot> for SnapshotJobSupervisor {
     fn handle(&mut self, message: CreateSnapshot, _: &mut Context<Self>) -> Answer<Result<JobId, ProposeFailure>> {
-        let ownership = self.ownership.borrow();
-        if let Some(refused) = ownership.refusal() {
+        if let Err(refused) = self.owns() {
             return Answer::now(Err(refused));
         }
-        if matches!(*ownership, Ownership::Unknown { .. }) {
-            let why = "the owner claims of the storage volumes have not been read yet; try again".to_owned();
-            return Answer::now(Err(ProposeFailure::Unavailable(why)));
-        }
-        drop(ownership);
         let history = (self.settings)().snapshot_history;
         Answer::while_wanted(create::create(self.meta.clone(), message, history))
+    }
+}
+
+impl Handle<RestoreTable> for SnapshotJobSupervisor {
+    fn handle(&mut self, message: RestoreTable, cx: &mut Context<Self>) -> Answer<Result<TableId, ProposeFailure>> {
+        if let Err(refused) = self.owns() {
+            return Answer::now(Err(refused));
+        }
+        let (effects, restores) = (self.effects(cx.pulse()), Arc::clone(&self.restores));
+        // Boxed: see above.
+        Answer::while_wanted(Box::pin(restore_table::restore(effects, restores, message)))
     }
 }
 

@@ -10,6 +10,7 @@ mod once;
 mod partitions;
 mod recover;
 mod renames;
+mod restore_table;
 mod snapshots;
 mod tables;
 mod volumes;
@@ -77,12 +78,12 @@ impl Catalog {
             Command::RegisterFrontend { frontend } => self.register_frontend(frontend),
             Command::AddComputeNode { host, heartbeat_port } => self.add_compute_node(host, *heartbeat_port),
             Command::DropComputeNode { host, heartbeat_port } => self.drop_compute_node(host, *heartbeat_port),
-            Command::EnableSnapshots { volume, interval_seconds } => {
-                self.enable_snapshots(volume.as_deref(), *interval_seconds)
+            Command::EnableSnapshots { volume, interval_seconds, retention } => {
+                self.enable_snapshots(volume.as_deref(), *interval_seconds, *retention)
             }
             Command::DisableSnapshots => self.disable_snapshots(),
-            Command::AlterSnapshots { volume, interval_seconds } => {
-                self.alter_snapshots(volume.as_deref(), *interval_seconds)
+            Command::AlterSnapshots { volume, interval_seconds, retention } => {
+                self.alter_snapshots(volume.as_deref(), *interval_seconds, *retention)
             }
             Command::BeginSnapshot { kind, name, volume, comment, max_history } => {
                 self.begin_snapshot(*kind, name, *volume, comment, *max_history)
@@ -124,6 +125,9 @@ impl Catalog {
                 self.compact_partition(*txn, *table, *partition, inputs, files)
             }
             Command::GiveUpTxns { below } => self.give_up_txns(*below),
+            Command::RestoreTable { job, cut, database, table, partitions, files } => {
+                self.restore_table((*job, *cut), database, table, partitions, files)
+            }
         }
     }
 

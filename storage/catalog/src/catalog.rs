@@ -65,6 +65,8 @@ pub struct Header {
     pub restored: Option<RestoreFacts>,
     /// Loads below this were given up: nothing of them can become true any more.
     pub txn_floor: u64,
+    /// When a file last came back into use after its life had ended: the last RESTORE TABLE that brought one back.
+    pub revived_at: Option<Revision>,
 }
 
 /// A database.
@@ -164,6 +166,7 @@ impl Catalog {
             snapshot_policy: None,
             restored: None,
             txn_floor: 0,
+            revived_at: None,
         })
     }
 
@@ -265,6 +268,11 @@ impl Catalog {
     /// A file by id.
     pub fn file(&self, id: FileId) -> Option<&FileEntry> {
         self.files.get(&id).map(Arc::as_ref)
+    }
+
+    /// The file that is this object.
+    pub fn file_of_object(&self, volume: VolumeId, object: &str) -> Option<&FileEntry> {
+        self.file(*self.objects.get(&(volume, object.to_owned()))?)
     }
 
     /// All files, removed ones too until they are forgotten.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use storage_model::snapshot::{IllegalTransition, JobEvent};
 use storage_model::{
-    Column, DatabaseId, Distribution, FileId, Frontend, FrontendRole, JobId, KeyModel, Kind, NodeId, Now, PartitionId,
-    PartitionRange, Partitioning, SnapshotKind, TableId, TxnId, VolumeId, VolumeType, WrittenFile,
+    Column, DatabaseId, Distribution, FileId, Frontend, FrontendRole, JobId, KeyModel, Kind, NodeId, Now, ObjectName,
+    Partition, PartitionId, PartitionRange, Partitioning, RetentionChange, SnapshotKind, Table, TableId, TxnId,
+    VolumeId, VolumeType, WrittenFile,
 };
 use thiserror::Error;
 
@@ -62,6 +63,17 @@ pub struct ReplacedPartition {
     pub partition: PartitionId,
     /// The version that the new rows were made from, which must still be the newest; None: they were made from others.
     pub base: Option<u64>,
+}
+
+/// A data file that a snapshot names, as this catalog knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredFile {
+    /// Its id here.
+    pub id: FileId,
+    /// Where it is.
+    pub volume: VolumeId,
+    /// Below the service root: an object of this name is always the same.
+    pub object: ObjectName,
 }
 
 /// A storage volume before it has an id.
@@ -232,6 +244,8 @@ pub enum Command {
         volume: Option<String>,
         /// INTERVAL.
         interval_seconds: Option<u64>,
+        /// PROPERTIES.
+        retention: RetentionChange,
     },
     /// ADMIN SET AUTOMATED CLUSTER SNAPSHOT OFF: an automated job that runs is cancelled by the supervisor.
     DisableSnapshots,
@@ -241,6 +255,8 @@ pub enum Command {
         volume: Option<String>,
         /// A new interval.
         interval_seconds: Option<u64>,
+        /// What changes of the retention.
+        retention: RetentionChange,
     },
     /// A snapshot job begins.
     BeginSnapshot {
@@ -438,6 +454,21 @@ pub enum Command {
         /// All below this.
         below: u64,
     },
+    /// RESTORE TABLE … FROM SNAPSHOT: a table of a snapshot comes back beside all others, over the files that it had.
+    RestoreTable {
+        /// The snapshot, which must still be FINISHED.
+        job: JobId,
+        /// Its cut.
+        cut: storage_model::Revision,
+        /// The database to put it in.
+        database: String,
+        /// The table as the snapshot has it, under its new name. Its ids and times are given anew.
+        table: Table,
+        /// Its partitions as the snapshot has them. Their rowsets name files by their ids here; their own ids are given anew.
+        partitions: Vec<Partition>,
+        /// All files that the rowsets name.
+        files: Vec<RestoredFile>,
+    },
 }
 
 impl Command {
@@ -488,6 +519,7 @@ impl Command {
             Command::AddPartitions { .. } => "AddPartitions",
             Command::CompactPartition { .. } => "CompactPartition",
             Command::GiveUpTxns { .. } => "GiveUpTxns",
+            Command::RestoreTable { .. } => "RestoreTable",
         }
     }
 }
@@ -670,6 +702,12 @@ pub enum Rejection {
         /// The most.
         limit: u64,
     },
+    /// Too many snapshots wait until they can be deleted.
+    #[error("{0} expired cluster snapshots wait until their objects can be deleted: no further one begins before")]
+    TooManyExpired(u64),
+    /// RESTORE TABLE … FROM SNAPSHOT of what cannot come back, or not any more.
+    #[error("{0}")]
+    CannotRestore(String),
 }
 
 impl Rejection {

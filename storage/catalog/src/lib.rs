@@ -4,7 +4,7 @@
 //! ```text
 //!   Envelope{proposed_at, Command} ──apply──▶ Catalog (revision + 1) ──▶ Reply
 //!                                              │    │
-//!                       keep (pins, condemn) ◀─┘    └─▶ image (sections) ──▶ decode ──▶ rebase (restore)
+//!             keep, pinned (pins, condemn) ◀─┘    └─▶ image (sections) ──▶ decode ──▶ rebase (restore), restore_table
 //! ```
 
 mod apply;
@@ -14,10 +14,14 @@ pub mod command;
 pub mod image;
 pub mod invariant;
 pub mod keep;
+pub mod pinned;
 pub mod rebase;
+pub mod restore_table;
 
 pub use catalog::{Catalog, ClusterIdentity, Database, Header, RestoreFacts, Trash};
 pub use command::{
-    Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, Reply, TableDraft, VolumeDraft,
+    Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, Reply, RestoredFile, TableDraft,
+    VolumeDraft,
 };
+pub use pinned::Pinned;
 pub use rebase::{Adopt, PresentManifest, Rebase, adopt, rebase};

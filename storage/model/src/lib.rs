@@ -6,7 +6,7 @@
 //!   │                                      │
 //!   ├── volume (storage volumes)           └── named by the catalog, written by compute nodes
 //!   ├── node   (frontends, compute nodes)
-//!   ├── snapshot (jobs, policy, manifest-independent facts)
+//!   ├── snapshot (jobs, policy, manifest-independent facts), retention (which of them stay)
 //!   ├── restore (the plan read from cluster_snapshot.yaml)
 //!   └── kind (the closed set of error kinds)
 //! ```
@@ -17,6 +17,7 @@ pub mod kind;
 pub mod node;
 pub mod partition;
 pub mod restore;
+pub mod retention;
 pub mod schema;
 pub mod snapshot;
 pub mod table;
@@ -32,6 +33,7 @@ pub use ids::{
 pub use kind::Kind;
 pub use node::{ComputeNode, Frontend, FrontendRole};
 pub use partition::{Bound, Partition, PartitionRange};
+pub use retention::{Retention, RetentionChange};
 pub use schema::{Column, DataType, DefaultValue, Schema};
 pub use snapshot::{JobChange, JobState, SnapshotJob, SnapshotKind, SnapshotPolicy};
 pub use table::{Distribution, KeyModel, Partitioning, Table};

@@ -8,6 +8,7 @@
 //! | SNAPSHOTING | `Uploaded` | FINISHED |
 //! | FINISHED | `Retire` | EXPIRED |
 //! | EXPIRED | `Deleted` | DELETED |
+//! | EXPIRED | `Abandoned` | EXPIRED, and nothing is kept for it any more |
 //! | INITIALIZING, SNAPSHOTING | `Failed` | ERROR |
 
 use std::fmt;
@@ -16,10 +17,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ids::{JobId, Revision, VolumeId};
+use crate::retention::Retention;
 use crate::time::{UnixMillis, Uptime};
 
 /// Automated snapshots have this before their time in milliseconds; manual ones may not.
 pub const AUTOMATED_PREFIX: &str = "automated_cluster_snapshot_";
+/// A snapshot whose objects cannot be deleted keeps files for no longer than this, in milliseconds of uptime.
+pub const ABANDON_AFTER_MILLIS: u64 = 86_400_000;
 
 /// Automated snapshots are on, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +36,8 @@ pub struct SnapshotPolicy {
     pub enabled_at: UnixMillis,
     /// The same moment on the clock that never jumps.
     pub enabled_uptime: Uptime,
+    /// Which of them are kept.
+    pub retention: Retention,
 }
 
 /// Who asked for a snapshot.
@@ -110,6 +116,8 @@ pub enum JobEvent {
         /// The whole cause chain.
         cause: String,
     },
+    /// Its objects could not be deleted for a day: it keeps nothing any more. They are deleted when the store answers.
+    Abandoned,
 }
 
 impl JobEvent {
@@ -122,6 +130,7 @@ impl JobEvent {
             JobEvent::Retire => "Retire",
             JobEvent::Deleted => "Deleted",
             JobEvent::Failed { .. } => "Failed",
+            JobEvent::Abandoned => "Abandoned",
         }
     }
 }
@@ -145,6 +154,7 @@ impl JobState {
             (JobState::Snapshoting, JobEvent::Uploaded { .. }) => Ok(JobState::Finished),
             (JobState::Finished, JobEvent::Retire) => Ok(JobState::Expired),
             (JobState::Expired, JobEvent::Deleted) => Ok(JobState::Deleted),
+            (JobState::Expired, JobEvent::Abandoned) => Ok(JobState::Expired),
             (JobState::Initializing | JobState::Snapshoting, JobEvent::Failed { .. }) => Ok(JobState::Error),
             (state, event) => Err(IllegalTransition { state, event: event.name().to_owned() }),
         }
@@ -203,6 +213,10 @@ pub struct SnapshotJob {
     pub history: Vec<JobChange>,
     /// CANCEL CLUSTER SNAPSHOT was said while it was unfinished.
     pub cancelled: bool,
+    /// When it became EXPIRED, on the clock that never jumps.
+    pub expired_uptime: Option<Uptime>,
+    /// Its objects could not be deleted for a day: what they need is not kept any more.
+    pub abandoned: bool,
 }
 
 /// A snapshot job took a state.
@@ -234,11 +248,18 @@ impl SnapshotJob {
     /// The revisions whose files this job keeps.
     pub fn pins(&self) -> &[Revision] {
         match self.state {
+            JobState::Expired if self.abandoned => &[],
             JobState::Snapshoting => &self.cuts,
             JobState::Finished | JobState::Expired if self.is_foreign() => &self.cuts,
             JobState::Finished | JobState::Expired => self.cut.as_slice(),
             JobState::Initializing | JobState::Deleted | JobState::Error => &[],
         }
+    }
+
+    /// Whether it has waited for its deletion for so long that it may be abandoned.
+    pub fn is_overdue(&self, now: Uptime) -> bool {
+        let since = self.expired_uptime.filter(|_| self.state == JobState::Expired && !self.abandoned);
+        since.is_some_and(|since| now.since(since) >= ABANDON_AFTER_MILLIS)
     }
 
     /// The cuts whose manifest may be in the store.
@@ -273,6 +294,8 @@ mod tests {
             comment: String::new(),
             history: Vec::new(),
             cancelled: false,
+            expired_uptime: None,
+            abandoned: false,
         };
         assert_eq!((job.pins(), job.manifest_cuts()), (&[Revision(5)][..], &[Revision(3), Revision(5)][..]));
         (job.kind, job.cut) = (SnapshotKind::Foreign, Some(Revision(99)));
@@ -281,6 +304,13 @@ mod tests {
             job.state = state;
             assert_eq!((job.pins(), job.manifest_cuts()), (pins, &[Revision(99)][..]), "{state}");
         }
+        (job.state, job.abandoned) = (JobState::Expired, true);
+        assert_eq!((job.pins(), job.manifest_cuts()), (&[][..], &[Revision(99)][..]), "nothing is kept for it");
+        (job.abandoned, job.expired_uptime) = (false, Some(Uptime(5)));
+        let late = Uptime(5 + ABANDON_AFTER_MILLIS);
+        assert!(job.is_overdue(late) && !job.is_overdue(Uptime(late.0 - 1)));
+        job.abandoned = true;
+        assert!(!job.is_overdue(late), "only once");
     }
 
     #[test]
@@ -289,15 +319,16 @@ mod tests {
         let states = [Initializing, Snapshoting, Finished, Expired, Deleted, Error];
         let uploaded = JobEvent::Uploaded { cut: Revision(1), sha256: String::new(), bytes: 0 };
         let failed = JobEvent::Failed { cause: String::new() };
-        let events = [JobEvent::Cut, JobEvent::Recut, uploaded, JobEvent::Retire, JobEvent::Deleted, failed];
+        let (retire, abandoned) = (JobEvent::Retire, JobEvent::Abandoned);
+        let events = [JobEvent::Cut, JobEvent::Recut, uploaded, retire, JobEvent::Deleted, failed, abandoned];
         // Rows: states; columns: events; the state after, or None where the pair is illegal.
         let table = [
-            [Some(Snapshoting), None, None, None, None, Some(Error)],
-            [None, Some(Snapshoting), Some(Finished), None, None, Some(Error)],
-            [None, None, None, Some(Expired), None, None],
-            [None, None, None, None, Some(Deleted), None],
-            [None; 6],
-            [None; 6],
+            [Some(Snapshoting), None, None, None, None, Some(Error), None],
+            [None, Some(Snapshoting), Some(Finished), None, None, Some(Error), None],
+            [None, None, None, Some(Expired), None, None, None],
+            [None, None, None, None, Some(Deleted), None, Some(Expired)],
+            [None; 7],
+            [None; 7],
         ];
         for (state, row) in states.iter().zip(table) {
             for (event, after) in events.iter().zip(row) {

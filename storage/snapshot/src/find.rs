@@ -163,6 +163,7 @@ fn present_manifest(candidate: Candidate) -> Option<PresentManifest> {
         created_at: manifest.created.millis,
         finished_at: manifest.finished.unwrap_or(manifest.cut_at).millis,
         comment: manifest.comment,
+        revived_at: manifest.revived_at,
     })
 }
 

@@ -177,6 +177,9 @@ pub struct Manifest {
     pub missing_secrets: Vec<MissingSecrets>,
     /// How much there is.
     pub counts: Counts,
+    /// When a file last came back into use whose life had ended: then another timeline may not know that it is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revived_at: Option<Revision>,
 }
 
 /// What a manifest says beside the catalog.
@@ -225,11 +228,13 @@ impl Facts {
     }
 }
 
-/// The cuts of a job that will never be restored: all when it failed or is deleted, all but the chosen one once it has
+/// The cuts of a job that will never be restored: all when it failed, is deleted or abandoned, all but the chosen one once it has
 /// been finished, all but the last while it runs (a Recut takes the place of those before).
 pub fn dead_cuts(job: &SnapshotJob) -> Vec<CutName> {
     let alive = match job.state {
         JobState::Initializing | JobState::Snapshoting => job.cuts.last().copied(),
+        // Its files may be gone.
+        JobState::Expired if job.abandoned => None,
         // EXPIRED is dead only once the marker is there: another timeline may have been restored from it.
         JobState::Finished | JobState::Expired => job.cut,
         JobState::Deleted | JobState::Error => None,
@@ -266,6 +271,7 @@ impl Manifest {
             data_roots: data_roots(catalog),
             missing_secrets: missing_secrets(catalog),
             counts: Counts::of(catalog),
+            revived_at: catalog.header.revived_at,
         };
         manifest.sha256 = manifest.hash();
         manifest

@@ -3,20 +3,27 @@
 use std::collections::BTreeMap;
 
 use storage_catalog::{
-    Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, ReplacedPartition, TableDraft, VolumeDraft, image,
+    Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, ReplacedPartition, RestoredFile, TableDraft,
+    VolumeDraft, image,
 };
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, FileId, Frontend, FrontendRole,
-    Incarnation, JobId, KeyModel, NodeId, Now, PartitionId, PartitionRange, Partitioning, Revision, ServiceId,
-    SnapshotKind, TableId, TxnId, UnixMillis, Uptime, Value, VolumeId, VolumeType, WrittenFile,
+    Bound, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution, Epoch, FileId, Frontend,
+    FrontendRole, Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId, PartitionRange, Partitioning,
+    RetentionChange, Revision, Rowset, Schema, ServiceId, SnapshotKind, Table, TableId, TxnId, UnixMillis, Uptime,
+    Value, VolumeId, VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 use storage_snapshot::mark::Mark;
 use storage_snapshot::owner::OwnerFacts;
 
 const START: u64 = 1_739_857_978_127;
+/// The snapshot that a table comes back from, its cut, and the file that comes back.
+const BY_HAND: u64 = 10_031;
+const BY_HAND_CUT: Revision = Revision(61);
+const RESTORED_FILE: u64 = 10_015;
+const RESTORED_OBJECT: &str = "o2";
 
 fn text(t: &str) -> String {
     t.to_owned()
@@ -160,8 +167,16 @@ pub fn commands() -> Vec<(Now, Command)> {
             files: vec![written(10_008, "o1"), written(10_009, "o2")],
         },
         Command::CommitLoad { txn: TxnId(2), table: TableId(10_010), label: None, files: vec![written(10_011, "o3")] },
-        Command::EnableSnapshots { volume: Some(text("main")), interval_seconds: Some(600) },
-        Command::AlterSnapshots { volume: None, interval_seconds: Some(1800) },
+        Command::EnableSnapshots {
+            volume: Some(text("main")),
+            interval_seconds: Some(600),
+            retention: RetentionChange { newest: Some(2), weekly: Some(4), ..RetentionChange::default() },
+        },
+        Command::AlterSnapshots {
+            volume: None,
+            interval_seconds: Some(1800),
+            retention: RetentionChange { ttl_seconds: Some(604_800), ..RetentionChange::default() },
+        },
         begin("automated_cluster_snapshot_1739857978127"),
         event(10_017, JobEvent::Cut),
         event(10_017, JobEvent::Recut),
@@ -237,16 +252,80 @@ pub fn commands() -> Vec<(Now, Command)> {
             if_exists: false,
             force: false,
         },
+        Command::BeginSnapshot {
+            kind: SnapshotKind::Manual,
+            name: text("by_hand"),
+            volume: VolumeId(10_001),
+            comment: text("kept"),
+            max_history: 100,
+        },
+        event(BY_HAND, JobEvent::Cut),
+        event(BY_HAND, JobEvent::Uploaded { cut: BY_HAND_CUT, sha256: "cd".repeat(32), bytes: 4096 }),
+        Command::TruncateTable { database: text("store"), table: text("edits"), partitions: vec![text("noon")] },
+        restore_table(),
+        event(BY_HAND, JobEvent::Retire),
+        event(BY_HAND, JobEvent::Abandoned),
         Command::CompactPartition {
             txn: TxnId(5),
-            table: TableId(10_007),
-            partition: PartitionId(10_009),
+            table: TableId(10_033),
+            partition: PartitionId(10_034),
             inputs: vec![FileId(10_015)],
-            files: vec![written(10_009, "o5")],
+            files: vec![written(10_034, "o5")],
         },
         Command::GiveUpTxns { below: 6 },
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
+}
+
+/// A table of the last snapshot.
+fn restore_table() -> Command {
+    let rowset = |bucket, rows| Rowset {
+        file: FileId(RESTORED_FILE),
+        bucket,
+        first_row_group: bucket,
+        row_groups: 2,
+        start: 4,
+        end: 1000,
+        rows,
+        version: 2,
+    };
+    let draft = notes("restored");
+    let mut columns = draft.columns;
+    columns.iter_mut().zip(1..).for_each(|(column, id)| column.id = ColumnId(id));
+    let table = Table {
+        id: TableId(10_007),
+        database: DatabaseId(10_006),
+        name: draft.name,
+        schema: Schema { columns },
+        model: draft.model,
+        partitioning: draft.partitioning,
+        distribution: draft.distribution,
+        buckets_given: draft.buckets_given,
+        volume: VolumeId(10_001),
+        comment: draft.comment,
+        properties: draft.properties,
+        partitions: Vec::new(),
+        created_at: UnixMillis(START),
+    };
+    let partition = Partition {
+        id: PartitionId(10_011),
+        table: table.id,
+        name: text("restored"),
+        range: PartitionRange::everything(),
+        buckets: 3,
+        visible_version: 2,
+        visible_at: UnixMillis(START),
+        rowsets: vec![rowset(0, 5), rowset(2, 7)],
+    };
+    let file = RestoredFile { id: FileId(RESTORED_FILE), volume: VolumeId(10_001), object: text(RESTORED_OBJECT) };
+    Command::RestoreTable {
+        job: JobId(BY_HAND),
+        cut: BY_HAND_CUT,
+        database: text("store"),
+        table,
+        partitions: vec![partition],
+        files: vec![file],
+    }
 }
 
 fn once(sequence: u64, command: Command) -> Command {
@@ -272,6 +351,7 @@ pub fn catalog() -> Catalog {
     let expected = [
         "FinishRestore: no restore is in progress",
         "DropDatabase: Can't drop database 'nowhere'; database doesn't exist",
+        "SnapshotEvent: cluster snapshot by_hand does not wait for long enough",
     ];
     assert_eq!(refused, expected, "the sample has to be worth something");
     catalog

@@ -26,6 +26,10 @@ pub struct Model {
     pub next_txn: u64,
     /// Loads below this were given up.
     pub txn_floor: u64,
+    /// When a file last came back whose life had ended.
+    pub revived: Option<u64>,
+    /// How many automated snapshots are kept.
+    pub kept: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -123,17 +127,24 @@ pub struct Job {
 }
 
 /// What a snapshot of another timeline keeps.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Foreign {
     /// The last moment that it may have in common with this timeline.
     pub upto: u64,
     /// Whether the timelines may have parted earlier: then it may need what has ended since.
     pub is_vague: bool,
+    /// Snapshots from which files may have come back behind that moment: their cuts, and those of other timelines.
+    pub cuts: BTreeSet<u64>,
+    pub others: Vec<Foreign>,
 }
 
 impl Foreign {
-    pub fn keeps(self, file: &File) -> bool {
-        file.created <= self.upto && (self.is_vague || file.removed.is_none_or(|(at, _)| self.upto < at))
+    pub fn keeps(&self, file: &File) -> bool {
+        let lives_at = |at: u64| file.created <= at && file.removed.is_none_or(|(end, _)| at < end);
+        lives_at(self.upto)
+            || (self.is_vague && file.created <= self.upto)
+            || self.cuts.iter().any(|cut| lives_at(*cut))
+            || self.others.iter().any(|other| other.keeps(file))
     }
 }
 
@@ -160,12 +171,13 @@ impl Model {
         tables.flat_map(|t| t.partitions.values_mut()).find(|p| p.birth == birth)
     }
 
-    /// The last partition that held these is gone: their lives end now.
+    /// A partition that held these is gone: their lives end now, unless another holds them too.
     pub fn end_lives(&mut self, objects: impl IntoIterator<Item = String>) {
-        for object in objects {
+        let live = self.tables().flat_map(|(_, _, t)| t.objects());
+        let held: BTreeSet<String> = live.chain(self.trash.iter().flat_map(|t| t.what.objects())).collect();
+        for object in objects.into_iter().filter(|object| !held.contains(object)) {
             let file = self.files.get_mut(&object).unwrap();
-            assert!(file.removed.is_none(), "{object} ends twice in the model");
-            file.removed = Some((self.revision, self.clock));
+            file.removed.get_or_insert((self.revision, self.clock));
         }
     }
 
@@ -199,8 +211,8 @@ impl Model {
     }
 
     fn is_foreign(&self, file: &File) -> bool {
-        let kept = |job: &Job| matches!(job.state, JobState::Finished | JobState::Expired).then_some(job.foreign);
-        self.jobs.values().filter_map(|job| kept(job)?).any(|foreign| foreign.keeps(file))
+        let kept = self.jobs.values().filter(|job| matches!(job.state, JobState::Finished | JobState::Expired));
+        kept.filter_map(|job| job.foreign.as_ref()).any(|foreign| foreign.keeps(file))
     }
 
     /// Whether all that GC may not take it for is a snapshot of another timeline.
@@ -230,21 +242,39 @@ impl Model {
         }
     }
 
-    /// At most `max` rows, the one about to begin among them; only those that are over go, the oldest first.
+    /// At most `max` rows, the one about to begin among them; only those that are over go, the oldest first, and a quarter
+    /// is always theirs.
     pub fn trim_jobs(&mut self, max: usize) {
         while self.jobs.len() >= max {
-            let Some(oldest) = self.jobs.iter().find(|(_, j)| j.state.is_final()).map(|(id, _)| *id) else { return };
-            self.jobs.remove(&oldest);
+            let over: Vec<u64> = self.jobs.iter().filter(|(_, j)| j.state.is_final()).map(|(id, _)| *id).collect();
+            if over.len() <= max / 4 {
+                return;
+            }
+            self.jobs.remove(&over[0]);
         }
     }
 
-    /// An automated snapshot is restorable: those before it are no longer offered.
+    /// An automated snapshot is restorable: of those before it, only the newest few are offered any longer.
     pub fn expire_before(&mut self, newest: u64) {
-        for (_, job) in self.jobs.range_mut(..newest) {
-            if job.automated && job.state == JobState::Finished {
-                job.state = JobState::Expired;
+        let kept = if self.automation { self.kept } else { 1 };
+        let restorable = self.jobs.range_mut(..=newest).map(|(_, job)| job).rev();
+        let restorable = restorable.filter(|job| job.automated && job.state == JobState::Finished);
+        restorable.skip(kept).for_each(|job| job.state = JobState::Expired);
+    }
+
+    /// Snapshots from which tables can be restored: the cuts of this timeline's, and what those of others keep. One that is
+    /// being made may become one.
+    pub fn sources(&self) -> (BTreeSet<u64>, Vec<Foreign>) {
+        let may = |job: &&Job| matches!(job.state, JobState::Snapshoting | JobState::Finished);
+        let (mut cuts, mut others) = (BTreeSet::new(), Vec::new());
+        for job in self.jobs.values().filter(may) {
+            match (&job.foreign, job.state) {
+                (Some(foreign), _) => others.push(foreign.clone()),
+                (None, JobState::Finished) => cuts.extend(job.cut),
+                (None, _) => cuts.extend(&job.cuts),
             }
         }
+        (cuts, others)
     }
 
     /// This model, frozen at its cut, becomes the model of the restored cluster.

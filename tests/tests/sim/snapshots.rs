@@ -7,7 +7,9 @@ use rand::seq::IteratorRandom;
 use storage_catalog::image::{self, Secrets};
 use storage_catalog::{Catalog, Command, Outcome, Rebase, rebase};
 use storage_model::snapshot::JobEvent;
-use storage_model::{Epoch, Frontend, FrontendRole, Incarnation, JobState, NodeId, Revision, SnapshotKind, UnixMillis};
+use storage_model::{
+    Epoch, Frontend, FrontendRole, Incarnation, JobState, NodeId, RetentionChange, Revision, SnapshotKind, UnixMillis,
+};
 
 use super::model::{Foreign, Job};
 use super::store::{Manifest, sha256};
@@ -37,12 +39,17 @@ impl World {
 
     fn turn_on_or_off(&mut self) -> &'static str {
         let on = self.chance(3, 4);
+        let kept = self.rng.random_range(1..4);
+        let retention = RetentionChange { newest: Some(kept), ..RetentionChange::default() };
         let command = match on {
-            true => Command::EnableSnapshots { volume: None, interval_seconds: None },
+            true => Command::EnableSnapshots { volume: None, interval_seconds: None, retention },
             false => Command::DisableSnapshots,
         };
         let reply = self.apply(command);
         self.expect(&reply, self.model.automation != on);
+        if on && !self.model.automation {
+            self.model.kept = kept as usize;
+        }
         self.model.automation = on;
         "snapshots on or off"
     }
@@ -248,12 +255,20 @@ impl World {
             }
         }
         let own = manifest.incarnation.clone();
+        let sources = manifest.model.sources();
         let mut next = manifest.model.restored(&job.name, cut, &present);
         // Births are never given twice, not even after a restore: ids of the dead timeline mean nothing here.
         next.births = self.model.births;
         self.model = next;
         for found in present {
-            let foreign = Foreign { upto: found.cut.0.min(cut), is_vague: found.incarnation != own };
+            let foreign =
+                Foreign { upto: found.cut.0.min(cut), is_vague: found.incarnation != own, ..Foreign::default() };
+            let has_revived = !foreign.is_vague && found.revived_at.is_some_and(|at| at.0 > cut);
+            let (cuts, others) = if has_revived { sources.clone() } else { Default::default() };
+            let foreign = Foreign { cuts, others, ..foreign };
+            if has_revived {
+                self.tally.count("foreign snapshot with files that came back");
+            }
             let Some(birth) = self.model.take_in(&found, foreign) else { continue };
             self.tally.count("foreign snapshot");
             match self.catalog.jobs().find(|job| job.name == found.name) {
@@ -264,6 +279,7 @@ impl World {
         self.last = (self.catalog.revision().0, 0);
         self.queries.clear();
         self.delayed.clear();
+        self.returning.clear();
         self.frozen.clear();
         self.loads.clear();
         self.compactions.clear();

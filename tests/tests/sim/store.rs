@@ -41,6 +41,7 @@ impl Store {
             created_at: UnixMillis(1),
             finished_at: UnixMillis(2),
             comment: String::new(),
+            revived_at: manifest.model.revived.map(Revision),
         };
         there.map(present).collect()
     }

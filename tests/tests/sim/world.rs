@@ -29,6 +29,8 @@ pub struct World {
     pub queries: Vec<Query>,
     /// Condemn commands on their way through the log.
     pub delayed: Vec<Command>,
+    /// Tables that were taken out of snapshots and are on their way through the log.
+    pub returning: Vec<super::restored_tables::Returning>,
     /// Views frozen at their cuts, as the leader holds them.
     pub frozen: BTreeMap<u64, (Catalog, Model)>,
     /// The catalog's ids of what the model knows by birth.
@@ -91,6 +93,9 @@ pub const MUST_HAPPEN: &[&str] = &[
     "careful refused",
     "image round trip",
     "erased",
+    "table restored",
+    "file came back",
+    "table restore refused",
 ];
 
 /// And what a restless one must have seen.
@@ -104,6 +109,11 @@ pub const RESTLESS_MUST_HAPPEN: &[&str] = &[
     "foreign file left",
     "pinned file left",
     "snapshot deleted",
+    "table restored",
+    "file came back",
+    "table restored from another timeline",
+    "snapshot gone before its table was restored",
+    "foreign snapshot with files that came back",
 ];
 
 impl Tally {
@@ -140,6 +150,7 @@ impl World {
             compactions: Vec::new(),
             queries: Vec::new(),
             delayed: Vec::new(),
+            returning: Vec::new(),
             frozen: BTreeMap::new(),
             job_ids: BTreeMap::new(),
             table_ids: BTreeMap::new(),
@@ -227,7 +238,8 @@ impl World {
             58..=64 => self.condemn(),
             65..=71 => self.delete_and_forget(),
             72..=73 => self.erase_trash(),
-            74..=94 => self.snapshot_step(),
+            74..=91 => self.snapshot_step(),
+            92..=94 => self.restore_table(),
             95..=96 => self.image_round_trip(),
             97 => self.finish_restore(),
             98 => self.restore(),
@@ -247,7 +259,8 @@ impl World {
             32..=43 => self.condemn(),
             44..=53 => self.delete_and_forget(),
             54..=55 => self.erase_trash(),
-            56..=87 => self.snapshot_step(),
+            56..=81 => self.snapshot_step(),
+            82..=87 => self.restore_table(),
             88..=96 if self.model.careful_until.is_some() => self.finish_restore(),
             97 => self.restore(),
             _ => self.sweep(),

@@ -15,7 +15,7 @@ use crate::{errors, volumes};
 
 /// A name becomes a directory in the store.
 const LONGEST_NAME: usize = 128;
-const SUPERVISOR: &str = "snapshot job supervisor";
+pub(super) const SUPERVISOR: &str = "snapshot job supervisor";
 
 /// CREATE CLUSTER SNAPSHOT. Returns once the job has begun; one that runs is waited for.
 pub(crate) async fn create(
@@ -57,7 +57,7 @@ pub(crate) fn drop_(catalog: &Catalog, name: &str, if_exists: bool) -> Result<Op
     };
     if job.kind == SnapshotKind::Automated {
         return Err(MySqlError::common(format_args!(
-            "cluster snapshot {name} is automated: it goes when its successor is FINISHED, or with ADMIN SET AUTOMATED CLUSTER SNAPSHOT OFF"
+            "cluster snapshot {name} is automated: it goes when the retention keeps it no longer, or with ADMIN SET AUTOMATED CLUSTER SNAPSHOT OFF"
         )));
     }
     match job.state {

@@ -93,6 +93,8 @@ pub(super) struct Script {
     pub(super) preflight: Option<String>,
     /// What every VERIFY finds.
     pub(super) problems: Vec<actors_messages::supervisor::SnapshotProblem>,
+    /// Tables that were to be restored.
+    pub(super) restored: Vec<String>,
     /// Names of messages in the order they came.
     pub(super) told: Vec<String>,
     /// Whether commits of loads are answered and kept back.
@@ -144,6 +146,7 @@ impl Kit {
         };
         let leader = Arc::clone(&catalog);
         let (probe, verified, orders) = (Arc::clone(&script), Arc::clone(&script), Arc::clone(&script));
+        let restored = Arc::clone(&script);
         let creator = Arc::clone(&catalog);
         let note = |name: &'static str| {
             let script = Arc::clone(&script);
@@ -184,6 +187,10 @@ impl Kit {
                 }
             }),
             verify_snapshot: to(move |_| Ok(verified.lock().unwrap().problems.clone())),
+            restore_table: to(move |asked: actors_messages::supervisor::RestoreTable| {
+                restored.lock().unwrap().restored.push(format!("{} of {} to {}", asked.from, asked.snapshot, asked.to));
+                Ok(storage_model::TableId(5))
+            }),
             reconcile: to(move |_| reconcile()),
             running_detail: to(|_| None),
             collect: to(move |_| collect()),

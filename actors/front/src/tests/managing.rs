@@ -297,6 +297,93 @@ async fn snapshots_by_hand_are_made_verified_cancelled_and_dropped() {
     client.ok("DROP CLUSTER SNAPSHOT nothing IF EXISTS").await;
 }
 
+/// A snapshot by hand from its beginning to FINISHED.
+fn finished(kit: &Kit, name: &str) -> storage_model::JobId {
+    let volume = kit.catalog.lock().unwrap().volume_by_name("v").unwrap().id;
+    let (kind, name, comment) = (SnapshotKind::Manual, name.to_owned(), String::new());
+    let begin = Command::BeginSnapshot { kind, name, volume, comment, max_history: 100 };
+    let storage_catalog::Outcome::Job(job) = kit.propose(begin) else { panic!("no job") };
+    kit.propose(Command::SnapshotEvent { job, event: JobEvent::Cut, detail: String::new() });
+    let cut = kit.catalog.lock().unwrap().revision();
+    let uploaded = JobEvent::Uploaded { cut, sha256: "00".into(), bytes: 10 };
+    kit.propose(Command::SnapshotEvent { job, event: uploaded, detail: String::new() });
+    job
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retention_is_said_when_it_is_turned_on_and_changed_in_place() {
+    let kit = Kit::start().await;
+    let mut client = kit.client().await;
+    quickstart(&mut client).await;
+    let on = |properties: &str| format!("ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON PROPERTIES({properties})");
+    let alter = |properties: &str| format!("ADMIN ALTER AUTOMATED CLUSTER SNAPSHOT SET PROPERTIES({properties})");
+    let (code, text) = client.fails(&alter("'retention'='2'")).await;
+    assert!(code == 1064 && text.contains("Automated snapshot has not been turn on"), "{text}");
+    for (properties, why) in [
+        ("'retention'='0'", "Invalid retention value: '0'. It must be a number from 1 to 1000"),
+        ("'retention_daily'='all'", "Invalid retention_daily value: 'all'. It must be a number from 0 to 1000"),
+        ("'ttl'='7'", "Invalid ttl value: '7'. It must be a number with SECOND, MINUTE, HOUR, DAY or WEEK"),
+        ("'retention'='2', 'colour'='red'", "Unknown properties: {colour=red}"),
+    ] {
+        let (code, text) = client.fails(&on(properties)).await;
+        assert!(code == 1064 && text.contains(why), "{text}");
+    }
+    client.ok(&on("'retention'='3', 'ttl'='7 DAY'")).await;
+    client.ok(&alter("'retention_hourly'='24', 'ttl'='36 HOUR'")).await;
+    let (code, text) = client.fails(&alter("'retention_weekly'='-1'")).await;
+    assert!(code == 1064 && text.contains("Invalid retention_weekly value"), "{text}");
+    let volume = kit.catalog.lock().unwrap().volume_by_name("v").unwrap().id;
+    for n in 1..=4 {
+        let (kind, comment) = (SnapshotKind::Automated, String::new());
+        let name = format!("automated_cluster_snapshot_{n}");
+        let begin = Command::BeginSnapshot { kind, name, volume, comment, max_history: 100 };
+        let storage_catalog::Outcome::Job(job) = kit.propose(begin) else { panic!("no job") };
+        kit.propose(Command::SnapshotEvent { job, event: JobEvent::Cut, detail: String::new() });
+        let cut = kit.catalog.lock().unwrap().revision();
+        let uploaded = JobEvent::Uploaded { cut, sha256: "00".into(), bytes: 10 };
+        kit.propose(Command::SnapshotEvent { job, event: uploaded, detail: String::new() });
+    }
+    finished(&kit, "by_hand");
+    let listed = client.rows("SELECT SNAPSHOT_TYPE, PROPERTIES FROM information_schema.cluster_snapshots").await;
+    let kept = "AUTOMATED|{\"retention\":\"3\",\"retention_hourly\":\"24\",\"ttl\":\"36 HOUR\"}";
+    assert_eq!(listed, [kept, kept, kept, kept, "MANUAL|"]);
+    client.ok("ADMIN SET AUTOMATED CLUSTER SNAPSHOT OFF").await;
+    let listed = client.rows("SELECT DISTINCT PROPERTIES FROM information_schema.cluster_snapshots").await;
+    assert_eq!(listed, [""]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_is_restored_from_a_snapshot() {
+    let kit = Kit::start().await;
+    let mut client = kit.client().await;
+    quickstart(&mut client).await;
+    let job = finished(&kit, "s");
+    let pins = "SELECT SNAPSHOT_NAME, SNAPSHOT_TYPE, STATE, FILES, BYTES, ONLY_FILES, ONLY_BYTES \
+                FROM information_schema.cluster_snapshot_pins";
+    assert_eq!(client.rows(pins).await, ["s|MANUAL|FINISHED|0|0|0|0"]);
+    client.ok("RESTORE TABLE t FROM SNAPSHOT s TO TABLE t2").await;
+    client.ok("RESTORE TABLE other.x FROM SNAPSHOT s TO TABLE quickstart.x2").await;
+    let asked = std::mem::take(&mut kit.script.lock().unwrap().restored);
+    assert_eq!(asked, ["quickstart.t of s to quickstart.t2", "other.x of s to quickstart.x2"]);
+    let restore = |snapshot: &str, target: &str| format!("RESTORE TABLE t FROM SNAPSHOT {snapshot} TO TABLE {target}");
+    for (sql, code, why) in [
+        (restore("nothing", "t2"), 1064, "Unknown cluster snapshot: nothing"),
+        (restore("s", "t"), 1050, "Table 't' already exists"),
+        (restore("s", "nowhere.t2"), 5501, "nowhere"),
+        (restore("s", "` t`"), 5063, "Incorrect table name"),
+        (restore("s", "information_schema.t2"), 1064, "is computed and can not be changed"),
+        (format!("{} WITH PROPERTIES('a'='b')", restore("s", "t2")), 1064, "Unknown properties: {a=b}"),
+    ] {
+        let (found, text) = client.fails(&sql).await;
+        assert!(found == code && text.contains(why), "{sql}: {found} {text}");
+    }
+    kit.propose(Command::SnapshotEvent { job, event: JobEvent::Retire, detail: String::new() });
+    let (code, text) = client.fails(&restore("s", "t2")).await;
+    let expired = "Cluster snapshot 's' is not available for restore: it is EXPIRED";
+    assert!(code == 5064 && text.contains(expired), "{code} {text}");
+    assert!(kit.script.lock().unwrap().restored.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_images_and_configuration() {
     let kit = Kit::start().await;

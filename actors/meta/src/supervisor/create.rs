@@ -6,6 +6,7 @@ use runtime_raft::{Meta, ProposeError};
 use storage_catalog::{Command, Outcome, Rejection};
 use storage_model::{JobId, JobState, SnapshotKind};
 
+use super::decide::waiting_for_deletion;
 use crate::leader::failure;
 
 /// Begins the job; one that runs is waited for, and automated ones that are due then come later. The asker may give up.
@@ -13,6 +14,9 @@ pub(super) async fn create(meta: Meta, asked: CreateSnapshot, max_history: u32) 
     let mut revisions = meta.watch();
     loop {
         revisions.mark_unchanged();
+        if let Err(expired) = waiting_for_deletion(&meta.view()) {
+            return Err(Rejection::TooManyExpired(expired).into());
+        }
         let command = Command::BeginSnapshot {
             kind: SnapshotKind::Manual,
             name: asked.name.clone(),

@@ -6,13 +6,16 @@
 //! | SNAPSHOTING | attest, upload, then `Uploaded`; without a frozen view look for a manifest, else `Recut` |
 //! | an unfinished job that was cancelled or runs too long, or an automated one while automation is off | void its cuts, then `Failed` |
 //! | EXPIRED | void marker, manifest and sections away, then `Deleted` |
+//! | EXPIRED for a day, and it cannot be deleted | `Abandoned`: it keeps nothing any more, and is still to be deleted |
 //! | FINISHED and automated while automation is off | `Retire` |
 //! | nothing runs and the interval is over | `Begin` |
 
 use std::time::Duration;
 
 use storage_catalog::Catalog;
-use storage_model::{JobId, JobState, Now, Revision, SnapshotJob, SnapshotKind, SnapshotPolicy, UnixMillis, VolumeId};
+use storage_model::{
+    JobId, JobState, Now, Revision, SnapshotJob, SnapshotKind, SnapshotPolicy, UnixMillis, Uptime, VolumeId,
+};
 
 use crate::settings::MetaSettings;
 
@@ -46,6 +49,19 @@ pub enum SweepStep {
     Retire(JobId),
     /// Delete its objects.
     Delete(JobId),
+    /// Keep nothing for it any more.
+    Abandon(JobId),
+}
+
+/// What is known of the deletion of an expired snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// The owner claims of its volume were read lately, and it is to be tried.
+    Allowed,
+    /// It was tried lately and failed, or the claims could not be read for long.
+    Failed,
+    /// Neither.
+    Unknown,
 }
 
 /// The interval in force.
@@ -89,14 +105,19 @@ fn is_due(catalog: &Catalog, policy: &SnapshotPolicy, settings: &MetaSettings, n
     })
 }
 
+/// Whether a job may begin; Err: so many snapshots wait until they can be deleted that none may.
+pub fn waiting_for_deletion(catalog: &Catalog) -> Result<(), u64> {
+    let expired = catalog.jobs().filter(|j| j.state == JobState::Expired).count();
+    if expired < MOST_EXPIRED { Ok(()) } else { Err(expired as u64) }
+}
+
 /// The step for the running or the next job.
 pub fn job_step(catalog: &Catalog, settings: &MetaSettings, now: Now) -> Option<JobStep> {
     if let Some(job) = catalog.unfinished_job() {
         return Some(running_step(catalog, settings, now, job));
     }
     let policy = catalog.header.snapshot_policy.as_ref()?;
-    let expired = catalog.jobs().filter(|j| j.state == JobState::Expired).count();
-    if expired >= MOST_EXPIRED || !is_due(catalog, policy, settings, now) {
+    if waiting_for_deletion(catalog).is_err() || !is_due(catalog, policy, settings, now) {
         return None;
     }
     let newest = catalog.jobs().filter_map(|j| j.name.strip_prefix(storage_model::snapshot::AUTOMATED_PREFIX));
@@ -139,18 +160,18 @@ pub fn attested_up_to(catalog: &Catalog) -> Option<Revision> {
     own.filter_map(|job| job.cut).max()
 }
 
-/// The step for jobs that are over. `may_delete` tells whether the owner claims of a volume were read lately.
-pub fn sweep_step(
-    catalog: &Catalog,
-    may_delete: impl Fn(VolumeId) -> bool,
-    is_put_off: impl Fn(JobId) -> bool,
-) -> Option<SweepStep> {
+/// The step for jobs that are over.
+pub fn sweep_step(catalog: &Catalog, now: Uptime, deletion: impl Fn(&SnapshotJob) -> Deletion) -> Option<SweepStep> {
     if catalog.is_careful() {
         return None;
     }
     let off = catalog.header.snapshot_policy.is_none();
     let step_for = |job: &SnapshotJob| match job.state {
-        JobState::Expired if may_delete(job.volume) && !is_put_off(job.id) => Some(SweepStep::Delete(job.id)),
+        JobState::Expired => match deletion(job) {
+            Deletion::Allowed => Some(SweepStep::Delete(job.id)),
+            Deletion::Failed if job.is_overdue(now) => Some(SweepStep::Abandon(job.id)),
+            Deletion::Failed | Deletion::Unknown => None,
+        },
         JobState::Finished if off && job.kind == SnapshotKind::Automated => Some(SweepStep::Retire(job.id)),
         _ => None,
     };

@@ -25,9 +25,12 @@ use super::steps::{self, Uploading};
 use crate::nodes::NodeDirectory;
 
 /// Files that one agent looks at in one message.
-const ATTEST_BATCH: usize = 2000;
+pub(super) const ATTEST_BATCH: usize = 2000;
 /// An undecidable job waits no longer than this.
 const UNDECIDED_MILLIS: u64 = 86_400_000;
+/// What SHOW says of a snapshot that is abandoned.
+const ABANDONED: &str =
+    "abandoned: it could not be deleted for a day, and keeps no files any more; it is deleted when the store answers";
 /// An agent may take this long for a batch.
 const ATTEST_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -98,11 +101,15 @@ impl Effects {
         let (name, cause) = (event.name(), matches!(event, JobEvent::Failed { .. }));
         let command = Command::SnapshotEvent { job: job.id, event: event.clone(), detail: detail.to_owned() };
         #[cfg(feature = "failpoints")]
-        fail::fail_point!(points_of(&event).0);
+        if let Some((before, _)) = points_of(&event) {
+            fail::fail_point!(before);
+        }
         match self.meta.propose(command).await {
             Ok(_) => {
                 #[cfg(feature = "failpoints")]
-                fail::fail_point!(points_of(&event).1);
+                if let Some((_, after)) = points_of(&event) {
+                    fail::fail_point!(after);
+                }
                 let revision = self.meta.view().revision();
                 tracing::info!(job = %job.id, name = job.name, from = %job.state, to = %to, event = name, %revision, "snapshot job");
                 if cause
@@ -283,7 +290,7 @@ impl Effects {
     }
 
     /// Any agent that is alive, one after the other.
-    async fn ask_agent(&self, message: AttestFiles) -> Result<Attestation, String> {
+    pub(super) async fn ask_agent(&self, message: AttestFiles) -> Result<Attestation, String> {
         let mut last = "no compute node is alive to attest the data files".to_owned();
         for (node, peer) in self.directory.alive() {
             self.pulse.beat();
@@ -333,6 +340,7 @@ impl Effects {
         match step {
             SweepStep::Retire(id) => (id, steps::of_job(&catalog, id, "retire", self.retire(id)).await),
             SweepStep::Delete(id) => (id, steps::of_job(&catalog, id, "delete", self.delete(id)).await),
+            SweepStep::Abandon(id) => (id, steps::of_job(&catalog, id, "abandon", self.give_up(id)).await),
         }
     }
 
@@ -340,6 +348,18 @@ impl Effects {
         let catalog = self.meta.view();
         let job = catalog.job(id).ok_or_else(|| format!("job {id} is gone"))?;
         self.propose(job, JobEvent::Retire, "").await
+    }
+
+    /// A store that will not delete does not keep files of the cluster for ever. The objects stay to be deleted.
+    async fn give_up(&self, id: JobId) -> Result<(), String> {
+        let catalog = self.meta.view();
+        let job = catalog.job(id).ok_or_else(|| format!("job {id} is gone"))?;
+        self.propose(job, JobEvent::Abandoned, ABANDONED).await?;
+        tracing::warn!(
+            job = %id, name = job.name, path = job.path,
+            "an expired cluster snapshot could not be deleted for a day: what it needs is not kept any more; its objects are deleted when the storage volume answers"
+        );
+        Ok(())
     }
 
     async fn delete(&self, id: JobId) -> Result<(), String> {
@@ -358,13 +378,15 @@ impl Effects {
 
 /// Where the harness may break things: before and after an event goes through the log.
 #[cfg(feature = "failpoints")]
-fn points_of(event: &JobEvent) -> (&'static str, &'static str) {
-    match event {
+fn points_of(event: &JobEvent) -> Option<(&'static str, &'static str)> {
+    Some(match event {
         JobEvent::Cut => ("job.cut.before", "job.cut.after"),
         JobEvent::Recut => ("job.recut.before", "job.recut.after"),
         JobEvent::Uploaded { .. } => ("job.finish.before", "job.finish.after"),
         JobEvent::Retire => ("job.retire.before", "job.retire.after"),
         JobEvent::Deleted => ("job.deleted.before", "job.deleted.after"),
         JobEvent::Failed { .. } => ("job.failed.before", "job.failed.after"),
-    }
+        // It takes a day to come there.
+        JobEvent::Abandoned => return None,
+    })
 }

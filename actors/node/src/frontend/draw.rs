@@ -64,6 +64,7 @@ impl Process {
             preflight: routes.preflight.recipient(),
             create_snapshot: routes.create_snapshot.recipient(),
             verify_snapshot: routes.verify_snapshot.recipient(),
+            restore_table: routes.restore_table.recipient(),
             reconcile: routes.reconcile.recipient(),
             running_detail: routes.running_detail.recipient(),
             collect: routes.collect.recipient(),

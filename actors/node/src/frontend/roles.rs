@@ -10,7 +10,7 @@ use actors_messages::collector::{Collect, GC_COORDINATOR};
 use actors_messages::frontends::{FRONTEND, FrontendHeartbeat, FrontendStatus};
 use actors_messages::leader::{Forward, METADATA_LEADER, ReadIndex};
 use actors_messages::supervisor::{
-    CreateSnapshot, Preflight, Reconcile, RunningDetail, SNAPSHOT_JOB_SUPERVISOR, VerifySnapshot,
+    CreateSnapshot, Preflight, Reconcile, RestoreTable, RunningDetail, SNAPSHOT_JOB_SUPERVISOR, VerifySnapshot,
 };
 use actors_messages::{CatalogView, ReadLease, ReadPoints};
 use actors_meta::{
@@ -47,6 +47,7 @@ pub(super) struct LeaderRoutes {
     pub(super) preflight: Route<Preflight>,
     pub(super) create_snapshot: Route<CreateSnapshot>,
     pub(super) verify_snapshot: Route<VerifySnapshot>,
+    pub(super) restore_table: Route<RestoreTable>,
     pub(super) reconcile: Route<Reconcile>,
     pub(super) running_detail: Route<RunningDetail>,
     pub(super) collect: Route<Collect>,
@@ -62,6 +63,7 @@ impl LeaderRoutes {
             preflight: routes.to(SNAPSHOT_JOB_SUPERVISOR, Again::Yes),
             create_snapshot: routes.to(SNAPSHOT_JOB_SUPERVISOR, Again::No),
             verify_snapshot: routes.to(SNAPSHOT_JOB_SUPERVISOR, Again::Yes),
+            restore_table: routes.to(SNAPSHOT_JOB_SUPERVISOR, Again::No),
             reconcile: routes.to(SNAPSHOT_JOB_SUPERVISOR, Again::Yes),
             running_detail: routes.to(SNAPSHOT_JOB_SUPERVISOR, Again::Yes),
             collect: routes.to(GC_COORDINATOR, Again::Yes),
@@ -75,6 +77,7 @@ impl LeaderRoutes {
         self.preflight.unseat();
         self.create_snapshot.unseat();
         self.verify_snapshot.unseat();
+        self.restore_table.unseat();
         self.reconcile.unseat();
         self.running_detail.unseat();
         self.collect.unseat();
@@ -317,6 +320,7 @@ impl Stage {
         self.routes.preflight.seat(supervisor.recipient());
         self.routes.create_snapshot.seat(supervisor.recipient());
         self.routes.verify_snapshot.seat(supervisor.recipient());
+        self.routes.restore_table.seat(supervisor.recipient());
         self.routes.reconcile.seat(supervisor.recipient());
         self.routes.running_detail.seat(supervisor.recipient());
         self.routes.collect.seat(collector.recipient());

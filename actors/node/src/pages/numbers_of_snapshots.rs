@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use runtime_http::prometheus::{Family, Kind};
-use storage_catalog::Catalog;
+use storage_catalog::{Catalog, Pinned};
 use storage_model::{JobId, JobState, SnapshotJob};
 
-use super::snapshots::{consecutive_failures, cut_at, newest_restorable, pinned};
+use super::snapshots::{consecutive_failures, cut_at, newest_restorable};
 
 /// Upper bounds of the durations, in seconds.
 const BOUNDS: [f64; 9] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
@@ -100,6 +100,7 @@ impl Tally {
             Family::counter(name("upload_bytes"), "Bytes of manifests and sections of snapshots that finished.")
                 .of(self.bytes as f64),
             job_states(catalog),
+            abandoned(catalog),
         ];
         all.extend(pins(catalog));
         all
@@ -116,9 +117,15 @@ fn job_states(catalog: &Catalog) -> Family {
     family
 }
 
+fn abandoned(catalog: &Catalog) -> Family {
+    let count = catalog.jobs().filter(|job| job.abandoned && job.state == JobState::Expired).count();
+    let help = "Expired snapshots that could not be deleted for a day: they keep nothing, and still lie in the store.";
+    Family::gauge("starkeep_fe_cluster_snapshot_abandoned", help).of(count as f64)
+}
+
 fn pins(catalog: &Catalog) -> [Family; 3] {
-    let pins = pinned(catalog);
-    let most = |of: fn(&super::snapshots::Pin) -> u64| pins.iter().map(of).max().unwrap_or_default() as f64;
+    let pins = catalog.pinned();
+    let most = |of: fn(&Pinned) -> u64| pins.iter().map(of).max().unwrap_or_default() as f64;
     [
         Family::gauge(
             "starkeep_fe_cluster_snapshot_pins",
@@ -251,6 +258,7 @@ mod tests {
             created_at: UnixMillis(START + 100_000),
             finished_at: UnixMillis(START + 110_000),
             comment: String::new(),
+            revived_at: None,
         };
         let own = found(&known.name, known.cut.unwrap(), "i");
         let other = found("other", storage_model::Revision(900), "o");

@@ -7,8 +7,8 @@ use actors_messages::supervisor::RunningDetail;
 use actors_meta::supervisor::decide::{interval, next_begin};
 use runtime_actor::trace;
 use serde_json::{Value, json};
-use storage_catalog::Catalog;
-use storage_model::{JobId, JobState, Revision, SnapshotJob, UnixMillis};
+use storage_catalog::{Catalog, Pinned};
+use storage_model::{JobId, JobState, SnapshotJob, UnixMillis};
 
 use super::Opened;
 
@@ -26,6 +26,7 @@ pub(super) async fn of(opened: &Opened) -> Value {
             "volume": catalog.volume(policy.volume).map(|volume| volume.name.clone()),
             "interval_seconds": interval(&catalog, &settings).as_secs(),
             "enabled_ms": policy.enabled_at.0,
+            "retention": policy.retention.properties(),
         })
     });
     let restorable = newest_restorable(&catalog).map(|job| {
@@ -75,6 +76,7 @@ fn job_of(catalog: &Catalog, job: &SnapshotJob, running: Option<&(JobId, String)
         "cut": job.cut.map(|cut| cut.0),
         "cuts": job.manifest_cuts().iter().map(|cut| cut.0).collect::<Vec<_>>(),
         "bytes": (job.bytes > 0).then_some(job.bytes),
+        "abandoned": job.abandoned,
         "history": history.collect::<Vec<_>>(),
     })
 }
@@ -100,40 +102,6 @@ pub(super) fn consecutive_failures(catalog: &Catalog) -> usize {
     over.take_while(|job| job.state == JobState::Error).count()
 }
 
-/// What one pin keeps from being deleted. Those of a snapshot of another timeline are told as one: together they keep what
-/// that needs.
-pub(super) struct Pin {
-    revisions: Vec<Revision>,
-    pub(super) job: Arc<SnapshotJob>,
-    pub(super) files: u64,
-    pub(super) bytes: u64,
-}
-
-impl Pin {
-    fn keeps(&self, created: Revision, removed: Revision) -> bool {
-        let at = self.revisions.partition_point(|pin| *pin < created);
-        self.revisions.get(at).is_some_and(|pin| *pin < removed)
-    }
-}
-
-/// Every pin with the removed files that it keeps. Files that are still referenced are kept anyway and not counted.
-pub(super) fn pinned(catalog: &Catalog) -> Vec<Pin> {
-    let pins_of = |job: &Arc<SnapshotJob>| {
-        let together = if job.is_foreign() { job.pins().len().max(1) } else { 1 };
-        let pin = |pins: &[Revision]| Pin { revisions: pins.to_vec(), job: Arc::clone(job), files: 0, bytes: 0 };
-        job.pins().chunks(together).map(pin).collect::<Vec<_>>()
-    };
-    let mut pins: Vec<Pin> = catalog.jobs().flat_map(pins_of).collect();
-    for file in catalog.removed_files() {
-        let Some((removed, _)) = file.removed_at else { continue };
-        for pin in pins.iter_mut().filter(|pin| pin.keeps(file.created_at, removed)) {
-            pin.files += 1;
-            pin.bytes += file.size;
-        }
-    }
-    pins
-}
-
 fn pins(catalog: &Catalog) -> Vec<Value> {
     let reason = |job: &SnapshotJob| match job.state {
         JobState::Snapshoting => "a snapshot is being made of it",
@@ -141,16 +109,18 @@ fn pins(catalog: &Catalog) -> Vec<Value> {
         JobState::Finished => "a restorable snapshot",
         _ => "a snapshot that is being deleted",
     };
-    let pin = |pin: Pin| {
+    let pin = |pin: Pinned| {
         json!({
             "revision": pin.revisions.last().map(|last| last.0),
             "reason": reason(&pin.job),
             "job": pin.job.name,
             "files": pin.files,
             "bytes": pin.bytes,
+            "only_files": pin.only_files,
+            "only_bytes": pin.only_bytes,
         })
     };
-    pinned(catalog).into_iter().map(pin).collect()
+    catalog.pinned().into_iter().map(pin).collect()
 }
 
 /// How many removed files are condemned and not deleted yet.

@@ -86,6 +86,7 @@ class SnapshotsPage {
           ['Newest restorable', s.restorable ? [time(s.restorable.finished_ms), ' ', h('bdi', { class: 'data', title: s.restorable.name }, shortName(s.restorable.name))] : 'none'],
           ['Automation', isOn(s) ? `on, every ${span(interval)}` : 'off'],
           ['Next', running ? 'one is running' : !isOn(s) ? UNKNOWN : next === null ? UNKNOWN : next <= 0 ? 'now' : `in ${span(next)}`],
+          ['Kept', isOn(s) ? clipped(retention(s.policy.retention), 60) : UNKNOWN],
           ['Storage volume', clipped(s.policy?.volume ?? s.policy?.storage_volume ?? UNKNOWN, 40)],
           ['Failures in a row', s.consecutive_failures > 0 ? badge('warn', count(s.consecutive_failures)) : '0'],
           ['Waiting to be deleted', s.gc ? `${plural(s.gc.backlog_files ?? 0, 'file')}, ${bytes(s.gc.backlog_bytes ?? 0)}` : UNKNOWN],
@@ -214,14 +215,20 @@ function reasons(s) {
   return found;
 }
 
+function retention(rules) {
+  const all = Object.entries(rules ?? {}).map(([rule, value]) => (rule === 'retention' ? `the newest ${value}` : `${rule.replace('retention_', '')} ${value}`));
+  return all.length ? all.join(', ') : UNKNOWN;
+}
+
 function pins(s) {
   const rows = s.pins ?? [];
   const columns = [
     { label: 'Revision', numeric: true, cell: (p) => count(p.revision) },
     { label: 'Why', cell: (p) => clipped(p.reason, 160) },
     { label: 'Job', cell: (p) => (p.job === null || p.job === undefined ? UNKNOWN : h('a', { href: `#/snapshots/${encodeURIComponent(p.job)}` }, h('bdi', null, shortName(p.job)))) },
-    { label: 'Files kept only for it', numeric: true, cell: (p) => count(p.files) },
+    { label: 'Files kept for it', numeric: true, cell: (p) => count(p.files) },
     { label: 'Size', numeric: true, cell: (p) => bytes(p.bytes) },
+    { label: 'Only for it', numeric: true, cell: (p) => (p.only_files === undefined ? UNKNOWN : `${count(p.only_files)}, ${bytes(p.only_bytes)}`) },
   ];
   const none = empty('Nothing is pinned.', 'Files that no table names any more are kept as long as a snapshot needs them; those snapshots would be listed here.');
   return section('pins', 'What is kept, and why', rows.length ? plural(rows.length, 'pin') : null, table({ caption: 'Pinned revisions', columns, rows, key: (p) => `${p.revision} ${p.reason} ${p.job}`, none }));

@@ -3,13 +3,21 @@
 use std::sync::Arc;
 
 use storage_model::snapshot::JobEvent;
-use storage_model::{JobId, JobState, SnapshotJob, SnapshotKind, SnapshotPolicy, VolumeId};
+use storage_model::{JobId, JobState, Retention, RetentionChange, SnapshotJob, SnapshotKind, SnapshotPolicy, VolumeId};
 
 use crate::catalog::Catalog;
 use crate::command::{Outcome, Rejection, Reply};
 
+/// One of so many rows is of a job that is over, at least.
+const LEAST_OVER_PART: usize = 4;
+
 impl Catalog {
-    pub(super) fn enable_snapshots(&mut self, volume: Option<&str>, interval_seconds: Option<u64>) -> Reply {
+    pub(super) fn enable_snapshots(
+        &mut self,
+        volume: Option<&str>,
+        interval_seconds: Option<u64>,
+        retention: RetentionChange,
+    ) -> Reply {
         if self.header.snapshot_policy.is_some() {
             return Err(Rejection::SnapshotsAreOn);
         }
@@ -18,7 +26,9 @@ impl Catalog {
             None => self.header.default_volume.ok_or(Rejection::NoDefaultVolume)?,
         };
         let (enabled_at, enabled_uptime) = (self.header.clock, self.header.uptime);
-        self.header.snapshot_policy = Some(SnapshotPolicy { volume, interval_seconds, enabled_at, enabled_uptime });
+        let retention = Retention::default().with(retention);
+        let policy = SnapshotPolicy { volume, interval_seconds, enabled_at, enabled_uptime, retention };
+        self.header.snapshot_policy = Some(policy);
         Ok(Outcome::Done)
     }
 
@@ -26,12 +36,18 @@ impl Catalog {
         self.header.snapshot_policy.take().map(|_| Outcome::Done).ok_or(Rejection::SnapshotsAreOff)
     }
 
-    pub(super) fn alter_snapshots(&mut self, volume: Option<&str>, interval_seconds: Option<u64>) -> Reply {
+    pub(super) fn alter_snapshots(
+        &mut self,
+        volume: Option<&str>,
+        interval_seconds: Option<u64>,
+        retention: RetentionChange,
+    ) -> Reply {
         let mut policy = self.header.snapshot_policy.clone().ok_or(Rejection::SnapshotsAreOff)?;
         if let Some(name) = volume {
             policy.volume = self.usable_volume(name)?;
         }
         policy.interval_seconds = interval_seconds.or(policy.interval_seconds);
+        policy.retention = policy.retention.with(retention);
         self.header.snapshot_policy = Some(policy);
         Ok(Outcome::Done)
     }
@@ -83,6 +99,8 @@ impl Catalog {
             comment: comment.to_owned(),
             history: Vec::new(),
             cancelled: false,
+            expired_uptime: None,
+            abandoned: false,
         };
         job.enter(JobState::Initializing, self.header.clock, self.header.revision);
         self.jobs.insert(id, Arc::new(job));
@@ -106,8 +124,11 @@ impl Catalog {
 
     pub(super) fn snapshot_event(&mut self, id: JobId, event: &JobEvent, detail: &str) -> Reply {
         let mut job = self.jobs.get(&id).ok_or(Rejection::UnknownJob(id))?.as_ref().clone();
-        if matches!(event, JobEvent::Retire | JobEvent::Deleted) && self.is_careful() {
+        if matches!(event, JobEvent::Retire | JobEvent::Deleted | JobEvent::Abandoned) && self.is_careful() {
             return Err(Rejection::Careful);
+        }
+        if *event == JobEvent::Abandoned && job.state == JobState::Expired && !job.is_overdue(self.header.uptime) {
+            return Err(Rejection::Stale(format!("cluster snapshot {} does not wait for long enough", job.name)));
         }
         job.enter(job.state.next(event)?, self.header.clock, self.header.revision);
         job.detail = detail.to_owned();
@@ -129,7 +150,9 @@ impl Catalog {
                 job.error = cause.clone();
                 job.finished_at = Some(self.header.clock);
             }
-            JobEvent::Retire | JobEvent::Deleted => {}
+            JobEvent::Retire => job.expired_uptime = Some(self.header.uptime),
+            JobEvent::Abandoned => job.abandoned = true,
+            JobEvent::Deleted => {}
         }
         let finished = matches!(event, JobEvent::Uploaded { .. }) && job.kind == SnapshotKind::Automated;
         self.jobs.insert(id, Arc::new(job));
@@ -139,23 +162,29 @@ impl Catalog {
         Ok(Outcome::Done)
     }
 
-    /// The newest automated snapshot is restorable: its predecessors are beyond retention.
+    /// An automated snapshot has become restorable: those that no rule of the retention keeps now are no longer offered.
     fn expire_predecessors(&mut self, newest: JobId) {
-        let is_older = |job: &&Arc<SnapshotJob>| {
-            job.id < newest && job.kind == SnapshotKind::Automated && job.state == JobState::Finished
+        let policy = self.header.snapshot_policy.as_ref();
+        let retention = policy.map_or_else(Retention::default, |policy| policy.retention);
+        let is_restorable = |job: &&Arc<SnapshotJob>| {
+            job.id <= newest && job.kind == SnapshotKind::Automated && job.state == JobState::Finished
         };
-        let older: Vec<_> = self.jobs.values().filter(is_older).cloned().collect();
-        for job in older {
-            let mut expired = job.as_ref().clone();
+        let taken: Vec<_> = self.jobs.values().filter(is_restorable).map(|job| (job.id, job.created_uptime)).collect();
+        for id in retention.beyond(&taken, self.header.uptime) {
+            let Some(job) = self.jobs.get_mut(&id) else { continue };
+            let expired = Arc::make_mut(job);
             expired.enter(JobState::Expired, self.header.clock, self.header.revision);
-            self.jobs.insert(expired.id, Arc::new(expired));
+            expired.expired_uptime = Some(self.header.uptime);
         }
     }
 
-    /// Keeps at most `max_history` rows, the one that is about to begin among them; only DELETED and ERROR go.
+    /// Keeps at most `max_history` rows, the one that is about to begin among them; only DELETED and ERROR go, and however
+    /// many snapshots are kept, the last of those stay: back-off counts them, and the next manifest tells that they are dead.
     fn trim_jobs(&mut self, max_history: u32) {
         let keep = (max_history.max(2) as usize).saturating_sub(1);
-        let excess = self.jobs.len().saturating_sub(keep);
+        let over = self.jobs.values().filter(|job| job.state.is_final()).count();
+        let spared = max_history as usize / LEAST_OVER_PART;
+        let excess = self.jobs.len().saturating_sub(keep).min(over.saturating_sub(spared));
         let gone: Vec<_> = self.jobs.values().filter(|j| j.state.is_final()).map(|j| j.id).take(excess).collect();
         for id in gone {
             self.jobs.remove(&id);

@@ -12,7 +12,9 @@ mod rebase;
 mod recover;
 mod renames;
 mod replaces;
+mod restore_table;
 mod restored;
+mod retention;
 mod snapshots;
 mod tables;
 mod volumes;
@@ -23,8 +25,8 @@ use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
     Bound, ClusterId, Column, ColumnId, DataType, Distribution, Epoch, FileId, Incarnation, JobId, KeyModel, Now,
-    PartitionId, PartitionRange, Partitioning, Revision, ServiceId, SnapshotKind, TableId, TxnId, UnixMillis, Uptime,
-    Value, VolumeId, VolumeType, WrittenFile,
+    PartitionId, PartitionRange, Partitioning, RetentionChange, Revision, ServiceId, SnapshotKind, TableId, TxnId,
+    UnixMillis, Uptime, Value, VolumeId, VolumeType, WrittenFile,
 };
 
 use crate::catalog::{Catalog, ClusterIdentity, Header};
@@ -211,7 +213,11 @@ impl Kit {
     }
 
     fn snapshots_on(&mut self) {
-        self.ok(Command::EnableSnapshots { volume: None, interval_seconds: None });
+        self.ok(Command::EnableSnapshots {
+            volume: None,
+            interval_seconds: None,
+            retention: RetentionChange::default(),
+        });
     }
 
     fn begin(&mut self, name: &str) -> JobId {

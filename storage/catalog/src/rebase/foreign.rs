@@ -10,21 +10,27 @@
 //!    until a sweep of orphans takes it.
 //! 2. Both timelines are one up to some revision `F`, with `F <= C` and `F <= m`. Behind it each went its own way, and no two
 //!    of them ever give a file the same name: a file that both know was created at or before `F`.
-//! 3. A file whose last reference is gone never gets one again: what the manifest names had a reference at `F` too, and its
-//!    life in `C` holds `F`.
+//! 3. A file whose last reference is gone gets one again only by RESTORE TABLE, from a snapshot that keeps it, and then its
+//!    life goes on. If that has not happened behind `F` to what the manifest names, then that had a reference at `F` too, and
+//!    its life in `C` holds `F`.
 //!
 //! So a pin at `F` is enough, and never one at `m` itself: behind `F` the same number is another moment, and the new timeline
 //! will draw it once more.
 //!
 //! - A manifest of the same incarnation is on the same line: `F` is `min(m, C)`, one pin, exactly what is needed.
+//! - But where a file has come back behind `C`, the manifest may name one whose life has ended in `C`. What brought it back
+//!   was a snapshot that was restorable then; if that had its cut behind `C`, the file had a reference at `C`; else it was one
+//!   that `C` knows, restorable or running, and the file's life in `C` holds one of its pins. So these are pinned as well. The
+//!   manifest tells when a file last came back: others are not kept for nothing.
 //! - For one of another incarnation nothing tells where the lines have parted; the cluster may have been restored several
 //!   times in between. `F` lies somewhere up to `min(m, C)`, so every life that began by then is kept: a pin at `min(m, C)`
 //!   hits those that went on behind it, and the fewest further pins that hit all the others. These were garbage already when
 //!   the past was cut, and few: the little that is kept for nothing goes with the row.
 //!
-//! The pins stay true for ever: what the new cluster creates begins behind `C`, where no pin is, and the revisions of what it
-//! has got from the past do not change. So a row is copied through images, and further restores, as it is.
+//! The pins stay true for ever: what the new cluster creates begins behind `C`, where no pin is, and the lives of what it has
+//! got from the past begin where they began, and end no earlier. So a row is copied through images, and further restores, as it is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use storage_model::{Incarnation, JobId, JobState, Revision, SnapshotJob, SnapshotKind, UnixMillis, VolumeId};
@@ -55,6 +61,8 @@ pub struct PresentManifest {
     pub finished_at: UnixMillis,
     /// COMMENT 'text'.
     pub comment: String,
+    /// When, up to the cut, a file last came back into use whose life had ended.
+    pub revived_at: Option<Revision>,
 }
 
 impl PresentManifest {
@@ -101,6 +109,8 @@ pub(super) fn list(next: &mut Catalog, past: &Catalog, volume: VolumeId, manifes
         comment: manifest.comment.clone(),
         history: Vec::new(),
         cancelled: false,
+        expired_uptime: None,
+        abandoned: false,
     };
     job.enter(JobState::Finished, now, next.header.revision);
     next.jobs.insert(id, Arc::new(job));
@@ -118,6 +128,11 @@ fn pins(past: &Catalog, manifest: &PresentManifest) -> Vec<Revision> {
                 pins.push(Revision(removed.0 - 1));
             }
         }
+    } else if manifest.revived_at.is_some_and(|at| at > past.revision()) {
+        let may_bring_back = |job: &&Arc<SnapshotJob>| matches!(job.state, JobState::Snapshoting | JobState::Finished);
+        let known = past.jobs.values().filter(may_bring_back).flat_map(|job| job.pins().iter().copied());
+        let earlier: BTreeSet<Revision> = known.filter(|pin| *pin < last).collect();
+        pins.extend(earlier);
     }
     if pins.last() != Some(&last) {
         pins.push(last);

@@ -133,6 +133,8 @@ async fn a_snapshot_of_another_timeline_is_no_predecessor_and_its_pins_are_no_de
     assert!(dead_cuts(&foreign).is_empty());
     foreign.enter(JobState::Expired, foreign.created_at, first.cut);
     assert!(dead_cuts(&foreign).is_empty());
+    let abandoned = SnapshotJob { abandoned: true, ..foreign.clone() };
+    assert_eq!(dead_cuts(&abandoned), [CutName { name: "s2".to_owned(), cut: Revision(900) }], "its files may be gone");
     foreign.enter(JobState::Deleted, foreign.created_at, first.cut);
     assert_eq!(dead_cuts(&foreign), [CutName { name: "s2".to_owned(), cut: Revision(900) }]);
 
@@ -150,6 +152,7 @@ async fn a_snapshot_of_another_timeline_is_no_predecessor_and_its_pins_are_no_de
         created_at: UnixMillis(1),
         finished_at: UnixMillis(2),
         comment: String::new(),
+        revived_at: None,
     };
     let plan = Rebase {
         incarnation: Incarnation("f".repeat(32)),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use storage_catalog::{ClusterIdentity, Command, Envelope, Outcome, PresentManifest, Rebase, VolumeDraft, rebase};
-use storage_model::snapshot::JobEvent;
+use storage_model::snapshot::{ABANDON_AFTER_MILLIS, JobEvent};
 use storage_model::{
-    ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, ServiceId, UnixMillis, Uptime, VolumeType,
+    ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, RetentionChange, ServiceId, UnixMillis, Uptime,
+    VolumeType,
 };
 
 use super::*;
@@ -50,11 +51,25 @@ impl House {
     }
 
     fn sweep(&self) -> Option<SweepStep> {
-        sweep_step(&self.catalog, |_| true, |_| false)
+        self.sweep_where(true, false)
+    }
+
+    /// Whether the claims of all volumes were read lately, and whether the last deletion failed.
+    fn sweep_where(&self, may_delete: bool, has_failed: bool) -> Option<SweepStep> {
+        let deletion = match (may_delete, has_failed) {
+            (_, true) => Deletion::Failed,
+            (true, false) => Deletion::Allowed,
+            (false, false) => Deletion::Unknown,
+        };
+        sweep_step(&self.catalog, Uptime(self.now), |_| deletion)
     }
 
     fn on(&mut self) {
-        self.apply(Command::EnableSnapshots { volume: None, interval_seconds: None });
+        self.apply(Command::EnableSnapshots {
+            volume: None,
+            interval_seconds: None,
+            retention: RetentionChange::default(),
+        });
     }
 
     fn begin(&mut self) -> JobId {
@@ -122,8 +137,47 @@ fn off_cancels_what_runs_and_retires_what_is_there() {
     assert_eq!(house.sweep(), Some(SweepStep::Retire(finished)));
     house.event(finished, JobEvent::Retire);
     assert_eq!(house.sweep(), Some(SweepStep::Delete(finished)));
-    assert_eq!(sweep_step(&house.catalog, |_| false, |_| false), None, "claims were not read");
-    assert_eq!(sweep_step(&house.catalog, |_| true, |_| true), None, "put off");
+    assert_eq!(house.sweep_where(false, false), None, "claims were not read");
+    assert_eq!(house.sweep_where(true, true), None, "put off");
+}
+
+#[test]
+fn what_cannot_be_deleted_for_a_day_is_abandoned_and_deleted_later() {
+    let mut house = House::new();
+    house.on();
+    let first = house.snapshot();
+    house.now += 600_000;
+    let second = house.snapshot();
+    let last = house.now + ABANDON_AFTER_MILLIS;
+    house.now = last - 1;
+    assert_eq!(house.sweep_where(false, true), None, "it may still go");
+    house.now = last;
+    assert_eq!(house.sweep_where(false, false), None, "this leader has not tried for long enough");
+    assert_eq!(house.sweep(), Some(SweepStep::Delete(first)), "now the store answers");
+    assert_eq!(house.sweep_where(false, true), Some(SweepStep::Abandon(first)));
+    house.event(first, JobEvent::Abandoned);
+    assert_eq!(house.catalog.pins().len(), 1, "it keeps nothing any more");
+    assert_eq!(house.sweep_where(false, true), None, "once");
+    assert_eq!(house.sweep(), Some(SweepStep::Delete(first)));
+    house.event(first, JobEvent::Deleted);
+    assert_eq!(house.catalog.job(second).unwrap().state, JobState::Finished);
+}
+
+#[test]
+fn nothing_begins_while_too_many_wait_for_their_deletion() {
+    let mut house = House::new();
+    house.on();
+    for _ in 0..MOST_EXPIRED {
+        house.snapshot();
+        house.now += 600_000;
+    }
+    house.snapshot();
+    house.now += 600_000;
+    assert_eq!(waiting_for_deletion(&house.catalog), Err(MOST_EXPIRED as u64));
+    assert_eq!(house.step(), None);
+    let Some(SweepStep::Delete(oldest)) = house.sweep() else { panic!("{:?}", house.sweep()) };
+    house.event(oldest, JobEvent::Deleted);
+    assert!(waiting_for_deletion(&house.catalog).is_ok() && matches!(house.step(), Some(JobStep::Begin { .. })));
 }
 
 /// A clock that stood a year ahead when a snapshot began does not put off the next one by a year, and a job that runs is
@@ -200,6 +254,7 @@ fn restored(catalog: &Catalog, job: JobId, name: &str, cut: Revision) -> Catalog
         created_at: UnixMillis(1),
         finished_at: UnixMillis(2),
         comment: String::new(),
+        revived_at: None,
     };
     let plan = Rebase {
         incarnation: Incarnation("2".repeat(32)),

@@ -36,6 +36,7 @@ fn manifest(name: &str, cut: Revision) -> PresentManifest {
         created_at: UnixMillis(START + 30 * MINUTE),
         finished_at: UnixMillis(START + 31 * MINUTE),
         comment: "found".to_owned(),
+        revived_at: None,
     }
 }
 
@@ -180,6 +181,39 @@ fn a_snapshot_of_another_incarnation_keeps_every_life_that_it_may_have_shared() 
     let next = restored(manifest("d", Revision(cut.0 + 9)));
     assert_eq!(next.jobs().last().unwrap().pins(), [cut]);
     assert_eq!(next.files().filter(|file| file.condemned_at.is_some()).count(), 1);
+}
+
+/// Behind the moment that is restored, a table came back from a snapshot: the newer manifest names a file whose life has ended
+/// in the past, and that only that snapshot still keeps.
+#[test]
+fn a_file_that_came_back_in_the_lost_time_is_kept() {
+    let mut kit = Kit::new();
+    kit.snapshots_on();
+    let file = kit.load("notes", 0, "o1");
+    let (kept, pin) = kit.snapshot("a");
+    kit.ok(truncate("notes", &[]));
+    kit.ok(super::retention::keep(&[("retention", "5")]));
+    let job = kit.begin("c");
+    let cut = kit.cut(job);
+    let restored = |revived_at: Option<u64>, later: u64| {
+        let newer = PresentManifest {
+            revived_at: revived_at.map(|behind| Revision(cut.0 + behind)),
+            ..manifest("d", Revision(cut.0 + later))
+        };
+        let found = present([manifest("a", pin), manifest("c", cut), newer]);
+        let next = rebase(&kit.catalog, &Rebase { present: found, ..plan(cut) }).unwrap();
+        invariant::check(&next).unwrap();
+        let mut kit = Kit { clock: next.header.uptime.0, catalog: next };
+        kit.ok(Command::FinishRestore);
+        kit.ok(Kit::event(kept, JobEvent::Retire));
+        kit.ok(Kit::event(kept, JobEvent::Deleted));
+        let pins = kit.catalog.jobs().last().unwrap().pins().to_vec();
+        (pins, kit.condemn(vec![file]))
+    };
+    assert_eq!(restored(Some(7), 9), (vec![pin, cut], Vec::new()), "it may be that file");
+    // What came back before has a life that goes on, and nothing else is kept for nothing.
+    assert_eq!(restored(None, 9), (vec![cut], vec![file]));
+    assert_eq!(restored(Some(0), 9), (vec![cut], vec![file]));
 }
 
 #[test]

@@ -1,15 +1,24 @@
 //! Automated snapshots on and off, and the life of a job.
 
 use storage_model::JobState;
+use storage_model::snapshot::ABANDON_AFTER_MILLIS;
 
 use super::*;
 
 fn on(volume: Option<&str>, interval_seconds: Option<u64>) -> Command {
-    Command::EnableSnapshots { volume: volume.map(str::to_owned), interval_seconds }
+    Command::EnableSnapshots {
+        volume: volume.map(str::to_owned),
+        interval_seconds,
+        retention: RetentionChange::default(),
+    }
 }
 
 fn alter(volume: Option<&str>, interval_seconds: Option<u64>) -> Command {
-    Command::AlterSnapshots { volume: volume.map(str::to_owned), interval_seconds }
+    Command::AlterSnapshots {
+        volume: volume.map(str::to_owned),
+        interval_seconds,
+        retention: RetentionChange::default(),
+    }
 }
 
 fn state(kit: &Kit, job: JobId) -> JobState {
@@ -160,7 +169,8 @@ fn a_failed_job_says_why_and_pins_nothing() {
     let row = kit.catalog.job(job).unwrap();
     assert_eq!((row.state, row.error.as_str()), (JobState::Error, "put: 403 Forbidden"));
     assert!(row.finished_at.is_some() && kit.catalog.pins().is_empty());
-    for event in [JobEvent::Cut, JobEvent::Recut, JobEvent::Retire, JobEvent::Deleted, Kit::uploaded(Revision(1))] {
+    let (retire, deleted) = (JobEvent::Retire, JobEvent::Deleted);
+    for event in [JobEvent::Cut, JobEvent::Recut, retire, deleted, JobEvent::Abandoned, Kit::uploaded(Revision(1))] {
         assert!(matches!(kit.refused(Kit::event(job, event)), Rejection::IllegalTransition(_)));
     }
     assert_eq!(kit.refused(Kit::event(JobId(4711), JobEvent::Cut)), Rejection::UnknownJob(JobId(4711)));
@@ -183,4 +193,47 @@ fn only_rows_that_are_over_are_trimmed() {
     assert_eq!(state(&kit, kept), JobState::Finished);
     let names: Vec<_> = kit.catalog.jobs().map(|j| j.name.as_str()).collect();
     assert_eq!(names, ["a", "f4", "f5"]);
+}
+
+/// However many are restorable, the last of those that failed stay: the next manifest says that they are dead.
+#[test]
+fn rows_that_are_over_are_not_crowded_out() {
+    let mut kit = Kit::new();
+    kit.snapshots_on();
+    kit.ok(super::retention::keep(&[("retention", "100")]));
+    for n in 0..8 {
+        kit.snapshot(&format!("s{n}"));
+    }
+    for n in 0..6 {
+        let (kind, name) = (SnapshotKind::Automated, format!("f{n}"));
+        let (volume, comment) = (kit.volume("main"), String::new());
+        let Outcome::Job(job) = kit.ok(Command::BeginSnapshot { kind, name, volume, comment, max_history: 8 }) else {
+            panic!()
+        };
+        kit.ok(Kit::event(job, JobEvent::Failed { cause: String::new() }));
+    }
+    let failed: Vec<_> = kit.catalog.jobs().filter(|j| j.state == JobState::Error).map(|j| j.name.as_str()).collect();
+    assert_eq!(failed, ["f3", "f4", "f5"], "a quarter of eight, and the one that has ended since");
+    assert_eq!(kit.catalog.jobs().filter(|j| j.state == JobState::Finished).count(), 8);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_deleted_for_a_day_keeps_nothing_any_more() {
+    let mut kit = Kit::new();
+    kit.snapshots_on();
+    let file = kit.load("notes", 0, "o1");
+    let (first, _) = kit.snapshot("a");
+    kit.ok(truncate("notes", &[]));
+    kit.snapshot("b");
+    let abandoned = Kit::event(first, JobEvent::Abandoned);
+    kit.clock += ABANDON_AFTER_MILLIS - 2000;
+    assert!(matches!(kit.refused(abandoned.clone()), Rejection::Stale(_)), "too early");
+    assert!(kit.condemn(vec![file]).is_empty());
+    kit.ok(abandoned.clone());
+    let row = kit.catalog.job(first).unwrap();
+    assert_eq!((row.state, row.abandoned, row.pins()), (JobState::Expired, true, &[][..]));
+    assert_eq!(kit.condemn(vec![file]), [file]);
+    assert!(matches!(kit.refused(abandoned), Rejection::Stale(_)), "once");
+    kit.ok(Kit::event(first, JobEvent::Deleted));
+    assert_eq!(state(&kit, first), JobState::Deleted);
 }

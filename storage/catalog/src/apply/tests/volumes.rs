@@ -96,7 +96,11 @@ fn a_volume_of_snapshots_is_not_dropped() {
     let mut kit = Kit::new();
     kit.ok(create("v"));
     let wording = "Snapshot enabled on storage volume 'v', drop volume failed.";
-    kit.ok(Command::EnableSnapshots { volume: Some("v".to_owned()), interval_seconds: None });
+    kit.ok(Command::EnableSnapshots {
+        volume: Some("v".to_owned()),
+        interval_seconds: None,
+        retention: RetentionChange::default(),
+    });
     assert_eq!(rule(kit.refused(remove("v"))), wording);
     let volume = kit.volume("v");
     let (kind, name, comment) = (SnapshotKind::Automated, "s".to_owned(), String::new());
