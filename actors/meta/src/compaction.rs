@@ -13,16 +13,20 @@ use runtime_raft::{Meta, ProposeError};
 use runtime_rpc::Peer;
 use serde::Serialize;
 use storage_catalog::{Catalog, Command, Outcome, Rejection};
-use storage_model::{FileId, NodeId, Partition, PartitionId, Revision, TableId, TxnId};
+use storage_model::{FileId, NodeId, Partition, PartitionId, Revision, TableId, TxnId, VolumeId};
+use tokio::sync::watch;
 
 use crate::nodes::NodeDirectory;
+use crate::owner::Ownership;
 use crate::settings::{MetaSettings, SettingsReader};
 use choose::{Candidate, candidates};
 
 /// Between two looks when there was nothing to do.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// After a failure.
-const RETRY: Duration = Duration::from_secs(30);
+/// After a failure; twice as long after each further one,
+const RETRY: Duration = Duration::from_secs(15);
+/// so many times.
+const MOST_DOUBLED: u32 = 6;
 /// A node may take this long for one compaction.
 const DEADLINE: Duration = Duration::from_secs(540);
 
@@ -31,15 +35,25 @@ pub struct CompactionCoordinator {
     meta: Meta,
     reads: ReadPoints,
     directory: NodeDirectory,
+    ownership: watch::Receiver<Ownership>,
     settings: SettingsReader,
     /// What runs where.
     running: BTreeMap<PartitionId, NodeId>,
-    /// Partitions whose last compaction failed, and when they are tried again.
-    put_off: HashMap<PartitionId, Instant>,
+    /// Partitions whose last compactions came to nothing.
+    put_off: HashMap<PartitionId, PutOff>,
+    /// How often each node has failed: the others are asked first.
+    failures: HashMap<NodeId, u64>,
     /// There was nothing to do at this revision.
     idle_at: Option<Revision>,
     counts: Counts,
     last_error: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PutOff {
+    until: Instant,
+    /// In a row.
+    times: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -77,6 +91,7 @@ impl Message for Look {
 #[derive(Debug)]
 struct Compacted {
     partition: PartitionId,
+    node: NodeId,
     came: Result<Counts, String>,
 }
 
@@ -91,15 +106,18 @@ impl CompactionCoordinator {
         meta: Meta,
         reads: ReadPoints,
         directory: NodeDirectory,
+        ownership: watch::Receiver<Ownership>,
         settings: SettingsReader,
     ) -> CompactionCoordinator {
         CompactionCoordinator {
             meta,
             reads,
             directory,
+            ownership,
             settings,
             running: BTreeMap::new(),
             put_off: HashMap::new(),
+            failures: HashMap::new(),
             idle_at: None,
             counts: Counts::default(),
             last_error: String::new(),
@@ -109,35 +127,57 @@ impl CompactionCoordinator {
     fn look(&mut self, cx: &Context<Self>) {
         let MetaSettings { compaction_min_files, compaction_tasks, .. } = (self.settings)();
         let now = cx.clock().monotonic();
-        self.put_off.retain(|_, until| *until > now);
         let catalog = self.meta.view();
         let nodes = self.directory.alive();
         let most = compaction_tasks.unwrap_or(nodes.len());
-        let is_idle = self.put_off.is_empty() && self.idle_at == Some(catalog.revision());
+        let is_waiting = self.put_off.values().all(|put_off| put_off.until > now);
+        let is_idle = is_waiting && self.idle_at == Some(catalog.revision());
         if self.running.len() >= most || nodes.is_empty() || is_idle || catalog.is_careful() {
             return;
         }
-        let is_free = |id: PartitionId| !self.running.contains_key(&id) && !self.put_off.contains_key(&id);
-        let chosen = candidates(&catalog, compaction_min_files, is_free);
+        let is_put_off = |id: &PartitionId| self.put_off.get(id).is_some_and(|put_off| put_off.until > now);
+        let is_free = |id: PartitionId| !self.running.contains_key(&id) && !is_put_off(&id);
+        let mut chosen = candidates(&catalog, compaction_min_files, is_free);
+        // Where it is not known whose data it is, nothing begins by itself.
+        let ownership = self.ownership.borrow().clone();
+        chosen.retain(|candidate| {
+            catalog.table(candidate.table).is_some_and(|table| ownership.allows_deletes(table.volume, now))
+        });
         self.idle_at = chosen.is_empty().then_some(catalog.revision());
         for candidate in chosen.into_iter().take(most - self.running.len()) {
             let busy = |node: &NodeId| self.running.values().filter(|at| *at == node).count();
-            let Some((node, peer)) = nodes.iter().min_by_key(|(node, _)| busy(node)) else { return };
+            let failed = |node: &NodeId| self.failures.get(node).copied().unwrap_or(0);
+            let best = nodes.iter().min_by_key(|(node, _)| (busy(node), failed(node)));
+            let Some((node, peer)) = best else { return };
             self.running.insert(candidate.partition, *node);
-            self.start(candidate, peer.clone(), cx);
+            self.start(candidate, *node, peer.clone(), cx);
         }
     }
 
-    fn start(&self, candidate: Candidate, peer: Peer, cx: &Context<Self>) {
+    fn start(&self, candidate: Candidate, node: NodeId, peer: Peer, cx: &Context<Self>) {
         let (meta, reads) = (self.meta.clone(), self.reads.clone());
+        let (ownership, clock) = (self.ownership.clone(), cx.clock().clone());
         cx.effect(async move {
             let partition = candidate.partition;
-            Compacted { partition, came: compact(&meta, &reads, &peer, candidate).await }
+            let is_ours = move |volume| ownership.borrow().allows_deletes(volume, clock.monotonic());
+            Compacted { partition, node, came: compact(&meta, &reads, &peer, candidate, is_ours).await }
         });
+    }
+
+    fn put_off(&mut self, partition: PartitionId, now: Instant) {
+        let times = self.put_off.get(&partition).map_or(0, |put_off| put_off.times);
+        let until = now + RETRY * 2_u32.pow(times.min(MOST_DOUBLED));
+        self.put_off.insert(partition, PutOff { until, times: times + 1 });
     }
 }
 
-async fn compact(meta: &Meta, reads: &ReadPoints, peer: &Peer, candidate: Candidate) -> Result<Counts, String> {
+async fn compact(
+    meta: &Meta,
+    reads: &ReadPoints,
+    peer: &Peer,
+    candidate: Candidate,
+    is_ours: impl Fn(VolumeId) -> bool,
+) -> Result<Counts, String> {
     // Held until the end: GC leaves alone what is read.
     let (catalog, _point) = reads.begin(|| meta.view());
     let overtaken = Counts { overtaken: 1, ..Counts::default() };
@@ -149,10 +189,14 @@ async fn compact(meta: &Meta, reads: &ReadPoints, peer: &Peer, candidate: Candid
         Err(error) => return Err(error.to_string()),
     };
     let Some(message) = message(&catalog, txn, table, partition, &inputs) else { return Ok(overtaken) };
+    let target = message.table.volume;
     let written = peer.ask(COMPACTION_AGENT, message, DEADLINE).await.map_err(|e| e.to_string())?;
     let files = written?;
     let files_after = files.len() as u64;
     fail::fail_point!("compaction.commit.before");
+    if !is_ours(target) {
+        return Err("the owner claims were not read lately".to_owned());
+    }
     let command = Command::CompactPartition { txn, table, partition, inputs: inputs.clone(), files };
     let committed = meta.propose(command).await;
     fail::fail_point!("compaction.commit.after");
@@ -163,7 +207,7 @@ async fn compact(meta: &Meta, reads: &ReadPoints, peer: &Peer, candidate: Candid
         }
         Ok(other) => Err(format!("CompactPartition was answered with {other:?}")),
         Err(ProposeError::Rejected(Rejection::Stale(why))) => {
-            tracing::debug!(%partition, why, "a compaction was overtaken");
+            tracing::info!(%partition, why, "a compaction came too late");
             Ok(overtaken)
         }
         Err(error) => Err(error.to_string()),
@@ -228,8 +272,9 @@ impl Handle<Look> for CompactionCoordinator {
 
 impl Handle<Compacted> for CompactionCoordinator {
     fn handle(&mut self, message: Compacted, cx: &mut Context<Self>) -> Answer<()> {
-        let Compacted { partition, came } = message;
+        let Compacted { partition, node, came } = message;
         self.running.remove(&partition);
+        let now = cx.clock().monotonic();
         match came {
             Ok(done) => {
                 self.counts.compactions += done.compactions;
@@ -237,8 +282,11 @@ impl Handle<Compacted> for CompactionCoordinator {
                 self.counts.files_after += done.files_after;
                 self.counts.rows += done.rows;
                 self.counts.overtaken += done.overtaken;
-                if done.compactions > 0 {
+                if done.compactions == 0 {
+                    self.put_off(partition, now);
+                } else {
                     self.last_error.clear();
+                    self.put_off.remove(&partition);
                     let (before, after, rows) = (done.files_before, done.files_after, done.rows);
                     tracing::info!(%partition, before, after, rows, "files of a partition were compacted");
                     self.look(cx);
@@ -248,7 +296,8 @@ impl Handle<Compacted> for CompactionCoordinator {
                 tracing::warn!(%partition, error, "a compaction failed; it is tried again");
                 self.counts.failed += 1;
                 self.last_error = error;
-                self.put_off.insert(partition, cx.clock().monotonic() + RETRY);
+                *self.failures.entry(node).or_default() += 1;
+                self.put_off(partition, now);
             }
         }
         Answer::done()

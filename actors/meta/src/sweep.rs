@@ -1,19 +1,20 @@
 //! The orphan sweeper: objects that a load, a delete or a compaction has written and that were never committed. First the
 //! catalog gives up all transactions that are old, so that nothing they wrote can be named any more; then the roots are
 //! listed, one directory at a time, and what the catalog does not know *after* that is deleted. What is not of this very
-//! incarnation, or has no name that we read, is left alone.
+//! incarnation, or has no name that we read, is left alone; so is a whole root that holds a snapshot which the catalog does not
+//! know (a copy), for that may need what the catalog has forgotten.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use actors_messages::compute::{COMPUTE_NODE, DeleteObjects, ListDirectory, Listing};
-use runtime_actor::{Actor, Answer, Context, Handle, Message};
+use runtime_actor::{Actor, Answer, Context, Handle, Message, Pulse};
 use runtime_raft::Meta;
 use runtime_rpc::Peer;
 use serde::Serialize;
 use storage_catalog::{Catalog, Command};
-use storage_model::{ObjectName, ServiceId, StorageVolume, VolumeId};
-use storage_volume::layout::parse_data_object;
+use storage_model::{ObjectName, Revision, ServiceId, StorageVolume, VolumeId};
+use storage_volume::layout::{IMAGE, SnapshotObject, parse_data_object, parse_snapshot_object};
 use tokio::sync::watch;
 
 use crate::nodes::NodeDirectory;
@@ -24,6 +25,8 @@ use crate::settings::SettingsReader;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After a directory that could not be read.
 const RETRY: Duration = Duration::from_secs(30);
+/// A directory that fails so often is left to the next sweep.
+const MOST_FAILURES: u32 = 5;
 /// Between two directories: nobody waits for a sweep.
 const PAUSE: Duration = Duration::from_millis(50);
 /// A node may take this long for one directory.
@@ -42,11 +45,25 @@ pub struct OrphanSweeper {
     /// What the next transaction was, and when; the oldest first.
     moments: VecDeque<(Instant, u64)>,
     /// Directories of the sweep that is under way, below the service roots.
-    open: Vec<(VolumeId, String)>,
+    open: BTreeMap<VolumeId, VecDeque<Directory>>,
+    /// The floor of the sweep that was begun last: a new leader sweeps once for what the one before it gave up.
+    swept_below: u64,
     working: bool,
-    not_before: Option<Instant>,
+    /// Volumes that refused something, and when they are tried again: they do not hold up the others.
+    put_off: HashMap<VolumeId, Instant>,
+    /// Nodes are asked in turn.
+    asked: usize,
     counts: Counts,
     last_error: String,
+}
+
+/// A directory that is still to be swept.
+#[derive(Clone, Debug)]
+struct Directory {
+    /// Below the service root; empty: the root itself.
+    path: String,
+    /// How often that failed.
+    failures: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -91,7 +108,7 @@ impl Message for GivenUp {
 #[derive(Debug)]
 struct Swept {
     volume: VolumeId,
-    path: String,
+    directory: Directory,
     came: Result<Level, String>,
 }
 
@@ -122,9 +139,11 @@ impl OrphanSweeper {
             ownership,
             settings,
             moments: VecDeque::new(),
-            open: Vec::new(),
+            open: BTreeMap::new(),
+            swept_below: 0,
             working: false,
-            not_before: None,
+            put_off: HashMap::new(),
+            asked: 0,
             counts: Counts::default(),
             last_error: String::new(),
         }
@@ -135,11 +154,18 @@ impl OrphanSweeper {
         let min_age = (self.settings)().orphan_age;
         let catalog = self.meta.view();
         let floor = self.remember(now, min_age, catalog.header.next_txn);
-        if self.working || catalog.is_careful() || self.not_before.is_some_and(|at| now < at) {
+        if self.working || catalog.is_careful() || self.ownership.borrow().refusal().is_some() {
             return;
         }
-        if let Some((volume, path)) = self.open.pop() {
-            return self.sweep(&catalog, volume, path, cx);
+        self.put_off.retain(|_, until| *until > now);
+        if !self.open.is_empty() {
+            return self.sweep_next(&catalog, cx);
+        }
+        if catalog.header.txn_floor > self.swept_below {
+            self.swept_below = catalog.header.txn_floor;
+            let root = || VecDeque::from([Directory { path: String::new(), failures: 0 }]);
+            self.open = catalog.volumes().map(|volume| (volume.id, root())).collect();
+            return self.sweep_next(&catalog, cx);
         }
         if let Some(below) = floor.filter(|floor| *floor > catalog.header.txn_floor) {
             self.working = true;
@@ -164,65 +190,134 @@ impl OrphanSweeper {
         self.moments.front().filter(|moment| is_old(moment)).map(|(_, txn)| *txn)
     }
 
-    fn sweep(&mut self, catalog: &Catalog, id: VolumeId, path: String, cx: &Context<Self>) {
-        let Some(volume) = catalog.volume(id).map(|volume| volume.as_ref().clone()) else { return };
+    /// One directory of a volume that is not put off.
+    fn sweep_next(&mut self, catalog: &Catalog, cx: &Context<Self>) {
         let nodes = self.directory.alive();
-        let at = self.counts.directories as usize % nodes.len().max(1);
-        let Some((_, peer)) = nodes.get(at) else { return self.put_off(id, path, "no compute node is alive", cx) };
-        let (meta, peer, owner, clock) = (self.meta.clone(), peer.clone(), self.ownership.clone(), cx.clock().clone());
+        let Some((_, peer)) = nodes.get(self.asked % nodes.len().max(1)) else { return };
+        let Some(id) = self.open.keys().find(|volume| !self.put_off.contains_key(volume)).copied() else { return };
+        let Some(directory) = self.open.get_mut(&id).and_then(VecDeque::pop_back) else { return };
+        let Some(volume) = catalog.volume(id).map(|volume| volume.as_ref().clone()) else {
+            self.open.remove(&id);
+            return;
+        };
+        self.asked = self.asked.wrapping_add(1);
         self.working = true;
+        let (meta, peer, pulse) = (self.meta.clone(), peer.clone(), cx.pulse());
+        let (owner, clock) = (self.ownership.clone(), cx.clock().clone());
         cx.effect(async move {
             let may_delete = move || owner.borrow().allows_deletes(id, clock.monotonic());
-            let came = sweep(&meta, &peer, volume, &path, may_delete).await;
+            let root = Root { meta, peer, volume, pulse };
+            let came = root.sweep(&directory.path, may_delete).await;
             tokio::time::sleep(PAUSE).await;
-            Swept { volume: id, path, came }
+            Swept { volume: id, directory, came }
         });
     }
 
-    fn put_off(&mut self, volume: VolumeId, path: String, error: impl Into<String>, cx: &Context<Self>) {
-        self.open.push((volume, path));
-        self.not_before = Some(cx.clock().monotonic() + RETRY);
-        self.last_error = error.into();
-    }
-}
-
-/// One directory: what it holds, and what of that nobody can ever name is deleted.
-async fn sweep(
-    meta: &Meta,
-    peer: &Peer,
-    volume: StorageVolume,
-    path: &str,
-    may_delete: impl Fn() -> bool,
-) -> Result<Level, String> {
-    let service = meta.view().identity().service_id.clone();
-    let message = ListDirectory { volume: volume.clone(), service: service.clone(), path: path.to_owned() };
-    let listing = peer.ask(COMPUTE_NODE, message, DEADLINE).await.map_err(|e| e.to_string())??;
-    // Read after the listing: whatever was committed before that is known.
-    let orphans = orphans(&meta.view(), &listing);
-    let directories = listing.directories.into_iter().filter(|directory| may_hold_data(directory)).collect();
-    let mut level = Level { directories, objects: listing.objects.len() as u64, deleted: 0 };
-    for batch in orphans.chunks(BATCH) {
-        if !may_delete() {
-            return Err("the owner claims were not read lately".to_owned());
+    /// It is tried again, after the others of its volume; and given up for this sweep when that does not help.
+    fn failed(&mut self, volume: VolumeId, directory: Directory, error: String, now: Instant) {
+        let path = &directory.path;
+        let failures = directory.failures + 1;
+        if failures >= MOST_FAILURES {
+            tracing::warn!(%volume, path, error, "a directory cannot be swept for orphans; the next sweep looks again");
+        } else {
+            if error != self.last_error {
+                tracing::warn!(%volume, path, error, "the sweep for orphans is held up; it goes on by itself");
+            }
+            self.open.entry(volume).or_default().push_front(Directory { failures, ..directory });
         }
-        level.deleted += delete(peer, &volume, &service, batch.to_vec()).await?;
+        self.put_off.insert(volume, now + RETRY);
+        self.last_error = error;
     }
-    Ok(level)
+
+    /// Volumes of which nothing is left to be swept.
+    fn close(&mut self) {
+        self.open.retain(|_, directories| !directories.is_empty());
+        if self.open.is_empty() {
+            self.counts.sweeps += 1;
+        }
+    }
 }
 
-async fn delete(
-    peer: &Peer,
-    volume: &StorageVolume,
-    service: &ServiceId,
-    objects: Vec<ObjectName>,
-) -> Result<u64, String> {
-    fail::fail_point!("sweep.delete.before");
-    let message = DeleteObjects { volume: volume.clone(), service: service.clone(), objects };
-    let answer = peer.ask(COMPUTE_NODE, message, DEADLINE).await.map_err(|e| e.to_string())?;
-    match answer.failed.first() {
-        Some((object, cause)) => Err(format!("{object} could not be deleted: {cause}")),
-        None => Ok(answer.deleted.len() as u64),
+/// A service root, as one node sees it.
+struct Root {
+    meta: Meta,
+    peer: Peer,
+    volume: StorageVolume,
+    pulse: Pulse,
+}
+
+impl Root {
+    /// One directory: what it holds, and what of that nobody can ever name is deleted.
+    async fn sweep(&self, path: &str, may_delete: impl Fn() -> bool) -> Result<Level, String> {
+        if path.is_empty()
+            && let Some(unknown) = self.unknown_snapshot().await?
+        {
+            let volume = &self.volume.name;
+            tracing::warn!(volume, unknown, "a volume holds a snapshot that is not known here: it is not swept");
+            return Ok(Level::default());
+        }
+        let listing = self.list(path).await?;
+        // Read after the listing: whatever was committed before that is known.
+        let orphans = orphans(&self.meta.view(), &listing);
+        let directories = listing.directories.into_iter().filter(|directory| may_hold_data(directory)).collect();
+        let mut level = Level { directories, objects: listing.objects.len() as u64, deleted: 0 };
+        for batch in orphans.chunks(BATCH) {
+            if !may_delete() {
+                return Err("the owner claims were not read lately".to_owned());
+            }
+            level.deleted += self.delete(batch.to_vec()).await?;
+        }
+        Ok(level)
     }
+
+    async fn list(&self, path: &str) -> Result<Listing, String> {
+        self.pulse.beat();
+        let message = ListDirectory { volume: self.volume.clone(), service: self.service(), path: path.to_owned() };
+        self.peer.ask(COMPUTE_NODE, message, DEADLINE).await.map_err(|e| e.to_string())?
+    }
+
+    fn service(&self) -> ServiceId {
+        self.meta.view().identity().service_id.clone()
+    }
+
+    /// A snapshot here that can be restored and that no job of the catalog is about: its files may be no longer known.
+    async fn unknown_snapshot(&self) -> Result<Option<String>, String> {
+        for directory in self.list(IMAGE).await?.directories {
+            let objects = self.list(&directory).await?.objects;
+            let catalog = self.meta.view();
+            let name = directory.rsplit('/').next().unwrap_or_default();
+            let known = |cut: &Revision| {
+                let mut jobs = catalog.jobs().filter(|job| job.volume == self.volume.id && job.name == name);
+                jobs.any(|job| job.manifest_cuts().contains(cut))
+            };
+            if live_cuts(&objects).iter().any(|cut| !known(cut)) {
+                return Ok(Some(directory));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn delete(&self, objects: Vec<ObjectName>) -> Result<u64, String> {
+        fail::fail_point!("sweep.delete.before");
+        self.pulse.beat();
+        let message = DeleteObjects { volume: self.volume.clone(), service: self.service(), objects };
+        let answer = self.peer.ask(COMPUTE_NODE, message, DEADLINE).await.map_err(|e| e.to_string())?;
+        match answer.failed.first() {
+            Some((object, cause)) => Err(format!("{object} could not be deleted: {cause}")),
+            None => Ok(answer.deleted.len() as u64),
+        }
+    }
+}
+
+/// The cuts whose manifests are there and not voided.
+fn live_cuts(objects: &[ObjectName]) -> BTreeSet<Revision> {
+    let found: Vec<_> = objects.iter().filter_map(|object| parse_snapshot_object(object)).collect();
+    let is_void = |cut: &Revision| found.contains(&SnapshotObject::Void(*cut));
+    let manifests = found.iter().filter_map(|object| match object {
+        SnapshotObject::Manifest(cut) => Some(*cut),
+        _ => None,
+    });
+    manifests.filter(|cut| !is_void(cut)).collect()
 }
 
 /// The objects of a listing that loads of this incarnation wrote which were given up, and that no file is in.
@@ -254,7 +349,7 @@ impl Actor for OrphanSweeper {
         let Counts { sweeps, directories, objects, deleted } = self.counts;
         OrphanSweeperState {
             floor: self.meta.view().header.txn_floor,
-            open_directories: self.open.len() + usize::from(self.working),
+            open_directories: self.open.values().map(VecDeque::len).sum::<usize>() + usize::from(self.working),
             sweeps,
             directories,
             objects,
@@ -280,14 +375,9 @@ impl Handle<GivenUp> for OrphanSweeper {
     fn handle(&mut self, GivenUp(came): GivenUp, cx: &mut Context<Self>) -> Answer<()> {
         self.working = false;
         match came {
-            Ok(()) => {
-                self.open = self.meta.view().volumes().map(|volume| (volume.id, String::new())).collect();
-                self.look(cx);
-            }
-            Err(error) => {
-                self.not_before = Some(cx.clock().monotonic() + RETRY);
-                self.last_error = error;
-            }
+            Ok(()) => self.look(cx),
+            // The next look tries again.
+            Err(error) => self.last_error = error,
         }
         Answer::done()
     }
@@ -295,7 +385,7 @@ impl Handle<GivenUp> for OrphanSweeper {
 
 impl Handle<Swept> for OrphanSweeper {
     fn handle(&mut self, message: Swept, cx: &mut Context<Self>) -> Answer<()> {
-        let Swept { volume, path, came } = message;
+        let Swept { volume, directory, came } = message;
         self.working = false;
         match came {
             Ok(level) => {
@@ -303,20 +393,18 @@ impl Handle<Swept> for OrphanSweeper {
                 self.counts.objects += level.objects;
                 self.counts.deleted += level.deleted;
                 if level.deleted > 0 {
-                    tracing::info!(%volume, path, deleted = level.deleted, "objects that nobody committed were deleted");
+                    let (path, deleted) = (directory.path, level.deleted);
+                    tracing::info!(%volume, path, deleted, "objects that nobody committed were deleted");
                 }
-                self.open.extend(level.directories.into_iter().map(|directory| (volume, directory)));
-                if self.open.is_empty() {
-                    self.counts.sweeps += 1;
-                    self.last_error.clear();
-                }
+                let below = level.directories.into_iter().map(|path| Directory { path, failures: 0 });
+                self.open.entry(volume).or_default().extend(below);
+                self.last_error.clear();
+                self.close();
                 self.look(cx);
             }
             Err(error) => {
-                if error != self.last_error {
-                    tracing::warn!(%volume, path, error, "the sweep for orphans is held up; it goes on by itself");
-                }
-                self.put_off(volume, path, error, cx);
+                self.failed(volume, directory, error, cx.clock().monotonic());
+                self.close();
             }
         }
         Answer::done()
@@ -326,6 +414,13 @@ impl Handle<Swept> for OrphanSweeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_manifest_counts_until_it_is_voided() {
+        let object = |name: &str| format!("meta/image/s/{name}");
+        let objects = ["7.manifest.json", "9.manifest.json", "7.void", "readme"].map(object);
+        assert_eq!(live_cuts(&objects), BTreeSet::from([Revision(9)]));
+    }
 
     #[test]
     fn only_directories_of_data_are_entered() {

@@ -19,7 +19,8 @@ use crate::location::{join_location, normalize_location, relative_to};
 const OWNER: &str = "owner";
 const HOLD: &str = "hold-";
 const MARK: &str = "mark-";
-const IMAGE: &str = "meta/image";
+/// The directory of all snapshots, below the service root.
+pub const IMAGE: &str = "meta/image";
 const SECTIONS: &str = "sections";
 const MANIFEST: &str = ".manifest.json";
 const VOID: &str = ".void";

@@ -303,19 +303,21 @@ impl Stage {
         });
         let (meta, nodes, reads) = (self.meta.clone(), self.directory.clone(), self.reads.clone());
         let (leases, config) = (leases.clone(), self.settings.clone());
-        let sweeping = ownership.clone();
+        let watched = ownership.clone();
         let collector = group.start(with_effects("gc_coordinator", LONG_EFFECTS), move || {
             let (reads, leases) = (reads.clone(), leases.clone());
             GcCoordinator::new(meta.clone(), reads, leases, nodes.clone(), ownership.clone(), config.clone())
         });
-        let (meta, nodes, owner, config) = (self.meta.clone(), self.directory.clone(), sweeping, self.settings.clone());
+        let (meta, nodes, owner) = (self.meta.clone(), self.directory.clone(), watched.clone());
+        let config = self.settings.clone();
         group.start(with_effects("orphan_sweeper", LONG_EFFECTS), move || {
             OrphanSweeper::new(meta.clone(), nodes.clone(), owner.clone(), config.clone())
         });
         let (meta, nodes, reads) = (self.meta.clone(), self.directory.clone(), self.reads.clone());
         let config = self.settings.clone();
         group.start(with_effects("compaction_coordinator", LONG_EFFECTS), move || {
-            CompactionCoordinator::new(meta.clone(), reads.clone(), nodes.clone(), config.clone())
+            let (reads, owner) = (reads.clone(), watched.clone());
+            CompactionCoordinator::new(meta.clone(), reads, nodes.clone(), owner, config.clone())
         });
         self.routes.preflight.seat(supervisor.recipient());
         self.routes.create_snapshot.seat(supervisor.recipient());
