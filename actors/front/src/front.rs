@@ -148,6 +148,11 @@ impl Front {
             return Ok(());
         }
         let revision = self.newest_revision().await?;
+        self.has_seen(revision).await
+    }
+
+    /// Waits until the view here is at least so new.
+    pub(crate) async fn has_seen(&self, revision: Revision) -> Result<(), MySqlError> {
         let mut revisions = self.view.revisions();
         let reached = tokio::time::timeout(FRESH_LIMIT, revisions.wait_for(|seen| *seen >= revision)).await;
         match reached {

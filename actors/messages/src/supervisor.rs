@@ -3,7 +3,7 @@
 use runtime_actor::Message;
 use serde::{Deserialize, Serialize};
 use storage_catalog::restore_table::TableName;
-use storage_model::{JobId, StorageVolume, TableId, VolumeId};
+use storage_model::{JobId, Revision, StorageVolume, VolumeId};
 
 use crate::leader::ProposeFailure;
 
@@ -63,6 +63,7 @@ impl Message for CreateSnapshot {
 }
 
 /// RESTORE TABLE … FROM SNAPSHOT … TO TABLE …: a table as a snapshot has it, beside all others, over the files that it had.
+/// A view that is at least as new as the answer shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RestoreTable {
     /// The snapshot.
@@ -74,7 +75,7 @@ pub struct RestoreTable {
 }
 
 impl Message for RestoreTable {
-    type Reply = Result<TableId, ProposeFailure>;
+    type Reply = Result<Revision, ProposeFailure>;
     const NAME: &'static str = "RestoreTable";
 }
 

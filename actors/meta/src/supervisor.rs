@@ -20,7 +20,7 @@ use actors_messages::supervisor::{
 use runtime_actor::{Actor, Answer, Context, Handle, Message, Pulse};
 use runtime_raft::Meta;
 use serde::Serialize;
-use storage_model::{JobId, SnapshotJob, TableId};
+use storage_model::{JobId, Revision, SnapshotJob};
 use tokio::sync::{Semaphore, watch};
 
 use self::decide::{Deletion, job_step, next_begin, sweep_step};
@@ -270,7 +270,7 @@ impl Handle<CreateSnapshot> for SnapshotJobSupervisor {
 }
 
 impl Handle<RestoreTable> for SnapshotJobSupervisor {
-    fn handle(&mut self, message: RestoreTable, cx: &mut Context<Self>) -> Answer<Result<TableId, ProposeFailure>> {
+    fn handle(&mut self, message: RestoreTable, cx: &mut Context<Self>) -> Answer<Result<Revision, ProposeFailure>> {
         if let Err(refused) = self.owns() {
             return Answer::now(Err(refused));
         }

@@ -139,6 +139,27 @@ fn a_table_comes_back_from_a_snapshot_and_outlives_it() {
     });
 }
 
+#[test]
+fn whoever_is_asked_shows_the_table_at_once() {
+    e2e("restored_tables/on_an_observer", || async {
+        let mut house = House::build(HouseSpec { conf: conf(), ..HouseSpec::default() }).await?;
+        house.add_frontends(&["OBSERVER"]).await?;
+        let mut client = house.client().await?;
+        client.run("CREATE DATABASE d").await?;
+        table(&mut client, "t").await?;
+        snapshot(&house, &mut client, "one").await?;
+        client.run("DROP TABLE d.t FORCE").await?;
+        client.close().await?;
+        let mut observer = Client::connect(house.query_ports()[1]).await?;
+        for n in 0..20 {
+            observer.run(&format!("RESTORE TABLE d.t FROM SNAPSHOT one TO TABLE d.t{n}")).await?;
+            same("rows", rows(&mut observer, &format!("t{n}")).await?, all())?;
+        }
+        observer.close().await?;
+        house.finish().await
+    });
+}
+
 /// A cluster is restored to a moment before a table came back: the newer snapshot still has it.
 #[test]
 fn a_table_that_came_back_in_the_lost_time_is_kept_for_the_newer_snapshot() {

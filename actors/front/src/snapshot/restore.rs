@@ -14,7 +14,7 @@ use crate::ddl::{LONGEST_NAME, check_properties};
 use crate::session::{Running, Session};
 use crate::{errors, names};
 
-/// Returns once the table is there.
+/// Returns once the table is there, and seen here.
 pub(super) async fn table(
     session: &Session,
     running: &Running,
@@ -40,5 +40,6 @@ pub(super) async fn table(
         let asked = session.front().restore_table.ask_within(message, Duration::from_secs(seconds.max(1))).await;
         asked.map_err(|lost| errors::ask(&lost, SUPERVISOR, true))?.map_err(|failure| errors::propose(&failure))
     };
-    running.within("Query", "query_timeout", seconds, restored).await.map(drop)
+    let revision = running.within("Query", "query_timeout", seconds, restored).await?;
+    session.front().has_seen(revision).await
 }

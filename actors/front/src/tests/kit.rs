@@ -189,7 +189,7 @@ impl Kit {
             verify_snapshot: to(move |_| Ok(verified.lock().unwrap().problems.clone())),
             restore_table: to(move |asked: actors_messages::supervisor::RestoreTable| {
                 restored.lock().unwrap().restored.push(format!("{} of {} to {}", asked.from, asked.snapshot, asked.to));
-                Ok(storage_model::TableId(5))
+                Ok(Revision(0))
             }),
             reconcile: to(move |_| reconcile()),
             running_detail: to(|_| None),

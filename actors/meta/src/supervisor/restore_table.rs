@@ -10,7 +10,7 @@ use actors_messages::leader::ProposeFailure;
 use actors_messages::supervisor::RestoreTable;
 use storage_catalog::restore_table::{command, source};
 use storage_catalog::{Catalog, Command, Outcome, Rejection, RestoredFile};
-use storage_model::{ObjectName, SnapshotJob, TableId, VolumeId};
+use storage_model::{ObjectName, Revision, SnapshotJob, VolumeId};
 use storage_snapshot::load;
 use storage_snapshot::report::Snapshot;
 use storage_volume::Volume;
@@ -21,12 +21,12 @@ use super::effects::{ATTEST_BATCH, Effects};
 use super::steps;
 use crate::leader::failure;
 
-/// The new table. `turns`: how many catalogs may be in memory at the same time.
+/// The revision at which the new table is there. `turns`: how many catalogs may be in memory at the same time.
 pub(super) async fn restore(
     effects: Effects,
     turns: Arc<Semaphore>,
     asked: RestoreTable,
-) -> Result<TableId, ProposeFailure> {
+) -> Result<Revision, ProposeFailure> {
     let now = effects.meta.view();
     let job = source(&now, &asked.snapshot)?.clone();
     check_target(&now, &asked)?;
@@ -39,13 +39,13 @@ pub(super) async fn restore(
         steps::part("attest", attest(&effects, &command)).await?;
         let done = effects.meta.propose(command).await.map_err(failure)?;
         match done {
-            Outcome::Table(id) => Ok(id),
+            Outcome::Table(id) => Ok((id, effects.meta.view().revision())),
             other => Err(ProposeFailure::Unavailable(format!("RestoreTable was answered with {other:?}"))),
         }
     };
-    let id = steps::of_job(&now, job.id, "restore_table", work).await?;
+    let (id, revision) = steps::of_job(&now, job.id, "restore_table", work).await?;
     tracing::info!(snapshot = job.name, from = %asked.from, to = %asked.to, table = %id, "a table was restored from a snapshot");
-    Ok(id)
+    Ok(revision)
 }
 
 fn cannot(why: String) -> Rejection {
