@@ -2,6 +2,7 @@
 //! the clocks.
 
 mod collect;
+mod columns;
 mod databases;
 mod loads;
 mod nodes;
@@ -119,6 +120,7 @@ impl Catalog {
                 self.recover_partition(database, table, partition)
             }
             Command::AddPartitions { database, table, drafts } => self.add_partitions(database, table, drafts),
+            Command::AlterColumns { database, table, changes } => self.alter_columns(database, table, changes),
         }
     }
 

@@ -10,6 +10,8 @@ use storage_model::{
 };
 use thiserror::Error;
 
+use crate::columns::ColumnChange;
+
 /// A command on its way through the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
@@ -419,6 +421,15 @@ pub enum Command {
         /// The partitions.
         drafts: Vec<PartitionDraft>,
     },
+    /// ALTER TABLE … COLUMN: all of the changes, one after the other, or none.
+    AlterColumns {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// What changes.
+        changes: Vec<ColumnChange>,
+    },
 }
 
 impl Command {
@@ -467,6 +478,7 @@ impl Command {
             Command::RecoverTable { .. } => "RecoverTable",
             Command::RecoverPartition { .. } => "RecoverPartition",
             Command::AddPartitions { .. } => "AddPartitions",
+            Command::AlterColumns { .. } => "AlterColumns",
         }
     }
 }
@@ -649,6 +661,9 @@ pub enum Rejection {
         /// The most.
         limit: u64,
     },
+    /// A change of columns that cannot be, in StarRocks' words.
+    #[error("{0}")]
+    ColumnRule(String),
 }
 
 impl Rejection {
@@ -666,7 +681,10 @@ impl Rejection {
             | Rejection::OtherRole { .. }
             | Rejection::UnknownSnapshot(_)
             | Rejection::UnknownJob(_) => Kind::NotFound,
-            Rejection::BadPartition(_) | Rejection::NotACut { .. } | Rejection::TooLarge { .. } => Kind::Invalid,
+            Rejection::BadPartition(_)
+            | Rejection::NotACut { .. }
+            | Rejection::TooLarge { .. }
+            | Rejection::ColumnRule(_) => Kind::Invalid,
             _ => Kind::Conflict,
         }
     }

@@ -10,6 +10,7 @@
 mod apply;
 pub mod catalog;
 pub mod codec;
+pub mod columns;
 pub mod command;
 pub mod image;
 pub mod invariant;
@@ -17,6 +18,7 @@ pub mod keep;
 pub mod rebase;
 
 pub use catalog::{Catalog, ClusterIdentity, Database, Header, RestoreFacts, Trash};
+pub use columns::{ColumnChange, ColumnPlace};
 pub use command::{
     Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, Reply, TableDraft, VolumeDraft,
 };

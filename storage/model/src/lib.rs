@@ -34,7 +34,7 @@ pub use node::{ComputeNode, Frontend, FrontendRole};
 pub use partition::{Bound, Partition, PartitionRange};
 pub use schema::{Column, DataType, DefaultValue, Schema};
 pub use snapshot::{JobChange, JobState, SnapshotJob, SnapshotKind, SnapshotPolicy};
-pub use table::{Distribution, KeyModel, Partitioning, Table};
+pub use table::{Distribution, KeyModel, Partitioning, SchemaChange, Table};
 pub use time::{Now, UnixMillis, Uptime};
 pub use value::Value;
 pub use volume::{StorageVolume, VolumeType};

@@ -8,11 +8,14 @@
 //!                                                                                   │
 //!                       encode (sort, row groups, footer checksums) ── write (upload, clean up)
 //! ```
+//!
+//! Who reads a file finds the columns of the table in it by their ids ([`columns`](FileColumns)).
 
 pub mod bucket;
 mod buffer;
 mod check;
 pub mod checksum;
+mod columns;
 pub mod compression;
 mod encode;
 pub mod error;
@@ -24,6 +27,7 @@ mod write;
 
 pub use bucket::bucket_of;
 pub use checksum::verify_file;
+pub use columns::{FileColumns, Found, read_schema};
 pub use compression::parse_compression;
 pub use error::{TabletError, WriteError};
 pub use partition::partition_of;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use storage_catalog::{
-    Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, ReplacedPartition, TableDraft, VolumeDraft, image,
+    Catalog, ClusterIdentity, ColumnChange, ColumnPlace, Command, Envelope, PartitionDraft, ReplacedPartition,
+    TableDraft, VolumeDraft, image,
 };
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
@@ -24,7 +25,7 @@ fn text(t: &str) -> String {
 
 fn column(name: &str, data_type: DataType, key: bool, default: Option<DefaultValue>) -> Column {
     let comment = format!("the {name}");
-    Column { id: ColumnId(0), name: text(name), data_type, nullable: !key, key, default, comment }
+    Column { id: ColumnId(0), name: text(name), data_type, nullable: !key, key, default, comment, initial: None }
 }
 
 fn columns() -> Vec<Column> {
@@ -237,8 +238,23 @@ pub fn commands() -> Vec<(Now, Command)> {
             if_exists: false,
             force: false,
         },
+        Command::AlterColumns { database: text("store"), table: text("edits"), changes: changes() },
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
+}
+
+/// One of every kind.
+fn changes() -> Vec<ColumnChange> {
+    let five = Some(DefaultValue::Literal(text("5")));
+    let rating = Column { initial: Some(text("5")), ..column("rating", DataType::TinyInt, false, five) };
+    let wider = Column { comment: String::new(), ..column("rating", DataType::SmallInt, false, None) };
+    vec![
+        ColumnChange::Add { column: rating, place: Some(ColumnPlace::After(text("n"))) },
+        ColumnChange::Modify { column: wider, place: None },
+        ColumnChange::Drop { name: text("flag") },
+        ColumnChange::Rename { name: text("day"), new_name: text("flag") },
+        ColumnChange::Comment { name: text("tiny"), comment: text("a little") },
+    ]
 }
 
 fn once(sequence: u64, command: Command) -> Command {
