@@ -8,3 +8,4 @@ mod kinds;
 mod limits;
 mod membership;
 mod queries;
+mod schemas;
