@@ -12,6 +12,8 @@ use crate::command::{Outcome, Rejection, Reply};
 
 /// How many changes a table remembers.
 const CHANGES_KEPT: usize = 10;
+/// A property that names columns.
+const BLOOM_FILTERS: &str = "bloom_filter_columns";
 
 impl Catalog {
     pub(super) fn alter_columns(&mut self, database: &str, table: &str, changes: &[ColumnChange]) -> Reply {
@@ -54,6 +56,7 @@ fn alter(table: &mut Table, change: &ColumnChange) -> Result<(), Rejection> {
                 return refuse(format!("Duplicate column name '{new_name}'"));
             }
             new_name.clone_into(&mut table.schema.columns[at].name);
+            name_in_properties(table, name, Some(new_name));
             Ok(())
         }
     }
@@ -93,7 +96,19 @@ fn drop_(table: &mut Table, name: &str) -> Result<(), Rejection> {
         return refuse(format!("Can not drop column {name}: it is the only one that is no key column"));
     }
     table.schema.columns.remove(at);
+    name_in_properties(table, name, None);
     Ok(())
+}
+
+/// Where a property names the column, it names it by its new name from now on, or no more.
+fn name_in_properties(table: &mut Table, name: &str, new_name: Option<&str>) {
+    let Some(named) = table.properties.remove(BLOOM_FILTERS) else { return };
+    let is_it = |other: &str| other.trim().eq_ignore_ascii_case(name);
+    let names = named.split(',').filter_map(|other| if is_it(other) { new_name } else { Some(other) });
+    let names = names.collect::<Vec<_>>().join(",");
+    if !names.is_empty() {
+        table.properties.insert(BLOOM_FILTERS.to_owned(), names);
+    }
 }
 
 fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Result<(), Rejection> {

@@ -223,3 +223,16 @@ fn a_snapshot_is_of_the_columns_that_were_and_the_last_changes_are_remembered() 
     let versions: Vec<_> = table(&kit).schema_changes.iter().map(|c| c.version).collect();
     assert_eq!(versions, (3..=12).collect::<Vec<_>>());
 }
+
+#[test]
+fn the_property_that_names_columns_follows_them() {
+    let mut kit = Kit::new();
+    let columns = vec![column("k"), value("v", DataType::Int), value("w", DataType::Int)];
+    let properties = BTreeMap::from([("bloom_filter_columns".to_owned(), "K, v,w".to_owned())]);
+    kit.ok(create_table(TableDraft { columns, properties, ..ranged("wide") }));
+    let named = |kit: &Kit| table(kit).properties.get("bloom_filter_columns").cloned();
+    kit.ok(alter("wide", vec![rename("v", "x"), rename("k", "key")]));
+    assert_eq!(named(&kit).as_deref(), Some("key,x,w"));
+    kit.ok(alter("wide", vec![drop_("X")]));
+    assert_eq!(named(&kit).as_deref(), Some("key,w"));
+}
