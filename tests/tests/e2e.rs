@@ -7,6 +7,8 @@ mod adopt;
 mod chaos;
 #[path = "e2e/cluster.rs"]
 mod cluster;
+#[path = "e2e/columns.rs"]
+mod columns;
 #[path = "e2e/compaction.rs"]
 mod compaction;
 #[path = "e2e/copies.rs"]

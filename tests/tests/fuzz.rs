@@ -63,7 +63,7 @@ const STATEMENTS: [&str; 15] = [
     "ALTER SYSTEM ADD COMPUTE NODE \"127.0.0.1:9050\"",
     "SET @a = 1, SESSION query_timeout = 3, GLOBAL x = 'y'; SET NAMES utf8mb4",
     "SELECT /*+ SET_VAR(query_timeout = 1) */ 1 -- comment\n + 2 /* another */ # and one more",
-    "ALTER TABLE t ADD COLUMN (x INT, y DATE), DROP PARTITION p1",
+    "ALTER TABLE t ADD COLUMN (x INT, y DATE DEFAULT '2024-01-01'), MODIFY COLUMN x BIGINT AFTER y, RENAME COLUMN y TO z",
     "SHOW FULL COLUMNS FROM t FROM d LIKE 'a%'; SHOW PARTITIONS FROM d.t WHERE x = 1; DESC t",
     "DELETE FROM t WHERE a IN (1, 2, 3); TRUNCATE TABLE t PARTITION (p1, p2)",
     "EXPLAIN ANALYZE SELECT CASE a WHEN 1 THEN 'x' ELSE cast(b AS DECIMAL(5,2)) END, date_add(d, INTERVAL 1 DAY), if(a > 1, [1, 2][0], NULL) FROM t",

@@ -1,6 +1,7 @@
 //! Databases, tables and partitions: a statement becomes a draft, checked here as far as text and types go; whether names
 //! are free and ranges disjoint is the catalog's to say.
 
+mod alter_columns;
 mod batches;
 mod columns;
 mod databases;
@@ -109,6 +110,9 @@ fn alter(session: &Session, name: &QualifiedName, action: &AlterTableAction) -> 
         AlterTableAction::Comment { comment } => {
             Ok(Command::CommentTable { database, table, comment: comment.clone() })
         }
+        AlterTableAction::Columns(clauses) => {
+            Ok(Command::AlterColumns { database, table, changes: alter_columns::changes(clauses, &session.facts())? })
+        }
         AlterTableAction::DropPartition { if_exists, name: partition, force } => Ok(Command::DropPartition {
             database,
             table,
@@ -116,6 +120,17 @@ fn alter(session: &Session, name: &QualifiedName, action: &AlterTableAction) -> 
             if_exists: *if_exists,
             force: *force,
         }),
+    }
+}
+
+/// CANCEL ALTER TABLE: what changes has changed before it is answered, so there is never anything to cancel.
+pub(crate) fn cancel_alter(session: &Session, kind: &str, name: &QualifiedName) -> MySqlError {
+    match names::stored_table(&session.catalog(), name, session.database.as_deref()) {
+        Err(unknown) => unknown,
+        Ok((_, table)) => {
+            let state = if kind == "COLUMN" { "SCHEMA_CHANGE" } else { kind };
+            MySqlError::new(1064, *b"HY000", format!("Table[{}] is not under {state}.", table.name))
+        }
     }
 }
 

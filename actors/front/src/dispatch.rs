@@ -66,6 +66,7 @@ impl Session {
             | Statement::AlterTable { .. }
             | Statement::RecoverTable { .. }
             | Statement::RecoverPartition { .. } => ddl::run(self, statement).await,
+            Statement::CancelAlterTable { kind, name } => Err(ddl::cancel_alter(self, kind, name)),
             Statement::CreateStorageVolume { .. }
             | Statement::AlterStorageVolume { .. }
             | Statement::DropStorageVolume { .. }

@@ -31,7 +31,9 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
         Rejection::PartitionExists(name) => MySqlError::duplicate_partition(name),
         Rejection::NoDefaultVolume => MySqlError::no_default_storage_volume(),
         // The text is what scripts look for, so it stands alone.
-        Rejection::LabelUsed { .. } | Rejection::NameRule(_) => MySqlError::new(1064, *b"HY000", error.to_string()),
+        Rejection::LabelUsed { .. } | Rejection::NameRule(_) | Rejection::ColumnRule(_) => {
+            MySqlError::new(1064, *b"HY000", error.to_string())
+        }
         Rejection::ComputeNodeExists(_)
         | Rejection::UnknownComputeNode(_)
         | Rejection::FrontendExists(_)

@@ -177,10 +177,10 @@ impl Session {
         }
     }
 
-    /// All that planning needs, against one revision of the catalog.
-    pub(crate) async fn plan_context(&self, catalog: Arc<Catalog>, text: &str) -> PlanContext {
+    /// What a statement that begins now can ask about this session.
+    pub(crate) fn facts(&self) -> SessionFacts {
         let front = self.front();
-        let facts = SessionFacts {
+        SessionFacts {
             user: self.user.clone(),
             host: self.host.clone(),
             connection_id: self.entry.id.into(),
@@ -188,7 +188,12 @@ impl Session {
             now_ms: front.now_ms(),
             version: front.me.current_version(),
             variables: Arc::clone(&self.variables) as Arc<dyn runtime_query::Variables>,
-        };
+        }
+    }
+
+    /// All that planning needs, against one revision of the catalog.
+    pub(crate) async fn plan_context(&self, catalog: Arc<Catalog>, text: &str) -> PlanContext {
+        let front = self.front();
         let cores = front
             .nodes
             .borrow()
@@ -202,7 +207,7 @@ impl Session {
             virtual_tables: Arc::new(FrontTables::collect(self, Arc::clone(&catalog), text).await),
             catalog,
             database: self.database.clone(),
-            session: facts,
+            session: self.facts(),
             parallelism: cores.unwrap_or(1).max(1) as usize,
         }
     }

@@ -1,5 +1,6 @@
 //! SHOW, DESC and HELP: each a small table, filtered by LIKE, WHERE, ORDER BY and LIMIT when the statement has them.
 
+mod alter;
 mod databases;
 mod filter;
 mod help;
@@ -48,7 +49,7 @@ fn whole(session: &Session, what: &Shown, computed: Option<Vec<(String, String)>
         Shown::Partitions { temporary, table } => partitions::partitions(&catalog, *temporary, table, current),
         Shown::Index { table } => tables::index(&catalog, table, current),
         Shown::Data { name } => partitions::data(&catalog, name.as_ref(), current),
-        Shown::AlterTable { kind, .. } => Ok(tables::alter_jobs(kind)),
+        Shown::AlterTable { kind, database } => alter::jobs(&catalog, kind, database.as_ref(), current),
         Shown::MaterializedViews { .. } => Ok(tables::materialized_views()),
         Shown::Variables { global } => Ok(server::variables(&session.variables, *global)),
         Shown::Status { .. } => Ok(server::status(session)),

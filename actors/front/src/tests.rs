@@ -1,6 +1,7 @@
 //! Whole sessions: a real driver against the server, with a leader that is only a catalog behind a lock.
 
 mod changes;
+mod columns;
 mod data;
 mod kit;
 mod looking;

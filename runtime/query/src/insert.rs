@@ -5,8 +5,8 @@ mod convert;
 pub(crate) mod store;
 mod values;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type, SchemaRef};
 use datafusion::common::Column as ColumnName;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
 use datafusion::sql::sqlparser::ast::Query;
@@ -20,6 +20,7 @@ use crate::error::QueryError;
 use crate::plan::{self, Logical, Placement, Planned, ResultColumn, result_type};
 use crate::rewrite::rewrite;
 use crate::session;
+use convert::{Collector, Input};
 
 /// Plans the rows of an INSERT into a table: the batches of the plan have the columns of `arrow_schema(table.schema)`,
 /// in order. Constant rows are there at once, as [`Planned::values`]. Partitions, label and OVERWRITE are not its
@@ -144,6 +145,27 @@ fn targets(table: &Table, columns: Option<&[String]>) -> Result<Targets, QueryEr
 
 fn count_mismatch() -> QueryError {
     QueryError::analyzing("Column count doesn't match value count")
+}
+
+/// What rows have in a column that is added to them now: its DEFAULT as an INSERT would store it, as text; None is NULL.
+///
+/// # Errors
+/// When the column must not be NULL and has no DEFAULT, or one that does not fit it.
+pub fn initial_text(column: &Column, session: &SessionFacts) -> Result<Option<String>, QueryError> {
+    let Some(text) = default_text(column, session)? else { return Ok(None) };
+    let mut collector = Collector::new(column, 1)?;
+    collector.push(Input::Text(&text))?;
+    let value = collector.finish();
+    Ok(Some(match value.data_type() {
+        // Every digit counts.
+        ArrowType::Float32 => value.as_primitive::<Float32Type>().value(0).to_string(),
+        ArrowType::Float64 => value.as_primitive::<Float64Type>().value(0).to_string(),
+        _ => {
+            let mut text = Vec::new();
+            crate::cells::write_cell(value.as_ref(), 0, &mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        }
+    }))
 }
 
 /// What a column holds when it is left out, as text; None is NULL.

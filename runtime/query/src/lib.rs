@@ -48,7 +48,7 @@ pub use delete::{Found, found, plan_rest, plan_search};
 pub use error::QueryError;
 pub use explain::{explain, explain_planned};
 pub use information_schema::tables as information_schema_tables;
-pub use insert::{conform, plan_insert};
+pub use insert::{conform, initial_text, plan_insert};
 pub use plan::{Placement, Planned, ResultColumn, ResultType, plan_query, result_type};
 pub use run::{Engine, EngineOptions, Opener, Rows, encode, execute_local, volume_opener};
 pub use zone::Zone;

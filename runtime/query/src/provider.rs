@@ -1,6 +1,7 @@
 //! Names to tables: what `db.t`, `default_catalog.db.t` and a bare `t` are in one revision of the catalog, and which
 //! tables of the house are computed instead of stored.
 
+pub(crate) mod by_id;
 pub(crate) mod prune;
 pub(crate) mod scan;
 pub(crate) mod stored;

@@ -27,6 +27,7 @@ use tracing::Instrument;
 use crate::depth;
 use crate::error::{ANALYZE_ERROR, QueryError};
 use crate::plan::Planned;
+use crate::provider::by_id;
 use crate::provider::scan::volume_url;
 use crate::session;
 use memory::{Gauge, Ledger};
@@ -197,7 +198,8 @@ impl Engine {
         let runtime = RuntimeEnv { object_store_registry: Arc::new(registry), ..self.runtime.clone() };
         let task = session::task("query".to_owned(), Arc::new(runtime), self.parallelism);
         let plan = depth::decoding(|| physical_plan_from_bytes(plan, &task))?;
-        Ok((plan, task))
+        // How columns are found in files is no part of the bytes.
+        Ok((by_id::reading_by_id(plan)?, task))
     }
 
     fn store(&self, volume: &StorageVolume) -> Result<Arc<dyn ObjectStore>, QueryError> {

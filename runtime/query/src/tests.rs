@@ -9,3 +9,4 @@ mod kinds;
 mod limits;
 mod membership;
 mod queries;
+mod schemas;

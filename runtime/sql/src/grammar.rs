@@ -1,6 +1,7 @@
 //! The statements of StarRocks. Each file knows the statements of one subject; this one finds out which it is.
 
 mod admin;
+mod alter_column;
 mod column;
 mod common;
 mod database;
@@ -106,6 +107,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         "SHOW" => show::statement(cursor),
         "SET" => set::statement(cursor),
         "ADMIN" => admin::statement(cursor),
+        "CANCEL" if cursor.ahead(1).is_word("ALTER") => alter_column::cancel(cursor),
         "CANCEL" => snapshot::cancel(cursor),
         "RECOVER" => recover::statement(cursor),
         "RESTORE" => snapshot::restore_table(cursor),

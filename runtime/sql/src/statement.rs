@@ -109,6 +109,13 @@ pub enum Statement {
         /// What to change.
         action: Box<AlterTableAction>,
     },
+    /// CANCEL ALTER TABLE.
+    CancelAlterTable {
+        /// `COLUMN`, `ROLLUP` or `OPTIMIZE`.
+        kind: &'static str,
+        /// The table.
+        name: QualifiedName,
+    },
     /// RECOVER TABLE.
     RecoverTable {
         /// The table.

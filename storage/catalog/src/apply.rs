@@ -2,6 +2,7 @@
 //! the clocks.
 
 mod collect;
+mod columns;
 mod compact;
 mod databases;
 mod loads;
@@ -128,6 +129,7 @@ impl Catalog {
             Command::RestoreTable { job, cut, database, table, partitions, files } => {
                 self.restore_table((*job, *cut), database, table, partitions, files)
             }
+            Command::AlterColumns { database, table, changes } => self.alter_columns(database, table, changes),
         }
     }
 

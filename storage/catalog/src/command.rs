@@ -11,6 +11,8 @@ use storage_model::{
 };
 use thiserror::Error;
 
+use crate::columns::ColumnChange;
+
 /// A command on its way through the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Envelope {
@@ -469,6 +471,15 @@ pub enum Command {
         /// All files that the rowsets name.
         files: Vec<RestoredFile>,
     },
+    /// ALTER TABLE … COLUMN: all of the changes, one after the other, or none.
+    AlterColumns {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// What changes.
+        changes: Vec<ColumnChange>,
+    },
 }
 
 impl Command {
@@ -520,6 +531,7 @@ impl Command {
             Command::CompactPartition { .. } => "CompactPartition",
             Command::GiveUpTxns { .. } => "GiveUpTxns",
             Command::RestoreTable { .. } => "RestoreTable",
+            Command::AlterColumns { .. } => "AlterColumns",
         }
     }
 }
@@ -708,6 +720,9 @@ pub enum Rejection {
     /// RESTORE TABLE … FROM SNAPSHOT of what cannot come back, or not any more.
     #[error("{0}")]
     CannotRestore(String),
+    /// A change of columns that cannot be, in StarRocks' words.
+    #[error("{0}")]
+    ColumnRule(String),
 }
 
 impl Rejection {
@@ -725,7 +740,10 @@ impl Rejection {
             | Rejection::OtherRole { .. }
             | Rejection::UnknownSnapshot(_)
             | Rejection::UnknownJob(_) => Kind::NotFound,
-            Rejection::BadPartition(_) | Rejection::NotACut { .. } | Rejection::TooLarge { .. } => Kind::Invalid,
+            Rejection::BadPartition(_)
+            | Rejection::NotACut { .. }
+            | Rejection::TooLarge { .. }
+            | Rejection::ColumnRule(_) => Kind::Invalid,
             _ => Kind::Conflict,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use storage_model::FileId;
+use storage_model::{Distribution, FileId, Partitioning};
 use thiserror::Error;
 
 use crate::catalog::Catalog;
@@ -33,6 +33,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("one_snapshot_job_at_a_time", one_snapshot_job_at_a_time),
     ("volumes_of_files_exist", volumes_of_files_exist),
     ("objects_have_one_file", objects_have_one_file),
+    ("columns_have_ids_of_their_own", columns_have_ids_of_their_own),
 ];
 
 /// The first rule that does not hold.
@@ -166,6 +167,33 @@ fn objects_have_one_file(catalog: &Catalog) -> Result<(), String> {
         }
         if catalog.objects.get(&(file.volume, file.object.clone())) != Some(&file.id) {
             return Err(format!("the index of objects does not know file {}", file.id));
+        }
+    }
+    Ok(())
+}
+
+fn columns_have_ids_of_their_own(catalog: &Catalog) -> Result<(), String> {
+    let trash = catalog.trash.values().flat_map(|t| &t.tables);
+    for table in catalog.tables.values().chain(trash) {
+        let schema = &table.schema;
+        for (at, column) in schema.columns.iter().enumerate() {
+            let of = |what: &str| format!("table {}: the column {} {what}", table.name, column.name);
+            if column.id >= schema.next_id {
+                return Err(of("has an id that another will get"));
+            }
+            if schema.position_of(column.id) != Some(at) || schema.position(&column.name) != Some(at) {
+                return Err(of("shares its id or its name with another"));
+            }
+        }
+        let columns = match (&table.partitioning, &table.distribution) {
+            (Partitioning::Range { columns }, Distribution::Hash { columns: more }) => {
+                [&columns[..], &more[..]].concat()
+            }
+            (Partitioning::Range { columns }, _) | (_, Distribution::Hash { columns }) => columns.clone(),
+            _ => Vec::new(),
+        };
+        if let Some(missing) = columns.into_iter().find(|id| schema.position_of(*id).is_none()) {
+            return Err(format!("table {}: rows are placed by column {missing}, which is not there", table.name));
         }
     }
     Ok(())

@@ -10,6 +10,7 @@
 mod apply;
 pub mod catalog;
 pub mod codec;
+pub mod columns;
 pub mod command;
 pub mod image;
 pub mod invariant;
@@ -19,6 +20,7 @@ pub mod rebase;
 pub mod restore_table;
 
 pub use catalog::{Catalog, ClusterIdentity, Database, Header, RestoreFacts, Trash};
+pub use columns::{ColumnChange, ColumnPlace};
 pub use command::{
     Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, Reply, RestoredFile, TableDraft,
     VolumeDraft,

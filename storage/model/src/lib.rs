@@ -36,7 +36,7 @@ pub use partition::{Bound, Partition, PartitionRange};
 pub use retention::{Retention, RetentionChange};
 pub use schema::{Column, DataType, DefaultValue, Schema};
 pub use snapshot::{JobChange, JobState, SnapshotJob, SnapshotKind, SnapshotPolicy};
-pub use table::{Distribution, KeyModel, Partitioning, Table};
+pub use table::{Distribution, KeyModel, Partitioning, SchemaChange, Table};
 pub use time::{Now, UnixMillis, Uptime};
 pub use value::Value;
 pub use volume::{StorageVolume, VolumeType};

@@ -137,16 +137,34 @@ pub struct Column {
     pub default: Option<DefaultValue>,
     /// COMMENT 'text', empty when none.
     pub comment: String,
+    /// What rows have that were written before there was the column: the DEFAULT of ADD COLUMN, as a query
+    /// prints it; None: NULL, or the column has been there from the beginning. Stays as it is when the DEFAULT changes.
+    pub initial: Option<String>,
 }
 
 /// The columns of a table, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
-    /// In the order of CREATE TABLE.
+    /// In the order of CREATE TABLE and ALTER TABLE.
     pub columns: Vec<Column>,
+    /// The id of the next column that is added. It only rises: the id of a dropped column is in files for ever.
+    pub next_id: ColumnId,
 }
 
 impl Schema {
+    /// The schema of a table that is created with these columns.
+    pub fn new(columns: Vec<Column>) -> Schema {
+        let last = columns.iter().map(|c| c.id.0).max().unwrap_or(0);
+        Schema { columns, next_id: ColumnId(last + 1) }
+    }
+
+    /// An id that no column has or had.
+    pub fn draw_id(&mut self) -> ColumnId {
+        let id = self.next_id;
+        self.next_id = ColumnId(id.0 + 1);
+        id
+    }
+
     /// The position of a column, by name without case.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name))

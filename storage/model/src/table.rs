@@ -68,6 +68,19 @@ pub struct Table {
     pub partitions: Vec<PartitionId>,
     /// When it was created.
     pub created_at: UnixMillis,
+    /// How its columns have changed, the oldest first; no more than the last few.
+    pub schema_changes: Vec<SchemaChange>,
+}
+
+/// A change of a table's columns, which is done at once. SHOW ALTER TABLE COLUMN lists it as a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaChange {
+    /// Its id, one of those that all things share.
+    pub id: u64,
+    /// When it was done.
+    pub at: UnixMillis,
+    /// How often the columns had changed then, this change included.
+    pub version: u64,
 }
 
 impl Table {

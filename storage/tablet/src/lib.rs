@@ -10,11 +10,14 @@
 //!
 //!   compact: rows of many files, sorted by whoever reads them ── encode ── one file
 //! ```
+//!
+//! Who reads a file finds the columns of the table in it by their ids ([`columns`](FileColumns)).
 
 pub mod bucket;
 mod buffer;
 mod check;
 pub mod checksum;
+mod columns;
 mod compact;
 pub mod compression;
 mod encode;
@@ -27,6 +30,7 @@ mod write;
 
 pub use bucket::bucket_of;
 pub use checksum::verify_file;
+pub use columns::{FileColumns, Found, read_schema};
 pub use compact::Compacted;
 pub use compression::parse_compression;
 pub use error::{TabletError, WriteError};

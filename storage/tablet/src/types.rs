@@ -55,8 +55,9 @@ mod tests {
             key: true,
             default: None,
             comment: String::new(),
+            initial: None,
         };
-        let schema = arrow_schema(&Schema { columns: vec![column] });
+        let schema = arrow_schema(&Schema::new(vec![column]));
         let field = schema.field(0);
         assert_eq!((field.name().as_str(), field.is_nullable()), ("username", false));
         assert_eq!(field.data_type(), &ArrowType::Decimal128(10, 2));

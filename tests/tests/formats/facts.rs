@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use storage_catalog::{
-    Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, ReplacedPartition, RestoredFile, TableDraft,
-    VolumeDraft, image,
+    Catalog, ClusterIdentity, ColumnChange, ColumnPlace, Command, Envelope, PartitionDraft, ReplacedPartition,
+    RestoredFile, TableDraft, VolumeDraft, image,
 };
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
@@ -31,7 +31,7 @@ fn text(t: &str) -> String {
 
 fn column(name: &str, data_type: DataType, key: bool, default: Option<DefaultValue>) -> Column {
     let comment = format!("the {name}");
-    Column { id: ColumnId(0), name: text(name), data_type, nullable: !key, key, default, comment }
+    Column { id: ColumnId(0), name: text(name), data_type, nullable: !key, key, default, comment, initial: None }
 }
 
 fn columns() -> Vec<Column> {
@@ -273,6 +273,7 @@ pub fn commands() -> Vec<(Now, Command)> {
             files: vec![written(10_034, "o5")],
         },
         Command::GiveUpTxns { below: 6 },
+        Command::AlterColumns { database: text("store"), table: text("edits"), changes: changes() },
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }
@@ -296,7 +297,7 @@ fn restore_table() -> Command {
         id: TableId(10_007),
         database: DatabaseId(10_006),
         name: draft.name,
-        schema: Schema { columns },
+        schema: Schema::new(columns),
         model: draft.model,
         partitioning: draft.partitioning,
         distribution: draft.distribution,
@@ -306,6 +307,7 @@ fn restore_table() -> Command {
         properties: draft.properties,
         partitions: Vec::new(),
         created_at: UnixMillis(START),
+        schema_changes: Vec::new(),
     };
     let partition = Partition {
         id: PartitionId(10_011),
@@ -326,6 +328,20 @@ fn restore_table() -> Command {
         partitions: vec![partition],
         files: vec![file],
     }
+}
+
+/// One of every kind.
+fn changes() -> Vec<ColumnChange> {
+    let five = Some(DefaultValue::Literal(text("5")));
+    let rating = Column { initial: Some(text("5")), ..column("rating", DataType::TinyInt, false, five) };
+    let wider = Column { comment: String::new(), ..column("rating", DataType::SmallInt, false, None) };
+    vec![
+        ColumnChange::Add { column: rating, place: Some(ColumnPlace::After(text("n"))) },
+        ColumnChange::Modify { column: wider, place: None },
+        ColumnChange::Drop { name: text("flag") },
+        ColumnChange::Rename { name: text("day"), new_name: text("flag") },
+        ColumnChange::Comment { name: text("tiny"), comment: text("a little") },
+    ]
 }
 
 fn once(sequence: u64, command: Command) -> Command {

@@ -29,7 +29,8 @@ pub(super) fn columns(defined: &[ColumnDefinition], key: Option<&KeyClause>) -> 
     defined.iter().enumerate().map(|(at, definition)| column(at, definition, at < keys)).collect()
 }
 
-fn column(at: usize, definition: &ColumnDefinition, key: bool) -> Result<Column, MySqlError> {
+/// One column, checked. Its id is that of a new table's column at this position.
+pub(super) fn column(at: usize, definition: &ColumnDefinition, key: bool) -> Result<Column, MySqlError> {
     let name = &definition.name;
     names::check_new("column", name, LONGEST_NAME)?;
     if let Some(aggregate) = &definition.aggregate {
@@ -52,6 +53,7 @@ fn column(at: usize, definition: &ColumnDefinition, key: bool) -> Result<Column,
         key,
         default: default(definition, nullable)?,
         comment: definition.comment.clone().unwrap_or_default(),
+        initial: None,
     })
 }
 

@@ -61,6 +61,18 @@ fn place<'a>(
     catalog.database_by_name(name).map(Place::Stored).ok_or_else(|| MySqlError::unknown_database(name))
 }
 
+/// The stored database that is named or that of USE; None: it is computed.
+pub(super) fn stored<'a>(
+    catalog: &'a Catalog,
+    database: Option<&DatabaseName>,
+    current: Option<&str>,
+) -> Result<Option<&'a Arc<Database>>, MySqlError> {
+    match place(catalog, database, current)? {
+        Place::Stored(database) => Ok(Some(database)),
+        Place::Computed(_) => Ok(None),
+    }
+}
+
 pub(super) fn tables(
     catalog: &Catalog,
     full: bool,

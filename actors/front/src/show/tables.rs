@@ -231,56 +231,6 @@ pub(super) fn index(catalog: &Catalog, name: &QualifiedName, current: Option<&st
     ]))
 }
 
-/// SHOW ALTER TABLE: changes of a table's partitions are done when they are answered, so no job is ever listed.
-pub(super) fn alter_jobs(kind: &str) -> Sheet {
-    match kind {
-        "OPTIMIZE" => Sheet::text(&[
-            "JobId",
-            "TableName",
-            "CreateTime",
-            "FinishTime",
-            "Operation",
-            "TransactionId",
-            "State",
-            "Msg",
-            "Progress",
-            "Timeout",
-            "Warehouse",
-        ]),
-        "ROLLUP" => Sheet::text(&[
-            "JobId",
-            "TableName",
-            "CreateTime",
-            "FinishedTime",
-            "BaseIndexName",
-            "RollupIndexName",
-            "RollupId",
-            "TransactionId",
-            "State",
-            "Msg",
-            "Progress",
-            "Timeout",
-            "Warehouse",
-        ]),
-        _ => Sheet::text(&[
-            "JobId",
-            "TableName",
-            "CreateTime",
-            "FinishTime",
-            "IndexName",
-            "IndexId",
-            "OriginIndexId",
-            "SchemaVersion",
-            "TransactionId",
-            "State",
-            "Msg",
-            "Progress",
-            "Timeout",
-            "Warehouse",
-        ]),
-    }
-}
-
 /// SHOW MATERIALIZED VIEWS: there are none.
 pub(super) fn materialized_views() -> Sheet {
     Sheet::text(&[

@@ -61,8 +61,6 @@ async fn names_and_comments_change() {
     assert_eq!(client.rows("DESC s").await.len(), 1);
     let (code, text) = client.fails("ALTER TABLE s SWAP WITH no").await;
     assert_eq!((code, text.as_str()), (1064, "Table no does not exist or is not OLAP/LAKE table"));
-    let (code, text) = client.fails("ALTER TABLE s RENAME COLUMN a TO b").await;
-    assert!(code == 1064 && text.contains("not supported yet"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

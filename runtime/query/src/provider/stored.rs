@@ -33,7 +33,7 @@ pub(crate) struct StoredTable {
 
 impl StoredTable {
     pub(crate) fn new(cx: &PlanContext, table: Arc<Table>, notes: ScanNotes) -> StoredTable {
-        let schema = TableSchema::from(storage_tablet::arrow_schema(&table.schema));
+        let schema = TableSchema::from(storage_tablet::read_schema(&table.schema));
         StoredTable { cx: cx.clone(), table, schema, only: None, notes }
     }
 

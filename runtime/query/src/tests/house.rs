@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::{StreamExt, TryStreamExt};
 use runtime_sql::Statement;
-use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, TableDraft, VolumeDraft};
+use storage_catalog::{
+    Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, ReplacedPartition, TableDraft, VolumeDraft,
+};
 use storage_model::{
     Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, Incarnation, KeyModel, Now,
     PartitionId, PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, UnixMillis, Value, VolumeType,
@@ -55,6 +57,7 @@ pub(super) fn column(name: &str, data_type: DataType, nullable: bool, default: O
         key: false,
         default: default.map(|text| DefaultValue::Literal(text.into())),
         comment: String::new(),
+        initial: None,
     }
 }
 
@@ -103,7 +106,7 @@ impl House {
         house
     }
 
-    fn apply(&mut self, command: Command) {
+    pub fn apply(&mut self, command: Command) {
         let envelope = Envelope { proposed_at: Now::at(NOW), command };
         self.catalog.apply(&envelope).unwrap_or_else(|e| panic!("{e}: {envelope:?}"));
     }
@@ -339,20 +342,50 @@ impl House {
 
     /// Runs an INSERT to its end; the files of a load are shared by the buckets of a partition.
     pub async fn insert(&mut self, sql: &str) -> Result<u64, QueryError> {
+        let (command, rows) = self.written_insert(sql).await?;
+        self.apply(command);
+        Ok(rows)
+    }
+
+    /// Runs an INSERT up to its commit, and how many rows that has.
+    pub async fn written_insert(&mut self, sql: &str) -> Result<(Command, u64), QueryError> {
         let Statement::Insert(insert) = statement(sql) else { panic!("not an insert: {sql}") };
         let table = self.table(&insert.table.name);
         let planned = plan_insert(&self.context(), &table, &insert).await?;
-        let batches = self.run(&planned).await?;
+        let written = self.write(&table, &planned).await?;
+        let (txn, rows) = (TxnId(self.txn), written.rows);
+        Ok((Command::CommitLoad { txn, table: table.id, label: None, files: written.files }, rows))
+    }
+
+    /// Runs a DELETE up to its commit.
+    pub async fn written_delete(&mut self, sql: &str) -> Result<Command, QueryError> {
+        let Statement::Delete(delete) = statement(sql) else { panic!("not a delete: {sql}") };
+        let (cx, table) = (self.context(), self.table(&delete.table.name));
+        let search = plan_search(&cx, &table, &delete, &table.partitions).await?;
+        let hit: Vec<_> = found(&self.run(&search).await?)?.into_keys().collect();
+        let rest = plan_rest(&cx, &table, &delete, &hit).await?;
+        let written = self.write(&table, &rest).await?;
+        let base = |id| Some(cx.catalog.partition(id).unwrap().visible_version);
+        let partitions = hit.into_iter().map(|id| ReplacedPartition { partition: id, base: base(id) }).collect();
+        Ok(Command::ReplaceRows {
+            txn: TxnId(self.txn),
+            table: table.id,
+            label: None,
+            partitions,
+            files: written.files,
+        })
+    }
+
+    /// Has the rows of a plan written under a transaction of their own.
+    async fn write(&mut self, table: &Table, planned: &Planned) -> Result<storage_tablet::Written, QueryError> {
+        let batches = self.run(planned).await?;
         let schema = storage_tablet::arrow_schema(&table.schema);
         let batches: Vec<_> = batches.iter().map(|b| conform(b, &schema)).collect::<Result<_, _>>()?;
-        let partitions: Vec<_> = self.catalog.partitions_of(&table).cloned().collect();
-        let spec = self.spec(&table, &partitions);
+        let partitions: Vec<_> = self.catalog.partitions_of(table).cloned().collect();
+        let spec = self.spec(table, &partitions);
         let volume = Volume::open(&self.volumes()[0]).unwrap();
         let stream = futures::stream::iter(batches).map(Ok::<_, std::io::Error>);
-        let written =
-            storage_tablet::write(stream, &spec, &volume).await.map_err(|e| QueryError::invalid(e.to_string()))?;
-        self.apply(Command::CommitLoad { txn: TxnId(self.txn), table: table.id, label: None, files: written.files });
-        Ok(written.rows)
+        storage_tablet::write(stream, &spec, &volume).await.map_err(|e| QueryError::invalid(e.to_string()))
     }
 }
 

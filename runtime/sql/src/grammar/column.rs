@@ -72,12 +72,15 @@ fn default(cursor: &mut Cursor<'_>) -> Parse<ColumnDefault> {
         return Ok(ColumnDefault::CurrentTimestamp);
     }
     cursor.reset(start);
-    delegate::expression(cursor, &|t| t.is_symbol(",") || t.is_word("COMMENT"))?;
+    delegate::expression(cursor, &|t| t.is_symbol(",") || BEHIND_DEFAULT.iter().any(|word| t.is_word(word)))?;
     Ok(ColumnDefault::Expression(cursor.text()[token.start..cursor.consumed()].to_owned()))
 }
 
+/// What may follow the default of a column, in ALTER TABLE too.
+const BEHIND_DEFAULT: [&str; 6] = ["COMMENT", "FIRST", "AFTER", "TO", "IN", "PROPERTIES"];
+
 fn ends_default(cursor: &Cursor<'_>) -> bool {
-    cursor.at_symbol(",") || cursor.at_symbol(")") || cursor.at("COMMENT")
+    cursor.at_end() || [",", ")"].iter().any(|s| cursor.at_symbol(s)) || BEHIND_DEFAULT.iter().any(|k| cursor.at(k))
 }
 
 /// A column type.

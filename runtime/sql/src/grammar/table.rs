@@ -1,7 +1,7 @@
 //! Tables: CREATE, DROP, TRUNCATE, ALTER.
 
 use crate::cursor::{Cursor, Parse, error_at};
-use crate::grammar::{column, common, insert, partition};
+use crate::grammar::{alter_column, column, common, insert, partition};
 use crate::lexer::Kind;
 use crate::statement::table::{AlterTableAction, ColumnDefinition, CreateTable, KeyClause, KeyKind, PartitionClause};
 use crate::statement::{Properties, Statement};
@@ -141,6 +141,9 @@ const ALTER_CLAUSES: [&str; 16] = [
 pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     let name = cursor.qualified_name()?;
     let clause = cursor.current();
+    if alter_column::begins(cursor) {
+        return alter_column::statement(cursor, name);
+    }
     let start = cursor.mark();
     let Some(verb) = cursor.take_any(&ALTER_CLAUSES) else {
         return Err(cursor.unexpected_of(&ALTER_CLAUSES));

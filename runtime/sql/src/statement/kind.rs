@@ -24,6 +24,7 @@ impl Statement {
             Statement::DropTable { .. } => "drop table",
             Statement::TruncateTable { .. } => "truncate table",
             Statement::AlterTable { .. } => "alter table",
+            Statement::CancelAlterTable { .. } => "cancel alter table",
             Statement::RecoverTable { .. } => "recover table",
             Statement::RecoverPartition { .. } => "recover partition",
             Statement::CreateStorageVolume { .. } => "create storage volume",

@@ -233,4 +233,53 @@ pub enum AlterTableAction {
         /// The table's comment from now on.
         comment: String,
     },
+    /// ADD, DROP, MODIFY and RENAME COLUMN: one after the other.
+    Columns(Vec<ColumnClause>),
+}
+
+/// One change of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnClause {
+    /// ADD COLUMN; several in parentheses are several of these.
+    Add {
+        /// The column.
+        definition: ColumnDefinition,
+        /// FIRST or AFTER.
+        position: Option<ColumnPosition>,
+    },
+    /// DROP COLUMN.
+    Drop {
+        /// Its name.
+        name: String,
+    },
+    /// MODIFY COLUMN.
+    Modify {
+        /// The column as it shall be, by its name.
+        definition: ColumnDefinition,
+        /// FIRST or AFTER.
+        position: Option<ColumnPosition>,
+    },
+    /// MODIFY COLUMN c COMMENT 'text'.
+    Comment {
+        /// Its name.
+        name: String,
+        /// Its comment from now on.
+        comment: String,
+    },
+    /// RENAME COLUMN.
+    Rename {
+        /// Its name.
+        name: String,
+        /// Its name from now on.
+        new_name: String,
+    },
+}
+
+/// Where a column is put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnPosition {
+    /// FIRST.
+    First,
+    /// AFTER this column.
+    After(String),
 }

@@ -4,8 +4,8 @@ use storage_model::DataType;
 
 use super::{message, one};
 use crate::statement::table::{
-    AlterTableAction, ColumnDefault, CreateTable, DistributionClause, KeyKind, PartitionClause, PartitionStep,
-    PartitionValue, RangeClause,
+    AlterTableAction, ColumnClause, ColumnDefault, ColumnPosition, CreateTable, DistributionClause, KeyKind,
+    PartitionClause, PartitionStep, PartitionValue, RangeClause,
 };
 use crate::statement::{Insert, InsertSource};
 use crate::{RowValue, Statement, parse};
@@ -426,5 +426,68 @@ fn values_are_packed_and_come_back() {
     assert_eq!(rows.row(2).len(), 0);
     for bad in ["()", "(1,)", "(1", "(,1)", "(1) (2)", "(1),", "1", "(select)", "(-'a' b)"] {
         assert!(parse(&format!("insert into t values {bad}")).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn columns_change() {
+    let clauses = |sql: &str| match one(sql) {
+        Statement::AlterTable { action, .. } => match *action {
+            AlterTableAction::Columns(clauses) => clauses,
+            other => panic!("{sql}: {other:?}"),
+        },
+        other => panic!("{sql}: {other:?}"),
+    };
+    let after = |name: &str| Some(ColumnPosition::After(name.into()));
+    for (tail, default, wanted) in [
+        ("", ColumnDefault::None, None),
+        ("FIRST", ColumnDefault::None, Some(ColumnPosition::First)),
+        ("DEFAULT '1' AFTER `b c`", ColumnDefault::Literal("1".into()), after("b c")),
+        ("DEFAULT CURRENT_TIMESTAMP FIRST", ColumnDefault::CurrentTimestamp, Some(ColumnPosition::First)),
+        ("DEFAULT -1", ColumnDefault::Literal("-1".into()), None),
+        ("NOT NULL DEFAULT 'x' COMMENT 'c' AFTER k", ColumnDefault::Literal("x".into()), after("k")),
+        ("DEFAULT '5' PROPERTIES (\"timeout\" = \"10\")", ColumnDefault::Literal("5".into()), None),
+    ] {
+        for verb in ["ADD", "MODIFY"] {
+            let sql = format!("ALTER TABLE t {verb} COLUMN a DATETIME {tail}");
+            let mut found = clauses(&sql);
+            let (Some(ColumnClause::Add { definition, position } | ColumnClause::Modify { definition, position }), 0) =
+                (found.pop(), found.len())
+            else {
+                panic!("{sql}")
+            };
+            assert_eq!(
+                (definition.name.as_str(), definition.default, position),
+                ("a", default.clone(), wanted.clone())
+            );
+        }
+    }
+    let many =
+        clauses("alter table t add column (a INT, b VARCHAR(3) DEFAULT 'x'), drop column c, rename column d to e");
+    assert!(
+        matches!(&many[..], [ColumnClause::Add { .. }, ColumnClause::Add { .. }, ColumnClause::Drop { name }, ColumnClause::Rename { .. }] if name == "c")
+    );
+    let renamed = ColumnClause::Rename { name: "a".into(), new_name: "b".into() };
+    assert_eq!(clauses("ALTER TABLE t RENAME COLUMN a b"), [renamed]);
+    let comment = ColumnClause::Comment { name: "a".into(), comment: "x".into() };
+    assert_eq!(clauses("ALTER TABLE t MODIFY COLUMN a COMMENT 'x'"), [comment]);
+    assert_eq!(
+        one("CANCEL ALTER TABLE COLUMN FROM d.t (1, 2)"),
+        Statement::CancelAlterTable {
+            kind: "COLUMN",
+            name: crate::QualifiedName::from_parts(vec!["d".into(), "t".into()]).unwrap()
+        }
+    );
+    for (wrong, at) in [
+        ("ALTER TABLE t ADD COLUMN a", "a type"),
+        ("ALTER TABLE t ADD COLUMN a INT, DROP PARTITION p", "beside others"),
+        ("ALTER TABLE t ADD COLUMN a INT TO r", "rollups"),
+        ("ALTER TABLE t DROP COLUMN a FROM r", "rollups"),
+        ("ALTER TABLE t DROP COLUMN a PROPERTIES ('x' = 'y')", "Unknown properties"),
+        ("ALTER TABLE t ADD COLUMN a INT AFTER", "<EOF>"),
+        ("CANCEL ALTER TABLE COLUMN t", "'FROM'"),
+    ] {
+        let message = message(wrong);
+        assert!(message.contains(at), "{wrong}: {message}");
     }
 }

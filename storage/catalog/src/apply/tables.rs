@@ -29,7 +29,7 @@ impl Catalog {
             id,
             database: db,
             name: draft.name.clone(),
-            schema: Schema { columns },
+            schema: Schema::new(columns),
             model: draft.model,
             partitioning: draft.partitioning.clone(),
             distribution: draft.distribution.clone(),
@@ -39,6 +39,7 @@ impl Catalog {
             properties: draft.properties.clone(),
             partitions: Vec::new(),
             created_at: self.header.clock,
+            schema_changes: Vec::new(),
         };
         self.insert_partitions(&mut table, &draft.partitions)?;
         self.table_names.insert((db, table.name.clone()), id);

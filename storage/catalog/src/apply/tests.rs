@@ -2,6 +2,7 @@
 //! then leave nothing behind.
 
 mod collect;
+mod columns;
 mod compact;
 mod databases;
 mod image;
@@ -74,7 +75,16 @@ fn part(name: &str, lower: Bound, upper: Bound) -> PartitionDraft {
 
 fn column(name: &str) -> Column {
     let (name, comment) = (name.to_owned(), String::new());
-    Column { id: ColumnId(0), name, data_type: DataType::Int, nullable: true, key: true, default: None, comment }
+    Column {
+        id: ColumnId(0),
+        name,
+        data_type: DataType::Int,
+        nullable: true,
+        key: true,
+        default: None,
+        comment,
+        initial: None,
+    }
 }
 
 /// A table by ranges of its first column: `low` is everything below 10, `mid` is `[10, 20)`.

@@ -19,7 +19,8 @@ use crate::spec::TargetPartition;
 use crate::{arrow_schema, bucket_of, partition_of};
 
 fn column(id: u64, name: &str, data_type: DataType, nullable: bool, key: bool) -> Column {
-    Column { id: ColumnId(id), name: name.into(), data_type, nullable, key, default: None, comment: String::new() }
+    let (name, comment) = (name.into(), String::new());
+    Column { id: ColumnId(id), name, data_type, nullable, key, default: None, comment, initial: None }
 }
 
 fn spec(columns: Vec<Column>, partition_by: &[u64], bucket_by: &[u64], partitions: Vec<PartitionRange>) -> WriteSpec {
@@ -28,7 +29,7 @@ fn spec(columns: Vec<Column>, partition_by: &[u64], bucket_by: &[u64], partition
         id: TableId(11),
         database: DatabaseId(10),
         name: "t".into(),
-        schema: Schema { columns },
+        schema: Schema::new(columns),
         model: KeyModel::Duplicate,
         partitioning: match partition_by {
             [] => Partitioning::Unpartitioned,
@@ -44,6 +45,7 @@ fn spec(columns: Vec<Column>, partition_by: &[u64], bucket_by: &[u64], partition
         properties: BTreeMap::new(),
         partitions: Vec::new(),
         created_at: UnixMillis(0),
+        schema_changes: Vec::new(),
     };
     let target = |(id, range): (u64, PartitionRange)| TargetPartition {
         id: PartitionId(id),

@@ -1,0 +1,44 @@
+//! ALTER TABLE … COLUMN: from what was written to changes that the catalog can take or refuse.
+
+use runtime_mysql::MySqlError;
+use runtime_query::{SessionFacts, initial_text};
+use runtime_sql::statement::table::{ColumnClause, ColumnPosition};
+use storage_catalog::{ColumnChange, ColumnPlace};
+use storage_model::Column;
+
+use super::{LONGEST_NAME, columns};
+use crate::{errors, names};
+
+/// The changes of one statement. What old rows have in a new column is fixed here: CURRENT_TIMESTAMP is now.
+pub(super) fn changes(clauses: &[ColumnClause], facts: &SessionFacts) -> Result<Vec<ColumnChange>, MySqlError> {
+    clauses.iter().map(|clause| change(clause, facts)).collect()
+}
+
+fn change(clause: &ColumnClause, facts: &SessionFacts) -> Result<ColumnChange, MySqlError> {
+    Ok(match clause {
+        ColumnClause::Add { definition, position } => {
+            let column = columns::column(0, definition, definition.key)?;
+            let initial = initial_text(&column, facts).map_err(|e| errors::query(&e))?;
+            ColumnChange::Add { column: Column { initial, ..column }, place: place(position.as_ref()) }
+        }
+        ColumnClause::Drop { name } => ColumnChange::Drop { name: name.clone() },
+        ColumnClause::Modify { definition, position } => {
+            let column = columns::column(0, definition, definition.key)?;
+            ColumnChange::Modify { column, place: place(position.as_ref()) }
+        }
+        ColumnClause::Comment { name, comment } => {
+            ColumnChange::Comment { name: name.clone(), comment: comment.clone() }
+        }
+        ColumnClause::Rename { name, new_name } => {
+            names::check_new("column", new_name, LONGEST_NAME)?;
+            ColumnChange::Rename { name: name.clone(), new_name: new_name.clone() }
+        }
+    })
+}
+
+fn place(position: Option<&ColumnPosition>) -> Option<ColumnPlace> {
+    position.map(|position| match position {
+        ColumnPosition::First => ColumnPlace::First,
+        ColumnPosition::After(name) => ColumnPlace::After(name.clone()),
+    })
+}

@@ -1,0 +1,239 @@
+//! ALTER TABLE … COLUMN. Files are not touched: they hold their columns by id, and whoever reads them finds there what the
+//! schema of today asks for. So a load that was planned before a change and is committed after it is as if it had come
+//! before: what it wrote is read like any older file.
+
+use std::sync::Arc;
+
+use storage_model::{Column, ColumnId, DataType, Distribution, Partitioning, SchemaChange, Table};
+
+use crate::catalog::Catalog;
+use crate::columns::{ColumnChange, ColumnPlace};
+use crate::command::{Outcome, Rejection, Reply};
+
+/// How many changes a table remembers.
+const CHANGES_KEPT: usize = 10;
+/// A property that names columns.
+const BLOOM_FILTERS: &str = "bloom_filter_columns";
+
+impl Catalog {
+    pub(super) fn alter_columns(&mut self, database: &str, table: &str, changes: &[ColumnChange]) -> Reply {
+        let old = self.find_table(database, table)?;
+        let mut table = old.as_ref().clone();
+        for change in changes {
+            alter(&mut table, change)?;
+        }
+        check_order(&old, &table)?;
+        // New names and comments are no jobs in StarRocks.
+        if changes.iter().any(|c| !matches!(c, ColumnChange::Rename { .. } | ColumnChange::Comment { .. })) {
+            let version = table.schema_changes.last().map_or(0, |last| last.version) + 1;
+            let change = SchemaChange { id: self.draw_id(), at: self.header.clock, version };
+            if table.schema_changes.len() == CHANGES_KEPT {
+                table.schema_changes.remove(0);
+            }
+            table.schema_changes.push(change);
+        }
+        self.tables.insert(table.id, Arc::new(table));
+        self.header.starmgr_id += 1;
+        Ok(Outcome::Done)
+    }
+}
+
+fn alter(table: &mut Table, change: &ColumnChange) -> Result<(), Rejection> {
+    match change {
+        ColumnChange::Add { column, place } => add(table, column, place.as_ref()),
+        ColumnChange::Drop { name } => drop_(table, name),
+        ColumnChange::Modify { column, place } => modify(table, column, place.as_ref()),
+        ColumnChange::Comment { name, comment } => {
+            let at = position(table, name)?;
+            comment.clone_into(&mut table.schema.columns[at].comment);
+            Ok(())
+        }
+        ColumnChange::Rename { name, new_name } => {
+            let Some(at) = table.schema.position(name) else {
+                return refuse(format!("Unknown column '{name}' in '{}'", table.name));
+            };
+            if table.schema.position(new_name).is_some() {
+                return refuse(format!("Duplicate column name '{new_name}'"));
+            }
+            new_name.clone_into(&mut table.schema.columns[at].name);
+            name_in_properties(table, name, Some(new_name));
+            Ok(())
+        }
+    }
+}
+
+fn add(table: &mut Table, column: &Column, place: Option<&ColumnPlace>) -> Result<(), Rejection> {
+    let name = &column.name;
+    if table.schema.position(name).is_some() {
+        return refuse(format!("Can not add column which already exists in base table: {name}"));
+    }
+    if column.key {
+        return refuse(format!(
+            "Can not add key column {name}: that is not supported yet, as rows are sorted by the key"
+        ));
+    }
+    if !column.nullable && column.initial.is_none() {
+        return refuse(format!("Column '{name}' has no default value, NULL is not allowed"));
+    }
+    let column = Column { id: table.schema.draw_id(), ..column.clone() };
+    put(table, column, place)
+}
+
+fn drop_(table: &mut Table, name: &str) -> Result<(), Rejection> {
+    let Some(at) = table.schema.position(name) else {
+        return refuse(format!("Column does not exists: {name}"));
+    };
+    let column = &table.schema.columns[at];
+    if let Some(role) = role(table, column.id) {
+        return refuse(format!("{role} column[{name}] cannot be dropped. index[{}]", table.name));
+    }
+    if column.key {
+        return refuse(format!(
+            "Can not drop key column {name}: that is not supported yet, as rows are sorted by the key"
+        ));
+    }
+    if table.schema.columns.iter().filter(|c| !c.key).count() == 1 {
+        return refuse(format!("Can not drop column {name}: it is the only one that is no key column"));
+    }
+    table.schema.columns.remove(at);
+    name_in_properties(table, name, None);
+    Ok(())
+}
+
+/// Where a property names the column, it names it by its new name from now on, or no more.
+fn name_in_properties(table: &mut Table, name: &str, new_name: Option<&str>) {
+    let Some(named) = table.properties.remove(BLOOM_FILTERS) else { return };
+    let is_it = |other: &str| other.trim().eq_ignore_ascii_case(name);
+    let names = named.split(',').filter_map(|other| if is_it(other) { new_name } else { Some(other) });
+    let names = names.collect::<Vec<_>>().join(",");
+    if !names.is_empty() {
+        table.properties.insert(BLOOM_FILTERS.to_owned(), names);
+    }
+}
+
+fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Result<(), Rejection> {
+    let at = position(table, &wanted.name)?;
+    let old = table.schema.columns[at].clone();
+    let (from, to) = (old.data_type, wanted.data_type);
+    if let Some(role) = role(table, old.id).filter(|_| from != to || old.nullable != wanted.nullable) {
+        let role = role.to_lowercase();
+        return refuse(format!("Can not modify {role} column[{}]. index[{}]", old.name, table.name));
+    }
+    if wanted.key && !old.key {
+        return refuse(format!(
+            "Can not make {} a key column: that is not supported yet, as rows are sorted by the key",
+            old.name
+        ));
+    }
+    if old.nullable && !wanted.nullable {
+        return refuse("Can not change from nullable to non-nullable".to_owned());
+    }
+    check_type(from, to)?;
+    let initial = old.initial.map(|text| widened(text, from, to));
+    let comment = if wanted.comment.is_empty() { old.comment } else { wanted.comment.clone() };
+    // The name stays as it was spelled.
+    let column = Column { id: old.id, name: old.name, key: old.key, comment, initial, ..wanted.clone() };
+    if place.is_none() {
+        table.schema.columns[at] = column;
+        return Ok(());
+    }
+    table.schema.columns.remove(at);
+    put(table, column, place)
+}
+
+fn put(table: &mut Table, column: Column, place: Option<&ColumnPlace>) -> Result<(), Rejection> {
+    let at = match place {
+        None => table.schema.columns.len(),
+        Some(ColumnPlace::First) => 0,
+        Some(ColumnPlace::After(other)) => position(table, other)? + 1,
+    };
+    table.schema.columns.insert(at, column);
+    Ok(())
+}
+
+/// The key comes first, and in the order in which the rows of all files are sorted.
+fn check_order(old: &Table, new: &Table) -> Result<(), Rejection> {
+    let columns = &new.schema.columns;
+    let keys: Vec<ColumnId> = columns.iter().filter(|c| c.key).map(|c| c.id).collect();
+    if columns.iter().take(keys.len()).any(|c| !c.key) {
+        return refuse(format!("Invalid column order. value should be after key. index[{}]", new.name));
+    }
+    if !old.schema.columns.iter().filter(|c| c.key).map(|c| c.id).eq(keys) {
+        return refuse(
+            "Can not reorder key columns: that is not supported yet, as rows are sorted by the key".to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn position(table: &Table, name: &str) -> Result<usize, Rejection> {
+    let found = table.schema.position(name);
+    found.ok_or_else(|| Rejection::ColumnRule(format!("Column[{name}] does not exists")))
+}
+
+/// What rows are placed by the column for, if they are.
+fn role(table: &Table, id: ColumnId) -> Option<&'static str> {
+    if matches!(&table.partitioning, Partitioning::Range { columns } if columns.contains(&id)) {
+        return Some("Partition");
+    }
+    match &table.distribution {
+        Distribution::Hash { columns } if columns.contains(&id) => Some("Distribution"),
+        _ => None,
+    }
+}
+
+fn check_type(from: DataType, to: DataType) -> Result<(), Rejection> {
+    if is_wider(from, to) {
+        return Ok(());
+    }
+    let text = |t: DataType| match t {
+        DataType::Decimal { .. } | DataType::Char(_) | DataType::Varchar(_) => t.to_sql().to_uppercase(),
+        plain => plain.name().to_uppercase(),
+    };
+    if from.is_text() && to.is_text() && length(to) < length(from) {
+        return refuse("Can not change from wider type to narrower type".to_owned());
+    }
+    let change = format!("Can not change {} to {}", text(from), text(to));
+    match is_wider(to, from) {
+        true => refuse(change),
+        false => refuse(format!("{change}: that is not supported yet, as rows would have to be written anew")),
+    }
+}
+
+/// Whether every value of the one type is a value of the other, and files that hold the one read as the other.
+fn is_wider(from: DataType, to: DataType) -> bool {
+    let rank = |t: DataType| {
+        let types = [DataType::TinyInt, DataType::SmallInt, DataType::Int, DataType::BigInt, DataType::LargeInt];
+        types.iter().position(|known| *known == t)
+    };
+    match (from, to) {
+        _ if from == to => true,
+        (DataType::Float, DataType::Double) => true,
+        (DataType::Decimal { precision, scale }, DataType::Decimal { precision: wider, scale: same }) => {
+            scale == same && precision <= wider
+        }
+        (DataType::Char(_), DataType::Char(_)) | (DataType::Char(_) | DataType::Varchar(_), DataType::Varchar(_)) => {
+            length(from) <= length(to)
+        }
+        _ => matches!((rank(from), rank(to)), (Some(from), Some(to)) if from <= to),
+    }
+}
+
+fn length(data_type: DataType) -> u32 {
+    match data_type {
+        DataType::Char(length) | DataType::Varchar(length) => length,
+        _ => 0,
+    }
+}
+
+/// What old rows have, as it would read had it been stored in them: a FLOAT 0.1 is no DOUBLE 0.1.
+fn widened(text: String, from: DataType, to: DataType) -> String {
+    match (from, to, text.parse::<f32>()) {
+        (DataType::Float, DataType::Double, Ok(value)) => f64::from(value).to_string(),
+        _ => text,
+    }
+}
+
+fn refuse<T>(text: String) -> Result<T, Rejection> {
+    Err(Rejection::ColumnRule(text))
+}
