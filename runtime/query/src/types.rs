@@ -86,6 +86,7 @@ pub(crate) fn loose_column(name: &str, data_type: DataType) -> Column {
         key: false,
         default: None,
         comment: String::new(),
+        aggregation: None,
     }
 }
 

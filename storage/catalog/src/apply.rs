@@ -119,6 +119,7 @@ impl Catalog {
                 self.recover_partition(database, table, partition)
             }
             Command::AddPartitions { database, table, drafts } => self.add_partitions(database, table, drafts),
+            Command::UpdateRows { txn, table, partitions, files } => self.update_rows(*txn, *table, partitions, files),
         }
     }
 

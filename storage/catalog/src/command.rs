@@ -419,6 +419,18 @@ pub enum Command {
         /// The partitions.
         drafts: Vec<PartitionDraft>,
     },
+    /// The moment at which an UPDATE is true: rows that were made from those of some versions are added to the same partitions,
+    /// where they take the place of rows with their keys.
+    UpdateRows {
+        /// The load.
+        txn: TxnId,
+        /// The table.
+        table: TableId,
+        /// The partitions of the files, each with the version that was read.
+        partitions: Vec<ReplacedPartition>,
+        /// What was written, for these partitions and no others.
+        files: Vec<WrittenFile>,
+    },
 }
 
 impl Command {
@@ -467,6 +479,7 @@ impl Command {
             Command::RecoverTable { .. } => "RecoverTable",
             Command::RecoverPartition { .. } => "RecoverPartition",
             Command::AddPartitions { .. } => "AddPartitions",
+            Command::UpdateRows { .. } => "UpdateRows",
         }
     }
 }

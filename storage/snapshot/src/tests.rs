@@ -65,7 +65,7 @@ pub(crate) fn identity() -> ClusterIdentity {
 
 fn column(name: &str, data_type: DataType, key: bool) -> Column {
     let (name, comment) = (name.to_owned(), String::new());
-    Column { id: ColumnId(0), name, data_type, nullable: !key, key, default: None, comment }
+    Column { id: ColumnId(0), name, data_type, nullable: !key, key, default: None, comment, aggregation: None }
 }
 
 impl Kit {

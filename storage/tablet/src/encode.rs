@@ -1,5 +1,5 @@
 //! A Parquet file from the rows of one partition: buckets one after the other, each in row groups of its own, sorted by
-//! the key columns (ascending, NULL first, rows with equal keys as they came).
+//! the key columns (ascending, NULL first, rows with equal keys as they came, or as one where the key model merges them).
 
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use storage_model::file::WrittenRun;
 use crate::buffer::Place;
 use crate::checksum::{CRC32C_KEY, sums};
 use crate::error::TabletError;
+use crate::merge::Merging;
 
 /// Most rows of a row group.
 pub(crate) const ROW_GROUP_ROWS: usize = 1 << 20;
@@ -61,7 +62,14 @@ impl Sortable {
         }
     }
 
-    fn gather(&self, places: &[Place]) -> Result<RecordBatch, TabletError> {
+    pub fn have_equal_keys(&self, a: &Place, b: &Place) -> bool {
+        self.keys.as_ref().is_some_and(|keys| {
+            let key = |place: &Place| keys[place.batch as usize].row(place.row as usize);
+            key(a) == key(b)
+        })
+    }
+
+    pub fn gather(&self, places: &[Place]) -> Result<RecordBatch, TabletError> {
         let indices: Vec<(usize, usize)> = places.iter().map(|p| (p.batch as usize, p.row as usize)).collect();
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
         Ok(interleave_record_batch(&batches, &indices)?)
@@ -81,6 +89,8 @@ pub(crate) struct Encoding {
     pub schema: SchemaRef,
     /// What rows are sorted by.
     pub keys: Vec<usize>,
+    /// How rows with equal keys become one; None: all of them are kept.
+    pub merging: Option<Merging>,
     pub compression: Compression,
     /// Most rows of a row group.
     pub row_group_rows: usize,
@@ -98,11 +108,18 @@ impl Encoding {
         let mut runs = Vec::new();
         for bucket in places.chunk_by(|a, b| a.bucket == b.bucket) {
             let first = writer.flushed_row_groups().len();
-            for some in bucket.chunks(GATHER_ROWS) {
-                writer.write(&rows.gather(some)?)?;
+            let mut written = 0;
+            let mut write = |batch: RecordBatch| -> Result<(), TabletError> {
+                written += batch.num_rows() as u64;
+                Ok(writer.write(&batch)?)
+            };
+            match &self.merging {
+                None => bucket.chunks(GATHER_ROWS).try_for_each(|some| write(rows.gather(some)?))?,
+                Some(merging) => merging.merge(rows, bucket, GATHER_ROWS, write)?,
             }
             writer.flush()?;
-            runs.push(run(bucket, first, &writer.flushed_row_groups()[first..])?);
+            let bucket = bucket.first().map_or(0, |place| place.bucket);
+            runs.push(run(bucket, written, first, &writer.flushed_row_groups()[first..])?);
         }
         writer.sync().map_err(ParquetError::from)?;
         let sums = sums(writer.inner(), writer.flushed_row_groups())?;
@@ -130,19 +147,12 @@ impl Encoding {
     }
 }
 
-fn run(rows: &[Place], first: usize, groups: &[RowGroupMetaData]) -> Result<WrittenRun, TabletError> {
+fn run(bucket: u32, rows: u64, first: usize, groups: &[RowGroupMetaData]) -> Result<WrittenRun, TabletError> {
     let number = |n: usize| u32::try_from(n).map_err(|_| TabletError::invalid("too many row groups in a file"));
     let ranges = || groups.iter().flat_map(|group| group.columns().iter().map(|column| column.byte_range()));
     let bounds = ranges().map(|(start, _)| start).min().zip(ranges().map(|(start, size)| start + size).max());
     let (start, end) = bounds.ok_or_else(|| TabletError::invalid("a run without row groups or columns"))?;
-    Ok(WrittenRun {
-        bucket: rows.first().map_or(0, |place| place.bucket),
-        first_row_group: number(first)?,
-        row_groups: number(groups.len())?,
-        start,
-        end,
-        rows: rows.len() as u64,
-    })
+    Ok(WrittenRun { bucket, first_row_group: number(first)?, row_groups: number(groups.len())?, start, end, rows })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //!        │                                                                          │
 //!      types (StarRocks ⇄ Arrow)                     buffer (up to a budget, then a round of files)
 //!                                                                                   │
-//!                       encode (sort, row groups, footer checksums) ── write (upload, clean up)
+//!              encode (sort, merge by key model, row groups, footer checksums) ── write (upload, clean up)
 //! ```
 
 pub mod bucket;
@@ -16,6 +16,7 @@ pub mod checksum;
 pub mod compression;
 mod encode;
 pub mod error;
+mod merge;
 pub mod partition;
 mod row;
 mod spec;

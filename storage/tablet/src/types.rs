@@ -55,6 +55,7 @@ mod tests {
             key: true,
             default: None,
             comment: String::new(),
+            aggregation: None,
         };
         let schema = arrow_schema(&Schema { columns: vec![column] });
         let field = schema.field(0);

@@ -13,6 +13,7 @@ use crate::buffer::{Buffer, Place, Round};
 use crate::compression::compression_of;
 use crate::encode::{Encoding, ROW_GROUP_ROWS, Sortable};
 use crate::error::{TabletError, WriteError};
+use crate::merge::Merging;
 use crate::spec::{WriteSpec, Written};
 use crate::types::arrow_schema;
 
@@ -74,6 +75,7 @@ impl Writer {
             encoding: Encoding {
                 schema: arrow_schema(&spec.table.schema),
                 keys: spec.table.schema.key_positions(),
+                merging: Merging::of(&spec.table),
                 compression: compression_of(&spec.table)?,
                 row_group_rows: ROW_GROUP_ROWS,
             },
@@ -114,6 +116,7 @@ impl Writer {
         if partitions.is_empty() {
             return Ok(());
         }
+        let came: usize = partitions.iter().map(|(_, places)| places.len()).sum();
         let keys = self.encoding.keys.clone();
         let rows = Arc::new(blocking(move || Sortable::new(batches, &keys)).await??);
         let files = futures::stream::iter(partitions)
@@ -122,10 +125,10 @@ impl Writer {
         // All of them are awaited, failed or not: an upload that is dropped half could land after the clean-up.
         for file in files.collect::<Vec<_>>().await {
             if let Some(file) = file? {
-                written.rows += file.rows();
                 written.files.push(file);
             }
         }
+        written.rows += came as u64;
         Ok(())
     }
 

@@ -34,6 +34,7 @@ fn table_draft(name: &str, lowers: &BTreeSet<i64>) -> TableDraft {
             key: true,
             default: None,
             comment,
+            aggregation: None,
         }],
         model: KeyModel::Duplicate,
         partitioning: Partitioning::Range { columns: vec![ColumnId(1)] },

@@ -62,6 +62,7 @@ pub const MUST_HAPPEN: &[&str] = &[
     "replacement",
     "replaced with nothing",
     "stale replacement",
+    "update",
     "table dropped",
     "table renamed",
     "tables swapped",

@@ -53,6 +53,7 @@ impl House {
             key: true,
             default: None,
             comment: String::new(),
+            aggregation: None,
         };
         let partition = PartitionDraft { name: "t".into(), range: PartitionRange::everything(), buckets: 1 };
         let draft = TableDraft {

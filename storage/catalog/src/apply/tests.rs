@@ -14,6 +14,7 @@ mod replaces;
 mod restored;
 mod snapshots;
 mod tables;
+mod updates;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -71,7 +72,16 @@ fn part(name: &str, lower: Bound, upper: Bound) -> PartitionDraft {
 
 fn column(name: &str) -> Column {
     let (name, comment) = (name.to_owned(), String::new());
-    Column { id: ColumnId(0), name, data_type: DataType::Int, nullable: true, key: true, default: None, comment }
+    Column {
+        id: ColumnId(0),
+        name,
+        data_type: DataType::Int,
+        nullable: true,
+        key: true,
+        default: None,
+        comment,
+        aggregation: None,
+    }
 }
 
 /// A table by ranges of its first column: `low` is everything below 10, `mid` is `[10, 20)`.

@@ -19,7 +19,16 @@ use crate::spec::TargetPartition;
 use crate::{bucket_of, partition_of};
 
 fn column(id: u64, name: &str, data_type: DataType, nullable: bool, key: bool) -> Column {
-    Column { id: ColumnId(id), name: name.into(), data_type, nullable, key, default: None, comment: String::new() }
+    Column {
+        id: ColumnId(id),
+        name: name.into(),
+        data_type,
+        nullable,
+        key,
+        default: None,
+        comment: String::new(),
+        aggregation: None,
+    }
 }
 
 fn spec(columns: Vec<Column>, partition_by: &[u64], bucket_by: &[u64], partitions: Vec<PartitionRange>) -> WriteSpec {

@@ -177,6 +177,7 @@ fn table(n: u64) -> TableDraft {
         key: is_key,
         default: None,
         comment: String::new(),
+        aggregation: None,
     };
     let at = |day: u64| if day == 0 { Bound::Min } else { Bound::At(vec![Cell::Integer(i128::from(day))]) };
     let partition = |day: u64| PartitionDraft {
