@@ -15,6 +15,7 @@ mod show;
 mod snapshot;
 mod table;
 mod unsupported;
+mod update;
 mod volume;
 
 use crate::cursor::{Cursor, Parse};
@@ -98,6 +99,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         "EXPLAIN" | "DESC" | "DESCRIBE" => query::explain_or_describe(cursor),
         "INSERT" => insert::statement(cursor),
         "DELETE" => delete::statement(cursor),
+        "UPDATE" => update::statement(cursor),
         "CREATE" => create(cursor),
         "DROP" => drop_(cursor),
         "ALTER" => alter(cursor),
