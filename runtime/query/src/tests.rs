@@ -7,4 +7,5 @@ mod inserts;
 mod kinds;
 mod limits;
 mod membership;
+mod models;
 mod queries;

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use futures::{StreamExt, TryStreamExt};
 use runtime_sql::Statement;
-use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, TableDraft, VolumeDraft};
+use storage_catalog::{
+    Catalog, ClusterIdentity, Command, Envelope, PartitionDraft, ReplacedPartition, TableDraft, VolumeDraft,
+};
 use storage_model::{
     Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, Incarnation, KeyModel, Now,
-    PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, UnixMillis, Value, VolumeType,
+    PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, UnixMillis, Value, VolumeType, WrittenFile,
 };
 use storage_tablet::{TargetPartition, WriteSpec};
 use storage_volume::Volume;
@@ -55,6 +57,7 @@ pub(super) fn column(name: &str, data_type: DataType, nullable: bool, default: O
         key: false,
         default: default.map(|text| DefaultValue::Literal(text.into())),
         comment: String::new(),
+        aggregation: None,
     }
 }
 
@@ -108,7 +111,7 @@ impl House {
         self.catalog.apply(&envelope).unwrap_or_else(|e| panic!("{e}: {envelope:?}"));
     }
 
-    /// Columns by position: the first `keys` are keys, partitioned by day ranges of one column, hashed by another.
+    /// Columns by position: the first is the key, partitioned by day ranges of one column, hashed by another.
     pub fn create(
         &mut self,
         name: &str,
@@ -117,9 +120,22 @@ impl House {
         hash: usize,
         buckets: u32,
     ) {
+        columns[0].key = true;
+        self.create_of(name, KeyModel::Duplicate, columns, by_day, hash, buckets);
+    }
+
+    /// The same of any key model, with the keys that the columns say.
+    pub fn create_of(
+        &mut self,
+        name: &str,
+        model: KeyModel,
+        mut columns: Vec<Column>,
+        by_day: Option<(usize, &[i32])>,
+        hash: usize,
+        buckets: u32,
+    ) {
         for (at, column) in columns.iter_mut().enumerate() {
             column.id = ColumnId(at as u64 + 1);
-            column.key = at == 0;
         }
         let id = |at: usize| ColumnId(at as u64 + 1);
         let (partitioning, partitions) = match by_day {
@@ -146,7 +162,7 @@ impl House {
         let draft = TableDraft {
             name: name.into(),
             columns,
-            model: KeyModel::Duplicate,
+            model,
             partitioning,
             distribution: Distribution::Hash { columns: vec![id(hash)] },
             buckets_given: Some(buckets),
@@ -289,7 +305,51 @@ impl House {
         let Statement::Insert(insert) = statement(sql) else { panic!("not an insert: {sql}") };
         let table = self.table(&insert.table.name);
         let planned = plan_insert(&self.context(), &table, &insert).await?;
-        let batches = self.run(&planned).await?;
+        let (txn, rows, files) = self.write(&table, &planned).await?;
+        let replaced = |p: &Arc<storage_model::Partition>| ReplacedPartition { partition: p.id, base: None };
+        let partitions = self.catalog.partitions_of(&table).map(replaced).collect();
+        let table = table.id;
+        self.apply(match insert.overwrite {
+            true => Command::ReplaceRows { txn, table, label: None, partitions, files },
+            false => Command::CommitLoad { txn, table, label: None, files },
+        });
+        Ok(rows)
+    }
+
+    /// Runs an UPDATE to its end: how many rows it changes.
+    pub async fn update(&mut self, sql: &str) -> Result<u64, QueryError> {
+        let Statement::Update(update) = statement(sql) else { panic!("not an update: {sql}") };
+        let table = self.table(&update.table.name);
+        let planned = plan_update(&self.context(), &table, &update).await?;
+        let (txn, rows, files) = self.write(&table, &planned).await?;
+        let read = |file: &WrittenFile| self.catalog.partition(file.partition).unwrap();
+        let base = |file| ReplacedPartition { partition: read(file).id, base: Some(read(file).visible_version) };
+        let partitions = files.iter().map(base).collect();
+        self.apply(Command::UpdateRows { txn, table: table.id, partitions, files });
+        Ok(rows)
+    }
+
+    /// Runs a DELETE to its end: how many rows it finds.
+    pub async fn delete_rows(&mut self, sql: &str) -> Result<u64, QueryError> {
+        let Statement::Delete(delete) = statement(sql) else { panic!("not a delete: {sql}") };
+        let (cx, table) = (self.context(), self.table(&delete.table.name));
+        let search = plan_search(&cx, &table, &delete, &table.partitions).await?;
+        let hits = found(&self.run(&search).await?)?;
+        let hit: Vec<_> = hits.keys().copied().collect();
+        let all = plan_count(&cx, &table, &hit).await?;
+        let all = found(&self.run(&all).await?)?;
+        let rest = plan_rest(&cx, &table, &delete, &hit).await?;
+        let (txn, rows, files) = self.write(&table, &rest).await?;
+        let deleted: u64 = hits.values().sum();
+        assert_eq!(rows + deleted, hit.iter().map(|id| all[id]).sum::<u64>(), "{sql}");
+        let partitions = hit.iter().map(|id| ReplacedPartition { partition: *id, base: None }).collect();
+        self.apply(Command::ReplaceRows { txn, table: table.id, label: None, partitions, files });
+        Ok(deleted)
+    }
+
+    /// Writes the rows of a plan.
+    async fn write(&mut self, table: &Table, planned: &Planned) -> Result<(TxnId, u64, Vec<WrittenFile>), QueryError> {
+        let batches = self.run(planned).await?;
         let schema = storage_tablet::arrow_schema(&table.schema);
         let batches: Vec<_> = batches.iter().map(|b| conform(b, &schema)).collect::<Result<_, _>>()?;
         self.txn += 1;
@@ -300,8 +360,8 @@ impl House {
             buckets: p.buckets,
         };
         let spec = WriteSpec {
-            table: table.as_ref().clone(),
-            partitions: self.catalog.partitions_of(&table).map(target).collect(),
+            table: table.clone(),
+            partitions: self.catalog.partitions_of(table).map(target).collect(),
             volume: table.volume,
             service_id: ServiceId("service".into()),
             incarnation: Incarnation("0123456789abcdef0123456789abcdef".into()),
@@ -313,8 +373,7 @@ impl House {
         let stream = futures::stream::iter(batches).map(Ok::<_, std::io::Error>);
         let written =
             storage_tablet::write(stream, &spec, &volume).await.map_err(|e| QueryError::invalid(e.to_string()))?;
-        self.apply(Command::CommitLoad { txn: TxnId(self.txn), table: table.id, label: None, files: written.files });
-        Ok(written.rows)
+        Ok((TxnId(self.txn), written.rows, written.files))
     }
 }
 
