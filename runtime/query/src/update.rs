@@ -35,7 +35,7 @@ pub async fn plan_update(cx: &PlanContext, table: &Table, update: &Update) -> Re
 fn check(table: &Table, update: &Update) -> Result<(), QueryError> {
     let name = &table.name;
     if table.model != KeyModel::Primary {
-        return Err(QueryError::analyzing(format!("table {name} does not support update.")));
+        return Err(QueryError::analyzing(format!("table {name} does not support update")));
     }
     let mut seen = HashSet::new();
     for (assigned, _) in &update.assignments {

@@ -79,7 +79,7 @@ fn aggregation(definition: &ColumnDefinition, key: bool, model: KeyModel) -> Res
         };
     };
     if key {
-        return Err(MySqlError::analyzing(format_args!("Key column[{name}] should not specify aggregate type.")));
+        return Err(MySqlError::analyzing(format_args!("Key column[{name}] should not specify aggregate type")));
     }
     if model != KeyModel::Aggregate {
         return Err(MySqlError::analyzing(format_args!(
@@ -152,7 +152,7 @@ fn key_without_clause(defined: &[ColumnDefinition]) -> Result<(KeyModel, usize),
             if keys > 0 {
                 Ok((KeyModel::Aggregate, keys))
             } else {
-                Err(MySqlError::analyzing("The number of key columns is 0."))
+                Err(MySqlError::analyzing("The number of key columns is 0"))
             }
         }
     }

@@ -73,7 +73,7 @@ async fn check(house: &House, oracle: &Oracle, dice: &mut Dice, seed: u64, last:
 async fn whatever_happens(model: KeyModel) {
     for seed in 0..3 {
         let (mut house, mut oracle, mut dice) = (house(model), Oracle::new(model), Dice::new(seed));
-        for _ in 0..12 {
+        for _ in 0..10 {
             let last = change(&mut house, &mut oracle, &mut dice).await;
             check(&house, &oracle, &mut dice, seed, &last).await;
         }
