@@ -29,6 +29,8 @@ mod garbage;
 mod hostile;
 #[path = "e2e/http.rs"]
 mod http;
+#[path = "e2e/models.rs"]
+mod models;
 #[path = "e2e/names.rs"]
 mod names;
 #[path = "e2e/restored_tables.rs"]

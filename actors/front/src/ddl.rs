@@ -111,7 +111,9 @@ fn alter(session: &Session, name: &QualifiedName, action: &AlterTableAction) -> 
             Ok(Command::CommentTable { database, table, comment: comment.clone() })
         }
         AlterTableAction::Columns(clauses) => {
-            Ok(Command::AlterColumns { database, table, changes: alter_columns::changes(clauses, &session.facts())? })
+            let (_, found) = names::stored_table(&session.catalog(), name, session.database.as_deref())?;
+            let changes = alter_columns::changes(clauses, found.model, &session.facts())?;
+            Ok(Command::AlterColumns { database, table, changes })
         }
         AlterTableAction::DropPartition { if_exists, name: partition, force } => Ok(Command::DropPartition {
             database,

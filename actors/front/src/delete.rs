@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actors_messages::compute::LoadDone;
 use runtime_mysql::{MySqlError, OkInfo};
-use runtime_query::{PlanContext, Planned, QueryError, plan_rest, plan_search};
+use runtime_query::{Found, PlanContext, Planned, QueryError, plan_count, plan_rest, plan_search};
 use runtime_sql::statement::Delete;
 use storage_catalog::{Command, ReplacedPartition};
 use storage_model::{Partition, PartitionId, Table, TxnId};
@@ -96,15 +96,18 @@ async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Runni
     }
     let found = query::remote_rows(session, &cx, &search, running).await?;
     let found = runtime_query::found(&found).map_err(|e| errors::query(&e))?;
+    let hit: Vec<_> = candidates.iter().filter(|partition| found.contains_key(&partition.id)).cloned().collect();
+    let all = rows_of(session, &cx, &rest.table, &hit, running).await?;
     let (mut some, mut kept) = (Vec::new(), 0);
-    for partition in &candidates {
-        let Some(rows) = found.get(&partition.id).copied() else { continue };
+    for partition in hit {
+        let rows = found.get(&partition.id).copied().unwrap_or_default();
+        let all = all.get(&partition.id).copied().unwrap_or_default();
         rest.deleted += rows;
         rest.replaced.push(ReplacedPartition { partition: partition.id, base: Some(partition.visible_version) });
         // Of a partition that loses all of its rows nothing needs to be read.
-        if rows < partition.rows() {
-            kept += partition.rows() - rows;
-            some.push(Arc::clone(partition));
+        if rows < all {
+            kept += all - rows;
+            some.push(partition);
         }
     }
     if !some.is_empty() {
@@ -122,4 +125,20 @@ async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Runni
         )));
     }
     Ok(rest)
+}
+
+/// How many rows each partition has. Where rows with equal keys become one, they must be counted.
+async fn rows_of(
+    session: &Session,
+    cx: &PlanContext,
+    table: &Arc<Table>,
+    partitions: &[Arc<Partition>],
+    running: &Running,
+) -> Result<Found, MySqlError> {
+    if !table.model.merges() || partitions.is_empty() {
+        return Ok(partitions.iter().map(|partition| (partition.id, partition.rows())).collect());
+    }
+    let count = plan_count(cx, table, &ids(partitions)).await.map_err(|e| query_error(&e))?;
+    let counted = query::remote_rows(session, cx, &count, running).await?;
+    runtime_query::found(&counted).map_err(|e| errors::query(&e))
 }

@@ -9,7 +9,7 @@ use runtime_sql::{Parsed, Statement};
 
 use crate::session::{Running, Session};
 use crate::sheet::Sheet;
-use crate::{ddl, delete, errors, insert, names, prepared, query, show, snapshot, system, variables, volumes};
+use crate::{ddl, delete, errors, insert, names, prepared, query, show, snapshot, system, update, variables, volumes};
 
 impl Session {
     /// Answers one statement.
@@ -30,6 +30,10 @@ impl Session {
             }
             Statement::Delete(ast) => {
                 let info = Box::pin(delete::delete(self, ast, &parsed.text, running)).await?;
+                out.ok(info).await
+            }
+            Statement::Update(ast) => {
+                let info = Box::pin(update::update(self, ast, &parsed.text, running)).await?;
                 out.ok(info).await
             }
             Statement::Show(asked) => {

@@ -23,6 +23,7 @@ use crate::desk::Desk;
 use crate::errors;
 use crate::processlist::Sessions;
 use crate::settings::FrontSettings;
+use crate::update::Turns;
 use crate::variables::Globals;
 
 /// How long a statement waits until this frontend may read, or shows what it must.
@@ -195,6 +196,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) globals: Globals,
     pub(crate) channels: Channels,
+    pub(crate) turns: Turns,
 }
 
 impl Shared {
@@ -202,7 +204,13 @@ impl Shared {
         let view = front.view.clone();
         let token: TokenSource = Arc::new(move || Some(view.now().identity().token.clone()));
         let channels = Channels::new(ShowProof::new(token)).over(front.tls.clone());
-        Arc::new(Shared { front, sessions: Sessions::default(), globals: Globals::default(), channels })
+        Arc::new(Shared {
+            front,
+            sessions: Sessions::default(),
+            globals: Globals::default(),
+            channels,
+            turns: Turns::default(),
+        })
     }
 }
 

@@ -217,6 +217,7 @@ pub(crate) async fn write(
 async fn commit(session: &Session, ast: &Insert, loaded: &Loaded) -> Result<Result<(), Rejection>, MySqlError> {
     let Loaded { table, txn, done, replaced } = loaded;
     let (txn, table, label, files) = (*txn, table.id, ast.label.clone(), done.files.clone());
+    let written: u64 = files.iter().map(|file| file.rows()).sum();
     let command = if ast.overwrite {
         Command::ReplaceRows { txn, table, label, partitions: replaced.clone(), files }
     } else if done.rows > 0 || label.is_some() {
@@ -225,8 +226,8 @@ async fn commit(session: &Session, ast: &Insert, loaded: &Loaded) -> Result<Resu
         return Ok(Ok(()));
     };
     match session.front().propose_unless_stale(command).await? {
-        Ok(Outcome::Committed { rows }) if rows != done.rows => {
-            tracing::error!(%txn, written = done.rows, committed = rows, "a load was committed with another row count");
+        Ok(Outcome::Committed { rows }) if rows != written => {
+            tracing::error!(%txn, written, committed = rows, "a load was committed with another row count");
             Ok(Ok(()))
         }
         other => Ok(other.map(drop)),

@@ -6,7 +6,7 @@
 //!                                │                                     │
 //!            ddl, volumes, snapshot, system ──▶ Propose ──▶ metadata leader ──▶ catalog
 //!            show, information_schema ◀── catalog, nodes, variables, processlist
-//!            query, insert, delete ──▶ runtime_query (plan) ──▶ workers ── Arrow Flight ──▶ compute node
+//!    query, insert, delete, update ──▶ runtime_query (plan) ──▶ workers ── Arrow Flight ──▶ compute node
 //! ```
 //!
 //! | module | what it is for |
@@ -18,7 +18,7 @@
 //! | `ddl` | databases, tables, partitions: from text to drafts |
 //! | `show`, `sheet` | SHOW, DESC, HELP: small tables of text |
 //! | `information_schema` | the virtual tables that only a frontend can fill |
-//! | `query`, `insert`, `delete`, `workers` | what runs on compute nodes |
+//! | `query`, `insert`, `delete`, `update`, `workers` | what runs on compute nodes |
 //! | `volumes`, `snapshot`, `system` | administration |
 //! | `variables`, `processlist`, `tally`, `privileges`, `names`, `errors` | one subject each |
 
@@ -42,6 +42,7 @@ mod show;
 mod snapshot;
 mod system;
 mod tally;
+mod update;
 mod variables;
 mod volumes;
 mod workers;

@@ -18,7 +18,7 @@ use storage_model::DataType;
 use crate::dispatch::with_similar_names;
 use crate::session::{Running, Session};
 use crate::sheet::{Sheet, row};
-use crate::{delete, errors, insert, names, workers};
+use crate::{delete, errors, insert, names, update, workers};
 
 /// SELECT and its kin.
 pub(crate) async fn select(
@@ -221,6 +221,7 @@ pub(crate) async fn explain(
         }
         Statement::Insert(ast) => insert::plan(&cx, session, ast).await?.planned,
         Statement::Delete(ast) => delete::explain(&cx, session, ast).await?,
+        Statement::Update(ast) => update::plan(&cx, session, ast).await?.planned,
         other => return Err(errors::unsupported(format_args!("EXPLAIN of {}", other.statement_kind()))),
     };
     let mut sheet = Sheet::text(&["Explain String"]);

@@ -279,7 +279,7 @@ impl Session {
             Ok(()) => span.finish(),
             Err(error) => span.fail(&error.message),
         }
-        let is_load = matches!(parsed.statement, Statement::Insert(_) | Statement::Delete(_));
+        let is_load = matches!(parsed.statement, Statement::Insert(_) | Statement::Delete(_) | Statement::Update(_));
         self.shared.sessions.tally.ended(is_load, began.elapsed(), result.is_err());
         if let Err(error) = &result {
             let (connection, query_id) = (self.entry.id, &running.query_id);

@@ -15,11 +15,12 @@ use crate::error::QueryError;
 use crate::insert::columns_of;
 use crate::plan::{Placement, Planned};
 use crate::provider::ScanNotes;
+use crate::provider::merge::merged_plan;
 use crate::provider::scan::{Piece, scan_plan};
 use crate::session;
 
-/// Plans the rows that `partition` says of one of its buckets, in the columns of the table and in the order of its keys.
-/// `partition` may be less than the catalog has of it.
+/// Plans the rows that `partition` says of one of its buckets, merged by the key model, in the columns of the table and in the
+/// order of its keys. `partition` may have fewer rowsets than the catalog has of it, if they are neighbours there.
 ///
 /// # Errors
 /// When a rowset is of a file that is not among `files`.
@@ -32,14 +33,18 @@ pub fn plan_compaction(
 ) -> Result<Planned, QueryError> {
     let files: HashMap<FileId, &FileEntry> = files.iter().map(|file| (file.id, file)).collect();
     let mut pieces = Vec::new();
-    for rowset in partition.rowsets.iter().filter(|rowset| rowset.bucket == bucket) {
+    for (sequence, rowset) in (0..).zip(&partition.rowsets).filter(|(_, rowset)| rowset.bucket == bucket) {
         let file = files.get(&rowset.file);
         let file = file.ok_or_else(|| QueryError::internal(format!("file {} is not known", rowset.file)))?;
-        pieces.push(Piece::new(partition.id, rowset, file, service));
+        pieces.push(Piece::new(partition.id, sequence, rowset, file, service));
     }
     let schema = TableSchema::from(storage_tablet::arrow_schema(&table.schema));
-    let scan = scan_plan(&*session::planner(1), &schema, pieces, None, None)?;
-    let plan = sorted(table, scan)?;
+    let state = session::planner(1);
+    let rows = match table.model.merges() {
+        true => merged_plan(&*state, table, &schema, pieces, None, None)?,
+        false => scan_plan(&*state, &schema, pieces, None, None)?,
+    };
+    let plan = sorted(table, rows)?;
     let (columns, notes) = (columns_of(table), ScanNotes::default());
     Ok(Planned { columns, placement: Placement::Compute, tables: vec![table.id], values: None, plan, notes })
 }

@@ -11,7 +11,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::functions_aggregate::count::count_all;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, SetExpr};
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, SetExpr, Value};
 use runtime_sql::statement::Delete;
 use runtime_sql::{QualifiedName, Statement};
 use storage_model::{DataType, PartitionId, Table};
@@ -45,6 +45,27 @@ pub async fn plan_search(
         Ok(plan.filter(condition)?.aggregate(vec![partition], vec![count_all()])?.build()?)
     };
     plan_over(cx, table, delete, partitions, columns_of_search(), build).await
+}
+
+/// Plans how many rows there are in each of these partitions; [`found`] reads its result.
+///
+/// # Errors
+/// When the catalog is at odds with itself.
+pub async fn plan_count(
+    cx: &PlanContext,
+    table: &Arc<Table>,
+    partitions: &[PartitionId],
+) -> Result<Planned, QueryError> {
+    let state = session::planner(cx.parallelism);
+    let notes = ScanNotes::default();
+    let stored = StoredTable::new(cx, Arc::clone(table), Arc::clone(&notes)).of_partitions(partitions.iter().copied());
+    let name = TableReference::bare(table.name.clone());
+    let partition = Expr::Column(Column::new(Some(name.clone()), PARTITION));
+    let plan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(stored.saying_partitions())), None)?;
+    let plan = plan.aggregate(vec![partition], vec![count_all()])?.build()?;
+    let plan = plan::physical(&state, &plan, Stack::for_condition(&SqlExpr::value(Value::Null))?).await?;
+    let (columns, tables) = (columns_of_search(), vec![table.id]);
+    Ok(Planned { columns, placement: Placement::Compute, tables, values: None, plan, notes })
 }
 
 /// Plans the rows that a DELETE leaves in these partitions of its table, in the columns of the table.

@@ -33,6 +33,11 @@ pub fn explain_planned(planned: &Planned) -> Vec<String> {
         lines.push(String::new());
         lines.push("  OlapScanNode".to_owned());
         lines.push(format!("     TABLE: {}", note.table));
+        if note.merged.0 > 0 {
+            let (tablets, clause) = note.merged;
+            let reason = format!("rows of {tablets} tablets are merged by {clause}");
+            lines.push(format!("     PREAGGREGATION: OFF. Reason: {reason}"));
+        }
         lines.push(format!("     partitions={}/{}", note.partitions.0, note.partitions.1));
         lines.push(format!("     tabletRatio={}/{}", note.tablets.0, note.tablets.1));
         lines.push(format!("     cardinality={}", note.rows));

@@ -4,7 +4,9 @@
 
 mod clock;
 mod hash;
+mod latest;
 mod members;
+pub(crate) mod merged;
 mod moments;
 mod text;
 mod time;
@@ -17,7 +19,9 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Result, ScalarValue, plan_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    AggregateUDF, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 pub(crate) use members::any;
 pub(crate) use text::texts;
@@ -54,8 +58,29 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.push(Arc::new(ScalarUDF::new_from_impl(truth::Truth::new())));
     all.extend(truth::Reading::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.extend(members::Any::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
+    all.push(Arc::new(ScalarUDF::new_from_impl(merged::Merged::new())));
     all.push(Arc::new(wait::sleep()));
     all
+}
+
+/// `latest(value, sequence)`: the value with the greatest sequence, NULL too.
+pub(crate) const LATEST: &str = "__latest";
+/// `latest_not_null(value, sequence)`: the same among those that are not NULL.
+pub(crate) const LATEST_NOT_NULL: &str = "__latest_not_null";
+
+static OWN_AGGREGATES: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
+    let all = [latest::Latest::new(LATEST, true), latest::Latest::new(LATEST_NOT_NULL, false)];
+    all.into_iter().map(|f| Arc::new(AggregateUDF::new_from_impl(f))).collect()
+});
+
+/// All aggregate functions of this room.
+pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    OWN_AGGREGATES.clone()
+}
+
+/// An aggregate function of this room by its name.
+pub(crate) fn own_aggregate(name: &str) -> Option<Arc<AggregateUDF>> {
+    OWN_AGGREGATES.iter().find(|function| function.name() == name).cloned()
 }
 
 static OWN: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(scalar);

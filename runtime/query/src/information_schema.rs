@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
 use storage_catalog::Database;
-use storage_model::{Column, DataType, DefaultValue, Distribution, Partition, Table};
+use storage_model::{Column, DataType, DefaultValue, Distribution, KeyModel, Partition, Table};
 
 use crate::context::{DEFAULT_CATALOG, PlanContext};
 use crate::error::QueryError;
@@ -182,11 +182,11 @@ fn tables_row(cx: &PlanContext, database: &Database, table: &Table) -> Vec<Cell>
 }
 
 fn column_rows(database: &Database, table: &Table) -> Vec<Vec<Cell>> {
-    let row = |(at, column): (usize, &Column)| column_row(&database.name, &table.name, at, column);
+    let row = |(at, column): (usize, &Column)| column_row(&database.name, &table.name, at, column, table.model);
     table.schema.columns.iter().enumerate().map(row).collect()
 }
 
-fn column_row(database: &str, table: &str, at: usize, column: &Column) -> Vec<Cell> {
+fn column_row(database: &str, table: &str, at: usize, column: &Column, model: KeyModel) -> Vec<Cell> {
     let length = match column.data_type {
         DataType::Char(n) | DataType::Varchar(n) => number(n),
         _ => Cell::Null,
@@ -230,7 +230,7 @@ fn column_row(database: &str, table: &str, at: usize, column: &Column) -> Vec<Ce
         if column.data_type.is_text() { text("utf8mb4") } else { Cell::Null },
         if column.data_type.is_text() { text("utf8mb4_general_ci") } else { Cell::Null },
         text(column.data_type.to_sql()),
-        text(if column.key { "DUP" } else { "" }),
+        text(if column.key { column_key(model) } else { "" }),
         text(""),
         text(""),
         text(&column.comment),
@@ -249,6 +249,26 @@ fn keys(table: &Table, positions: Vec<usize>) -> String {
     quoted_list(positions.iter().map(|at| table.schema.columns[*at].name.as_str()))
 }
 
+/// As `tables_config` says it.
+fn table_model(model: KeyModel) -> &'static str {
+    match model {
+        KeyModel::Duplicate => "DUP_KEYS",
+        KeyModel::Aggregate => "AGG_KEYS",
+        KeyModel::Unique => "UNQ_KEYS",
+        KeyModel::Primary => "PRI_KEYS",
+    }
+}
+
+/// What a key column is called.
+fn column_key(model: KeyModel) -> &'static str {
+    match model {
+        KeyModel::Duplicate => "DUP",
+        KeyModel::Aggregate => "AGG",
+        KeyModel::Unique => "UNI",
+        KeyModel::Primary => "PRI",
+    }
+}
+
 fn tables_config_row(cx: &PlanContext, database: &Database, table: &Table) -> Vec<Cell> {
     let kind = match table.distribution {
         Distribution::Hash { .. } => "HASH",
@@ -259,8 +279,11 @@ fn tables_config_row(cx: &PlanContext, database: &Database, table: &Table) -> Ve
         text(&database.name),
         text(&table.name),
         text("OLAP"),
-        text("DUP_KEYS"),
-        text(""),
+        text(table_model(table.model)),
+        text(match table.model {
+            KeyModel::Primary | KeyModel::Unique => keys(table, table.schema.key_positions()),
+            KeyModel::Duplicate | KeyModel::Aggregate => String::new(),
+        }),
         text(keys(table, table.partition_positions())),
         text(keys(table, table.distribution_positions())),
         text(kind),

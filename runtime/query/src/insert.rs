@@ -169,7 +169,7 @@ pub fn initial_text(column: &Column, session: &SessionFacts) -> Result<Option<St
 }
 
 /// What a column holds when it is left out, as text; None is NULL.
-fn default_text(column: &Column, session: &SessionFacts) -> Result<Option<String>, QueryError> {
+pub(crate) fn default_text(column: &Column, session: &SessionFacts) -> Result<Option<String>, QueryError> {
     match &column.default {
         None | Some(DefaultValue::Null) if !column.nullable => {
             Err(QueryError::analyzing(format!("Column '{}' has no default value, NULL is not allowed", column.name)))

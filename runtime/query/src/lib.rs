@@ -11,6 +11,7 @@
 //!   INSERT: insert (columns, defaults, strict casts) ── the same plan, in the table's own columns
 //!   DELETE: delete (what is found, what is left) ── two plans over some partitions of the table
 //!   compaction: compact (rows of some rowsets, sorted) ── one plan a bucket
+//!   UPDATE: update (rows as they are to be) ── the plan of an INSERT
 //!   both sides share session: functions, operators, types
 //! ```
 
@@ -33,6 +34,7 @@ mod rewrite;
 mod run;
 mod session;
 mod types;
+mod update;
 mod zone;
 
 #[cfg(test)]
@@ -44,11 +46,12 @@ pub use context::{
     Constant, DEFAULT_CATALOG, MYSQL_VERSION, NoVariables, NoVirtualTables, PlanContext, SessionFacts, Variables,
     VirtualTables,
 };
-pub use delete::{Found, found, plan_rest, plan_search};
+pub use delete::{Found, found, plan_count, plan_rest, plan_search};
 pub use error::QueryError;
 pub use explain::{explain, explain_planned};
 pub use information_schema::tables as information_schema_tables;
 pub use insert::{conform, initial_text, plan_insert};
 pub use plan::{Placement, Planned, ResultColumn, ResultType, plan_query, result_type};
 pub use run::{Engine, EngineOptions, Opener, Rows, encode, execute_local, volume_opener};
+pub use update::plan_update;
 pub use zone::Zone;

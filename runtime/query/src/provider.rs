@@ -2,6 +2,7 @@
 //! tables of the house are computed instead of stored.
 
 pub(crate) mod by_id;
+pub(crate) mod merge;
 pub(crate) mod prune;
 pub(crate) mod scan;
 pub(crate) mod stored;
@@ -36,7 +37,10 @@ pub(crate) struct ScanNote {
     pub table: String,
     pub partitions: (usize, usize),
     pub tablets: (usize, usize),
+    /// As they are stored: where rows with equal keys become one, a query sees fewer.
     pub rows: u64,
+    /// Tablets whose rows come from several rowsets and are merged, and how the table says so.
+    pub merged: (usize, &'static str),
 }
 
 /// Collects the notes of one plan.

@@ -45,6 +45,8 @@ fn build(parallelism: usize) -> SessionState {
     planners.insert(0, Arc::new(operators::MySqlOperators));
     let mut scalar = SessionStateDefaults::default_scalar_functions();
     scalar.extend(functions::all());
+    let mut aggregates = SessionStateDefaults::default_aggregate_functions();
+    aggregates.extend(functions::aggregates());
     SessionStateBuilder::new()
         .with_config(config(parallelism))
         .with_runtime_env(Arc::new(RuntimeEnv::default()))
@@ -53,7 +55,7 @@ fn build(parallelism: usize) -> SessionState {
         .with_analyzer_rules(coerce::analyzer_rules())
         .with_scalar_functions(scalar)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
-        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_aggregate_functions(aggregates)
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_table_function_list(SessionStateDefaults::default_table_functions())
         .build()

@@ -8,5 +8,6 @@ mod inserts;
 mod kinds;
 mod limits;
 mod membership;
+mod models;
 mod queries;
 mod schemas;

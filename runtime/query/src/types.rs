@@ -87,6 +87,7 @@ pub(crate) fn loose_column(name: &str, data_type: DataType) -> Column {
         default: None,
         comment: String::new(),
         initial: None,
+        aggregation: None,
     }
 }
 

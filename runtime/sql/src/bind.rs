@@ -129,6 +129,13 @@ fn parts(statement: &Statement) -> Vec<Part<'_>> {
             InsertSource::Values(rows) => rows.expressions().iter().map(Part::Expr).collect(),
         },
         Statement::Delete(delete) => delete.predicate.iter().map(Part::Expr).collect(),
+        Statement::Update(update) => {
+            let assigned = update.assignments.iter().filter_map(|(_, value)| match value {
+                AssignedValue::Expr(expr) => Some(Part::Expr(expr)),
+                AssignedValue::Default => None,
+            });
+            assigned.chain([Part::Query(&update.source)]).collect()
+        }
         Statement::Set(assignments) => {
             let values = assignments.iter().map(|a| &a.value);
             values
@@ -158,6 +165,14 @@ fn visit_mut(statement: &mut Statement, binder: &mut Binder<'_>) -> Result<(), B
             }
         },
         Statement::Delete(delete) => delete.predicate.iter_mut().for_each(|e| _ = VisitMut::visit(e, binder)),
+        Statement::Update(update) => {
+            for (_, value) in &mut update.assignments {
+                if let AssignedValue::Expr(expr) = value {
+                    _ = VisitMut::visit(expr, binder);
+                }
+            }
+            _ = VisitMut::visit(&mut update.source, binder);
+        }
         Statement::Set(assignments) => {
             for assignment in assignments {
                 if let AssignedValue::Expr(expr) = &mut assignment.value {

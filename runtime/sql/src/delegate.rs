@@ -31,6 +31,18 @@ pub(crate) fn query(cursor: &mut Cursor<'_>) -> Parse<Box<Query>> {
     Ok(query)
 }
 
+/// `FROM ... WHERE ...`, both as they please, as a query of all columns. What may not follow them is left standing.
+pub(crate) fn from_and_where(cursor: &mut Cursor<'_>) -> Parse<Box<Query>> {
+    const ENDS: [&str; 11] =
+        ["GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT", "MINUS", "INTO", "QUALIFY", "FOR"];
+    let start = cursor.current();
+    let all = [Ast::make_keyword("SELECT"), Ast::Mul];
+    let stop = |token: &Token<'_>| ENDS.iter().any(|k| token.is_word(k));
+    let mut query = run_behind(cursor, &all, &stop, |parser| parser.parse_query())?;
+    normalise::query(&mut query).map_err(|message| error_at(start, message))?;
+    Ok(query)
+}
+
 /// An expression that ends before a token that `stop` names, outside of all parentheses, or where the statement ends.
 pub(crate) fn expression(cursor: &mut Cursor<'_>, stop: &dyn Fn(&Token<'_>) -> bool) -> Parse<Expr> {
     let start = cursor.current();
@@ -49,7 +61,18 @@ fn run<T>(
     stop: &dyn Fn(&Token<'_>) -> bool,
     parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
 ) -> Parse<T> {
-    let tokens = convert(cursor, stop)?;
+    run_behind(cursor, &[], stop, parse)
+}
+
+/// The same behind tokens that the text does not have.
+fn run_behind<T>(
+    cursor: &mut Cursor<'_>,
+    begins: &[Ast],
+    stop: &dyn Fn(&Token<'_>) -> bool,
+    parse: impl FnOnce(&mut Parser<'_>) -> Result<T, ParserError>,
+) -> Parse<T> {
+    let mut tokens: Vec<_> = begins.iter().map(|token| TokenWithSpan::new(token.clone(), Span::empty())).collect();
+    tokens.extend(convert(cursor, stop)?);
     let behind = cursor.current();
     let dialect = StarRocksDialect::for_tokens(tokens.len());
     let mut parser = Parser::new(&dialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens);

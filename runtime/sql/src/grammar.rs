@@ -16,6 +16,7 @@ mod show;
 mod snapshot;
 mod table;
 mod unsupported;
+mod update;
 mod volume;
 
 use crate::cursor::{Cursor, Parse};
@@ -99,6 +100,7 @@ fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         "EXPLAIN" | "DESC" | "DESCRIBE" => query::explain_or_describe(cursor),
         "INSERT" => insert::statement(cursor),
         "DELETE" => delete::statement(cursor),
+        "UPDATE" => update::statement(cursor),
         "CREATE" => create(cursor),
         "DROP" => drop_(cursor),
         "ALTER" => alter(cursor),

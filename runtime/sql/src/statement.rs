@@ -21,7 +21,7 @@ pub use table::{AlterTableAction, CreateTable};
 pub enum Statement {
     /// SELECT, VALUES, WITH ...
     Query(Box<Query>),
-    /// EXPLAIN of a query, an INSERT or a DELETE.
+    /// EXPLAIN of a query, an INSERT, a DELETE or an UPDATE.
     Explain {
         /// How much of the plan to show.
         level: ExplainLevel,
@@ -32,6 +32,8 @@ pub enum Statement {
     Insert(Box<Insert>),
     /// DELETE.
     Delete(Box<Delete>),
+    /// UPDATE.
+    Update(Box<Update>),
 
     /// CREATE DATABASE.
     CreateDatabase {
@@ -369,6 +371,17 @@ pub struct Delete {
     pub partitions: Option<Vec<String>>,
     /// WHERE, if it was given.
     pub predicate: Option<Expr>,
+}
+
+/// UPDATE.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// The table.
+    pub table: QualifiedName,
+    /// Columns and what they become.
+    pub assignments: Vec<(String, AssignedValue)>,
+    /// FROM and WHERE, as `SELECT * FROM ... WHERE ...`; the table itself is not among them.
+    pub source: Box<Query>,
 }
 
 /// Where the rows of an INSERT come from.

@@ -130,6 +130,7 @@ impl Catalog {
                 self.restore_table((*job, *cut), database, table, partitions, files)
             }
             Command::AlterColumns { database, table, changes } => self.alter_columns(database, table, changes),
+            Command::UpdateRows { txn, table, partitions, files } => self.update_rows(*txn, *table, partitions, files),
         }
     }
 

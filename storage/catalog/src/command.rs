@@ -480,6 +480,18 @@ pub enum Command {
         /// What changes.
         changes: Vec<ColumnChange>,
     },
+    /// The moment at which an UPDATE is true: rows that were made from those of some versions are added to the same partitions,
+    /// where they take the place of rows with their keys.
+    UpdateRows {
+        /// The load.
+        txn: TxnId,
+        /// The table.
+        table: TableId,
+        /// The partitions of the files, each with the version that was read.
+        partitions: Vec<ReplacedPartition>,
+        /// What was written, for these partitions and no others.
+        files: Vec<WrittenFile>,
+    },
 }
 
 impl Command {
@@ -532,6 +544,7 @@ impl Command {
             Command::GiveUpTxns { .. } => "GiveUpTxns",
             Command::RestoreTable { .. } => "RestoreTable",
             Command::AlterColumns { .. } => "AlterColumns",
+            Command::UpdateRows { .. } => "UpdateRows",
         }
     }
 }

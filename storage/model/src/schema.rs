@@ -120,6 +120,55 @@ pub enum DefaultValue {
     CurrentTimestamp,
 }
 
+/// How the values of rows with equal keys become one. Variants are positional in stored bytes: append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Aggregation {
+    /// SUM: NULL adds nothing.
+    Sum,
+    /// MAX of those that are not NULL.
+    Max,
+    /// MIN of those that are not NULL.
+    Min,
+    /// REPLACE: the last one, NULL too.
+    Replace,
+    /// REPLACE_IF_NOT_NULL: the last one that is not NULL.
+    ReplaceIfNotNull,
+}
+
+impl Aggregation {
+    /// All of them.
+    pub const ALL: [Aggregation; 5] =
+        [Aggregation::Sum, Aggregation::Max, Aggregation::Min, Aggregation::Replace, Aggregation::ReplaceIfNotNull];
+
+    /// As CREATE TABLE and DESC say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Aggregation::Sum => "SUM",
+            Aggregation::Max => "MAX",
+            Aggregation::Min => "MIN",
+            Aggregation::Replace => "REPLACE",
+            Aggregation::ReplaceIfNotNull => "REPLACE_IF_NOT_NULL",
+        }
+    }
+
+    /// Whether values of this type can be combined so.
+    pub fn takes(self, data_type: DataType) -> bool {
+        let is_number = data_type.is_integer()
+            || matches!(data_type, DataType::Float | DataType::Double | DataType::Decimal { .. });
+        match self {
+            Aggregation::Sum => is_number,
+            Aggregation::Max | Aggregation::Min => data_type != DataType::Boolean,
+            Aggregation::Replace | Aggregation::ReplaceIfNotNull => true,
+        }
+    }
+}
+
+impl fmt::Display for Aggregation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
@@ -140,6 +189,8 @@ pub struct Column {
     /// What rows have that were written before there was the column: the DEFAULT of ADD COLUMN, as a query
     /// prints it; None: NULL, or the column has been there from the beginning. Stays as it is when the DEFAULT changes.
     pub initial: Option<String>,
+    /// How a value column of an AGGREGATE KEY table combines; None in tables of other models, which say it for all columns.
+    pub aggregation: Option<Aggregation>,
 }
 
 /// The columns of a table, in order.
@@ -183,5 +234,20 @@ impl Schema {
     /// The positions of the key columns: what rows are sorted by.
     pub fn key_positions(&self) -> Vec<usize> {
         self.columns.iter().enumerate().filter(|(_, c)| c.key).map(|(at, _)| at).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_combined_how() {
+        let takes = |data_type| Aggregation::ALL.map(|aggregation| aggregation.takes(data_type));
+        assert_eq!(takes(DataType::Decimal { precision: 5, scale: 1 }), [true; 5]);
+        assert_eq!(takes(DataType::LargeInt), [true; 5]);
+        assert_eq!(takes(DataType::Varchar(3)), [false, true, true, true, true]);
+        assert_eq!(takes(DataType::DateTime), [false, true, true, true, true]);
+        assert_eq!(takes(DataType::Boolean), [false, false, false, true, true]);
     }
 }

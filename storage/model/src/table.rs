@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ColumnId, DatabaseId, PartitionId, TableId, VolumeId};
-use crate::schema::Schema;
+use crate::schema::{Aggregation, Column, Schema};
 use crate::time::UnixMillis;
 
 /// What rows with equal keys mean. Variants are positional in stored bytes: append only.
@@ -13,6 +13,39 @@ use crate::time::UnixMillis;
 pub enum KeyModel {
     /// DUPLICATE KEY: all of them are kept.
     Duplicate,
+    /// UNIQUE KEY: the last one is kept.
+    Unique,
+    /// AGGREGATE KEY: they become one, each value column in its own way.
+    Aggregate,
+    /// PRIMARY KEY: the last one is kept; rows can be updated.
+    Primary,
+}
+
+impl KeyModel {
+    /// As CREATE TABLE says it: `UNIQUE KEY`.
+    pub fn clause(self) -> &'static str {
+        match self {
+            KeyModel::Duplicate => "DUPLICATE KEY",
+            KeyModel::Unique => "UNIQUE KEY",
+            KeyModel::Aggregate => "AGGREGATE KEY",
+            KeyModel::Primary => "PRIMARY KEY",
+        }
+    }
+
+    /// As messages and DESC ... ALL say it: `UNIQUE_KEYS`.
+    pub fn keys_type(self) -> &'static str {
+        match self {
+            KeyModel::Duplicate => "DUP_KEYS",
+            KeyModel::Unique => "UNIQUE_KEYS",
+            KeyModel::Aggregate => "AGG_KEYS",
+            KeyModel::Primary => "PRIMARY_KEYS",
+        }
+    }
+
+    /// Whether rows with equal keys become one.
+    pub fn merges(self) -> bool {
+        self != KeyModel::Duplicate
+    }
 }
 
 /// How rows go to partitions.
@@ -84,6 +117,16 @@ pub struct SchemaChange {
 }
 
 impl Table {
+    /// How the values of a column become one where keys are equal; None for key columns, and where all rows are kept.
+    pub fn aggregation_of(&self, column: &Column) -> Option<Aggregation> {
+        match self.model {
+            KeyModel::Duplicate => None,
+            _ if column.key => None,
+            KeyModel::Unique | KeyModel::Primary => Some(Aggregation::Replace),
+            KeyModel::Aggregate => Some(column.aggregation.unwrap_or(Aggregation::Replace)),
+        }
+    }
+
     /// The positions of the partition columns in the schema, empty when unpartitioned.
     pub fn partition_positions(&self) -> Vec<usize> {
         match &self.partitioning {

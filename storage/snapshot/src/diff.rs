@@ -228,7 +228,9 @@ fn columns(a: &Schema, b: &Schema) -> Vec<String> {
         let (Some(a), Some(b)) = (a.column(name), b.column(name)) else { continue };
         if a.data_type != b.data_type {
             found.push(format!("column {name}: {} became {}", a.data_type, b.data_type));
-        } else if (a.nullable, a.key, &a.default, &a.comment) != (b.nullable, b.key, &b.default, &b.comment) {
+        } else if (a.nullable, a.key, &a.default, &a.comment, a.aggregation)
+            != (b.nullable, b.key, &b.default, &b.comment, b.aggregation)
+        {
             found.push(format!("column {name} changed"));
         }
     }

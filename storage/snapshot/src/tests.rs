@@ -65,7 +65,17 @@ pub(crate) fn identity() -> ClusterIdentity {
 
 fn column(name: &str, data_type: DataType, key: bool) -> Column {
     let (name, comment) = (name.to_owned(), String::new());
-    Column { id: ColumnId(0), name, data_type, nullable: !key, key, default: None, comment, initial: None }
+    Column {
+        id: ColumnId(0),
+        name,
+        data_type,
+        nullable: !key,
+        key,
+        default: None,
+        comment,
+        initial: None,
+        aggregation: None,
+    }
 }
 
 impl Kit {

@@ -126,6 +126,7 @@ mod tests {
             default: None,
             comment: String::new(),
             initial: initial.map(str::to_owned),
+            aggregation: None,
         }
     }
 

@@ -1,5 +1,5 @@
 //! A Parquet file from the rows of one partition: buckets one after the other, each in row groups of its own, sorted by
-//! the key columns (ascending, NULL first, rows with equal keys as they came).
+//! the key columns (ascending, NULL first, rows with equal keys as they came, or as one where the key model merges them).
 
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use crate::buffer::Place;
 use crate::checksum::{CRC32C_KEY, sums};
 use crate::compression::compression_of;
 use crate::error::TabletError;
+use crate::merge::Merging;
 use crate::types::arrow_schema;
 
 /// Most rows of a row group.
@@ -64,7 +65,14 @@ impl Sortable {
         }
     }
 
-    fn gather(&self, places: &[Place]) -> Result<RecordBatch, TabletError> {
+    pub fn have_equal_keys(&self, a: &Place, b: &Place) -> bool {
+        self.keys.as_ref().is_some_and(|keys| {
+            let key = |place: &Place| keys[place.batch as usize].row(place.row as usize);
+            key(a) == key(b)
+        })
+    }
+
+    pub fn gather(&self, places: &[Place]) -> Result<RecordBatch, TabletError> {
         let indices: Vec<(usize, usize)> = places.iter().map(|p| (p.batch as usize, p.row as usize)).collect();
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
         Ok(interleave_record_batch(&batches, &indices)?)
@@ -84,6 +92,8 @@ pub(crate) struct Encoding {
     pub schema: SchemaRef,
     /// What rows are sorted by.
     pub keys: Vec<usize>,
+    /// How rows with equal keys become one; None: all of them are kept.
+    pub merging: Option<Merging>,
     pub compression: Compression,
     /// Most rows of a row group.
     pub row_group_rows: usize,
@@ -95,6 +105,7 @@ impl Encoding {
         Ok(Encoding {
             schema: arrow_schema(&table.schema),
             keys: table.schema.key_positions(),
+            merging: Merging::of(table),
             compression: compression_of(table)?,
             row_group_rows: ROW_GROUP_ROWS,
         })
@@ -105,8 +116,9 @@ impl Encoding {
         rows.sort(&mut places);
         let mut file = FileWriter::new(self)?;
         for bucket in places.chunk_by(|a, b| a.bucket == b.bucket) {
-            for some in bucket.chunks(GATHER_ROWS) {
-                file.write(&rows.gather(some)?)?;
+            match &self.merging {
+                None => bucket.chunks(GATHER_ROWS).try_for_each(|some| file.write(&rows.gather(some)?))?,
+                Some(merging) => merging.merge(rows, bucket, GATHER_ROWS, |batch| file.write(&batch))?,
             }
             file.end_run(bucket.first().map_or(0, |place| place.bucket))?;
         }

@@ -6,7 +6,7 @@
 //!        │                                                                          │
 //!      types (StarRocks ⇄ Arrow)                     buffer (up to a budget, then a round of files)
 //!                                                                                   │
-//!                       encode (sort, row groups, footer checksums) ── write (upload, clean up)
+//!              encode (sort, merge by key model, row groups, footer checksums) ── write (upload, clean up)
 //!
 //!   compact: rows of many files, sorted by whoever reads them ── encode ── one file
 //! ```
@@ -22,6 +22,7 @@ mod compact;
 pub mod compression;
 mod encode;
 pub mod error;
+mod merge;
 pub mod partition;
 mod row;
 mod spec;

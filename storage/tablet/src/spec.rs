@@ -77,6 +77,6 @@ impl WriteSpec {
 pub struct Written {
     /// The files, in the order they were written.
     pub files: Vec<WrittenFile>,
-    /// Rows in all of them.
+    /// Rows that came. Where the key model merges rows with equal keys, the files may hold fewer.
     pub rows: u64,
 }

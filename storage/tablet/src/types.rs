@@ -56,6 +56,7 @@ mod tests {
             default: None,
             comment: String::new(),
             initial: None,
+            aggregation: None,
         };
         let schema = arrow_schema(&Schema::new(vec![column]));
         let field = schema.field(0);

@@ -107,6 +107,7 @@ impl Writer {
         if partitions.is_empty() {
             return Ok(());
         }
+        let came: usize = partitions.iter().map(|(_, places)| places.len()).sum();
         let keys = self.encoding.keys.clone();
         let rows = Arc::new(blocking(move || Sortable::new(batches, &keys)).await??);
         let files = futures::stream::iter(partitions)
@@ -115,10 +116,10 @@ impl Writer {
         // All of them are awaited, failed or not: an upload that is dropped half could land after the clean-up.
         for file in files.collect::<Vec<_>>().await {
             if let Some(file) = file? {
-                written.rows += file.rows();
                 written.files.push(file);
             }
         }
+        written.rows += came as u64;
         Ok(())
     }
 

@@ -9,10 +9,10 @@ use storage_catalog::{
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    Bound, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution, Epoch, FileId, Frontend,
-    FrontendRole, Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId, PartitionRange, Partitioning,
-    RetentionChange, Revision, Rowset, Schema, ServiceId, SnapshotKind, Table, TableId, TxnId, UnixMillis, Uptime,
-    Value, VolumeId, VolumeType, WrittenFile,
+    Aggregation, Bound, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution, Epoch, FileId,
+    Frontend, FrontendRole, Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId, PartitionRange,
+    Partitioning, RetentionChange, Revision, Rowset, Schema, ServiceId, SnapshotKind, Table, TableId, TxnId,
+    UnixMillis, Uptime, Value, VolumeId, VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 use storage_snapshot::mark::Mark;
@@ -31,7 +31,17 @@ fn text(t: &str) -> String {
 
 fn column(name: &str, data_type: DataType, key: bool, default: Option<DefaultValue>) -> Column {
     let comment = format!("the {name}");
-    Column { id: ColumnId(0), name: text(name), data_type, nullable: !key, key, default, comment, initial: None }
+    Column {
+        id: ColumnId(0),
+        name: text(name),
+        data_type,
+        nullable: !key,
+        key,
+        default,
+        comment,
+        initial: None,
+        aggregation: None,
+    }
 }
 
 fn columns() -> Vec<Column> {
@@ -86,6 +96,23 @@ fn notes(name: &str) -> TableDraft {
         volume: Some(text("main")),
         partitions: vec![partition(name, Bound::Min, Bound::Max)],
         ..edits()
+    }
+}
+
+/// A table that merges rows, its values combined in every way where its model lets each column say so.
+fn keyed(name: &str, model: KeyModel) -> TableDraft {
+    let value = |aggregation: Aggregation| {
+        let said = (model == KeyModel::Aggregate).then_some(aggregation);
+        Column { aggregation: said, ..column(&aggregation.name().to_lowercase(), DataType::BigInt, false, None) }
+    };
+    let mut columns = vec![column("k", DataType::Int, true, None)];
+    columns.extend(Aggregation::ALL.map(value));
+    TableDraft {
+        columns,
+        model,
+        distribution: Distribution::Hash { columns: vec![ColumnId(1)] },
+        properties: BTreeMap::new(),
+        ..notes(name)
     }
 }
 
@@ -274,6 +301,27 @@ pub fn commands() -> Vec<(Now, Command)> {
         },
         Command::GiveUpTxns { below: 6 },
         Command::AlterColumns { database: text("store"), table: text("edits"), changes: changes() },
+        Command::CreateTable {
+            database: text("store"),
+            draft: keyed("sums", KeyModel::Aggregate),
+            if_not_exists: false,
+        },
+        Command::CreateTable {
+            database: text("store"),
+            draft: keyed("newest", KeyModel::Unique),
+            if_not_exists: false,
+        },
+        Command::CreateTable {
+            database: text("store"),
+            draft: keyed("goods", KeyModel::Primary),
+            if_not_exists: false,
+        },
+        Command::UpdateRows {
+            txn: TxnId(7),
+            table: TableId(10_041),
+            partitions: vec![ReplacedPartition { partition: PartitionId(10_042), base: Some(1) }],
+            files: vec![written(10_042, "o6")],
+        },
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }

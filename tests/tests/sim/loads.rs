@@ -19,6 +19,8 @@ pub struct Load {
     label: Option<String>,
     /// Partitions by their births whose rows give way; None: rows are added.
     replaces: Option<BTreeMap<u64, ReplacedPartition>>,
+    /// Whether those rows stay below the new ones: an UPDATE.
+    updates: bool,
 }
 
 impl Load {
@@ -28,6 +30,9 @@ impl Load {
         match &self.replaces {
             Some(replaced) => {
                 let partitions = replaced.values().cloned().collect();
+                if self.updates {
+                    return Command::UpdateRows { txn, table, partitions, files };
+                }
                 Command::ReplaceRows { txn, table, label, partitions, files }
             }
             None => Command::CommitLoad { txn, table, label, files },
@@ -98,9 +103,11 @@ impl World {
                 files.push((partition.birth, self.write_file(id)));
             }
         }
-        let label = self.chance(1, 3).then(|| format!("l{}", self.rng.random_range(0..4)));
+        let updates = replaces && self.chance(1, 3);
+        let has_label = !updates && self.chance(1, 3);
+        let label = has_label.then(|| format!("l{}", self.rng.random_range(0..4)));
         let replaces = replaces.then_some(replaced);
-        self.loads.push(Load { txn, table: (target.birth, id), files, label, replaces });
+        self.loads.push(Load { txn, table: (target.birth, id), files, label, replaces, updates });
         "write load"
     }
 
@@ -152,18 +159,19 @@ impl World {
             self.problem = Some(format!("a commit of {rows} rows says something else"));
         }
         let touched: BTreeSet<u64> = match &load.replaces {
-            Some(replaced) => replaced.keys().copied().collect(),
-            None => load.files.iter().map(|(birth, _)| *birth).collect(),
+            Some(replaced) if !load.updates => replaced.keys().copied().collect(),
+            _ => load.files.iter().map(|(birth, _)| *birth).collect(),
         };
         for birth in touched {
             let partition = self.model.partition_mut(birth).unwrap();
             partition.version += 1;
-            if load.replaces.is_some() {
+            if load.replaces.is_some() && !load.updates {
                 let gone = std::mem::take(&mut partition.objects);
                 self.model.end_lives(gone);
             }
         }
         self.tally.count(match &load.replaces {
+            Some(_) if load.updates => "update",
             Some(_) if load.files.is_empty() => "replaced with nothing",
             Some(_) => "replacement",
             None => "commit",

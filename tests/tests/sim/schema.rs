@@ -35,6 +35,7 @@ fn table_draft(name: &str, lowers: &BTreeSet<i64>) -> TableDraft {
             default: None,
             comment,
             initial: None,
+            aggregation: None,
         }],
         model: KeyModel::Duplicate,
         partitioning: Partitioning::Range { columns: vec![ColumnId(1)] },

@@ -70,6 +70,7 @@ pub const MUST_HAPPEN: &[&str] = &[
     "compaction",
     "stale compaction",
     "orphan",
+    "update",
     "table dropped",
     "table renamed",
     "tables swapped",

@@ -4,26 +4,30 @@ use runtime_mysql::MySqlError;
 use runtime_query::{SessionFacts, initial_text};
 use runtime_sql::statement::table::{ColumnClause, ColumnPosition};
 use storage_catalog::{ColumnChange, ColumnPlace};
-use storage_model::Column;
+use storage_model::{Column, KeyModel};
 
 use super::{LONGEST_NAME, columns};
 use crate::{errors, names};
 
 /// The changes of one statement. What old rows have in a new column is fixed here: CURRENT_TIMESTAMP is now.
-pub(super) fn changes(clauses: &[ColumnClause], facts: &SessionFacts) -> Result<Vec<ColumnChange>, MySqlError> {
-    clauses.iter().map(|clause| change(clause, facts)).collect()
+pub(super) fn changes(
+    clauses: &[ColumnClause],
+    model: KeyModel,
+    facts: &SessionFacts,
+) -> Result<Vec<ColumnChange>, MySqlError> {
+    clauses.iter().map(|clause| change(clause, model, facts)).collect()
 }
 
-fn change(clause: &ColumnClause, facts: &SessionFacts) -> Result<ColumnChange, MySqlError> {
+fn change(clause: &ColumnClause, model: KeyModel, facts: &SessionFacts) -> Result<ColumnChange, MySqlError> {
     Ok(match clause {
         ColumnClause::Add { definition, position } => {
-            let column = columns::column(0, definition, definition.key)?;
+            let column = columns::column(0, definition, definition.key, model)?;
             let initial = initial_text(&column, facts).map_err(|e| errors::query(&e))?;
             ColumnChange::Add { column: Column { initial, ..column }, place: place(position.as_ref()) }
         }
         ColumnClause::Drop { name } => ColumnChange::Drop { name: name.clone() },
         ColumnClause::Modify { definition, position } => {
-            let column = columns::column(0, definition, definition.key)?;
+            let column = columns::column(0, definition, definition.key, model)?;
             ColumnChange::Modify { column, place: place(position.as_ref()) }
         }
         ColumnClause::Comment { name, comment } => {

@@ -191,7 +191,17 @@ mod tests {
 
     fn column(data_type: DataType) -> Column {
         let (name, comment) = ("c".to_owned(), String::new());
-        Column { id: ColumnId(1), name, data_type, nullable: true, key: true, default: None, comment, initial: None }
+        Column {
+            id: ColumnId(1),
+            name,
+            data_type,
+            nullable: true,
+            key: true,
+            default: None,
+            comment,
+            initial: None,
+            aggregation: None,
+        }
     }
 
     fn batch(start: &str, end: &str, every: &str) -> PartitionBatch {

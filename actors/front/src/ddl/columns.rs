@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use runtime_mysql::MySqlError;
 use runtime_sql::statement::table::{ColumnDefault, ColumnDefinition, KeyClause, KeyKind};
 use storage_model::schema::MAX_VARCHAR_LENGTH;
-use storage_model::{Column, ColumnId, DataType, DefaultValue, Value};
+use storage_model::{Aggregation, Column, ColumnId, DataType, DefaultValue, KeyModel, Value};
 
 use super::LONGEST_NAME;
 use crate::{errors, names};
@@ -14,8 +14,11 @@ use crate::{errors, names};
 const DEFAULT_KEY_COLUMNS: usize = 3;
 const DEFAULT_KEY_BYTES: u32 = 36;
 
-/// The columns of a table with their ids, and which of them are its key.
-pub(super) fn columns(defined: &[ColumnDefinition], key: Option<&KeyClause>) -> Result<Vec<Column>, MySqlError> {
+/// The columns of a table with their ids, which of them are its key, and what equal keys mean.
+pub(super) fn columns(
+    defined: &[ColumnDefinition],
+    key: Option<&KeyClause>,
+) -> Result<(KeyModel, Vec<Column>), MySqlError> {
     if defined.is_empty() {
         return Err(MySqlError::analyzing("a table needs at least one column"));
     }
@@ -25,17 +28,21 @@ pub(super) fn columns(defined: &[ColumnDefinition], key: Option<&KeyClause>) -> 
             return Err(MySqlError::duplicate_column(&column.name));
         }
     }
-    let keys = key_columns(defined, key)?;
-    defined.iter().enumerate().map(|(at, definition)| column(at, definition, at < keys)).collect()
+    let (model, keys) = key_columns(defined, key)?;
+    let column = |(at, definition)| column(at, definition, at < keys, model);
+    Ok((model, defined.iter().enumerate().map(column).collect::<Result<_, _>>()?))
 }
 
 /// One column, checked. Its id is that of a new table's column at this position.
-pub(super) fn column(at: usize, definition: &ColumnDefinition, key: bool) -> Result<Column, MySqlError> {
+pub(super) fn column(
+    at: usize,
+    definition: &ColumnDefinition,
+    key: bool,
+    model: KeyModel,
+) -> Result<Column, MySqlError> {
     let name = &definition.name;
     names::check_new("column", name, LONGEST_NAME)?;
-    if let Some(aggregate) = &definition.aggregate {
-        return Err(errors::unsupported(format_args!("column '{name}': aggregation {aggregate}")));
-    }
+    let aggregation = aggregation(definition, key, model)?;
     if definition.auto_increment {
         return Err(errors::unsupported(format_args!("column '{name}': AUTO_INCREMENT")));
     }
@@ -44,7 +51,15 @@ pub(super) fn column(at: usize, definition: &ColumnDefinition, key: bool) -> Res
         let data_type = definition.data_type;
         return Err(MySqlError::analyzing(format_args!("Invalid data type of key column '{name}': '{data_type}'")));
     }
-    let nullable = definition.nullable.unwrap_or(true);
+    let is_primary = key && model == KeyModel::Primary;
+    if is_primary && definition.nullable == Some(true) {
+        return Err(MySqlError::analyzing(format_args!("primary key column[{name}] cannot be nullable")));
+    }
+    // A row that says nothing of such a column holds NULL in it.
+    let nullable = match aggregation {
+        Some(Aggregation::ReplaceIfNotNull) => true,
+        _ => definition.nullable.unwrap_or(!is_primary),
+    };
     Ok(Column {
         id: ColumnId(at as u64 + 1),
         name: name.clone(),
@@ -54,7 +69,37 @@ pub(super) fn column(at: usize, definition: &ColumnDefinition, key: bool) -> Res
         default: default(definition, nullable)?,
         comment: definition.comment.clone().unwrap_or_default(),
         initial: None,
+        aggregation,
     })
+}
+
+/// How the values of a column are combined, where that is said column by column.
+fn aggregation(definition: &ColumnDefinition, key: bool, model: KeyModel) -> Result<Option<Aggregation>, MySqlError> {
+    let ColumnDefinition { name, data_type, .. } = definition;
+    let Some(given) = &definition.aggregate else {
+        return match model {
+            KeyModel::Aggregate if !key => Err(MySqlError::analyzing(format_args!(
+                "{} table should specify aggregate type for non-key column[{name}]",
+                model.keys_type()
+            ))),
+            _ => Ok(None),
+        };
+    };
+    if key {
+        return Err(MySqlError::analyzing(format_args!("Key column[{name}] should not specify aggregate type")));
+    }
+    if model != KeyModel::Aggregate {
+        return Err(MySqlError::analyzing(format_args!(
+            "{} table should not specify aggregate type for non-key column[{name}]",
+            model.keys_type()
+        )));
+    }
+    let known = Aggregation::ALL.into_iter().find(|aggregation| aggregation.name() == given);
+    let known = known.ok_or_else(|| errors::unsupported(format_args!("column '{name}': aggregation {given}")))?;
+    if !known.takes(*data_type) {
+        return Err(MySqlError::analyzing(format_args!("Invalid aggregate function '{known}' for '{name}'")));
+    }
+    Ok(Some(known))
 }
 
 fn check_type(name: &str, data_type: DataType) -> Result<(), MySqlError> {
@@ -73,22 +118,15 @@ fn check_type(name: &str, data_type: DataType) -> Result<(), MySqlError> {
     }
 }
 
-/// How many of the first columns are the key.
-fn key_columns(defined: &[ColumnDefinition], clause: Option<&KeyClause>) -> Result<usize, MySqlError> {
-    let marked = defined.iter().filter(|c| c.key).count();
-    let Some(KeyClause { kind, columns }) = clause else {
-        return match marked {
-            0 => default_key(defined),
-            _ if defined.iter().take(marked).all(|c| c.key) => Ok(marked),
-            _ => Err(not_a_prefix()),
-        };
+/// What equal keys mean, and how many of the first columns are the key.
+fn key_columns(defined: &[ColumnDefinition], clause: Option<&KeyClause>) -> Result<(KeyModel, usize), MySqlError> {
+    let Some(KeyClause { kind, columns }) = clause else { return key_without_clause(defined) };
+    let model = match kind {
+        KeyKind::Duplicate => KeyModel::Duplicate,
+        KeyKind::Aggregate => KeyModel::Aggregate,
+        KeyKind::Unique => KeyModel::Unique,
+        KeyKind::Primary => KeyModel::Primary,
     };
-    match kind {
-        KeyKind::Duplicate => {}
-        KeyKind::Aggregate => return Err(errors::unsupported("AGGREGATE KEY")),
-        KeyKind::Unique => return Err(errors::unsupported("UNIQUE KEY")),
-        KeyKind::Primary => return Err(errors::unsupported("PRIMARY KEY")),
-    }
     let mut seen = HashSet::new();
     for name in columns {
         if !defined.iter().any(|c| c.name.eq_ignore_ascii_case(name)) {
@@ -102,7 +140,29 @@ fn key_columns(defined: &[ColumnDefinition], clause: Option<&KeyClause>) -> Resu
     if !in_order || columns.is_empty() || defined.iter().skip(columns.len()).any(|c| c.key) {
         return Err(not_a_prefix());
     }
-    Ok(columns.len())
+    Ok((model, columns.len()))
+}
+
+/// Columns that say how they are combined make an AGGREGATE KEY table of which the others are the key.
+fn key_without_clause(defined: &[ColumnDefinition]) -> Result<(KeyModel, usize), MySqlError> {
+    let first = |count: usize, is_key: fn(&ColumnDefinition) -> bool| match defined.iter().take(count).all(is_key) {
+        true => Ok(count),
+        false => Err(not_a_prefix()),
+    };
+    let combined = defined.iter().filter(|c| c.aggregate.is_some()).count();
+    let marked = defined.iter().filter(|c| c.key).count();
+    match (combined, marked) {
+        (0, 0) => Ok((KeyModel::Duplicate, default_key(defined)?)),
+        (0, marked) => Ok((KeyModel::Duplicate, first(marked, |c| c.key)?)),
+        (combined, _) => {
+            let keys = first(defined.len() - combined, |c| c.aggregate.is_none())?;
+            if keys > 0 {
+                Ok((KeyModel::Aggregate, keys))
+            } else {
+                Err(MySqlError::analyzing("The number of key columns is 0"))
+            }
+        }
+    }
 }
 
 fn not_a_prefix() -> MySqlError {

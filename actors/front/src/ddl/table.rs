@@ -4,7 +4,7 @@ use runtime_mysql::MySqlError;
 use runtime_sql::statement::CreateTable;
 use runtime_sql::statement::table::DistributionClause;
 use storage_catalog::TableDraft;
-use storage_model::{Column, Distribution, KeyModel};
+use storage_model::{Column, Distribution, KeyModel, Partitioning};
 
 use super::{LONGEST_NAME, columns, partitions, properties};
 use crate::{errors, names};
@@ -22,16 +22,20 @@ pub(crate) fn analyze(create: &CreateTable, alive: usize) -> Result<TableDraft, 
     {
         return Err(MySqlError::unknown_storage_engine(engine));
     }
-    let columns = columns::columns(&create.columns, create.key.as_ref())?;
+    let (model, columns) = columns::columns(&create.columns, create.key.as_ref())?;
     check_order_by(create, &columns)?;
     let (distribution, given) = distribution(create.distribution.as_ref(), &columns)?;
+    check_distribution(model, &distribution, create, &columns)?;
     let buckets = given.unwrap_or_else(|| default_buckets(alive));
     let (partitioning, partitions) = partitions::of_table(&create.partition, &create.name.name, &columns, buckets)?;
+    if model.merges() && partition_columns(&partitioning, &columns).any(|column| !column.key) {
+        return Err(MySqlError::analyzing("The partition column could not be aggregated column"));
+    }
     let (volume, properties) = properties::of_table(&create.properties)?;
     Ok(TableDraft {
         name: create.name.name.clone(),
         columns,
-        model: KeyModel::Duplicate,
+        model,
         partitioning,
         distribution,
         buckets_given: given,
@@ -40,6 +44,41 @@ pub(crate) fn analyze(create: &CreateTable, alive: usize) -> Result<TableDraft, 
         properties,
         partitions,
     })
+}
+
+fn partition_columns<'a>(partitioning: &Partitioning, columns: &'a [Column]) -> impl Iterator<Item = &'a Column> {
+    let by = match partitioning {
+        Partitioning::Unpartitioned => Vec::new(),
+        Partitioning::Range { columns } => columns.clone(),
+    };
+    columns.iter().filter(move |column| by.contains(&column.id))
+}
+
+/// Rows with equal keys must meet in one bucket where they become one.
+fn check_distribution(
+    model: KeyModel,
+    distribution: &Distribution,
+    create: &CreateTable,
+    columns: &[Column],
+) -> Result<(), MySqlError> {
+    if !model.merges() {
+        return Ok(());
+    }
+    let Distribution::Hash { columns: by } = distribution else {
+        return Err(match create.distribution {
+            None => MySqlError::analyzing(format_args!(
+                "Currently not support default distribution in {}",
+                model.keys_type()
+            )),
+            Some(_) => MySqlError::analyzing(format_args!("{} must use hash distribution", model.clause())),
+        });
+    };
+    match columns.iter().find(|column| by.contains(&column.id) && !column.key) {
+        Some(column) => {
+            Err(MySqlError::analyzing(format_args!("Distribution column[{}] is not key column", column.name)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Rows are sorted by the key; another order is not built.

@@ -6,7 +6,7 @@ use runtime_mysql::MySqlError;
 use runtime_sql::statement::show::ShownObject;
 use runtime_sql::{QualifiedName, quote_identifier, quote_string};
 use storage_catalog::Catalog;
-use storage_model::{Bound, Column, DefaultValue, Distribution, Partition, Partitioning, Table};
+use storage_model::{Aggregation, Bound, Column, DefaultValue, Distribution, KeyModel, Partition, Partitioning, Table};
 
 use crate::names;
 use crate::sheet::{Sheet, row};
@@ -39,7 +39,7 @@ pub(crate) fn create_table_text(catalog: &Catalog, table: &Table) -> String {
     text.push_str("\n) ENGINE=OLAP ");
     let keys = quoted(table.schema.columns.iter().filter(|c| c.key).map(|c| c.name.as_str()));
     if !keys.is_empty() {
-        let _ = write!(text, "\nDUPLICATE KEY({keys})");
+        let _ = write!(text, "\n{}({keys})", table.model.clause());
     }
     if !table.comment.is_empty() {
         let _ = write!(text, "\nCOMMENT {}", quote_string(&table.comment));
@@ -71,7 +71,8 @@ pub(crate) fn create_table_text(catalog: &Catalog, table: &Table) -> String {
 
 fn column_text(column: &Column) -> String {
     let null = if column.nullable { "NULL" } else { "NOT NULL" };
-    let mut text = format!("  {} {} {null}", quote_identifier(&column.name), column.data_type.to_sql());
+    let combined = column.aggregation.map_or_else(String::new, |aggregation| format!("{aggregation} "));
+    let mut text = format!("  {} {} {combined}{null}", quote_identifier(&column.name), column.data_type.to_sql());
     match &column.default {
         None => {}
         Some(DefaultValue::Null) => text.push_str(" DEFAULT NULL"),
@@ -119,6 +120,8 @@ struct Described {
     nullable: bool,
     key: bool,
     default: Option<String>,
+    /// How its values are combined.
+    extra: &'static str,
     comment: String,
 }
 
@@ -136,6 +139,7 @@ fn described(
             nullable: true,
             key: false,
             default: None,
+            extra: "",
             comment: String::new(),
         };
         return Ok(columns.into_iter().map(column).collect());
@@ -150,6 +154,11 @@ fn described(
             None | Some(DefaultValue::Null) => None,
             Some(DefaultValue::Literal(text)) => Some(text.clone()),
             Some(DefaultValue::CurrentTimestamp) => Some("CURRENT_TIMESTAMP".to_owned()),
+        },
+        extra: match table.model {
+            // That is what a primary key means.
+            KeyModel::Primary => "",
+            _ => table.aggregation_of(column).map_or("", Aggregation::name),
         },
         comment: column.comment.clone(),
     };
@@ -167,6 +176,10 @@ pub(super) fn describe(
     current: Option<&str>,
     computed: Option<Vec<(String, String)>>,
 ) -> Result<Sheet, MySqlError> {
+    let keys_type = match computed {
+        Some(_) => KeyModel::Duplicate.keys_type(),
+        None => names::stored_table(catalog, name, current)?.1.model.keys_type(),
+    };
     let columns = described(catalog, name, current, computed)?;
     let plain = ["Field", "Type", "Null", "Key", "Default", "Extra"];
     let mut sheet = match all {
@@ -174,10 +187,10 @@ pub(super) fn describe(
         false => Sheet::text(&plain),
     };
     for (at, c) in columns.into_iter().enumerate() {
-        let mut row = row![c.name, c.data_type, yes(c.nullable), c.key, c.default, ""];
+        let mut row = row![c.name, c.data_type, yes(c.nullable), c.key, c.default, c.extra];
         if all {
             // The table itself is the only index; its name stands in the first row.
-            let (index, kind) = if at == 0 { (name.name.as_str(), "DUP_KEYS") } else { ("", "") };
+            let (index, kind) = if at == 0 { (name.name.as_str(), keys_type) } else { ("", "") };
             row.splice(0..0, row![index, kind]);
         }
         sheet.push(row);
@@ -203,8 +216,8 @@ pub(super) fn columns(
     for c in columns {
         let (null, key) = (yes(c.nullable), yes(c.key));
         sheet.push(match full {
-            true => row![c.name, c.data_type, "", null, key, c.default, "", "", c.comment],
-            false => row![c.name, c.data_type, null, key, c.default, ""],
+            true => row![c.name, c.data_type, "", null, key, c.default, c.extra, "", c.comment],
+            false => row![c.name, c.data_type, null, key, c.default, c.extra],
         });
     }
     Ok(sheet)

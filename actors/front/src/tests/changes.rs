@@ -176,6 +176,35 @@ async fn rows_that_come_between_are_not_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_that_is_overtaken_begins_again_from_the_newest_rows() {
+    let mut house = filled().await;
+    house.client.ok("CREATE TABLE p (k INT, n INT) PRIMARY KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1").await;
+    house.client.ok("INSERT INTO p VALUES (1, 1), (2, 2)").await;
+    let keep_back = async |house: &mut Filled, values: std::ops::Range<u32>| {
+        house.kit.script.lock().unwrap().keeps_loads_back = true;
+        for n in values {
+            house.client.ok(&format!("INSERT INTO p VALUES (1, {n})")).await;
+        }
+        house.kit.script.lock().unwrap().keeps_loads_back = false;
+    };
+    // What was kept back last comes first.
+    keep_back(&mut house, 10..13).await;
+    assert_eq!(house.affected("UPDATE p SET n = n + 100 WHERE k = 1").await, 1);
+    assert_eq!(house.client.rows("SELECT k, n FROM p ORDER BY k").await, ["1|110", "2|2"]);
+    assert_eq!(house.affected("UPDATE p SET n = 0 WHERE k = 7").await, 0);
+    assert_eq!(house.affected("DELETE FROM p WHERE n = 2").await, 1);
+    keep_back(&mut house, 100..140).await;
+    let (code, text) = house.client.fails("UPDATE p SET n = n + 1000 WHERE k = 1").await;
+    assert!(code == 5064 && text.contains("32 times") && text.contains("nothing was updated"), "{text}");
+    assert_eq!(house.client.rows("SELECT k, n FROM p").await, ["1|108"]);
+    assert_eq!(house.client.fails("UPDATE t SET n = 1 WHERE k = 1").await, (1064, update_refused("t")));
+}
+
+fn update_refused(table: &str) -> String {
+    format!("Getting analyzing error. Detail message: table {table} does not support update.")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_changed_says_why() {
     let kit = Kit::start().await;
     let mut client = kit.client().await;

@@ -99,7 +99,7 @@ pub(super) struct Script {
     pub(super) told: Vec<String>,
     /// Whether commits of loads are answered and kept back.
     pub(super) keeps_loads_back: bool,
-    /// Loads that were kept back: one becomes true just before each replacement of rows.
+    /// Loads that were kept back: one becomes true just before each replacement or update of rows.
     pub(super) kept_back: Vec<Command>,
 }
 
@@ -111,7 +111,9 @@ impl Script {
                 self.kept_back.push(command);
                 None
             }
-            Command::ReplaceRows { .. } => Some(self.kept_back.pop().into_iter().chain([command]).collect()),
+            Command::ReplaceRows { .. } | Command::UpdateRows { .. } => {
+                Some(self.kept_back.pop().into_iter().chain([command]).collect())
+            }
             other => Some(vec![other]),
         }
     }

@@ -54,6 +54,7 @@ impl House {
             default: None,
             comment: String::new(),
             initial: None,
+            aggregation: None,
         };
         let partition = PartitionDraft { name: "t".into(), range: PartitionRange::everything(), buckets: 1 };
         let draft = TableDraft {

@@ -1,7 +1,7 @@
 //! The rows that computed tables have in `tables` and `columns`: as system views.
 
 use arrow::datatypes::Schema;
-use storage_model::DataType;
+use storage_model::{DataType, KeyModel};
 
 use super::{Cell, DEFAULT_CATALOG, column_row, number, text};
 use crate::plan::{ResultType, result_type};
@@ -33,7 +33,7 @@ pub(super) fn column_rows(database: &str, table: &str, schema: &Schema) -> Vec<V
             ResultType::UnsignedBigInt => DataType::BigInt,
             _ => DataType::Varchar(storage_model::schema::STRING_LENGTH),
         };
-        column_row(database, table, at, &loose_column(field.name(), data_type))
+        column_row(database, table, at, &loose_column(field.name(), data_type), KeyModel::Duplicate)
     };
     schema.fields().iter().enumerate().map(row).collect()
 }

@@ -123,7 +123,7 @@ fn stored(values: &ArrayRef, column: &Column) -> Result<ArrayRef, QueryError> {
 }
 
 /// A row that a cast made NULL or infinite.
-fn lost(values: &ArrayRef, cast: &ArrayRef) -> Option<usize> {
+pub(crate) fn lost(values: &ArrayRef, cast: &ArrayRef) -> Option<usize> {
     if let Some(floats) = cast.as_any().downcast_ref::<arrow::array::Float32Array>() {
         return (0..floats.len()).find(|row| floats.is_valid(*row) && !floats.value(*row).is_finite());
     }
@@ -133,7 +133,7 @@ fn lost(values: &ArrayRef, cast: &ArrayRef) -> Option<usize> {
     (0..values.len()).find(|row| cast.is_null(*row) && !values.is_null(*row))
 }
 
-fn text_of(values: &ArrayRef, row: usize) -> String {
+pub(crate) fn text_of(values: &ArrayRef, row: usize) -> String {
     let mut text = Vec::new();
     crate::cells::write_cell(values.as_ref(), row, &mut text);
     String::from_utf8_lossy(&text).into_owned()

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{FieldRef, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result, ScalarValue, Statistics};
@@ -20,6 +20,8 @@ use datafusion::physical_plan::union::UnionExec;
 use storage_model::{FileEntry, PartitionId, Rowset, ServiceId, VolumeId};
 use storage_volume::layout::Layout;
 
+/// The column that says which rowset a row is of. Columns of tables are known in lower case, so it is none of theirs.
+pub(crate) const SEQUENCE: &str = "SEQUENCE";
 /// Below this many bytes a scan is not cut further.
 const SMALLEST_GROUP: u64 = 256 * 1024;
 
@@ -32,6 +34,10 @@ pub(crate) fn volume_url(volume: VolumeId) -> Result<ObjectStoreUrl> {
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
     pub partition: PartitionId,
+    /// The tablet in its partition.
+    pub bucket: u32,
+    /// Which rowset of its partition it is, counted from the oldest.
+    pub sequence: u64,
     pub volume: VolumeId,
     pub path: String,
     pub size: u64,
@@ -41,10 +47,12 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    /// What a rowset is made of.
-    pub fn new(partition: PartitionId, rowset: &Rowset, file: &FileEntry, service: &ServiceId) -> Piece {
+    /// What a rowset is made of, which is the `sequence`th of its partition.
+    pub fn new(partition: PartitionId, sequence: u64, rowset: &Rowset, file: &FileEntry, service: &ServiceId) -> Piece {
         Piece {
             partition,
+            bucket: rowset.bucket,
+            sequence,
             volume: file.volume,
             path: Layout(service.clone()).in_root(&file.object),
             size: file.size,
@@ -55,7 +63,8 @@ impl Piece {
     }
 }
 
-/// The plan that reads the pieces: the columns of their files and, where the schema has one more, the partition of each row.
+/// The plan that reads the pieces: the columns of their files and, where the schema has more, the partition or the sequence of
+/// each row.
 pub(crate) fn scan_plan(
     state: &dyn Session,
     schema: &TableSchema,
@@ -95,8 +104,7 @@ fn volume_scan(
     let parquet = TableParquetOptions { global: options.execution.parquet.clone(), ..TableParquetOptions::default() };
     let source = ParquetSource::new(schema.clone()).with_table_parquet_options(parquet);
     let statistics = statistics(schema.table_schema(), &pieces);
-    let says_partition = !schema.table_partition_cols().is_empty();
-    let groups = file_groups(pieces, options.execution.target_partitions, says_partition);
+    let groups = file_groups(pieces, options.execution.target_partitions, schema.table_partition_cols());
     let config = FileScanConfigBuilder::new(volume_url(volume)?, Arc::new(source))
         .with_file_groups(groups)
         .with_statistics(statistics)
@@ -116,7 +124,7 @@ fn statistics(schema: &Schema, pieces: &[Piece]) -> Statistics {
 
 /// Pieces in groups of about equal bytes, one for each thread that will read: the largest first, each to the group
 /// that has least.
-fn file_groups(mut pieces: Vec<Piece>, target: usize, says_partition: bool) -> Vec<FileGroup> {
+fn file_groups(mut pieces: Vec<Piece>, target: usize, constants: &[FieldRef]) -> Vec<FileGroup> {
     let bytes: u64 = pieces.iter().map(|p| p.end - p.start).sum();
     let wanted = usize::try_from(bytes / SMALLEST_GROUP).unwrap_or(usize::MAX).max(1);
     let count = target.min(pieces.len()).min(wanted).max(1);
@@ -129,8 +137,10 @@ fn file_groups(mut pieces: Vec<Piece>, target: usize, says_partition: bool) -> V
         }
     }
     let file = |p: Piece| {
-        let file = PartitionedFile::new(p.path, p.size).with_range(p.start as i64, p.end as i64);
-        if says_partition { file.with_partition_values(vec![ScalarValue::from(p.partition.0)]) } else { file }
+        let constant =
+            |field: &FieldRef| ScalarValue::from(if field.name() == SEQUENCE { p.sequence } else { p.partition.0 });
+        let values = constants.iter().map(constant).collect();
+        PartitionedFile::new(p.path, p.size).with_range(p.start as i64, p.end as i64).with_partition_values(values)
     };
     groups
         .into_iter()

@@ -13,7 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use storage_model::{PartitionId, Table};
 
 use super::scan::{Piece, scan_plan};
-use super::{ScanNote, ScanNotes, prune};
+use super::{ScanNote, ScanNotes, merge, prune};
 use crate::context::PlanContext;
 use crate::error::QueryError;
 
@@ -53,7 +53,14 @@ impl StoredTable {
     fn pieces(&self, filters: &[Expr]) -> Result<Vec<Piece>, QueryError> {
         let catalog = &self.cx.catalog;
         let buckets = prune::Buckets::new(&self.table, filters);
-        let mut note = ScanNote { table: self.table.name.clone(), partitions: (0, 0), tablets: (0, 0), rows: 0 };
+        let model = self.table.model;
+        let mut note = ScanNote {
+            table: self.table.name.clone(),
+            partitions: (0, 0),
+            tablets: (0, 0),
+            rows: 0,
+            merged: (0, model.clause()),
+        };
         let mut pieces = Vec::new();
         for partition in catalog.partitions_of(&self.table) {
             note.partitions.1 += 1;
@@ -67,7 +74,7 @@ impl StoredTable {
             note.partitions.0 += 1;
             let selected = buckets.selected(partition.buckets)?;
             note.tablets.0 += selected.as_ref().map_or(partition.buckets as usize, |s| s.len());
-            for rowset in &partition.rowsets {
+            for (sequence, rowset) in (0..).zip(&partition.rowsets) {
                 if rowset.rows == 0 || selected.as_ref().is_some_and(|s| !s.contains(&rowset.bucket)) {
                     continue;
                 }
@@ -78,8 +85,11 @@ impl StoredTable {
                     ))
                 })?;
                 note.rows += rowset.rows;
-                pieces.push(Piece::new(partition.id, rowset, file, &self.cx.service_id));
+                pieces.push(Piece::new(partition.id, sequence, rowset, file, &self.cx.service_id));
             }
+        }
+        if model.merges() {
+            note.merged.0 = merge::tablets(&pieces).values().filter(|count| **count > 1).count();
         }
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
         Ok(pieces)
@@ -104,6 +114,9 @@ impl TableProvider for StoredTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let pieces = self.pieces(filters)?;
+        if self.table.model.merges() {
+            return merge::merged_plan(state, &self.table, &self.schema, pieces, projection, limit);
+        }
         scan_plan(state, &self.schema, pieces, projection, limit)
     }
 

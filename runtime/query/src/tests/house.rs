@@ -1,6 +1,7 @@
 //! A small house to ask: one LOCAL volume, one database `db`, an engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -12,6 +13,7 @@ use storage_catalog::{
 use storage_model::{
     Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, Incarnation, KeyModel, Now,
     PartitionId, PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, UnixMillis, Value, VolumeType,
+    WrittenFile,
 };
 use storage_tablet::{Compacted, TargetPartition, WriteSpec};
 use storage_volume::Volume;
@@ -58,6 +60,7 @@ pub(super) fn column(name: &str, data_type: DataType, nullable: bool, default: O
         default: default.map(|text| DefaultValue::Literal(text.into())),
         comment: String::new(),
         initial: None,
+        aggregation: None,
     }
 }
 
@@ -111,7 +114,7 @@ impl House {
         self.catalog.apply(&envelope).unwrap_or_else(|e| panic!("{e}: {envelope:?}"));
     }
 
-    /// Columns by position: the first `keys` are keys, partitioned by day ranges of one column, hashed by another.
+    /// Columns by position: the first is the key, partitioned by day ranges of one column, hashed by another.
     pub fn create(
         &mut self,
         name: &str,
@@ -120,9 +123,22 @@ impl House {
         hash: usize,
         buckets: u32,
     ) {
+        columns[0].key = true;
+        self.create_of(name, KeyModel::Duplicate, columns, by_day, hash, buckets);
+    }
+
+    /// The same of any key model, with the keys that the columns say.
+    pub fn create_of(
+        &mut self,
+        name: &str,
+        model: KeyModel,
+        mut columns: Vec<Column>,
+        by_day: Option<(usize, &[i32])>,
+        hash: usize,
+        buckets: u32,
+    ) {
         for (at, column) in columns.iter_mut().enumerate() {
             column.id = ColumnId(at as u64 + 1);
-            column.key = at == 0;
         }
         let id = |at: usize| ColumnId(at as u64 + 1);
         let (partitioning, partitions) = match by_day {
@@ -149,7 +165,7 @@ impl House {
         let draft = TableDraft {
             name: name.into(),
             columns,
-            model: KeyModel::Duplicate,
+            model,
             partitioning,
             distribution: Distribution::Hash { columns: vec![id(hash)] },
             buckets_given: Some(buckets),
@@ -289,16 +305,28 @@ impl House {
 
     /// Compacts all files of every partition of a table: how many files and runs there were, and how many there are.
     pub async fn compact(&mut self, name: &str) -> Vec<((usize, usize), (usize, usize))> {
+        self.compact_some(name, |files| 0..files).await
+    }
+
+    /// Compacts some neighbouring files of every partition that has any: which, is said of how many there are.
+    pub async fn compact_some(
+        &mut self,
+        name: &str,
+        mut which: impl FnMut(usize) -> Range<usize>,
+    ) -> Vec<((usize, usize), (usize, usize))> {
         let table = self.table(name);
         let mut seen = Vec::new();
         for id in &table.partitions {
             let before = self.files_and_runs(*id);
-            let partition = Arc::clone(self.catalog.partition(*id).unwrap());
+            let mut partition = self.catalog.partition(*id).unwrap().as_ref().clone();
             let mut inputs: Vec<_> = partition.rowsets.iter().map(|rowset| rowset.file).collect();
             inputs.dedup();
+            let inputs = inputs[which(inputs.len())].to_vec();
             if inputs.is_empty() {
                 continue;
             }
+            partition.rowsets.retain(|rowset| inputs.contains(&rowset.file));
+            let partition = Arc::new(partition);
             let files: Vec<_> = inputs.iter().map(|file| self.catalog.file(*file).unwrap().clone()).collect();
             let spec = self.spec(&table, &[Arc::clone(&partition)]);
             let volume = Volume::open(&self.volumes()[0]).unwrap();
@@ -340,6 +368,39 @@ impl House {
         }
     }
 
+    /// Runs an UPDATE to its end: how many rows it changes.
+    pub async fn update(&mut self, sql: &str) -> Result<u64, QueryError> {
+        let Statement::Update(update) = statement(sql) else { panic!("not an update: {sql}") };
+        let table = self.table(&update.table.name);
+        let planned = plan_update(&self.context(), &table, &update).await?;
+        let storage_tablet::Written { rows, files } = self.write(&table, &planned).await?;
+        let txn = TxnId(self.txn);
+        let read = |file: &WrittenFile| self.catalog.partition(file.partition).unwrap();
+        let base = |file| ReplacedPartition { partition: read(file).id, base: Some(read(file).visible_version) };
+        let partitions = files.iter().map(base).collect();
+        self.apply(Command::UpdateRows { txn, table: table.id, partitions, files });
+        Ok(rows)
+    }
+
+    /// Runs a DELETE to its end: how many rows it finds.
+    pub async fn delete_rows(&mut self, sql: &str) -> Result<u64, QueryError> {
+        let Statement::Delete(delete) = statement(sql) else { panic!("not a delete: {sql}") };
+        let (cx, table) = (self.context(), self.table(&delete.table.name));
+        let search = plan_search(&cx, &table, &delete, &table.partitions).await?;
+        let hits = found(&self.run(&search).await?)?;
+        let hit: Vec<_> = hits.keys().copied().collect();
+        let all = plan_count(&cx, &table, &hit).await?;
+        let all = found(&self.run(&all).await?)?;
+        let rest = plan_rest(&cx, &table, &delete, &hit).await?;
+        let storage_tablet::Written { rows, files } = self.write(&table, &rest).await?;
+        let txn = TxnId(self.txn);
+        let deleted: u64 = hits.values().sum();
+        assert_eq!(rows + deleted, hit.iter().map(|id| all[id]).sum::<u64>(), "{sql}");
+        let partitions = hit.iter().map(|id| ReplacedPartition { partition: *id, base: None }).collect();
+        self.apply(Command::ReplaceRows { txn, table: table.id, label: None, partitions, files });
+        Ok(deleted)
+    }
+
     /// Runs an INSERT to its end; the files of a load are shared by the buckets of a partition.
     pub async fn insert(&mut self, sql: &str) -> Result<u64, QueryError> {
         let (command, rows) = self.written_insert(sql).await?;
@@ -353,8 +414,14 @@ impl House {
         let table = self.table(&insert.table.name);
         let planned = plan_insert(&self.context(), &table, &insert).await?;
         let written = self.write(&table, &planned).await?;
-        let (txn, rows) = (TxnId(self.txn), written.rows);
-        Ok((Command::CommitLoad { txn, table: table.id, label: None, files: written.files }, rows))
+        let replaced = |p: &Arc<storage_model::Partition>| ReplacedPartition { partition: p.id, base: None };
+        let partitions = self.catalog.partitions_of(&table).map(replaced).collect();
+        let (txn, table, rows, files) = (TxnId(self.txn), table.id, written.rows, written.files);
+        let command = match insert.overwrite {
+            true => Command::ReplaceRows { txn, table, label: None, partitions, files },
+            false => Command::CommitLoad { txn, table, label: None, files },
+        };
+        Ok((command, rows))
     }
 
     /// Runs a DELETE up to its commit.

@@ -2,7 +2,7 @@
 
 use crate::cursor::{Cursor, Parse};
 use crate::delegate;
-use crate::grammar::{delete, insert};
+use crate::grammar::{delete, insert, update};
 use crate::lexer::Kind;
 use crate::statement::{ExplainLevel, Show, ShowFilter, Shown, Statement};
 
@@ -73,16 +73,22 @@ pub(super) fn explain_or_describe(cursor: &mut Cursor<'_>) -> Parse<Statement> {
             query => explained(query),
         });
     }
-    if cursor.at("INSERT") || cursor.at("DELETE") {
-        let change = if cursor.at("INSERT") { insert::statement(cursor)? } else { delete::statement(cursor)? };
+    let change = match ["INSERT", "DELETE", "UPDATE"].into_iter().find(|k| cursor.at(k)) {
+        Some("INSERT") => Some(insert::statement(cursor)?),
+        Some("DELETE") => Some(delete::statement(cursor)?),
+        // A table may be called `update`: no assignment follows it then.
+        Some(_) if cursor.ahead(1).kind != Kind::End => Some(update::statement(cursor)?),
+        _ => None,
+    };
+    if let Some(change) = change {
         return Ok(match change {
             unsupported @ Statement::Unsupported { .. } => unsupported,
             change => explained(change),
         });
     }
-    if let Some(verb) = ["UPDATE", "CREATE"].into_iter().find(|k| cursor.at(k)) {
+    if cursor.at("CREATE") {
         cursor.skip_statement()?;
-        return Ok(Statement::Unsupported { what: format!("EXPLAIN {verb}") });
+        return Ok(Statement::Unsupported { what: "EXPLAIN CREATE".to_owned() });
     }
     // A table may be called like a level.
     cursor.reset(start);

@@ -165,7 +165,6 @@ const BEGINNINGS: &[&str] = &[
     "SUSPEND WAREHOUSE",
     "TRANSLATE",
     "UNINSTALL PLUGIN",
-    "UPDATE",
 ];
 
 /// Reads a statement that is known but not supported; None when it is none of them.

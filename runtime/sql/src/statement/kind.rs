@@ -14,6 +14,7 @@ impl Statement {
                 InsertSource::Values(_) => "insert values",
             },
             Statement::Delete(_) => "delete",
+            Statement::Update(_) => "update",
             Statement::CreateDatabase { .. } => "create database",
             Statement::DropDatabase { .. } => "drop database",
             Statement::RenameDatabase { .. } => "rename database",

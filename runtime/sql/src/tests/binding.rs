@@ -2,7 +2,7 @@
 
 use super::{one, printed};
 use crate::ast::Value;
-use crate::statement::InsertSource;
+use crate::statement::{AssignedValue, InsertSource};
 use crate::{BindError, RowValue, Statement, bind, count_placeholders};
 
 fn text(value: &str) -> Value {
@@ -39,6 +39,7 @@ fn placeholders_are_numbered_in_the_order_of_the_text() {
         ("explain select ?", 1),
         ("delete from t where a = ? and b in (select ? from u)", 2),
         ("explain delete from t where a = ?", 1),
+        ("update t set a = ?, b = DEFAULT, c = c + ? from (select ? x) u where a = ?", 4),
         ("set @a = ?", 1),
         ("show databases where `Database` = ?", 1),
         ("select (select ? from (select ?) x), ?", 3),
@@ -60,6 +61,17 @@ fn values_take_the_place_of_placeholders() {
         "SELECT 'x'' OR ''1''=''1', NULL FROM t WHERE a = (-5) AND b = true LIMIT 3"
     );
     assert_eq!(bound("select a - ?", &[number("-1")]), "SELECT a - (-1)");
+}
+
+#[test]
+fn values_and_conditions_of_an_update_are_bound() {
+    let mut statement = one("update t set a = ?, b = b + ? where c = ?");
+    let values = [Value::SingleQuotedString("x".into()), Value::Null, Value::Boolean(true)];
+    bind(&mut statement, &values).unwrap();
+    let Statement::Update(update) = statement else { panic!() };
+    let AssignedValue::Expr(first) = &update.assignments[0].1 else { panic!() };
+    assert_eq!(first.to_string(), "'x'");
+    assert_eq!(update.source.to_string(), "SELECT * WHERE c = true");
 }
 
 #[test]

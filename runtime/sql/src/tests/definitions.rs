@@ -7,7 +7,7 @@ use crate::statement::table::{
     AlterTableAction, ColumnClause, ColumnDefault, ColumnPosition, CreateTable, DistributionClause, KeyKind,
     PartitionClause, PartitionStep, PartitionValue, RangeClause,
 };
-use crate::statement::{Insert, InsertSource};
+use crate::statement::{AssignedValue, Insert, InsertSource};
 use crate::{RowValue, Statement, parse};
 
 const QUICKSTART: &str = r##"CREATE DATABASE IF NOT EXISTS quickstart;
@@ -489,5 +489,49 @@ fn columns_change() {
     ] {
         let message = message(wrong);
         assert!(message.contains(at), "{wrong}: {message}");
+    }
+}
+
+#[test]
+fn updates_carry_their_clauses() {
+    let update = |sql: &str| match one(sql) {
+        Statement::Update(update) => *update,
+        other => panic!("{other:?}"),
+    };
+    let said = update(
+        "UPDATE d.t SET `a` = a + 1, b = DEFAULT, c = (SELECT max(x) FROM u WHERE u.y = t.a) FROM u, v JOIN w ON v.i = w.i
+         WHERE t.a = u.a AND b IN (1, 2)",
+    );
+    assert_eq!(said.table.to_string(), "`d`.`t`");
+    let assigned: Vec<(&str, String)> = said
+        .assignments
+        .iter()
+        .map(|(column, value)| match value {
+            AssignedValue::Expr(expr) => (column.as_str(), expr.to_string()),
+            AssignedValue::Default => (column.as_str(), "DEFAULT".to_owned()),
+        })
+        .collect();
+    let expected = [("a", "a + 1"), ("b", "DEFAULT"), ("c", "(SELECT max(x) FROM u WHERE u.y = t.a)")];
+    assert_eq!(assigned, expected.map(|(column, value)| (column, value.to_owned())));
+    assert_eq!(said.source.to_string(), "SELECT * FROM u, v JOIN w ON v.i = w.i WHERE t.a = u.a AND b IN (1, 2)");
+    assert_eq!(update("update t set a = 1").source.to_string(), "SELECT *");
+    assert_eq!(one("update t set a = 1").statement_kind(), "update");
+    assert!(matches!(one("explain update t set a = 1 where b = 2"), Statement::Explain { .. }));
+    for (sql, part) in [
+        ("update", "a legal identifier"),
+        ("update t", "SET"),
+        ("update t set", "a legal identifier"),
+        ("update t set a", "="),
+        ("update t set a = where b = 1", "an expression"),
+        ("update t set a = 1, where b = 1", ""),
+        ("update t set a = 1 where b = 1 order by a", "'order'"),
+        ("update t set a = 1 where b = 1 limit 1", "'limit'"),
+        ("update t set a = 1 where b = 1 offset 1", "nothing behind"),
+        ("update t set a = 1 from u group by a", "'group'"),
+        ("update t set a = 1 where true union select 1", "'union'"),
+        ("update t x set a = 1", "'x'"),
+    ] {
+        let error = crate::parse(sql).expect_err(sql).to_string();
+        assert!(error.contains(part), "{sql}: {error}");
     }
 }

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use storage_model::{Column, ColumnId, DataType, Distribution, Partitioning, SchemaChange, Table};
+use storage_model::{
+    Aggregation, Column, ColumnId, DataType, Distribution, KeyModel, Partitioning, SchemaChange, Table,
+};
 
 use crate::catalog::Catalog;
 use crate::columns::{ColumnChange, ColumnPlace};
@@ -75,8 +77,23 @@ fn add(table: &mut Table, column: &Column, place: Option<&ColumnPlace>) -> Resul
     if !column.nullable && column.initial.is_none() {
         return refuse(format!("Column '{name}' has no default value, NULL is not allowed"));
     }
+    check_aggregation(table, column)?;
     let column = Column { id: table.schema.draw_id(), ..column.clone() };
     put(table, column, place)
+}
+
+/// Whether a new value column says how it combines where the key model wants that, and nowhere else.
+fn check_aggregation(table: &Table, column: &Column) -> Result<(), Rejection> {
+    let name = &column.name;
+    if column.aggregation.is_some() != (table.model == KeyModel::Aggregate) {
+        return refuse(format!("Can not add column {name}: its aggregation type is not one of table {}", table.name));
+    }
+    // Each row of a key has what is there from the beginning, and how many those are nobody is to see.
+    let is_zero = |text: &String| text.parse::<f64>() == Ok(0.0);
+    if column.aggregation == Some(Aggregation::Sum) && column.initial.as_ref().is_some_and(|text| !is_zero(text)) {
+        return refuse(format!("Can not add column {name}: a SUM begins at NULL or 0"));
+    }
+    Ok(())
 }
 
 fn drop_(table: &mut Table, name: &str) -> Result<(), Rejection> {
@@ -128,11 +145,15 @@ fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Re
     if old.nullable && !wanted.nullable {
         return refuse("Can not change from nullable to non-nullable".to_owned());
     }
+    if !old.key && wanted.aggregation != old.aggregation {
+        return refuse("Can not change aggregation type".to_owned());
+    }
     check_type(from, to)?;
     let initial = old.initial.map(|text| widened(text, from, to));
     let comment = if wanted.comment.is_empty() { old.comment } else { wanted.comment.clone() };
     // The name stays as it was spelled.
-    let column = Column { id: old.id, name: old.name, key: old.key, comment, initial, ..wanted.clone() };
+    let (id, name, key, aggregation) = (old.id, old.name, old.key, old.aggregation);
+    let column = Column { id, name, key, comment, initial, aggregation, ..wanted.clone() };
     if place.is_none() {
         table.schema.columns[at] = column;
         return Ok(());

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use storage_model::{FileId, KeyModel, PartitionId, Rowset, TableId, TxnId, WrittenFile};
+use storage_model::{FileId, PartitionId, Rowset, TableId, TxnId, WrittenFile};
 
 use super::loads::lost_partition;
 use crate::catalog::Catalog;
@@ -40,11 +40,10 @@ impl Catalog {
         }
         let (rows, mut fresh) = self.name_files(&table, files)?;
         let before: u64 = old.iter().map(|rowset| rowset.rows).sum();
-        match table.model {
-            KeyModel::Duplicate if rows != before => {
-                return Err(stale(&format!("has {before} rows where its compaction has {rows}")));
-            }
-            KeyModel::Duplicate => {}
+        // Rows with equal keys become one where the model says so; some row is always left.
+        let is_all = if table.model.merges() { (1..=before).contains(&rows) } else { rows == before };
+        if !is_all {
+            return Err(stale(&format!("has {before} rows where its compaction has {rows}")));
         }
         let version = old.iter().map(|rowset| rowset.version).max().unwrap_or_default();
         let fresh = fresh.remove(&id).unwrap_or_default().into_iter().map(|rowset| Rowset { version, ..rowset });

@@ -1,5 +1,5 @@
-//! Loads: transaction ids and the commit, the one moment at which written files become rows, beside the old or in their
-//! place.
+//! Loads: transaction ids and the commit, the one moment at which written files become rows, beside the old, over them or
+//! in their place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -59,19 +59,7 @@ impl Catalog {
         files: &[WrittenFile],
     ) -> Reply {
         let table = self.begin_commit(txn, table, label)?;
-        let mut chosen = BTreeSet::new();
-        for ReplacedPartition { partition, base } in replaced {
-            let found = self.partitions.get(partition).filter(|_| table.partitions.contains(partition));
-            let found = found.ok_or_else(|| lost_partition(&table))?;
-            if base.is_some_and(|base| base != found.visible_version) {
-                let text = format!("partition {} of table {} changed while the statement ran", found.name, table.name);
-                return Err(Rejection::Stale(text));
-            }
-            chosen.insert(*partition);
-        }
-        if let Some(stray) = files.iter().find(|file| !chosen.contains(&file.partition)) {
-            return Err(Rejection::Stale(format!("the file {} is of a partition that is not replaced", stray.object)));
-        }
+        let chosen = self.check_bases(&table, replaced, files)?;
         let (rows, mut fresh) = self.name_files(&table, files)?;
         for id in chosen {
             let Some(partition) = self.partitions.get_mut(&id) else { continue };
@@ -81,6 +69,47 @@ impl Catalog {
         }
         self.header.starmgr_id += 1;
         Ok(Outcome::Committed { rows })
+    }
+
+    pub(super) fn update_rows(
+        &mut self,
+        txn: TxnId,
+        table: TableId,
+        partitions: &[ReplacedPartition],
+        files: &[WrittenFile],
+    ) -> Reply {
+        let table = self.begin_commit(txn, table, None)?;
+        self.check_bases(&table, partitions, files)?;
+        let (rows, fresh) = self.name_files(&table, files)?;
+        for (id, rowsets) in fresh {
+            self.next_version(id, rowsets);
+        }
+        self.header.starmgr_id += 1;
+        Ok(Outcome::Committed { rows })
+    }
+
+    /// The partitions, when they are as they were read and the files are theirs.
+    fn check_bases(
+        &self,
+        table: &Table,
+        replaced: &[ReplacedPartition],
+        files: &[WrittenFile],
+    ) -> Result<BTreeSet<PartitionId>, Rejection> {
+        let mut chosen = BTreeSet::new();
+        for ReplacedPartition { partition, base } in replaced {
+            let found = self.partitions.get(partition).filter(|_| table.partitions.contains(partition));
+            let found = found.ok_or_else(|| lost_partition(table))?;
+            if base.is_some_and(|base| base != found.visible_version) {
+                let text = format!("partition {} of table {} changed while the statement ran", found.name, table.name);
+                return Err(Rejection::Stale(text));
+            }
+            chosen.insert(*partition);
+        }
+        if let Some(stray) = files.iter().find(|file| !chosen.contains(&file.partition)) {
+            let text = format!("the file {} is of a partition that is not replaced", stray.object);
+            return Err(Rejection::Stale(text));
+        }
+        Ok(chosen)
     }
 
     /// The table of a commit, which takes its label.

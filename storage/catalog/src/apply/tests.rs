@@ -18,6 +18,7 @@ mod restored;
 mod retention;
 mod snapshots;
 mod tables;
+mod updates;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -84,6 +85,7 @@ fn column(name: &str) -> Column {
         default: None,
         comment,
         initial: None,
+        aggregation: None,
     }
 }
 

@@ -27,7 +27,7 @@ fn example(row_group_rows: usize) -> Encoded {
     }
     let rows = Sortable::new(batches, &[0]).unwrap();
     let compression = crate::compression::parse_compression("lz4").unwrap();
-    Encoding { schema, keys: vec![0], compression, row_group_rows }.encode(&rows, places).unwrap()
+    Encoding { schema, keys: vec![0], merging: None, compression, row_group_rows }.encode(&rows, places).unwrap()
 }
 
 #[test]

@@ -20,7 +20,17 @@ use crate::{arrow_schema, bucket_of, partition_of};
 
 fn column(id: u64, name: &str, data_type: DataType, nullable: bool, key: bool) -> Column {
     let (name, comment) = (name.into(), String::new());
-    Column { id: ColumnId(id), name, data_type, nullable, key, default: None, comment, initial: None }
+    Column {
+        id: ColumnId(id),
+        name,
+        data_type,
+        nullable,
+        key,
+        default: None,
+        comment,
+        initial: None,
+        aggregation: None,
+    }
 }
 
 fn spec(columns: Vec<Column>, partition_by: &[u64], bucket_by: &[u64], partitions: Vec<PartitionRange>) -> WriteSpec {

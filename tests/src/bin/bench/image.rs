@@ -178,6 +178,7 @@ fn table(n: u64) -> TableDraft {
         default: None,
         comment: String::new(),
         initial: None,
+        aggregation: None,
     };
     let at = |day: u64| if day == 0 { Bound::Min } else { Bound::At(vec![Cell::Integer(i128::from(day))]) };
     let partition = |day: u64| PartitionDraft {

@@ -81,8 +81,6 @@ fn what_is_wrong_with_columns_and_keys() {
         ("CREATE TABLE t (a INT, b INT) DUPLICATE KEY(b, a)", "first few columns"),
         ("CREATE TABLE t (a INT, b INT) DUPLICATE KEY(c)", "Key column(c) doesn't exist"),
         ("CREATE TABLE t (a DOUBLE) DUPLICATE KEY(a)", "key column 'a'"),
-        ("CREATE TABLE t (a INT) PRIMARY KEY(a)", "PRIMARY KEY is not supported yet"),
-        ("CREATE TABLE t (a INT, b INT SUM) AGGREGATE KEY(a)", "AGGREGATE KEY is not supported yet"),
         ("CREATE TABLE t (a TINYINT DEFAULT '300')", "Invalid default value for 'a'"),
         ("CREATE TABLE t (a INT NOT NULL DEFAULT NULL)", "null default value"),
         ("CREATE TABLE t (a INT DEFAULT CURRENT_TIMESTAMP)", "CURRENT_TIMESTAMP"),
@@ -95,6 +93,60 @@ fn what_is_wrong_with_columns_and_keys() {
         assert!(message.contains(part), "{sql}: {message}");
     }
     assert_eq!(refusal("CREATE TABLE t (a INT) ENGINE=innodb").0, 1286);
+}
+
+#[test]
+fn key_models() {
+    use storage_model::{Aggregation, KeyModel};
+    let by = "DISTRIBUTED BY HASH(a)";
+    let draft = good(&format!("CREATE TABLE t (a INT, b INT NOT NULL, v INT) PRIMARY KEY(a, b) {by}"));
+    assert_eq!(draft.model, KeyModel::Primary);
+    assert_eq!(draft.columns.iter().map(|c| c.nullable).collect::<Vec<_>>(), [false, false, true]);
+    let draft = good(&format!("CREATE TABLE t (a INT, b INT SUM, c STRING REPLACE_IF_NOT_NULL NOT NULL) {by}"));
+    assert_eq!((draft.model, draft.columns.iter().filter(|c| c.key).count()), (KeyModel::Aggregate, 1));
+    let combined: Vec<_> = draft.columns.iter().map(|c| c.aggregation).collect();
+    assert_eq!(combined, [None, Some(Aggregation::Sum), Some(Aggregation::ReplaceIfNotNull)]);
+    assert!(draft.columns[2].nullable);
+    assert_eq!(good(&format!("CREATE TABLE t (a INT, v INT) UNIQUE KEY(a) {by}")).model, KeyModel::Unique);
+    for (text, part) in [
+        ("(a INT, v INT) UNIQUE KEY(v) DISTRIBUTED BY HASH(a)", "Key columns must be the first few columns"),
+        ("(a INT, v INT) PRIMARY KEY() DISTRIBUTED BY HASH(a)", "input"),
+        ("(a INT, v INT) PRIMARY KEY(x) DISTRIBUTED BY HASH(a)", "Key column(x) doesn't exist"),
+        ("(a INT NULL, v INT) PRIMARY KEY(a) DISTRIBUTED BY HASH(a)", "primary key column[a] cannot be nullable"),
+        ("(a DOUBLE, v INT) UNIQUE KEY(a) DISTRIBUTED BY HASH(a)", "Invalid data type of key column 'a'"),
+        (
+            "(a INT, v INT SUM) UNIQUE KEY(a) DISTRIBUTED BY HASH(a)",
+            "UNIQUE_KEYS table should not specify aggregate type",
+        ),
+        ("(a INT, v INT SUM) PRIMARY KEY(a) DISTRIBUTED BY HASH(a)", "PRIMARY_KEYS table should not specify"),
+        ("(a INT, v INT SUM) DUPLICATE KEY(a) DISTRIBUTED BY HASH(a)", "DUP_KEYS table should not specify"),
+        (
+            "(a INT, v INT) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a)",
+            "AGG_KEYS table should specify aggregate type for non-key column[v]",
+        ),
+        (
+            "(a INT SUM, v INT SUM) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a)",
+            "Key column[a] should not specify aggregate type.",
+        ),
+        ("(a INT SUM, v INT) DISTRIBUTED BY HASH(v)", "Key columns must be the first few columns"),
+        ("(a INT, v STRING SUM) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a)", "Invalid aggregate function 'SUM' for 'v'"),
+        ("(a INT, v BOOLEAN MAX) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a)", "Invalid aggregate function 'MAX' for 'v'"),
+        ("(a INT, v INT HLL_UNION) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a)", "aggregation HLL_UNION"),
+        ("(a INT, v INT) UNIQUE KEY(a)", "Currently not support default distribution in UNIQUE_KEYS"),
+        ("(a INT, v INT) PRIMARY KEY(a) DISTRIBUTED BY RANDOM", "PRIMARY KEY must use hash distribution"),
+        ("(a INT, v INT) PRIMARY KEY(a) DISTRIBUTED BY HASH(v)", "Distribution column[v] is not key column"),
+        (
+            "(a INT, v INT) UNIQUE KEY(a) PARTITION BY RANGE(v) (PARTITION p VALUES LESS THAN ('1')) DISTRIBUTED BY HASH(a)",
+            "The partition column could not be aggregated column",
+        ),
+    ] {
+        let sql = format!("CREATE TABLE t {text}");
+        let message = match runtime_sql::parse(&sql) {
+            Ok(_) => refusal(&sql).1,
+            Err(error) => error.to_string(),
+        };
+        assert!(message.contains(part), "{sql}: {message}");
+    }
 }
 
 #[test]
@@ -182,6 +234,11 @@ fn show_create_table_reads_back() {
            PARTITION p1 VALUES [('1', '1'), ('2', '2')), PARTITION p2 VALUES [('5', '0'), (MAXVALUE, MAXVALUE)))
          DISTRIBUTED BY HASH(b, a) BUCKETS 3",
         "CREATE TABLE t (d DATE) PARTITION BY RANGE(d) ()",
+        "CREATE TABLE t (a INT, d DATE, v STRING DEFAULT 'x') UNIQUE KEY(a, d) PARTITION BY RANGE(d) (
+           PARTITION p VALUES LESS THAN ('2024-01-01')) DISTRIBUTED BY HASH(a)",
+        "CREATE TABLE t (a INT NOT NULL, s BIGINT SUM NOT NULL DEFAULT '0', m DATE MAX, n STRING MIN COMMENT 'c', r BOOLEAN REPLACE,
+           o DOUBLE REPLACE_IF_NOT_NULL) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a) BUCKETS 3",
+        "CREATE TABLE t (a INT, b STRING, v INT) PRIMARY KEY(a, b) DISTRIBUTED BY HASH(b) BUCKETS 3",
         "CREATE TABLE t (d DATE) PARTITION BY RANGE(d) (START ('2024-01-01') END ('2024-02-01') EVERY (INTERVAL 1 WEEK))",
     ] {
         let mut catalog = catalog();

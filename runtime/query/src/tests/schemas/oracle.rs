@@ -69,8 +69,17 @@ impl Oracle {
                 self.commit(command, row);
             }
             5 => self.overtaken_delete().await,
+            6 => self.compact().await,
             _ => self.change(),
         }
+    }
+
+    /// Old rows get what newer files have.
+    async fn compact(&mut self) {
+        let (start, most) = (self.draw.below(4), 1 + self.draw.below(6));
+        let some = |files: usize| start.min(files)..files.min(start + most);
+        let seen = self.house.compact_some("t", some).await;
+        self.history.push(format!("compacted: {seen:?}"));
     }
 
     fn pick(&mut self) -> usize {
