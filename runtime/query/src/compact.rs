@@ -38,7 +38,7 @@ pub fn plan_compaction(
         let file = file.ok_or_else(|| QueryError::internal(format!("file {} is not known", rowset.file)))?;
         pieces.push(Piece::new(partition.id, sequence, rowset, file, service));
     }
-    let schema = TableSchema::from(storage_tablet::arrow_schema(&table.schema));
+    let schema = TableSchema::from(storage_tablet::read_schema(&table.schema));
     let state = session::planner(1);
     let rows = match table.model.merges() {
         true => merged_plan(&*state, table, &schema, pieces, None, None)?,

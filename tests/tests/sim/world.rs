@@ -262,8 +262,8 @@ impl World {
             54..=55 => self.erase_trash(),
             56..=81 => self.snapshot_step(),
             82..=87 => self.restore_table(),
-            88..=96 if self.model.careful_until.is_some() => self.finish_restore(),
-            97 => self.restore(),
+            88..=95 if self.model.careful_until.is_some() => self.finish_restore(),
+            96..=97 => self.restore(),
             _ => self.sweep(),
         }
     }

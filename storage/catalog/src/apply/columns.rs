@@ -148,6 +148,9 @@ fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Re
     if !old.key && wanted.aggregation != old.aggregation {
         return refuse("Can not change aggregation type".to_owned());
     }
+    if old.key && table.model == KeyModel::Primary && wanted.nullable {
+        return refuse(format!("primary key column[{}] cannot be nullable", old.name));
+    }
     check_type(from, to)?;
     let initial = old.initial.map(|text| widened(text, from, to));
     let comment = if wanted.comment.is_empty() { old.comment } else { wanted.comment.clone() };

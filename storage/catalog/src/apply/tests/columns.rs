@@ -1,6 +1,6 @@
 //! Columns that come, go and change: ids that nobody had, keys that stay sorted, and loads that were planned before.
 
-use storage_model::Table;
+use storage_model::{Aggregation, Table};
 
 use super::*;
 use crate::columns::{ColumnChange, ColumnPlace};
@@ -235,4 +235,33 @@ fn the_property_that_names_columns_follows_them() {
     assert_eq!(named(&kit).as_deref(), Some("key,x,w"));
     kit.ok(alter("wide", vec![drop_("X")]));
     assert_eq!(named(&kit).as_deref(), Some("key,w"));
+}
+
+#[test]
+fn columns_combine_as_their_key_model_says() {
+    let mut kit = Kit::new();
+    let sum = |name: &str, initial: Option<&str>| {
+        let initial = initial.map(str::to_owned);
+        Column { aggregation: Some(Aggregation::Sum), initial, ..value(name, DataType::BigInt) }
+    };
+    let key = || Column { nullable: false, ..column("k") };
+    let sums = TableDraft { columns: vec![key(), sum("v", None)], model: KeyModel::Aggregate, ..ranged("sums") };
+    let columns = vec![key(), Column { nullable: false, ..column("k2") }, value("v", DataType::Int)];
+    let goods = TableDraft { columns, model: KeyModel::Primary, ..ranged("goods") };
+    kit.ok(create_table(sums));
+    kit.ok(create_table(goods));
+    let newest = Column { aggregation: Some(Aggregation::Replace), ..sum("v", None) };
+    for (table, change, why) in [
+        ("sums", add(value("x", DataType::Int), None), "aggregation type is not one of"),
+        ("goods", add(sum("x", None), None), "aggregation type is not one of"),
+        // Each row of a key would add it once more.
+        ("sums", add(sum("x", Some("5")), None), "a SUM begins at NULL or 0"),
+        ("sums", modify(newest, None), "Can not change aggregation type"),
+        ("goods", modify(column("k2"), None), "primary key column[k2] cannot be nullable"),
+    ] {
+        let refused = kit.refused(alter(table, vec![change]));
+        assert!(matches!(&refused, Rejection::ColumnRule(text) if text.contains(why)), "{refused:?}");
+    }
+    kit.ok(alter("sums", vec![add(sum("x", Some("0")), None), add(sum("y", None), None), drop_("v")]));
+    kit.ok(alter("goods", vec![add(value("x", DataType::Int), None)]));
 }
