@@ -1,5 +1,6 @@
 //! A cluster of real processes, and everything that a suite does to it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -234,6 +235,26 @@ impl House {
         let mut client = self.client().await?;
         self.all_alive(&mut client).await?;
         client.close().await
+    }
+
+    /// The data files in the store.
+    pub async fn data(&self) -> anyhow::Result<BTreeSet<String>> {
+        Ok(self.place.objects(".parquet").await?.into_iter().collect())
+    }
+
+    /// Garbage that nothing needs goes, that of a table in the database `d`; when it is gone, all that GC may take has had its
+    /// turn, and then another one.
+    pub async fn collect_garbage(&self, client: &mut Client) -> anyhow::Result<()> {
+        let before = self.data().await?;
+        client.run("CREATE TABLE d.junk (id BIGINT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1").await?;
+        client.run("INSERT INTO d.junk VALUES (1), (2)").await?;
+        let junk: BTreeSet<String> = self.data().await?.difference(&before).cloned().collect();
+        ensure!(!junk.is_empty(), "no file was written");
+        client.run("DROP TABLE d.junk FORCE").await?;
+        let is_gone = |found: &[String]| !found.iter().any(|object| junk.contains(object));
+        objects_become(&self.place, ".parquet", "the junk is deleted", Duration::from_secs(60), is_gone).await?;
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        Ok(())
     }
 
     /// Runs `starkeep` with these arguments; its exit code, and all that it printed.

@@ -35,12 +35,8 @@ struct Counts {
 /// What the dashboard shows of it.
 #[derive(Debug, Serialize)]
 pub struct CompactionAgentState {
-    running: u64,
-    compactions: u64,
-    failed: u64,
-    files_read: u64,
-    rows: u64,
-    bytes_written: u64,
+    #[serde(flatten)]
+    counts: Counts,
     last_error: String,
 }
 
@@ -68,9 +64,7 @@ impl Actor for CompactionAgent {
     type State = CompactionAgentState;
 
     fn observe(&self) -> CompactionAgentState {
-        let Counts { running, compactions, failed, files_read, rows, bytes_written } = self.counts;
-        let last_error = self.last_error.clone();
-        CompactionAgentState { running, compactions, failed, files_read, rows, bytes_written, last_error }
+        CompactionAgentState { counts: self.counts, last_error: self.last_error.clone() }
     }
 }
 

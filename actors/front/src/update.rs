@@ -113,8 +113,12 @@ async fn write_rows(session: &Session, ast: &Update, text: &str, running: &Runni
     let plan = plan(&cx, session, ast).await?;
     let txn = insert::draw_txn(session).await?;
     let done = insert::write(session, &cx, &plan, txn, running).await?;
-    // The key of a row does not change, so new rows are in the partitions of those that they were made from.
-    let touched: BTreeSet<_> = done.files.iter().map(|file| file.partition).collect();
+    // The key of a row does not change, so new rows are in the partitions of those that they were made from; but what a
+    // condition or a new value reads of the table besides may be in any.
+    let touched: BTreeSet<_> = match plan.planned.scans_of(&plan.table.name) {
+        0 | 1 => done.files.iter().map(|file| file.partition).collect(),
+        _ => plan.table.partitions.iter().copied().collect(),
+    };
     let read = touched.iter().filter_map(|id| cx.catalog.partition(*id));
     let read = read.map(|found| ReplacedPartition { partition: found.id, base: Some(found.visible_version) });
     Ok(Changed { partitions: read.collect(), table: plan.table, txn, done })

@@ -27,6 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_secs(15);
 /// so many times.
 const MOST_DOUBLED: u32 = 6;
+/// After so long without another one, failures are forgotten.
+const FORGET: Duration = Duration::from_secs(3600);
 /// A node may take this long for one compaction.
 const DEADLINE: Duration = Duration::from_secs(540);
 
@@ -43,8 +45,8 @@ pub struct CompactionCoordinator {
     put_off: HashMap<PartitionId, PutOff>,
     /// How often each node has failed: the others are asked first.
     failures: HashMap<NodeId, u64>,
-    /// There was nothing to do at this revision.
-    idle_at: Option<Revision>,
+    /// There was nothing to do at this revision, and when that was seen.
+    idle_at: Option<(Revision, Instant)>,
     counts: Counts,
     last_error: String,
 }
@@ -70,12 +72,8 @@ struct Counts {
 #[derive(Debug, Serialize)]
 pub struct CompactionState {
     running: Vec<String>,
-    compactions: u64,
-    files_before: u64,
-    files_after: u64,
-    rows: u64,
-    overtaken: u64,
-    failed: u64,
+    #[serde(flatten)]
+    counts: Counts,
     last_error: String,
 }
 
@@ -130,8 +128,11 @@ impl CompactionCoordinator {
         let catalog = self.meta.view();
         let nodes = self.directory.alive();
         let most = compaction_tasks.unwrap_or(nodes.len());
-        let is_waiting = self.put_off.values().all(|put_off| put_off.until > now);
-        let is_idle = is_waiting && self.idle_at == Some(catalog.revision());
+        self.put_off.retain(|_, put_off| put_off.until + FORGET > now);
+        let is_idle = self.idle_at.is_some_and(|(revision, at)| {
+            let is_due = |put_off: &PutOff| put_off.until > at && put_off.until <= now;
+            revision == catalog.revision() && !self.put_off.values().any(is_due)
+        });
         if self.running.len() >= most || nodes.is_empty() || is_idle || catalog.is_careful() {
             return;
         }
@@ -143,8 +144,10 @@ impl CompactionCoordinator {
         chosen.retain(|candidate| {
             catalog.table(candidate.table).is_some_and(|table| ownership.allows_deletes(table.volume, now))
         });
-        self.idle_at = chosen.is_empty().then_some(catalog.revision());
-        for candidate in chosen.into_iter().take(most - self.running.len()) {
+        self.idle_at = chosen.is_empty().then(|| (catalog.revision(), now));
+        for mut candidate in chosen.into_iter().take(most - self.running.len()) {
+            let times = self.put_off.get(&candidate.partition).map_or(0, |put_off| put_off.times);
+            candidate.narrow(times);
             let busy = |node: &NodeId| self.running.values().filter(|at| *at == node).count();
             let failed = |node: &NodeId| self.failures.get(node).copied().unwrap_or(0);
             let best = nodes.iter().min_by_key(|(node, _)| (busy(node), failed(node)));
@@ -243,18 +246,8 @@ impl Actor for CompactionCoordinator {
     type State = CompactionState;
 
     fn observe(&self) -> CompactionState {
-        let Counts { compactions, files_before, files_after, rows, overtaken, failed } = self.counts;
         let running = self.running.iter().map(|(partition, node)| format!("partition {partition} on node {node}"));
-        CompactionState {
-            running: running.collect(),
-            compactions,
-            files_before,
-            files_after,
-            rows,
-            overtaken,
-            failed,
-            last_error: self.last_error.clone(),
-        }
+        CompactionState { running: running.collect(), counts: self.counts, last_error: self.last_error.clone() }
     }
 
     fn started(&mut self, cx: &mut Context<Self>) {

@@ -80,10 +80,8 @@ pub struct OrphanSweeperState {
     /// Loads below this were given up.
     floor: u64,
     open_directories: usize,
-    sweeps: u64,
-    directories: u64,
-    objects: u64,
-    deleted: u64,
+    #[serde(flatten)]
+    counts: Counts,
     last_error: String,
 }
 
@@ -346,14 +344,10 @@ impl Actor for OrphanSweeper {
     type State = OrphanSweeperState;
 
     fn observe(&self) -> OrphanSweeperState {
-        let Counts { sweeps, directories, objects, deleted } = self.counts;
         OrphanSweeperState {
             floor: self.meta.view().header.txn_floor,
             open_directories: self.open.values().map(VecDeque::len).sum::<usize>() + usize::from(self.working),
-            sweeps,
-            directories,
-            objects,
-            deleted,
+            counts: self.counts,
             last_error: self.last_error.clone(),
         }
     }

@@ -3,7 +3,7 @@
 pub(crate) mod constant;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType as ArrowType, TimeUnit};
@@ -82,6 +82,12 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// How often the plan reads a table of this name.
+    pub fn scans_of(&self, table: &str) -> usize {
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.iter().filter(|note| note.table == table).count()
+    }
+
     /// A result of rows that are known already.
     pub(crate) fn of_values(columns: Vec<ResultColumn>, rows: RecordBatch) -> Result<Planned, QueryError> {
         let plan = MemorySourceConfig::try_new_exec(&[vec![rows.clone()]], rows.schema(), None)?;

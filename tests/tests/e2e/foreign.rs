@@ -56,25 +56,6 @@ fn all(sums: &[(&str, i64)]) -> Vec<(String, i64)> {
     sums.iter().map(|(name, sum)| ((*name).to_owned(), *sum)).collect()
 }
 
-async fn data(house: &House) -> anyhow::Result<BTreeSet<String>> {
-    Ok(house.place.objects(".parquet").await?.into_iter().collect())
-}
-
-/// Garbage that nothing needs goes; when it is gone, all that GC may take has had its turn, and then another one.
-async fn collect_garbage(house: &House, client: &mut Client) -> anyhow::Result<()> {
-    let before = data(house).await?;
-    table(client, "junk").await?;
-    let junk: BTreeSet<String> = data(house).await?.difference(&before).cloned().collect();
-    ensure!(!junk.is_empty(), "no file was written");
-    client.run("DROP TABLE d.junk FORCE").await?;
-    objects_become(&house.place, ".parquet", "the junk is deleted", LIMIT, |found| {
-        !found.iter().any(|object| junk.contains(object))
-    })
-    .await?;
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    Ok(())
-}
-
 async fn verified(client: &mut Client, name: &str) -> anyhow::Result<()> {
     let rows: Vec<mysql_async::Row> = client.rows(&format!("ADMIN VERIFY CLUSTER SNAPSHOT {name} WITH DATA")).await?;
     let problems: Vec<String> = rows.iter().filter_map(|row| row.get("Problem")).collect();
@@ -92,9 +73,9 @@ fn the_right_snapshot_can_be_restored_after_the_wrong_one() {
         for name in ["dropped", "kept", "truncated"] {
             table(&mut client, name).await?;
         }
-        let before = data(&house).await?;
+        let before = house.data().await?;
         table(&mut client, "gone").await?;
-        let gone: BTreeSet<String> = data(&house).await?.difference(&before).cloned().collect();
+        let gone: BTreeSet<String> = house.data().await?.difference(&before).cloned().collect();
         let one = snapshot(&house, &mut client, "one").await?;
         client.run("INSERT INTO d.kept VALUES (4), (5)").await?;
         client.run("DROP TABLE d.gone FORCE").await?;
@@ -117,13 +98,13 @@ fn the_right_snapshot_can_be_restored_after_the_wrong_one() {
         ensure!(text.contains("careful"), "{text}");
         client.run("ADMIN FINISH RESTORE").await?;
         client.run("INSERT INTO d.kept VALUES (100)").await?;
-        let needed = data(&house).await?;
+        let needed = house.data().await?;
         client.run("DROP TABLE d.dropped FORCE").await?;
         client.run("TRUNCATE TABLE d.truncated").await?;
         drop_snapshot(&house, &mut client, "one").await?;
         let three = snapshot(&house, &mut client, "three").await?;
-        collect_garbage(&house, &mut client).await?;
-        same("files that the newer one needs, and those of this cluster", data(&house).await?, needed)?;
+        house.collect_garbage(&mut client).await?;
+        same("files that the newer one needs, and those of this cluster", house.data().await?, needed)?;
         house.restart_frontend().await?;
         let mut client = house.client().await?;
         house.all_alive(&mut client).await?;
@@ -143,11 +124,11 @@ fn the_right_snapshot_can_be_restored_after_the_wrong_one() {
         same("snapshots", listed(&mut client).await?, pairs(&[("three", "FOREIGN"), ("two", "MANUAL")]))?;
         client.run("ADMIN FINISH RESTORE").await?;
         drop_snapshot(&house, &mut client, "two").await?;
-        collect_garbage(&house, &mut client).await?;
+        house.collect_garbage(&mut client).await?;
         verified(&mut client, "three").await?;
         let (code, text) = house.starkeep(&["snapshot", "verify", &three, "--with-data"]).await?;
         ensure!(code == 0 && text.contains("good"), "{code} {text}");
-        ensure!(data(&house).await?.is_superset(&gone), "a file of {gone:?} is deleted");
+        ensure!(house.data().await?.is_superset(&gone), "a file of {gone:?} is deleted");
 
         // Dropped, it keeps nothing any more.
         drop_snapshot(&house, &mut client, "three").await?;

@@ -1,6 +1,5 @@
 //! RESTORE TABLE … FROM SNAPSHOT, the retention of several snapshots, and what their pins keep.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -41,25 +40,6 @@ async fn snapshot(house: &House, client: &mut Client, name: &str) -> anyhow::Res
     Ok(())
 }
 
-async fn data(house: &House) -> anyhow::Result<BTreeSet<String>> {
-    Ok(house.place.objects(".parquet").await?.into_iter().collect())
-}
-
-/// What nothing needs is deleted; when it is, and a moment later, all that GC may take is gone.
-async fn collect_garbage(house: &House, client: &mut Client) -> anyhow::Result<()> {
-    let before = data(house).await?;
-    table(client, "junk").await?;
-    let junk: BTreeSet<String> = data(house).await?.difference(&before).cloned().collect();
-    ensure!(!junk.is_empty(), "no file was written");
-    client.run("DROP TABLE d.junk FORCE").await?;
-    objects_become(&house.place, ".parquet", "the junk is deleted", LIMIT, |found| {
-        !found.iter().any(|object| junk.contains(object))
-    })
-    .await?;
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    Ok(())
-}
-
 /// Files and bytes that a snapshot keeps, and those that only it does.
 async fn pinned(client: &mut Client, name: &str) -> anyhow::Result<(u64, u64, u64, u64)> {
     let sql = "SELECT FILES, BYTES, ONLY_FILES, ONLY_BYTES FROM information_schema.cluster_snapshot_pins";
@@ -74,13 +54,13 @@ fn a_table_comes_back_from_a_snapshot_and_outlives_it() {
         client.run("CREATE DATABASE d").await?;
         table(&mut client, "t").await?;
         table(&mut client, "other").await?;
-        let files = data(&house).await?;
+        let files = house.data().await?;
         snapshot(&house, &mut client, "one").await?;
         same("kept by the snapshot alone", pinned(&mut client, "one").await?, (0, 0, 0, 0))?;
         client.run("DROP TABLE d.t FORCE").await?;
         snapshot(&house, &mut client, "two").await?;
-        collect_garbage(&house, &mut client).await?;
-        same("files that the snapshot keeps", data(&house).await?, files.clone())?;
+        house.collect_garbage(&mut client).await?;
+        same("files that the snapshot keeps", house.data().await?, files.clone())?;
         let (kept, bytes, only, only_bytes) = pinned(&mut client, "one").await?;
         ensure!(kept > 0 && bytes > 0 && (only, only_bytes) == (kept, bytes), "{kept} {bytes} {only} {only_bytes}");
         same("kept by the second", pinned(&mut client, "two").await?, (0, 0, 0, 0))?;
@@ -98,7 +78,7 @@ fn a_table_comes_back_from_a_snapshot_and_outlives_it() {
         client.refused("RESTORE TABLE d.t FROM SNAPSHOT one TO TABLE d.other", 1050, "already exists").await?;
         client.run("RESTORE TABLE d.t FROM SNAPSHOT one TO TABLE d.back").await?;
         same("rows", rows(&mut client, "back").await?, all())?;
-        same("no file was written", data(&house).await?, files.clone())?;
+        same("no file was written", house.data().await?, files.clone())?;
         same("kept by the snapshot alone", pinned(&mut client, "one").await?, (0, 0, 0, 0))?;
         // Beside a table that lives, over the same files.
         client.run("RESTORE TABLE d.other FROM SNAPSHOT one TO TABLE d.twin").await?;
@@ -112,7 +92,7 @@ fn a_table_comes_back_from_a_snapshot_and_outlives_it() {
             house.job("DELETED", LIMIT, |j| j.name == name && j.state == "DELETED").await?;
         }
         client.run("DROP TABLE d.other FORCE").await?;
-        collect_garbage(&house, &mut client).await?;
+        house.collect_garbage(&mut client).await?;
         let mut more = all();
         more.push((5, Some("2026-07-07".to_owned())));
         same("rows when the snapshot is gone", rows(&mut client, "back").await?, more.clone())?;
@@ -186,7 +166,7 @@ fn a_table_that_came_back_in_the_lost_time_is_kept_for_the_newer_snapshot() {
         client.run("ADMIN FINISH RESTORE").await?;
         client.run("DROP CLUSTER SNAPSHOT old").await?;
         house.job("DELETED", LIMIT, |j| j.name == "old" && j.state == "DELETED").await?;
-        collect_garbage(&house, &mut client).await?;
+        house.collect_garbage(&mut client).await?;
         let problems: Vec<mysql_async::Row> = client.rows("ADMIN VERIFY CLUSTER SNAPSHOT newer WITH DATA").await?;
         same("problems of the newer snapshot", problems.len(), 0)?;
         // Of the other timeline's tables, those whose files both know come back.

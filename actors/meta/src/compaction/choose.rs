@@ -34,6 +34,20 @@ pub struct Candidate {
     pub score: usize,
 }
 
+impl Candidate {
+    /// After failures less is tried, and each time elsewhere: it may be a few files that cannot be merged, as when the sums of
+    /// a key do not fit its column.
+    pub fn narrow(&mut self, failures: u32) {
+        let all = self.files.len();
+        let some = (all >> failures.min(16)).max(2);
+        if failures == 0 || some >= all {
+            return;
+        }
+        let start = failures as usize * some % (all - some + 1);
+        self.files = self.files[start..start + some].to_vec();
+    }
+}
+
 /// The partitions of live tables that have so many files or more and some that should be one, the worst first. `free`: whether
 /// a partition may be touched.
 pub fn candidates(catalog: &Catalog, min_files: usize, free: impl Fn(PartitionId) -> bool) -> Vec<Candidate> {
@@ -152,6 +166,22 @@ mod tests {
         // Seven small ones do not make a large one be written anew.
         assert_eq!(eight(&files(&[&[MB][..], &small[..7]].concat())), None);
         assert_eq!(eight(&files(&[200 * MB; 20])), None);
+    }
+
+    #[test]
+    fn after_failures_less_is_tried_and_elsewhere() {
+        let all: Vec<FileId> = (0..12).map(FileId).collect();
+        let narrowed = |failures| {
+            let (table, partition) = (TableId(1), PartitionId(2));
+            let mut candidate = Candidate { table, partition, files: all.clone(), score: 12 };
+            candidate.narrow(failures);
+            candidate.files.iter().map(|file| file.0).collect::<Vec<_>>()
+        };
+        assert_eq!(narrowed(0).len(), 12);
+        assert_eq!((narrowed(1).len(), narrowed(2).len(), narrowed(9).len()), (6, 3, 2));
+        assert!((1..40).all(|n| narrowed(n).windows(2).all(|pair| pair[1] == pair[0] + 1)), "neighbours");
+        let tried: std::collections::BTreeSet<u64> = (3..40).flat_map(narrowed).collect();
+        assert_eq!(tried.len(), 12, "all of them have their turn");
     }
 
     #[test]

@@ -84,7 +84,7 @@ settings! {
         catalog_trash_expire_second: u64 = 86400 => .mutable();
         /// A partition of fewer data files than this is not compacted.
         lake_compaction_score_selector_min_score: f64 = 10.0 => .mutable();
-        /// Compactions that run at once; -1: one on each compute node; 0: none.
+        /// Compactions that run at once; negative: one on each compute node; 0: none.
         lake_compaction_max_tasks: i32 = -1 => .mutable();
         /// Seconds after which a load that is not committed is given up and what it wrote is deleted.
         lake_orphan_min_age_seconds: u64 = 86400 => .mutable().at_least(1);

@@ -10,7 +10,7 @@ use datafusion::common::{Result, ScalarValue, exec_datafusion_err, internal_err}
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
-use storage_model::{Column, DataType};
+use storage_model::{Column, DataType, Schema};
 
 use crate::error::QueryError;
 use crate::insert::store::{lost, text_of};
@@ -57,7 +57,8 @@ impl ScalarUDFImpl for Merged {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let column = column_of(args.scalar_arguments.get(1).copied().flatten())?;
-        Ok(Arc::new(storage_tablet::types::arrow_field(&column)))
+        // As the scan of the column says it, with what old rows have: plans are compared by that too.
+        Ok(Arc::clone(&storage_tablet::read_schema(&Schema::new(vec![column])).fields()[0]))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

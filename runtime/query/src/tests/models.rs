@@ -3,6 +3,7 @@
 mod oracle;
 
 use runtime_sql::Statement;
+use storage_catalog::{ColumnChange, Command};
 use storage_model::{Aggregation, Column, DataType, KeyModel};
 
 use super::house::{House, column, statement};
@@ -170,6 +171,35 @@ async fn a_plan_says_that_it_merges_and_where_it_filters() {
     // What is not asked for is not read.
     let text = plan(&house, "SELECT count(*) FROM t").await;
     assert!(text.lines().filter(|line| line.contains("SEQUENCE")).all(|line| !line.contains(" n,")), "{text}");
+}
+
+#[tokio::test]
+async fn columns_that_were_added_combine_with_what_old_rows_have() {
+    let mut house = House::new();
+    let columns = vec![key("k", DataType::Int, false), combined("v", DataType::BigInt, Aggregation::Sum)];
+    house.create_of("t", KeyModel::Aggregate, columns, None, 0, 2);
+    house.insert("INSERT INTO t VALUES (1, 10), (2, 20)").await.unwrap();
+    house.insert("INSERT INTO t VALUES (1, 1), (3, 30)").await.unwrap();
+    let added = |name, aggregation, initial: &str| {
+        let column = Column { initial: Some(initial.into()), ..combined(name, DataType::Int, aggregation) };
+        ColumnChange::Add { column, place: None }
+    };
+    let changes = vec![
+        added("s", Aggregation::Sum, "0"),
+        added("m", Aggregation::Max, "5"),
+        added("r", Aggregation::Replace, "7"),
+    ];
+    house.apply(Command::AlterColumns { database: "db".into(), table: "t".into(), changes });
+    for compacted in [false, true] {
+        if compacted {
+            house.compact("t").await;
+        }
+        assert_eq!(house.ask("SELECT * FROM t ORDER BY k").await[1..], ["1|11|0|5|7", "2|20|0|5|7", "3|30|0|5|7"]);
+        assert_eq!(house.one("SELECT SUM(v), SUM(s), MAX(m), MIN(r) FROM t").await, "61|0|5|7");
+        assert_eq!(house.one("SELECT COUNT(*) FROM t WHERE s >= 0 AND m = 5").await, "3");
+    }
+    house.insert("INSERT INTO t VALUES (1, 0, 4, 3, 8)").await.unwrap();
+    assert_eq!(house.one("SELECT * FROM t WHERE k = 1").await, "1|11|4|5|8");
 }
 
 #[tokio::test]

@@ -156,7 +156,9 @@ fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Re
     let comment = if wanted.comment.is_empty() { old.comment } else { wanted.comment.clone() };
     // The name stays as it was spelled.
     let (id, name, key, aggregation) = (old.id, old.name, old.key, old.aggregation);
-    let column = Column { id, name, key, comment, initial, aggregation, ..wanted.clone() };
+    // What is not said stays; DEFAULT NULL takes it away.
+    let default = wanted.default.clone().or(old.default);
+    let column = Column { id, name, key, comment, default, initial, aggregation, ..wanted.clone() };
     if place.is_none() {
         table.schema.columns[at] = column;
         return Ok(());

@@ -1,6 +1,6 @@
 //! Columns that come, go and change: ids that nobody had, keys that stay sorted, and loads that were planned before.
 
-use storage_model::{Aggregation, Table};
+use storage_model::{Aggregation, DefaultValue, Table};
 
 use super::*;
 use crate::columns::{ColumnChange, ColumnPlace};
@@ -235,6 +235,19 @@ fn the_property_that_names_columns_follows_them() {
     assert_eq!(named(&kit).as_deref(), Some("key,x,w"));
     kit.ok(alter("wide", vec![drop_("X")]));
     assert_eq!(named(&kit).as_deref(), Some("key,w"));
+}
+
+#[test]
+fn a_default_stays_until_another_is_said() {
+    let mut kit = kit();
+    let five = || Some(DefaultValue::Literal("5".to_owned()));
+    kit.ok(alter("wide", vec![add(Column { default: five(), ..value("x", DataType::Int) }, None)]));
+    let default = |kit: &Kit| table(kit).schema.column("x").unwrap().default.clone();
+    kit.ok(alter("wide", vec![modify(value("x", DataType::BigInt), None)]));
+    assert_eq!(default(&kit), five());
+    let null = Column { default: Some(DefaultValue::Null), ..value("x", DataType::BigInt) };
+    kit.ok(alter("wide", vec![modify(null, None)]));
+    assert_eq!(default(&kit), Some(DefaultValue::Null));
 }
 
 #[test]
