@@ -64,7 +64,7 @@ fn wrong_statements_have_clear_errors() {
             "CREATE TABLE d.x (a INT, a INT) DUPLICATE KEY(a) DISTRIBUTED BY HASH(a)",
             "CREATE TABLE d.x (a NOTHING) DUPLICATE KEY(a) DISTRIBUTED BY HASH(a)",
             "CREATE TABLE d.x (a INT) DUPLICATE KEY(b) DISTRIBUTED BY HASH(a)",
-            "CREATE TABLE d.x (a INT) PRIMARY KEY(a) DISTRIBUTED BY HASH(a)",
+            "CREATE TABLE d.x (a FLOAT) PRIMARY KEY(a) DISTRIBUTED BY HASH(a)",
             "ALTER SYSTEM ADD COMPUTE NODE \"nowhere\"",
             "ADMIN SET FRONTEND CONFIG (\"nothing\" = \"1\")",
             "CREATE STORAGE VOLUME v TYPE = S3 LOCATIONS = ('file:///x')",
