@@ -45,10 +45,18 @@ pub struct CompactionCoordinator {
     put_off: HashMap<PartitionId, PutOff>,
     /// How often each node has failed: the others are asked first.
     failures: HashMap<NodeId, u64>,
-    /// There was nothing to do at this revision, and when that was seen.
-    idle_at: Option<(Revision, Instant)>,
+    /// When there was last nothing to do.
+    idle: Option<Idle>,
     counts: Counts,
     last_error: String,
+}
+
+/// There was nothing to do, and will not be while this is so.
+#[derive(Clone, Copy, Debug)]
+struct Idle {
+    revision: Revision,
+    min_files: usize,
+    seen_at: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +124,7 @@ impl CompactionCoordinator {
             running: BTreeMap::new(),
             put_off: HashMap::new(),
             failures: HashMap::new(),
-            idle_at: None,
+            idle: None,
             counts: Counts::default(),
             last_error: String::new(),
         }
@@ -129,9 +137,10 @@ impl CompactionCoordinator {
         let nodes = self.directory.alive();
         let most = compaction_tasks.unwrap_or(nodes.len());
         self.put_off.retain(|_, put_off| put_off.until + FORGET > now);
-        let is_idle = self.idle_at.is_some_and(|(revision, at)| {
-            let is_due = |put_off: &PutOff| put_off.until > at && put_off.until <= now;
-            revision == catalog.revision() && !self.put_off.values().any(is_due)
+        let is_idle = self.idle.is_some_and(|idle| {
+            let is_due = |put_off: &PutOff| put_off.until > idle.seen_at && put_off.until <= now;
+            let is_same = idle.revision == catalog.revision() && idle.min_files == compaction_min_files;
+            is_same && !self.put_off.values().any(is_due)
         });
         if self.running.len() >= most || nodes.is_empty() || is_idle || catalog.is_careful() {
             return;
@@ -139,12 +148,13 @@ impl CompactionCoordinator {
         let is_put_off = |id: &PartitionId| self.put_off.get(id).is_some_and(|put_off| put_off.until > now);
         let is_free = |id: PartitionId| !self.running.contains_key(&id) && !is_put_off(&id);
         let mut chosen = candidates(&catalog, compaction_min_files, is_free);
+        let nothing = Idle { revision: catalog.revision(), min_files: compaction_min_files, seen_at: now };
+        self.idle = chosen.is_empty().then_some(nothing);
         // Where it is not known whose data it is, nothing begins by itself.
         let ownership = self.ownership.borrow().clone();
         chosen.retain(|candidate| {
             catalog.table(candidate.table).is_some_and(|table| ownership.allows_deletes(table.volume, now))
         });
-        self.idle_at = chosen.is_empty().then(|| (catalog.revision(), now));
         for mut candidate in chosen.into_iter().take(most - self.running.len()) {
             let times = self.put_off.get(&candidate.partition).map_or(0, |put_off| put_off.times);
             candidate.narrow(times);
