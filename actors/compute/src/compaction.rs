@@ -8,7 +8,7 @@ use actors_messages::compute::CompactRows;
 use runtime_actor::{Actor, Address, Answer, Context, Handle, Message};
 use runtime_query::{Engine, encode, plan_compaction};
 use serde::Serialize;
-use storage_model::{Partition, WrittenFile};
+use storage_model::WrittenFile;
 use storage_tablet::{Compacted, TargetPartition, WriteSpec};
 use storage_volume::error_chain;
 
@@ -140,7 +140,7 @@ async fn compact(engine: &Engine, volumes: &Volumes, message: CompactRows) -> Re
     let target = target.ok_or_else(|| format!("volume {} of the table is not named", table.volume))?;
     let target = volumes.open(target).map_err(|e| error_chain(&e))?;
     let spec = WriteSpec {
-        partitions: vec![target_of(&partition)],
+        partitions: vec![TargetPartition::from(&partition)],
         volume: table.volume,
         service_id: service.clone(),
         incarnation,
@@ -161,9 +161,4 @@ async fn compact(engine: &Engine, volumes: &Volumes, message: CompactRows) -> Re
     let written = file.finish().await.map_err(|e| error_chain(&e))?;
     fail::fail_point!("cn.compact.after");
     Ok(written.into_iter().collect())
-}
-
-fn target_of(partition: &Partition) -> TargetPartition {
-    let Partition { id, name, range, buckets, .. } = partition.clone();
-    TargetPartition { id, name, range, buckets }
 }

@@ -10,6 +10,7 @@ use runtime_query::{Found, PlanContext, Planned, QueryError, plan_count, plan_re
 use runtime_sql::statement::Delete;
 use storage_catalog::{Command, ReplacedPartition};
 use storage_model::{Partition, PartitionId, Table, TxnId};
+use storage_tablet::TargetPartition;
 
 use crate::insert::{self, ATTEMPTS, InsertPlan};
 use crate::session::{Limit, Running, Session};
@@ -112,7 +113,7 @@ async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Runni
     }
     if !some.is_empty() {
         let planned = plan_rest(&cx, &rest.table, ast, &ids(&some)).await.map_err(|e| query_error(&e))?;
-        let partitions = some.iter().map(|partition| insert::target(partition)).collect();
+        let partitions = some.iter().map(|partition| TargetPartition::from(partition.as_ref())).collect();
         let plan = InsertPlan { table: Arc::clone(&rest.table), partitions, planned };
         rest.done = insert::write(session, &cx, &plan, txn, running).await?;
     }

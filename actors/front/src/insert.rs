@@ -127,7 +127,8 @@ pub(crate) async fn plan(cx: &PlanContext, session: &Session, ast: &Insert) -> R
     if table.partitions.is_empty() {
         return Err(MySqlError::empty_partition(&table.name));
     }
-    let partitions = partitions(cx, &table, ast.partitions.as_deref())?.iter().map(|p| target(p)).collect();
+    let partitions = partitions(cx, &table, ast.partitions.as_deref())?;
+    let partitions = partitions.iter().map(|partition| TargetPartition::from(partition.as_ref())).collect();
     let planned = plan_insert(cx, &table, ast).await;
     let planned = planned.map_err(|e| crate::dispatch::with_similar_names(errors::query(&e)))?;
     Ok(InsertPlan { table, partitions, planned })
@@ -148,16 +149,6 @@ pub(crate) fn partitions(
         chosen.retain(|p| named.iter().any(|name| name.eq_ignore_ascii_case(&p.name)));
     }
     Ok(chosen)
-}
-
-/// A partition as rows are written to it.
-pub(crate) fn target(partition: &Partition) -> TargetPartition {
-    TargetPartition {
-        id: partition.id,
-        name: partition.name.clone(),
-        range: partition.range.clone(),
-        buckets: partition.buckets,
-    }
 }
 
 pub(crate) async fn draw_txn(session: &Session) -> Result<TxnId, MySqlError> {

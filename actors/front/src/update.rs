@@ -15,6 +15,7 @@ use runtime_query::{PlanContext, plan_update};
 use runtime_sql::statement::Update;
 use storage_catalog::{Command, ReplacedPartition};
 use storage_model::{Table, TableId, TxnId};
+use storage_tablet::TargetPartition;
 
 use crate::insert::{self, InsertPlan};
 use crate::session::{Limit, Running, Session};
@@ -100,7 +101,10 @@ pub(crate) async fn plan(cx: &PlanContext, session: &Session, ast: &Update) -> R
     let (_, table) = names::stored_table(&cx.catalog, &ast.table, database)?;
     let planned = plan_update(cx, &table, ast).await;
     let planned = planned.map_err(|e| dispatch::with_similar_names(errors::query(&e)))?;
-    let partitions = insert::partitions(cx, &table, None)?.iter().map(|partition| insert::target(partition)).collect();
+    let partitions = insert::partitions(cx, &table, None)?
+        .iter()
+        .map(|partition| TargetPartition::from(partition.as_ref()))
+        .collect();
     Ok(InsertPlan { table, partitions, planned })
 }
 

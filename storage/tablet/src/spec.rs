@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use storage_model::{
-    Distribution, Incarnation, PartitionId, PartitionRange, Schema, ServiceId, Table, TxnId, VolumeId, WrittenFile,
+    Distribution, Incarnation, Partition, PartitionId, PartitionRange, Schema, ServiceId, Table, TxnId, VolumeId,
+    WrittenFile,
 };
 use storage_volume::layout::{self, DataName};
 
@@ -19,6 +20,13 @@ pub struct TargetPartition {
     pub range: PartitionRange,
     /// Its buckets.
     pub buckets: u32,
+}
+
+impl From<&Partition> for TargetPartition {
+    fn from(partition: &Partition) -> TargetPartition {
+        let Partition { id, name, range, buckets, .. } = partition;
+        TargetPartition { id: *id, name: name.clone(), range: range.clone(), buckets: *buckets }
+    }
 }
 
 /// One write of one load on one compute node.

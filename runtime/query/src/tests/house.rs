@@ -350,15 +350,9 @@ impl House {
     /// The next load into some partitions of a table.
     fn spec(&mut self, table: &Table, partitions: &[Arc<storage_model::Partition>]) -> WriteSpec {
         self.txn += 1;
-        let target = |p: &Arc<storage_model::Partition>| TargetPartition {
-            id: p.id,
-            name: p.name.clone(),
-            range: p.range.clone(),
-            buckets: p.buckets,
-        };
         WriteSpec {
             table: table.clone(),
-            partitions: partitions.iter().map(target).collect(),
+            partitions: partitions.iter().map(|partition| TargetPartition::from(partition.as_ref())).collect(),
             volume: table.volume,
             service_id: ServiceId("service".into()),
             incarnation: Incarnation("0123456789abcdef0123456789abcdef".into()),
