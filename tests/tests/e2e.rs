@@ -43,3 +43,7 @@ mod secure;
 mod snapshots;
 #[path = "e2e/sql.rs"]
 mod sql;
+#[path = "e2e/tpch.rs"]
+mod tpch;
+#[path = "e2e/views.rs"]
+mod views;

@@ -2,17 +2,20 @@
 //! are free and ranges disjoint is the catalog's to say.
 
 mod alter_columns;
+pub(crate) mod as_query;
 mod batches;
 mod columns;
 mod databases;
+mod like;
 mod partitions;
 mod properties;
 mod table;
+mod views;
 
 use runtime_mysql::MySqlError;
 use runtime_sql::statement::{AlterTableAction, Properties};
 use runtime_sql::{QualifiedName, Statement};
-use storage_catalog::Command;
+use storage_catalog::{Command, ViewPut};
 
 use crate::session::Session;
 use crate::{errors, names};
@@ -40,6 +43,27 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
             let draft = analyze(create, session.front().alive_nodes().len())?;
             Command::CreateTable { database, draft, if_not_exists: create.if_not_exists }
         }
+        Statement::CreateTableLike { if_not_exists, name, source, distribution, properties } => {
+            let catalog = session.catalog();
+            let (_, source) = names::stored_table(&catalog, source, current)?;
+            let database = names::writable_database(name, current)?;
+            let draft = like::draft(&catalog, name, &source, distribution.as_ref(), properties)?;
+            Command::CreateTable { database, draft, if_not_exists: *if_not_exists }
+        }
+        Statement::CreateView { or_replace, if_not_exists, definition } => {
+            let how = match (or_replace, if_not_exists) {
+                (true, _) => ViewPut::Replace,
+                (false, true) => ViewPut::CreateIfNotExists,
+                (false, false) => ViewPut::Create,
+            };
+            Box::pin(views::put(session, definition, how)).await?
+        }
+        Statement::AlterView { definition } => Box::pin(views::put(session, definition, ViewPut::Alter)).await?,
+        Statement::DropView { if_exists, name } => Command::DropView {
+            database: names::writable_database(name, current)?,
+            name: name.name.clone(),
+            if_exists: *if_exists,
+        },
         Statement::DropTable { if_exists, name, force } => Command::DropTable {
             database: names::writable_database(name, current)?,
             table: name.name.clone(),

@@ -19,10 +19,19 @@ impl Session {
         running: &Running,
         out: &mut ResultWriter<'_>,
     ) -> Result<(), MySqlError> {
+        self.check_in_transaction(&parsed.statement)?;
         match &parsed.statement {
             Statement::Query(ast) => query::select(self, ast, &parsed.text, running, out).await,
             Statement::Explain { level, statement } => {
                 send(query::explain(self, *level, statement, &parsed.text, running).await?, out).await
+            }
+            Statement::Insert(ast) if self.transaction.is_some() => {
+                let info = Box::pin(self.insert_in_transaction(ast, &parsed.text, running)).await?;
+                out.ok(info).await
+            }
+            Statement::Commit => {
+                let info = self.commit_transaction().await?;
+                out.ok(info).await
             }
             Statement::Insert(ast) => {
                 let info = insert::insert(self, ast, &parsed.text, running).await?;
@@ -34,6 +43,10 @@ impl Session {
             }
             Statement::Update(ast) => {
                 let info = Box::pin(update::update(self, ast, &parsed.text, running)).await?;
+                out.ok(info).await
+            }
+            Statement::CreateTableAs { table, names, query } => {
+                let info = Box::pin(ddl::as_query::create(self, table, names, query, running)).await?;
                 out.ok(info).await
             }
             Statement::Show(asked) => {
@@ -65,6 +78,10 @@ impl Session {
             | Statement::RenameDatabase { .. }
             | Statement::RecoverDatabase { .. }
             | Statement::CreateTable(_)
+            | Statement::CreateTableLike { .. }
+            | Statement::CreateView { .. }
+            | Statement::AlterView { .. }
+            | Statement::DropView { .. }
             | Statement::DropTable { .. }
             | Statement::TruncateTable { .. }
             | Statement::AlterTable { .. }
@@ -106,11 +123,12 @@ impl Session {
                 Some(_) => Ok(()),
                 None => Err(unknown_prepared(name, "DEALLOCATE PREPARE")),
             },
-            // Every statement is its own transaction. Drivers that turn autocommit off end transactions that never began.
-            Statement::Commit | Statement::Rollback => Ok(()),
-            Statement::Begin { .. } => Err(MySqlError::begin_transaction_failed(
-                "explicit transactions are not supported yet; every statement commits by itself",
-            )),
+            // Without BEGIN every statement is its own transaction, and drivers that turn autocommit off end such that never began.
+            Statement::Rollback => {
+                self.roll_back();
+                Ok(())
+            }
+            Statement::Begin { label } => self.begin_transaction(label.as_deref()),
             // A statement is applied here before it is answered, and there is nothing to lock or to gather.
             Statement::LockTables | Statement::UnlockTables | Statement::Sync | Statement::Analyze { .. } => Ok(()),
             Statement::Unsupported { what } => Err(errors::unsupported(what)),

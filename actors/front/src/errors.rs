@@ -34,6 +34,7 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
         Rejection::LabelUsed { .. } | Rejection::NameRule(_) | Rejection::ColumnRule(_) => {
             MySqlError::new(1064, *b"HY000", error.to_string())
         }
+        Rejection::WrongObject(text) => MySqlError::new(1347, *b"HY000", text.clone()),
         Rejection::ComputeNodeExists(_)
         | Rejection::UnknownComputeNode(_)
         | Rejection::FrontendExists(_)

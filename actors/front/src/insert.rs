@@ -30,10 +30,10 @@ pub(crate) struct InsertPlan {
 }
 
 /// Rows of an INSERT that are in the store and not yet true.
-struct Loaded {
-    table: Arc<Table>,
-    txn: TxnId,
-    done: LoadDone,
+pub(crate) struct Loaded {
+    pub(crate) table: Arc<Table>,
+    pub(crate) txn: TxnId,
+    pub(crate) done: LoadDone,
     /// With OVERWRITE: the partitions whose rows give way.
     replaced: Vec<ReplacedPartition>,
 }
@@ -45,7 +45,6 @@ pub(crate) async fn insert(
     text: &str,
     running: &Running,
 ) -> Result<OkInfo, MySqlError> {
-    check(ast)?;
     if ast.overwrite {
         // What gives way is all that is there: of a partition that this frontend has not seen yet the rows would stay.
         session.front().may_read(true).await?;
@@ -77,12 +76,14 @@ pub(crate) fn visible(label: &str, txn: TxnId, rows: u64) -> OkInfo {
 }
 
 /// Plans an INSERT against one revision and has its rows written.
-async fn load(session: &Session, ast: &Insert, text: &str, running: &Running) -> Result<Loaded, MySqlError> {
+pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &Running) -> Result<Loaded, MySqlError> {
+    check(ast)?;
     let front = session.front();
     // Held until the files are written: the plan may read tables.
     let (catalog, _point) = front.reads.begin(|| front.view.now());
     let cx = session.plan_context(catalog, text).await;
     let plan = plan(&cx, session, ast).await?;
+    session.check_unwritten(&plan.planned.tables)?;
     let txn = draw_txn(session).await?;
     let done = write(session, &cx, &plan, txn, running).await?;
     let replaced = if ast.overwrite { replaced(&cx, &plan) } else { Vec::new() };
@@ -115,7 +116,7 @@ fn check(ast: &Insert) -> Result<(), MySqlError> {
 }
 
 /// Letters, digits, `_` and `-`, 128 at most.
-fn is_label(label: &str) -> bool {
+pub(crate) fn is_label(label: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     (1..=128).contains(&label.len()) && label.bytes().all(allowed)
 }

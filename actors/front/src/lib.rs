@@ -42,6 +42,7 @@ mod show;
 mod snapshot;
 mod system;
 mod tally;
+mod transaction;
 mod update;
 mod variables;
 mod volumes;

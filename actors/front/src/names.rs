@@ -5,7 +5,7 @@ use std::sync::Arc;
 use runtime_mysql::MySqlError;
 use runtime_sql::{DEFAULT_CATALOG, QualifiedName};
 use storage_catalog::{Catalog, Database};
-use storage_model::Table;
+use storage_model::{Table, View};
 
 /// Databases that are computed and cannot be changed.
 pub(crate) const VIRTUAL_DATABASES: [&str; 2] = ["information_schema", "sys"];
@@ -52,17 +52,43 @@ pub(crate) fn writable_database(name: &QualifiedName, current: Option<&str>) -> 
     Ok(database)
 }
 
+/// What has a name in a database.
+pub(crate) enum Named {
+    /// A table.
+    Table(Arc<Table>),
+    /// A view.
+    View(Arc<View>),
+}
+
+/// What has the name, and its database.
+pub(crate) fn named(
+    catalog: &Catalog,
+    name: &QualifiedName,
+    current: Option<&str>,
+) -> Result<(Arc<Database>, Named), MySqlError> {
+    let database = database_name(name, current)?;
+    let found = catalog.database_by_name(&database).ok_or_else(|| MySqlError::unknown_database(&database))?;
+    if let Some(table) = catalog.table_by_name(found.id, &name.name) {
+        return Ok((Arc::clone(found), Named::Table(Arc::clone(table))));
+    }
+    let view = catalog.view_by_name(found.id, &name.name);
+    let view = view.ok_or_else(|| MySqlError::unknown_table(format_args!("{database}.{}", name.name)))?;
+    Ok((Arc::clone(found), Named::View(Arc::clone(view))))
+}
+
 /// A stored table and its database.
 pub(crate) fn stored_table(
     catalog: &Catalog,
     name: &QualifiedName,
     current: Option<&str>,
 ) -> Result<(Arc<Database>, Arc<Table>), MySqlError> {
-    let database = database_name(name, current)?;
-    let found = catalog.database_by_name(&database).ok_or_else(|| MySqlError::unknown_database(&database))?;
-    let table = catalog.table_by_name(found.id, &name.name);
-    let table = table.ok_or_else(|| MySqlError::unknown_table(format_args!("{database}.{}", name.name)))?;
-    Ok((Arc::clone(found), Arc::clone(table)))
+    match named(catalog, name, current)? {
+        (database, Named::Table(table)) => Ok((database, table)),
+        (database, Named::View(view)) => {
+            let text = format!("'{}.{}' is not BASE TABLE", database.name, view.name);
+            Err(MySqlError::new(1347, *b"HY000", text))
+        }
+    }
 }
 
 /// Whether a name may be given to something new: not empty, not too long, nothing that cannot be typed.

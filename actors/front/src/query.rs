@@ -35,6 +35,7 @@ pub(crate) async fn select(
         let (catalog, _point) = front.reads.begin(|| front.view.now());
         let cx = session.plan_context(catalog, text).await;
         let planned = plan(&cx, query).await?;
+        session.check_unwritten(&planned.tables)?;
         match planned.placement {
             Placement::Local => send_local(&planned, out).await,
             Placement::Compute => send_remote(session, &cx, &planned, running, out).await,

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::front::{Front, Shared};
 use crate::information_schema::FrontTables;
 use crate::processlist::Entry;
+use crate::transaction::Transaction;
 use crate::variables::SessionVariables;
 use crate::{errors, names, prepared, privileges, query};
 
@@ -39,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) named: HashMap<String, String>,
     /// What SHOW WARNINGS and SHOW ERRORS answer: the failure of the statement before.
     pub(crate) last_error: Option<MySqlError>,
+    /// Since BEGIN.
+    pub(crate) transaction: Option<Transaction>,
     /// The last short text and what it says: pools ask the same little question all day.
     recent: Option<(String, Arc<[Heard]>)>,
 }
@@ -139,6 +142,7 @@ impl Session {
             variables,
             named: HashMap::new(),
             last_error: None,
+            transaction: None,
             recent: None,
             shared,
         }
@@ -442,15 +446,22 @@ impl Handler for Session {
         self.follow_database();
         let catalog = self.catalog();
         let name = runtime_sql::QualifiedName::bare(table);
-        let (database, table) = names::stored_table(&catalog, &name, self.database.as_deref())?;
-        let wanted = |column: &&storage_model::Column| wildcard.is_empty() || like_matches(wildcard, &column.name);
-        let columns = table.schema.columns.iter().filter(wanted);
-        Ok(columns.map(|c| query::column_def(&c.name, c.data_type).of_table(&database.name, &table.name)).collect())
+        let (database, named) = names::named(&catalog, &name, self.database.as_deref())?;
+        let columns: Vec<(&String, storage_model::DataType)> = match &named {
+            names::Named::Table(table) => table.schema.columns.iter().map(|c| (&c.name, c.data_type)).collect(),
+            names::Named::View(view) => view.columns.iter().map(|c| (&c.name, c.data_type)).collect(),
+        };
+        let wanted = |(name, _): &(&String, _)| wildcard.is_empty() || like_matches(wildcard, name);
+        let def = |(column, data_type): (&String, _)| {
+            query::column_def(column, data_type).of_table(&database.name, &name.name)
+        };
+        Ok(columns.into_iter().filter(wanted).map(def).collect())
     }
 
     async fn reset(&mut self) -> Result<(), MySqlError> {
         self.variables = Arc::new(SessionVariables::new(&self.shared.globals));
         self.named.clear();
+        self.roll_back();
         self.last_error = None;
         Ok(())
     }
@@ -466,6 +477,6 @@ impl Handler for Session {
     }
 
     fn status(&self) -> SessionStatus {
-        SessionStatus { autocommit: self.variables.is_on("autocommit"), in_transaction: false }
+        SessionStatus { autocommit: self.variables.is_on("autocommit"), in_transaction: self.transaction.is_some() }
     }
 }

@@ -7,3 +7,5 @@ mod kit;
 mod looking;
 mod managing;
 mod node;
+mod transactions;
+mod views;

@@ -2,6 +2,7 @@
 //! sessions to come.
 
 mod known;
+mod tuning;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{LazyLock, PoisonError, RwLock};
@@ -46,14 +47,21 @@ fn computed(name: &str) -> Option<&'static str> {
     }
 }
 
+/// All that SHOW VARIABLES shows, and all there are.
+fn shown() -> impl Iterator<Item = &'static Known> {
+    known::KNOWN.iter().chain(tuning::TUNING)
+}
+
 /// The table's row.
 fn known(name: &str) -> Option<&'static Known> {
-    known::KNOWN.iter().find(|known| known.name == name)
+    static BY_NAME: LazyLock<HashMap<&'static str, &'static Known>> =
+        LazyLock::new(|| shown().chain(tuning::HIDDEN).map(|known| (known.name, known)).collect());
+    BY_NAME.get(name).copied()
 }
 
 /// Error 1193 with the names that look most like the one asked for.
 pub(crate) fn unknown(name: &str) -> MySqlError {
-    let mut names: Vec<_> = known::KNOWN.iter().map(|k| (distance(name, k.name), k.name)).collect();
+    let mut names: Vec<_> = shown().map(|k| (distance(name, k.name), k.name)).collect();
     names.sort_unstable();
     let similar: Vec<String> = names.iter().take(SIMILAR).map(|(_, name)| format!("'{name}'")).collect();
     MySqlError::unknown_system_variable(name, &similar)
@@ -232,7 +240,9 @@ impl SessionVariables {
 
     /// Every variable with its value and default, as SHOW VARIABLES prints them, in order of their names.
     pub(crate) fn all(&self, global: bool) -> impl Iterator<Item = (&'static str, String, String)> + '_ {
-        known::KNOWN.iter().map(move |k| (k.name, k.shown(self.value(k, global)), k.shown(k.default())))
+        let mut all: Vec<_> = shown().collect();
+        all.sort_unstable_by_key(|known| known.name);
+        all.into_iter().map(move |k| (k.name, k.shown(self.value(k, global)), k.shown(k.default())))
     }
 }
 
@@ -353,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_table_has_no_name_twice() {
-        let mut names: Vec<_> = known::KNOWN.iter().map(|k| k.name).collect();
+        let mut names: Vec<_> = shown().chain(tuning::HIDDEN).map(|k| k.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
     }

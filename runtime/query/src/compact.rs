@@ -1,4 +1,4 @@
-//! Compaction: the rows of some rowsets of a tablet, in the order of their keys.
+//! Compaction: the rows of some rowsets of a tablet, in the order of their sort key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::provider::scan::{Piece, scan_plan};
 use crate::session;
 
 /// Plans the rows that `partition` says of one of its buckets, merged by the key model, in the columns of the table and in the
-/// order of its keys. `partition` may have fewer rowsets than the catalog has of it, if they are neighbours there.
+/// order of its sort key. `partition` may have fewer rowsets than the catalog has of it, if they are neighbours there.
 ///
 /// # Errors
 /// When a rowset is of a file that is not among `files`.
@@ -46,7 +46,15 @@ pub fn plan_compaction(
     };
     let plan = sorted(table, rows)?;
     let (columns, notes) = (columns_of(table), ScanNotes::default());
-    Ok(Planned { columns, placement: Placement::Compute, tables: vec![table.id], values: None, plan, notes })
+    Ok(Planned {
+        columns,
+        placement: Placement::Compute,
+        tables: vec![table.id],
+        views: Vec::new(),
+        values: None,
+        plan,
+        notes,
+    })
 }
 
 /// As runs are: ascending, NULL first.
@@ -54,7 +62,7 @@ fn sorted(table: &Table, rows: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Executi
     let options = SortOptions { descending: false, nulls_first: true };
     let schema = rows.schema();
     let key = |at: usize| PhysicalSortExpr::new(Arc::new(Column::new(schema.field(at).name(), at)), options);
-    match LexOrdering::new(table.schema.key_positions().into_iter().map(key)) {
+    match LexOrdering::new(table.sort_positions().into_iter().map(key)) {
         Some(order) => Ok(Arc::new(SortExec::new(order, rows))),
         None => Ok(rows),
     }

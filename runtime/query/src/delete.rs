@@ -63,9 +63,9 @@ pub async fn plan_count(
     let partition = Expr::Column(Column::new(Some(name.clone()), PARTITION));
     let plan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(stored.saying_partitions())), None)?;
     let plan = plan.aggregate(vec![partition], vec![count_all()])?.build()?;
-    let plan = plan::physical(&state, &plan, Stack::for_condition(&SqlExpr::value(Value::Null))?).await?;
+    let plan = plan::physical(&state, &plan, Stack::for_condition(cx, &SqlExpr::value(Value::Null))?).await?;
     let (columns, tables) = (columns_of_search(), vec![table.id]);
-    Ok(Planned { columns, placement: Placement::Compute, tables, values: None, plan, notes })
+    Ok(Planned { columns, placement: Placement::Compute, tables, views: Vec::new(), values: None, plan, notes })
 }
 
 /// Plans the rows that a DELETE leaves in these partitions of its table, in the columns of the table.
@@ -96,7 +96,7 @@ async fn plan_over(
     columns: Vec<ResultColumn>,
     build: impl FnOnce(StoredTable, Target) -> Result<LogicalPlan, QueryError>,
 ) -> Result<Planned, QueryError> {
-    let stack = Stack::for_condition(condition_of(delete)?)?;
+    let stack = Stack::for_condition(cx, condition_of(delete)?)?;
     let planning = async {
         let state = session::planner(cx.parallelism);
         let (target, notes) = resolve(cx, &state, delete)?;
@@ -104,7 +104,7 @@ async fn plan_over(
         let plan = build(stored.of_partitions(partitions.iter().copied()), target)?;
         let (_, tables) = plan::tables_of(&plan)?;
         let plan = plan::physical(&state, &plan, stack).await?;
-        Ok(Planned { columns, placement: Placement::Compute, tables, values: None, plan, notes })
+        Ok(Planned { columns, placement: Placement::Compute, tables, views: Vec::new(), values: None, plan, notes })
     };
     stack.run_async(Box::pin(planning)).await
 }

@@ -11,8 +11,9 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{BinaryExpr as LogicalBinary, Expr as LogicalExpr, LogicalPlan, Operator, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, ObjectName, ObjectNamePart, Query, Visit, Visitor};
 
+use crate::context::PlanContext;
 use crate::error::QueryError;
 use crate::rewrite::build;
 
@@ -40,22 +41,23 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// The stack that a query needs.
-    pub(crate) fn for_query(query: &Query) -> Result<Stack, QueryError> {
-        Stack::for_tree(query, 0)
+    pub(crate) fn for_query(cx: &PlanContext, query: &Query) -> Result<Stack, QueryError> {
+        Stack::for_tree(cx, query, 0)
     }
 
     /// The stack that a query needs which has this condition.
-    pub(crate) fn for_condition(condition: &Expr) -> Result<Stack, QueryError> {
-        Stack::for_tree(condition, QUERY_LEVELS)
+    pub(crate) fn for_condition(cx: &PlanContext, condition: &Expr) -> Result<Stack, QueryError> {
+        Stack::for_tree(cx, condition, QUERY_LEVELS)
     }
 
-    fn for_tree(tree: &impl Visit, above: usize) -> Result<Stack, QueryError> {
-        let mut levels = Levels { now: above, most: above, all: 0 };
+    fn for_tree(cx: &PlanContext, tree: &impl Visit, above: usize) -> Result<Stack, QueryError> {
+        let mut levels = Levels { cx, now: above, most: above, all: 0, views: false };
         let _ = tree.visit(&mut levels);
         if levels.most > DEEPEST_SYNTAX {
             return Err(too_deep("statement"));
         }
-        Ok(Stack { grow: levels.most > SHALLOW || levels.all > FEW })
+        // What is behind a view is as deep again, and there may be views behind it.
+        Ok(Stack { grow: levels.most > SHALLOW || levels.all > FEW || levels.views })
     }
 
     /// Whether expressions can become deep.
@@ -80,13 +82,16 @@ pub(crate) fn decoding<R>(work: impl FnOnce() -> R) -> R {
     stacker::maybe_grow(DECODING / 2, DECODING, work)
 }
 
-struct Levels {
+struct Levels<'a> {
+    cx: &'a PlanContext,
     now: usize,
     most: usize,
     all: usize,
+    /// Whether any name is that of a view.
+    views: bool,
 }
 
-impl Levels {
+impl Levels<'_> {
     fn down(&mut self, levels: usize) -> ControlFlow<()> {
         self.now += levels;
         self.all += 1;
@@ -100,8 +105,17 @@ impl Levels {
     }
 }
 
-impl Visitor for Levels {
+impl Visitor for Levels<'_> {
     type Break = ();
+
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+        let mut idents = name.0.iter().rev().filter_map(ObjectNamePart::as_ident);
+        let (name, database) = (idents.next(), idents.next());
+        let database = database.map(|ident| ident.value.as_str()).or(self.cx.database.as_deref());
+        let view = database.and_then(|database| self.cx.catalog.database_by_name(database)).zip(name);
+        self.views |= view.is_some_and(|(at, name)| self.cx.catalog.view_by_name(at.id, &name.value).is_some());
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, _expr: &Expr) -> ControlFlow<()> {
         self.down(1)

@@ -12,6 +12,7 @@ mod text;
 mod time;
 pub(crate) mod truth;
 mod wait;
+mod week;
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
@@ -47,12 +48,16 @@ pub(crate) const READ_TIME: &str = "__read_time";
 /// `number(x)`: any value as what can be summed.
 pub(crate) const NUMBER: &str = "__number";
 
+/// `week(time, mode)`.
+pub(crate) const WEEK: &str = "__week";
+
 fn scalar() -> Vec<Arc<ScalarUDF>> {
     let mut all = text::functions();
     all.extend(time::functions());
     all.extend(clock::functions());
     all.extend(moments::functions());
     all.extend(hash::functions());
+    all.extend(week::functions());
     let mut all: Vec<Arc<ScalarUDF>> = all.into_iter().map(|f| Arc::new(ScalarUDF::new_from_impl(f))).collect();
     all.push(Arc::new(ScalarUDF::new_from_impl(crate::insert::store::Store::new())));
     all.push(Arc::new(ScalarUDF::new_from_impl(truth::Truth::new())));
@@ -107,6 +112,8 @@ enum Slot {
     Integer,
     /// Cast to text.
     Text,
+    /// Cast to text where all such arguments are texts, to DOUBLE otherwise.
+    Alike,
 }
 
 /// A function over arrays of one length.
@@ -176,10 +183,16 @@ impl ScalarUDFImpl for Function {
         let Some(last) = self.slots.last().filter(|_| enough) else {
             return plan_err!("No matching function with signature: {} of {} arguments", self.name, arguments.len());
         };
+        let alike = if arguments.iter().all(|given| given.is_string() || given.is_null()) {
+            DataType::Utf8
+        } else {
+            DataType::Float64
+        };
         let coerced = arguments.iter().enumerate().map(|(at, given)| match self.slots.get(at).unwrap_or(last) {
             Slot::Any => given.clone(),
             Slot::Integer => DataType::Int64,
             Slot::Text => DataType::Utf8,
+            Slot::Alike => alike.clone(),
         });
         Ok(coerced.collect())
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
 use storage_catalog::Database;
-use storage_model::{Column, DataType, DefaultValue, Distribution, KeyModel, Partition, Table};
+use storage_model::{Column, DataType, DefaultValue, Distribution, KeyModel, Partition, Table, View};
 
 use crate::context::{DEFAULT_CATALOG, PlanContext};
 use crate::error::QueryError;
@@ -61,17 +61,22 @@ pub(crate) fn rows(table: &str, cx: &PlanContext) -> Result<RecordBatch, QueryEr
         "schemata" => database_names(cx).map(schemata_row).collect(),
         "tables" => {
             let stored = each_table(cx).map(|(database, table)| tables_row(cx, database, table));
-            stored.chain(computed(cx).iter().map(|(database, table)| views::tables_row(database, table))).collect()
+            let views = each_view(cx).map(|(database, view)| views::view_row(&database.name, view));
+            let computed = computed(cx);
+            let computed = computed.iter().map(|(database, table)| views::tables_row(database, table));
+            stored.chain(views).chain(computed).collect()
         }
         "columns" => {
             let stored = each_table(cx).flat_map(|(d, t)| column_rows(d, t));
             let known = |(d, t): &(String, String)| computed_schema(cx, d, t).map(|s| views::column_rows(d, t, &s));
-            stored.chain(computed(cx).iter().filter_map(known).flatten()).collect()
+            let views = each_view(cx).flat_map(|(database, view)| views::view_column_rows(&database.name, view));
+            stored.chain(views).chain(computed(cx).iter().filter_map(known).flatten()).collect()
         }
         "tables_config" => each_table(cx).map(|(d, t)| tables_config_row(cx, d, t)).collect(),
         "partitions_meta" => each_table(cx)
             .flat_map(|(d, t)| cx.catalog.partitions_of(t).map(move |p| partitions_meta_row(d, t, p)))
             .collect(),
+        "views" => each_view(cx).map(|(database, view)| views::definition_row(&database.name, view)).collect(),
         "engines" => vec![texts(["OLAP", "DEFAULT", "Default storage engine", "YES", "NO", "NO"])],
         "character_sets" => {
             let mut row = texts(["utf8mb4", "utf8mb4_general_ci", "UTF-8 Unicode"]);
@@ -120,6 +125,11 @@ fn number(value: impl TryInto<i64>) -> Cell {
 fn each_table(cx: &PlanContext) -> impl Iterator<Item = (&Database, &Table)> {
     let tables = |d: &Arc<Database>| d.id;
     cx.catalog.databases().flat_map(move |d| cx.catalog.tables_of(tables(d)).map(move |t| (d.as_ref(), t.as_ref())))
+}
+
+fn each_view(cx: &PlanContext) -> impl Iterator<Item = (&Database, &View)> {
+    let views = |d: &Arc<Database>| d.id;
+    cx.catalog.databases().flat_map(move |d| cx.catalog.views_of(views(d)).map(move |v| (d.as_ref(), v.as_ref())))
 }
 
 fn database_names(cx: &PlanContext) -> impl Iterator<Item = String> {
@@ -288,7 +298,7 @@ fn tables_config_row(cx: &PlanContext, database: &Database, table: &Table) -> Ve
         text(keys(table, table.distribution_positions())),
         text(kind),
         number(buckets),
-        text(keys(table, table.schema.key_positions())),
+        text(keys(table, table.sort_positions())),
         text(serde_json::to_string(&table.properties).unwrap_or_default()),
         number(table.id.0),
     ]

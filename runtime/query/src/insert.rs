@@ -36,7 +36,7 @@ pub async fn plan_insert(cx: &PlanContext, table: &Table, insert: &Insert) -> Re
         }
         InsertSource::Query(query) => query,
     };
-    let stack = Stack::for_query(query)?;
+    let stack = Stack::for_query(cx, query)?;
     stack.run_async(Box::pin(plan_rows(cx, table, insert, query, stack))).await
 }
 
@@ -49,7 +49,7 @@ async fn plan_rows(
     stack: Stack,
 ) -> Result<Planned, QueryError> {
     let state = session::planner(cx.parallelism);
-    let Logical { plan, labels, tables, notes, .. } = plan::logical(cx, &state, rewrite(query, cx)?)?;
+    let Logical { plan, labels, tables, views, notes, .. } = plan::logical(cx, &state, rewrite(query, cx)?)?;
     let names = if insert.by_name { Some(labels.as_slice()) } else { insert.columns.as_deref() };
     let targets = targets(table, names)?;
     let given: Vec<ColumnName> = plan.schema().columns();
@@ -74,6 +74,7 @@ async fn plan_rows(
         columns: columns_of(table),
         placement: Placement::Compute,
         tables,
+        views,
         values: None,
         plan: physical,
         notes,

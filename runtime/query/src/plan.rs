@@ -22,6 +22,7 @@ use crate::context::PlanContext;
 use crate::depth::{self, Stack};
 use crate::error::QueryError;
 use crate::provider::stored::StoredTable;
+use crate::provider::view::ViewRead;
 use crate::provider::virtual_table::VirtualTable;
 use crate::provider::{Resolver, ScanNotes};
 use crate::rewrite::{Label, Rewritten, rewrite};
@@ -75,6 +76,8 @@ pub struct Planned {
     pub placement: Placement,
     /// The stored tables that it reads (an INSERT's target is not among them).
     pub tables: Vec<TableId>,
+    /// The views that it reads, those in views too.
+    pub views: Vec<ViewRead>,
     /// The rows, when they are constants and nothing needs to run at all.
     pub values: Option<RecordBatch>,
     pub(crate) plan: Arc<dyn ExecutionPlan>,
@@ -95,6 +98,7 @@ impl Planned {
             columns,
             placement: Placement::Local,
             tables: Vec::new(),
+            views: Vec::new(),
             values: Some(rows),
             plan,
             notes: ScanNotes::default(),
@@ -107,7 +111,7 @@ impl Planned {
 /// # Errors
 /// When names do not resolve or types do not fit, in StarRocks' words.
 pub async fn plan_query(cx: &PlanContext, query: &Query) -> Result<Planned, QueryError> {
-    let stack = Stack::for_query(query)?;
+    let stack = Stack::for_query(cx, query)?;
     stack.run_async(Box::pin(plan_on_stack(cx, query, stack))).await
 }
 
@@ -117,7 +121,7 @@ async fn plan_on_stack(cx: &PlanContext, query: &Query, stack: Stack) -> Result<
     if let Some(planned) = constant::plan(cx, &state, &rewritten)? {
         return Ok(planned);
     }
-    let Logical { plan, labels, placement, tables, notes } = logical(cx, &state, rewritten)?;
+    let Logical { plan, labels, placement, tables, views, notes } = logical(cx, &state, rewritten)?;
     let physical = physical(&state, &plan, stack).await?;
     let schema = physical.schema();
     let columns = schema.fields().iter().zip(labels).map(|(field, name)| ResultColumn {
@@ -126,7 +130,7 @@ async fn plan_on_stack(cx: &PlanContext, query: &Query, stack: Stack) -> Result<
         arrow_type: field.data_type().clone(),
         nullable: field.is_nullable(),
     });
-    Ok(Planned { columns: columns.collect(), placement, tables, values: None, plan: physical, notes })
+    Ok(Planned { columns: columns.collect(), placement, tables, views, values: None, plan: physical, notes })
 }
 
 /// The physical plan of a logical one.
@@ -150,6 +154,7 @@ pub(crate) struct Logical {
     pub labels: Vec<String>,
     pub placement: Placement,
     pub tables: Vec<TableId>,
+    pub views: Vec<ViewRead>,
     pub notes: ScanNotes,
 }
 
@@ -161,12 +166,13 @@ pub(crate) fn logical(cx: &PlanContext, state: &SessionState, rewritten: Rewritt
     if matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_)) {
         return Err(QueryError::analyzing("not a query"));
     }
-    for (lower, declared) in resolver.into_spelling() {
+    let (declared, views) = resolver.into_found();
+    for (lower, declared) in declared {
         spelling.insert(lower, declared);
     }
     let (placement, tables) = tables_of(&plan)?;
     let labels = resolved_labels(&labels, plan.schema(), &spelling);
-    Ok(Logical { plan, labels, placement, tables, notes })
+    Ok(Logical { plan, labels, placement, tables, views, notes })
 }
 
 /// The stored tables of a plan, and where it must run. What computes many rows (a table function) runs on a compute
@@ -193,7 +199,7 @@ pub(crate) fn tables_of(plan: &LogicalPlan) -> Result<(Placement, Vec<TableId>),
 }
 
 /// The labels, with every `*` spread over the columns it stands for.
-fn resolved_labels(labels: &[Label], schema: &DFSchema, spelling: &HashMap<String, String>) -> Vec<String> {
+pub(crate) fn resolved_labels(labels: &[Label], schema: &DFSchema, spelling: &HashMap<String, String>) -> Vec<String> {
     let fields: Vec<_> = schema.iter().collect();
     let own = |at: usize| {
         let name = fields[at].1.name();

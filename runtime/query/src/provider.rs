@@ -6,10 +6,13 @@ pub(crate) mod merge;
 pub(crate) mod prune;
 pub(crate) mod scan;
 pub(crate) mod stored;
+pub(crate) mod view;
 pub(crate) mod virtual_table;
+mod whole;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -29,6 +32,7 @@ use crate::error::QueryError;
 use crate::information_schema;
 use crate::types::{self, StarRocksTypes};
 use stored::StoredTable;
+use view::ViewRead;
 use virtual_table::VirtualTable;
 
 /// What a plan reads of a stored table, for EXPLAIN.
@@ -53,11 +57,22 @@ pub(crate) struct Resolver<'a> {
     notes: ScanNotes,
     /// Declared column names by their names in lower case: what `SELECT *` shows.
     spelling: RefCell<HashMap<String, String>>,
+    /// The views that were read.
+    views: Rc<RefCell<Vec<ViewRead>>>,
+    /// In how many views this is.
+    depth: usize,
 }
 
 impl<'a> Resolver<'a> {
     pub(crate) fn new(cx: &'a PlanContext, state: &'a SessionState) -> Resolver<'a> {
-        Resolver { cx, state, notes: ScanNotes::default(), spelling: RefCell::default() }
+        Resolver {
+            cx,
+            state,
+            notes: ScanNotes::default(),
+            spelling: RefCell::default(),
+            views: Rc::default(),
+            depth: 0,
+        }
     }
 
     /// What the plan will have read, once it is physical.
@@ -65,9 +80,9 @@ impl<'a> Resolver<'a> {
         Arc::clone(&self.notes)
     }
 
-    /// The declared names of the columns of all tables that were asked for.
-    pub(crate) fn into_spelling(self) -> HashMap<String, String> {
-        self.spelling.into_inner()
+    /// The declared names of the columns of all tables that were asked for, and the views that were read.
+    pub(crate) fn into_found(self) -> (HashMap<String, String>, Vec<ViewRead>) {
+        (self.spelling.into_inner(), self.views.take())
     }
 
     fn provider(&self, name: &TableReference) -> Result<Arc<dyn TableProvider>, QueryError> {
@@ -82,6 +97,9 @@ impl<'a> Resolver<'a> {
         };
         match self.cx.catalog.database_by_name(database) {
             Some(found) => {
+                if let Some(view) = self.cx.catalog.view_by_name(found.id, name.table()) {
+                    return self.view(found, view);
+                }
                 let table = self.cx.catalog.table_by_name(found.id, name.table());
                 let table = table.ok_or_else(|| QueryError::unknown_table(database, name.table()))?;
                 self.remember(table.schema.columns.iter().map(|c| c.name.as_str()));
@@ -137,7 +155,7 @@ impl ContextProvider for Resolver<'_> {
         let constant = |arg| simplifier.coerce(arg, &schema).and_then(|arg| simplifier.simplify(arg));
         let args = args.into_iter().map(constant).collect::<Result<Vec<_>>>()?;
         let provider = function.create_table_provider_with_args(TableFunctionArgs::new(&args, self.state))?;
-        Ok(provider_as_source(provider))
+        Ok(provider_as_source(Arc::new(whole::Whole(provider))))
     }
 
     fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {

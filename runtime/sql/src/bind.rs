@@ -37,6 +37,13 @@ pub fn count_placeholders(statement: &Statement) -> usize {
     highest.0.max(in_rows as usize)
 }
 
+/// Whether a query has any `?`.
+pub fn has_placeholders(query: &Query) -> bool {
+    let mut highest = Highest(0);
+    let _ = query.visit(&mut highest);
+    highest.0 > 0
+}
+
 /// Puts the values in the place of the `?` of a statement, in the order of the text. A negative number may be given as
 /// `Number("-1")`.
 pub fn bind(statement: &mut Statement, values: &[Value]) -> Result<(), BindError> {
@@ -123,6 +130,7 @@ fn insert_rows(statement: &Statement) -> Option<&ValueRows> {
 fn parts(statement: &Statement) -> Vec<Part<'_>> {
     match statement {
         Statement::Query(query) => vec![Part::Query(query)],
+        Statement::CreateTableAs { query, .. } => vec![Part::Query(&query.query)],
         Statement::Explain { statement, .. } => parts(statement),
         Statement::Insert(insert) => match &insert.source {
             InsertSource::Query(query) => vec![Part::Query(query)],
@@ -156,6 +164,7 @@ fn parts(statement: &Statement) -> Vec<Part<'_>> {
 fn visit_mut(statement: &mut Statement, binder: &mut Binder<'_>) -> Result<(), BindError> {
     match statement {
         Statement::Query(query) => _ = VisitMut::visit(query, binder),
+        Statement::CreateTableAs { query, .. } => _ = VisitMut::visit(&mut query.query, binder),
         Statement::Explain { statement, .. } => visit_mut(statement, binder)?,
         Statement::Insert(insert) => match &mut insert.source {
             InsertSource::Query(query) => _ = VisitMut::visit(query, binder),

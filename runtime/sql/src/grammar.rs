@@ -17,6 +17,7 @@ mod snapshot;
 mod table;
 mod unsupported;
 mod update;
+mod view;
 mod volume;
 
 use crate::cursor::{Cursor, Parse};
@@ -134,8 +135,13 @@ fn unknown(cursor: &Cursor<'_>) -> SyntaxError {
 
 fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("CREATE")?;
-    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "STORAGE", "CLUSTER"]) {
+    if cursor.at_all(&["OR", "REPLACE"]) {
+        cursor.expect_all(&["OR", "REPLACE", "VIEW"])?;
+        return view::create(cursor, true);
+    }
+    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "VIEW", "STORAGE", "CLUSTER"]) {
         Some("TABLE") => table::create(cursor),
+        Some("VIEW") => view::create(cursor, false),
         Some("STORAGE") => volume::create(cursor),
         Some("CLUSTER") => snapshot::create(cursor),
         Some(_) => database::create(cursor),
@@ -145,8 +151,9 @@ fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 
 fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("DROP")?;
-    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "STORAGE", "CLUSTER", "PREPARE"]) {
+    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "VIEW", "STORAGE", "CLUSTER", "PREPARE"]) {
         Some("TABLE") => table::drop_(cursor),
+        Some("VIEW") => view::drop_(cursor),
         Some("STORAGE") => volume::drop_(cursor),
         Some("CLUSTER") => snapshot::drop_(cursor),
         Some("PREPARE") => session::deallocated(cursor),
@@ -157,11 +164,12 @@ fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 
 fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("ALTER")?;
-    match cursor.take_any(&["DATABASE", "TABLE", "STORAGE", "SYSTEM"]) {
+    match cursor.take_any(&["DATABASE", "TABLE", "VIEW", "STORAGE", "SYSTEM"]) {
+        Some("VIEW") => view::alter(cursor),
         Some("DATABASE") => database::alter(cursor),
         Some("TABLE") => table::alter(cursor),
         Some("STORAGE") => volume::alter(cursor),
         Some(_) => admin::alter_system(cursor),
-        None => Err(cursor.unexpected_of(&["DATABASE", "TABLE", "STORAGE VOLUME", "SYSTEM"])),
+        None => Err(cursor.unexpected_of(&["DATABASE", "TABLE", "VIEW", "STORAGE VOLUME", "SYSTEM"])),
     }
 }

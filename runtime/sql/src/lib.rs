@@ -28,7 +28,7 @@ pub mod statement;
 
 pub use sqlparser::ast;
 
-pub use bind::{BindError, bind, count_placeholders};
+pub use bind::{BindError, bind, count_placeholders, has_placeholders};
 pub use error::SyntaxError;
 pub use grammar::{Parsed, parse};
 pub use hints::Hint;

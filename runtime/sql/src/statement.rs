@@ -5,6 +5,7 @@
 mod kind;
 pub mod show;
 pub mod table;
+pub mod view;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::names::QualifiedName;
 use crate::rows::ValueRows;
 pub use show::{Show, ShowFilter, Shown};
 pub use table::{AlterTableAction, CreateTable};
+pub use view::{SourcedQuery, ViewDefinition};
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +90,49 @@ pub enum Statement {
 
     /// CREATE TABLE.
     CreateTable(Box<CreateTable>),
+    /// CREATE TABLE ... AS query. The table has no columns of its own here.
+    CreateTableAs {
+        /// What else it says.
+        table: Box<CreateTable>,
+        /// Names for its columns; empty: those of the query.
+        names: Vec<String>,
+        /// Where columns and rows come from.
+        query: SourcedQuery,
+    },
+    /// CREATE TABLE ... LIKE.
+    CreateTableLike {
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+        /// The table.
+        name: QualifiedName,
+        /// The one that it shall be like.
+        source: QualifiedName,
+        /// DISTRIBUTED BY, if it shall differ.
+        distribution: Option<table::DistributionClause>,
+        /// PROPERTIES that shall differ.
+        properties: Properties,
+    },
+    /// CREATE VIEW.
+    CreateView {
+        /// OR REPLACE.
+        or_replace: bool,
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+        /// The view.
+        definition: Box<ViewDefinition>,
+    },
+    /// ALTER VIEW ... AS query.
+    AlterView {
+        /// What it shall be.
+        definition: Box<ViewDefinition>,
+    },
+    /// DROP VIEW.
+    DropView {
+        /// IF EXISTS.
+        if_exists: bool,
+        /// The view.
+        name: QualifiedName,
+    },
     /// DROP TABLE.
     DropTable {
         /// IF EXISTS.

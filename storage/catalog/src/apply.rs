@@ -14,6 +14,7 @@ mod renames;
 mod restore_table;
 mod snapshots;
 mod tables;
+mod views;
 mod volumes;
 
 use std::sync::Arc;
@@ -131,6 +132,9 @@ impl Catalog {
             }
             Command::AlterColumns { database, table, changes } => self.alter_columns(database, table, changes),
             Command::UpdateRows { txn, table, partitions, files } => self.update_rows(*txn, *table, partitions, files),
+            Command::PutView { database, draft, how } => self.put_view(database, draft, *how),
+            Command::CommitTransaction { label, loads } => self.commit_transaction(label.as_deref(), loads),
+            Command::DropView { database, name, if_exists } => self.drop_view(database, name, *if_exists),
         }
     }
 

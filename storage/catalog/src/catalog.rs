@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use storage_model::{
     ClusterId, ComputeNode, DatabaseId, Epoch, FileEntry, FileId, Frontend, Incarnation, JobId, NodeId, Partition,
     PartitionId, Revision, ServiceId, SnapshotJob, SnapshotPolicy, StorageVolume, Table, TableId, TxnId, UnixMillis,
-    Uptime, VolumeId,
+    Uptime, View, VolumeId,
 };
 
 use crate::command::Reply;
@@ -97,6 +97,8 @@ pub struct Trash {
     pub tables: Vec<Arc<Table>>,
     /// Partitions dropped from a table that lives on.
     pub partitions: Vec<PartitionId>,
+    /// The views that were in the database.
+    pub views: Vec<Arc<View>>,
 }
 
 impl Trash {
@@ -143,8 +145,10 @@ pub struct Catalog {
     pub(crate) labels: OrdMap<(DatabaseId, String), UsedLabel>,
     pub(crate) config: OrdMap<String, String>,
     pub(crate) proposers: OrdMap<u128, Arc<Heard>>,
+    pub(crate) views: OrdMap<TableId, Arc<View>>,
     // Indexes, rebuilt by `reindex` after a decode.
     pub(crate) database_names: OrdMap<String, DatabaseId>,
+    /// Of tables and of views.
     pub(crate) table_names: OrdMap<(DatabaseId, String), TableId>,
     pub(crate) removed: OrdSet<(Revision, FileId)>,
     pub(crate) objects: OrdMap<(VolumeId, String), FileId>,
@@ -185,6 +189,7 @@ impl Catalog {
             labels: OrdMap::new(),
             config: OrdMap::new(),
             proposers: OrdMap::new(),
+            views: OrdMap::new(),
             database_names: OrdMap::new(),
             table_names: OrdMap::new(),
             removed: OrdSet::new(),
@@ -196,7 +201,9 @@ impl Catalog {
     /// Builds the indexes from what they index.
     pub(crate) fn reindex(&mut self) {
         self.database_names = self.databases.values().map(|d| (d.name.clone(), d.id)).collect();
-        self.table_names = self.tables.values().map(|t| ((t.database, t.name.clone()), t.id)).collect();
+        let tables = self.tables.values().map(|t| ((t.database, t.name.clone()), t.id));
+        let views = self.views.values().map(|v| ((v.database, v.name.clone()), v.id));
+        self.table_names = tables.chain(views).collect();
         self.removed = self.files.values().filter_map(|f| f.removed_at.map(|(at, _)| (at, f.id))).collect();
         self.objects = self.files.values().map(|f| ((f.volume, f.object.clone()), f.id)).collect();
         self.label_times = self.labels.iter().map(|((db, label), used)| (used.at, *db, label.clone())).collect();
@@ -248,6 +255,24 @@ impl Catalog {
     /// A live table by name.
     pub fn table_by_name(&self, database: DatabaseId, name: &str) -> Option<&Arc<Table>> {
         self.tables.get(self.table_names.get(&(database, name.to_owned()))?)
+    }
+
+    /// The views of a database, in order of their names.
+    pub fn views_of(&self, database: DatabaseId) -> impl Iterator<Item = &Arc<View>> {
+        self.table_names
+            .range((database, String::new())..)
+            .take_while(move |((db, _), _)| *db == database)
+            .filter_map(|(_, id)| self.views.get(id))
+    }
+
+    /// All views.
+    pub fn views(&self) -> impl Iterator<Item = &Arc<View>> {
+        self.views.values()
+    }
+
+    /// A view by name.
+    pub fn view_by_name(&self, database: DatabaseId, name: &str) -> Option<&Arc<View>> {
+        self.views.get(self.table_names.get(&(database, name.to_owned()))?)
     }
 
     /// A partition by id (of a live table or in the recycle bin).

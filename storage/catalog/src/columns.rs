@@ -49,4 +49,9 @@ pub enum ColumnChange {
         /// Its name from now on.
         new_name: String,
     },
+    /// ORDER BY (columns). All of the table's: they stand in this order from now on. Some: files are sorted by them from now on.
+    Order {
+        /// Their names.
+        columns: Vec<String>,
+    },
 }

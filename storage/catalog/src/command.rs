@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use storage_model::snapshot::{IllegalTransition, JobEvent};
 use storage_model::{
-    Column, DatabaseId, Distribution, FileId, Frontend, FrontendRole, JobId, KeyModel, Kind, NodeId, Now, ObjectName,
-    Partition, PartitionId, PartitionRange, Partitioning, RetentionChange, SnapshotKind, Table, TableId, TxnId,
-    VolumeId, VolumeType, WrittenFile,
+    Column, ColumnId, DatabaseId, Distribution, FileId, Frontend, FrontendRole, JobId, KeyModel, Kind, NodeId, Now,
+    ObjectName, Partition, PartitionId, PartitionRange, Partitioning, RetentionChange, SnapshotKind, Table, TableId,
+    TxnId, ViewColumn, VolumeId, VolumeType, WrittenFile,
 };
 use thiserror::Error;
 
@@ -45,6 +45,49 @@ pub struct TableDraft {
     pub properties: BTreeMap<String, String>,
     /// Its first partitions.
     pub partitions: Vec<PartitionDraft>,
+    /// By column ids of `columns`; empty: by the key.
+    pub sort_key: Vec<ColumnId>,
+}
+
+/// What one statement of a transaction has written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionLoad {
+    /// The load.
+    pub txn: TxnId,
+    /// The table.
+    pub table: TableId,
+    /// The files.
+    pub files: Vec<WrittenFile>,
+}
+
+/// A view before it has an id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewDraft {
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<ViewColumn>,
+    /// Its query, as it was written.
+    pub query: String,
+    /// The database of tables that the query names without one.
+    pub home: Option<String>,
+    /// SECURITY INVOKER.
+    pub invoker: bool,
+    /// COMMENT 'text'.
+    pub comment: String,
+}
+
+/// How a view is put where it belongs. Variants are positional in stored bytes: append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ViewPut {
+    /// CREATE VIEW.
+    Create,
+    /// CREATE VIEW IF NOT EXISTS.
+    CreateIfNotExists,
+    /// CREATE OR REPLACE VIEW.
+    Replace,
+    /// ALTER VIEW.
+    Alter,
 }
 
 /// A partition before it has an id.
@@ -492,6 +535,31 @@ pub enum Command {
         /// What was written, for these partitions and no others.
         files: Vec<WrittenFile>,
     },
+    /// CREATE VIEW, CREATE OR REPLACE VIEW, ALTER VIEW.
+    PutView {
+        /// The database.
+        database: String,
+        /// The view.
+        draft: ViewDraft,
+        /// Which of them.
+        how: ViewPut,
+    },
+    /// DROP VIEW.
+    DropView {
+        /// The database.
+        database: String,
+        /// The view.
+        name: String,
+        /// IF EXISTS.
+        if_exists: bool,
+    },
+    /// COMMIT of an explicit transaction: all of its loads, or none.
+    CommitTransaction {
+        /// BEGIN WITH LABEL.
+        label: Option<String>,
+        /// In the order of the statements; of tables of one database.
+        loads: Vec<TransactionLoad>,
+    },
 }
 
 impl Command {
@@ -545,6 +613,9 @@ impl Command {
             Command::RestoreTable { .. } => "RestoreTable",
             Command::AlterColumns { .. } => "AlterColumns",
             Command::UpdateRows { .. } => "UpdateRows",
+            Command::PutView { .. } => "PutView",
+            Command::DropView { .. } => "DropView",
+            Command::CommitTransaction { .. } => "CommitTransaction",
         }
     }
 }
@@ -736,6 +807,9 @@ pub enum Rejection {
     /// A change of columns that cannot be, in StarRocks' words.
     #[error("{0}")]
     ColumnRule(String),
+    /// A view where a table is wanted, or the other way round.
+    #[error("{0}")]
+    WrongObject(String),
 }
 
 impl Rejection {

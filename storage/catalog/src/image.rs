@@ -92,6 +92,7 @@ const TRASH: u16 = 10;
 const LABELS: u16 = 11;
 const CONFIG: u16 = 12;
 const PROPOSERS: u16 = 13;
+const VIEWS: u16 = 14;
 
 /// The name of a section kind, for manifests.
 pub fn kind_name(kind: u16) -> &'static str {
@@ -109,6 +110,7 @@ pub fn kind_name(kind: u16) -> &'static str {
         LABELS => "labels",
         CONFIG => "config",
         PROPOSERS => "proposers",
+        VIEWS => "views",
         _ => "unknown",
     }
 }
@@ -155,6 +157,7 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
         (LABELS, catalog.labels.len() as u64),
         (CONFIG, catalog.config.len() as u64),
         (PROPOSERS, catalog.proposers.len() as u64),
+        (VIEWS, catalog.views.len() as u64),
     ];
     let contents = Contents { header: catalog.header.clone(), counts };
     pack(sink, HEADER, std::iter::once(contents))?;
@@ -173,7 +176,8 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
         sink,
         PROPOSERS,
         catalog.proposers.iter().map(|(proposer, heard)| (proposer, PersistedHeard::from(heard.as_ref()))),
-    )
+    )?;
+    pack(sink, VIEWS, catalog.views.values().map(Arc::as_ref))
 }
 
 /// What is remembered of a proposer, its answers as a list: imbl's own decoder believes whatever length a damaged byte claims.
@@ -206,6 +210,7 @@ struct PersistedTrash {
     database: Option<crate::catalog::Database>,
     tables: Vec<storage_model::Table>,
     partitions: Vec<storage_model::PartitionId>,
+    views: Vec<storage_model::View>,
 }
 
 impl From<&crate::catalog::Trash> for PersistedTrash {
@@ -217,6 +222,7 @@ impl From<&crate::catalog::Trash> for PersistedTrash {
             database: trash.database.clone(),
             tables: trash.tables.iter().map(|t| t.as_ref().clone()).collect(),
             partitions: trash.partitions.clone(),
+            views: trash.views.iter().map(|v| v.as_ref().clone()).collect(),
         }
     }
 }
@@ -230,6 +236,7 @@ impl From<PersistedTrash> for crate::catalog::Trash {
             database: trash.database,
             tables: trash.tables.into_iter().map(Arc::new).collect(),
             partitions: trash.partitions,
+            views: trash.views.into_iter().map(Arc::new).collect(),
         }
     }
 }
@@ -357,6 +364,7 @@ fn count(catalog: &Catalog, kind: u16) -> Result<u64, ImageError> {
         LABELS => catalog.labels.len(),
         CONFIG => catalog.config.len(),
         PROPOSERS => catalog.proposers.len(),
+        VIEWS => catalog.views.len(),
         unknown => return Err(ImageError::UnknownKind(unknown)),
     } as u64)
 }
@@ -381,6 +389,7 @@ fn fill(c: &mut Catalog, head: &SectionHead, raw: &[u8]) -> Result<(), ImageErro
         PROPOSERS => unpack(head, raw, |(proposer, heard): (u128, PersistedHeard)| {
             c.proposers.insert(proposer, Arc::new(heard.into()));
         }),
+        VIEWS => unpack(head, raw, |v: storage_model::View| drop(c.views.insert(v.id, Arc::new(v)))),
         unknown => Err(ImageError::UnknownKind(unknown)),
     }
 }

@@ -132,13 +132,14 @@ fn partitions_are_disjoint_and_in_order(catalog: &Catalog) -> Result<(), String>
 fn names_find_what_they_name(catalog: &Catalog) -> Result<(), String> {
     let databases = catalog.databases.values().all(|d| catalog.database_names.get(&d.name) == Some(&d.id));
     let tables = catalog.tables.values().all(|t| catalog.table_names.get(&(t.database, t.name.clone())) == Some(&t.id));
+    let views = catalog.views.values().all(|v| catalog.table_names.get(&(v.database, v.name.clone())) == Some(&v.id));
     let orphans = catalog.tables.values().find(|t| !catalog.databases.contains_key(&t.database));
     match orphans {
         Some(table) => Err(format!("table {} is in no database", table.name)),
         None if !databases || catalog.database_names.len() != catalog.databases.len() => {
             Err("the index of database names is wrong".to_owned())
         }
-        None if !tables || catalog.table_names.len() != catalog.tables.len() => {
+        None if !tables || !views || catalog.table_names.len() != catalog.tables.len() + catalog.views.len() => {
             Err("the index of table names is wrong".to_owned())
         }
         None => Ok(()),

@@ -23,7 +23,7 @@ pub use catalog::{Catalog, ClusterIdentity, Database, Header, RestoreFacts, Tras
 pub use columns::{ColumnChange, ColumnPlace};
 pub use command::{
     Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, Reply, RestoredFile, TableDraft,
-    VolumeDraft,
+    TransactionLoad, ViewDraft, ViewPut, VolumeDraft,
 };
 pub use pinned::Pinned;
 pub use rebase::{Adopt, PresentManifest, Rebase, adopt, rebase};

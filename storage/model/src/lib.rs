@@ -4,7 +4,8 @@
 //! ```text
 //! ids ── schema ── table ── partition ── rowset/file
 //!   │                                      │
-//!   ├── volume (storage volumes)           └── named by the catalog, written by compute nodes
+//!   ├── view   (queries with a name)       └── named by the catalog, written by compute nodes
+//!   ├── volume (storage volumes)
 //!   ├── node   (frontends, compute nodes)
 //!   ├── snapshot (jobs, policy, manifest-independent facts), retention (which of them stay)
 //!   ├── restore (the plan read from cluster_snapshot.yaml)
@@ -23,6 +24,7 @@ pub mod snapshot;
 pub mod table;
 pub mod time;
 pub mod value;
+pub mod view;
 pub mod volume;
 
 pub use file::{FileEntry, ObjectName, Rowset, WrittenFile};
@@ -39,4 +41,5 @@ pub use snapshot::{JobChange, JobState, SnapshotJob, SnapshotKind, SnapshotPolic
 pub use table::{Distribution, KeyModel, Partitioning, SchemaChange, Table};
 pub use time::{Now, UnixMillis, Uptime};
 pub use value::Value;
+pub use view::{View, ViewColumn};
 pub use volume::{StorageVolume, VolumeType};

@@ -103,6 +103,8 @@ pub struct Table {
     pub created_at: UnixMillis,
     /// How its columns have changed, the oldest first; no more than the last few.
     pub schema_changes: Vec<SchemaChange>,
+    /// What the rows of a file are sorted by: ORDER BY (columns); empty: by the key.
+    pub sort_key: Vec<ColumnId>,
 }
 
 /// A change of a table's columns, which is done at once. SHOW ALTER TABLE COLUMN lists it as a job.
@@ -132,6 +134,14 @@ impl Table {
         match &self.partitioning {
             Partitioning::Unpartitioned => Vec::new(),
             Partitioning::Range { columns } => columns.iter().filter_map(|c| self.schema.position_of(*c)).collect(),
+        }
+    }
+
+    /// The positions of the columns that the rows of a file are sorted by.
+    pub fn sort_positions(&self) -> Vec<usize> {
+        match self.sort_key.as_slice() {
+            [] => self.schema.key_positions(),
+            columns => columns.iter().filter_map(|c| self.schema.position_of(*c)).collect(),
         }
     }
 

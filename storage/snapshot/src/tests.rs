@@ -135,6 +135,7 @@ impl Kit {
             comment: String::new(),
             properties: BTreeMap::new(),
             partitions: vec![PartitionDraft { name: name.to_owned(), range: PartitionRange::everything(), buckets: 1 }],
+            sort_key: Vec::new(),
         };
         self.apply(Command::CreateTable { database: "shop".into(), draft, if_not_exists: false });
     }

@@ -42,7 +42,7 @@ impl<'a> Compacted<'a> {
         Ok(Compacted { spec, volume, encoding, partition: partition.id, file })
     }
 
-    /// All rows of a bucket, in the order of their keys. Buckets rise.
+    /// All rows of a bucket, in the order of the sort key. Buckets rise.
     ///
     /// # Errors
     /// When rows cannot be read or stored.

@@ -1,5 +1,5 @@
 //! A Parquet file from the rows of one partition: buckets one after the other, each in row groups of its own, sorted by
-//! the key columns (ascending, NULL first, rows with equal keys as they came, or as one where the key model merges them).
+//! the sort key (ascending, NULL first, rows with equal keys as they came, or as one where the key model merges them).
 
 use std::sync::Arc;
 
@@ -38,31 +38,29 @@ pub(crate) struct Sortable {
     batches: Vec<RecordBatch>,
     /// One a batch; None when the table has no key.
     keys: Option<Vec<Rows>>,
+    /// One a batch, where rows are merged by their keys but stand in another order.
+    order: Option<Vec<Rows>>,
 }
 
 impl Sortable {
-    pub fn new(batches: Vec<RecordBatch>, key_positions: &[usize]) -> Result<Sortable, TabletError> {
-        let Some(first) = batches.first().filter(|_| !key_positions.is_empty()) else {
-            return Ok(Sortable { batches, keys: None });
-        };
-        let fields = key_positions.iter().map(|at| SortField::new(first.column(*at).data_type().clone())).collect();
-        let converter = RowConverter::new(fields)?;
-        let keys_of = |batch: &RecordBatch| {
-            let columns: Vec<ArrayRef> = key_positions.iter().map(|at| Arc::clone(batch.column(*at))).collect();
-            converter.convert_columns(&columns)
-        };
-        let keys = batches.iter().map(keys_of).collect::<Result<_, _>>()?;
-        Ok(Sortable { batches, keys: Some(keys) })
+    pub fn new(batches: Vec<RecordBatch>, keys: &[usize], order: Option<&[usize]>) -> Result<Sortable, TabletError> {
+        let (keys, order) = (rows_at(&batches, keys)?, rows_at(&batches, order.unwrap_or_default())?);
+        Ok(Sortable { batches, keys, order })
     }
 
+    /// The rows in the order in which they are merged: that of the file, unless there is another.
     fn sort(&self, places: &mut [Place]) {
-        match &self.keys {
-            None => places.sort_by_key(|place| place.bucket),
-            Some(keys) => {
-                let key = |place: &Place| keys[place.batch as usize].row(place.row as usize);
-                places.sort_by(|a, b| a.bucket.cmp(&b.bucket).then_with(|| key(a).cmp(&key(b))));
-            }
+        sort_by(self.keys.as_deref(), places);
+    }
+
+    /// Where the file has another order: the newest row of each key, in that order.
+    fn newest_in_order(&self, mut sorted: Vec<Place>) -> Vec<Place> {
+        if let Some(order) = &self.order {
+            sorted =
+                sorted.chunk_by(|a, b| self.have_equal_keys(a, b)).filter_map(|group| group.last().copied()).collect();
+            sort_by(Some(order), &mut sorted);
         }
+        sorted
     }
 
     pub fn have_equal_keys(&self, a: &Place, b: &Place) -> bool {
@@ -79,6 +77,29 @@ impl Sortable {
     }
 }
 
+/// The values of some columns, comparable; None: there are no columns or no rows.
+fn rows_at(batches: &[RecordBatch], positions: &[usize]) -> Result<Option<Vec<Rows>>, TabletError> {
+    let Some(first) = batches.first().filter(|_| !positions.is_empty()) else { return Ok(None) };
+    let fields = positions.iter().map(|at| SortField::new(first.column(*at).data_type().clone())).collect();
+    let converter = RowConverter::new(fields)?;
+    let rows_of = |batch: &RecordBatch| {
+        let columns: Vec<ArrayRef> = positions.iter().map(|at| Arc::clone(batch.column(*at))).collect();
+        converter.convert_columns(&columns)
+    };
+    Ok(Some(batches.iter().map(rows_of).collect::<Result<_, _>>()?))
+}
+
+/// Bucket after bucket.
+fn sort_by(rows: Option<&[Rows]>, places: &mut [Place]) {
+    match rows {
+        None => places.sort_by_key(|place| place.bucket),
+        Some(rows) => {
+            let key = |place: &Place| rows[place.batch as usize].row(place.row as usize);
+            places.sort_by(|a, b| a.bucket.cmp(&b.bucket).then_with(|| key(a).cmp(&key(b))));
+        }
+    }
+}
+
 /// A file, ready to be uploaded.
 pub(crate) struct Encoded {
     pub bytes: Bytes,
@@ -90,8 +111,11 @@ pub(crate) struct Encoded {
 #[derive(Clone, Debug)]
 pub(crate) struct Encoding {
     pub schema: SchemaRef,
-    /// What rows are sorted by.
+    /// What rows are sorted by, and merged by where the key model merges them.
     pub keys: Vec<usize>,
+    /// What rows are sorted by once they are merged, if not by the columns that they are merged by. Of PRIMARY KEY tables
+    /// only, in which the newest row of a key is the one.
+    pub order: Option<Vec<usize>>,
     /// How rows with equal keys become one; None: all of them are kept.
     pub merging: Option<Merging>,
     pub compression: Compression,
@@ -102,9 +126,13 @@ pub(crate) struct Encoding {
 impl Encoding {
     /// As the files of a table are.
     pub fn of(table: &Table) -> Result<Encoding, TabletError> {
+        let (key, sort) = (table.schema.key_positions(), table.sort_positions());
+        let permutes = key.len() == sort.len() && sort.iter().all(|at| key.contains(at));
+        let (keys, order) = if permutes || !table.model.merges() { (sort, None) } else { (key, Some(sort)) };
         Ok(Encoding {
             schema: arrow_schema(&table.schema),
-            keys: table.schema.key_positions(),
+            keys,
+            order,
             merging: Merging::of(table),
             compression: compression_of(table)?,
             row_group_rows: ROW_GROUP_ROWS,
@@ -114,9 +142,10 @@ impl Encoding {
     /// Encodes the rows `places` as one file.
     pub fn encode(&self, rows: &Sortable, mut places: Vec<Place>) -> Result<Encoded, TabletError> {
         rows.sort(&mut places);
+        let places = rows.newest_in_order(places);
         let mut file = FileWriter::new(self)?;
         for bucket in places.chunk_by(|a, b| a.bucket == b.bucket) {
-            match &self.merging {
+            match self.merging.as_ref().filter(|_| self.order.is_none()) {
                 None => bucket.chunks(GATHER_ROWS).try_for_each(|some| file.write(&rows.gather(some)?))?,
                 Some(merging) => merging.merge(rows, bucket, GATHER_ROWS, |batch| file.write(&batch))?,
             }
@@ -126,7 +155,8 @@ impl Encoding {
     }
 
     fn properties(&self) -> WriterProperties {
-        let sorting = self.keys.iter().map(|at| SortingColumn {
+        let order = self.order.as_ref().unwrap_or(&self.keys);
+        let sorting = order.iter().map(|at| SortingColumn {
             column_idx: i32::try_from(*at).unwrap_or(i32::MAX),
             descending: false,
             nulls_first: true,
@@ -135,7 +165,7 @@ impl Encoding {
             .set_created_by(concat!("starkeep ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(self.compression)
             .set_statistics_enabled(EnabledStatistics::Page)
-            .set_sorting_columns((!self.keys.is_empty()).then(|| sorting.collect()))
+            .set_sorting_columns((!order.is_empty()).then(|| sorting.collect()))
             .set_max_row_group_row_count(Some(self.row_group_rows))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .build()

@@ -108,8 +108,9 @@ impl Writer {
             return Ok(());
         }
         let came: usize = partitions.iter().map(|(_, places)| places.len()).sum();
-        let keys = self.encoding.keys.clone();
-        let rows = Arc::new(blocking(move || Sortable::new(batches, &keys)).await??);
+        let encoding = self.encoding.clone();
+        let rows =
+            Arc::new(blocking(move || Sortable::new(batches, &encoding.keys, encoding.order.as_deref())).await??);
         let files = futures::stream::iter(partitions)
             .map(|(partition, places)| self.write_file(partition, places, Arc::clone(&rows)))
             .buffered(FILES_AT_ONCE);

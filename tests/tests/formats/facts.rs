@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use storage_catalog::{
     Catalog, ClusterIdentity, ColumnChange, ColumnPlace, Command, Envelope, PartitionDraft, ReplacedPartition,
-    RestoredFile, TableDraft, VolumeDraft, image,
+    RestoredFile, TableDraft, TransactionLoad, ViewDraft, ViewPut, VolumeDraft, image,
 };
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
@@ -12,7 +12,7 @@ use storage_model::{
     Aggregation, Bound, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution, Epoch, FileId,
     Frontend, FrontendRole, Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId, PartitionRange,
     Partitioning, RetentionChange, Revision, Rowset, Schema, ServiceId, SnapshotKind, Table, TableId, TxnId,
-    UnixMillis, Uptime, Value, VolumeId, VolumeType, WrittenFile,
+    UnixMillis, Uptime, Value, ViewColumn, VolumeId, VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 use storage_snapshot::mark::Mark;
@@ -84,6 +84,7 @@ fn edits() -> TableDraft {
         comment: text("wiki edits"),
         properties: [(text("replication_num"), text("1"))].into(),
         partitions: vec![partition("p06", Bound::Min, at(1_442_037_600_000_000))],
+        sort_key: Vec::new(),
     }
 }
 
@@ -322,8 +323,31 @@ pub fn commands() -> Vec<(Now, Command)> {
             partitions: vec![ReplacedPartition { partition: PartitionId(10_042), base: Some(1) }],
             files: vec![written(10_042, "o6")],
         },
+        Command::PutView { database: text("store"), draft: view("shown"), how: ViewPut::Create },
+        Command::PutView { database: text("store"), draft: view("hidden"), how: ViewPut::Replace },
+        Command::DropView { database: text("store"), name: text("hidden"), if_exists: true },
+        Command::CommitTransaction {
+            label: Some(text("both")),
+            loads: vec![
+                TransactionLoad { txn: TxnId(8), table: TableId(10_041), files: vec![written(10_042, "o7")] },
+                TransactionLoad { txn: TxnId(9), table: TableId(10_041), files: vec![written(10_042, "o8")] },
+            ],
+        },
     ];
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
+}
+
+fn view(name: &str) -> ViewDraft {
+    let column = ViewColumn {
+        name: text("n"),
+        label: text("count(*)"),
+        data_type: DataType::BigInt,
+        nullable: false,
+        comment: text("how many"),
+    };
+    let home = Some(text("store"));
+    let query = text("SELECT count(*) FROM edits");
+    ViewDraft { name: text(name), columns: vec![column], query, home, invoker: true, comment: text("all of them") }
 }
 
 /// A table of the last snapshot.
@@ -356,6 +380,7 @@ fn restore_table() -> Command {
         partitions: Vec::new(),
         created_at: UnixMillis(START),
         schema_changes: Vec::new(),
+        sort_key: Vec::new(),
     };
     let partition = Partition {
         id: PartitionId(10_011),
@@ -388,6 +413,7 @@ fn changes() -> Vec<ColumnChange> {
         ColumnChange::Modify { column: wider, place: None },
         ColumnChange::Drop { name: text("flag") },
         ColumnChange::Rename { name: text("day"), new_name: text("flag") },
+        ColumnChange::Order { columns: vec![text("flag"), text("n")] },
         ColumnChange::Comment { name: text("tiny"), comment: text("a little") },
     ]
 }

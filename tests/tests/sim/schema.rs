@@ -45,6 +45,7 @@ fn table_draft(name: &str, lowers: &BTreeSet<i64>) -> TableDraft {
         comment: String::new(),
         properties: BTreeMap::new(),
         partitions: lowers.iter().map(|lower| partition_draft(&format!("p{lower}"), *lower)).collect(),
+        sort_key: Vec::new(),
     }
 }
 

@@ -37,6 +37,7 @@ fn change(clause: &ColumnClause, model: KeyModel, facts: &SessionFacts) -> Resul
             names::check_new("column", new_name, LONGEST_NAME)?;
             ColumnChange::Rename { name: name.clone(), new_name: new_name.clone() }
         }
+        ColumnClause::Order { columns } => ColumnChange::Order { columns: columns.clone() },
     })
 }
 

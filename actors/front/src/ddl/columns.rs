@@ -88,6 +88,10 @@ fn aggregation(definition: &ColumnDefinition, key: bool, model: KeyModel) -> Res
     if key {
         return Err(MySqlError::analyzing(format_args!("Key column[{name}] should not specify aggregate type")));
     }
+    // What the model says of all its columns may be said of one.
+    if matches!(model, KeyModel::Unique | KeyModel::Primary) && given == Aggregation::Replace.name() {
+        return Ok(None);
+    }
     if model != KeyModel::Aggregate {
         return Err(MySqlError::analyzing(format_args!(
             "{} table should not specify aggregate type for non-key column[{name}]",

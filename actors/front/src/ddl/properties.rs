@@ -15,7 +15,7 @@ pub(crate) const REPLICATION_NUM: &str = "replication_num";
 const COMPRESSION: &str = "compression";
 
 /// Keys of tables in shared-data mode. What a key asks for and we do not do is harmless: hints for caches and compaction.
-const OF_TABLE: [&str; 30] = [
+const OF_TABLE: [&str; 32] = [
     STORAGE_VOLUME,
     REPLICATION_NUM,
     COMPRESSION,
@@ -40,7 +40,9 @@ const OF_TABLE: [&str; 30] = [
     "foreign_key_constraints",
     "in_memory",
     "labels.location",
+    "light_schema_change",
     "persistent_index_type",
+    "replicated_storage",
     "storage_cooldown_time",
     "storage_cooldown_ttl",
     "storage_format",

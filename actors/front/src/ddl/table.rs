@@ -4,10 +4,10 @@ use runtime_mysql::MySqlError;
 use runtime_sql::statement::CreateTable;
 use runtime_sql::statement::table::DistributionClause;
 use storage_catalog::TableDraft;
-use storage_model::{Column, Distribution, KeyModel, Partitioning};
+use storage_model::{Column, ColumnId, Distribution, KeyModel, Partitioning};
 
 use super::{LONGEST_NAME, columns, partitions, properties};
-use crate::{errors, names};
+use crate::names;
 
 /// The most buckets that a partition may be given.
 const MOST_BUCKETS: u32 = 1024;
@@ -23,9 +23,9 @@ pub(crate) fn analyze(create: &CreateTable, alive: usize) -> Result<TableDraft, 
         return Err(MySqlError::unknown_storage_engine(engine));
     }
     let (model, columns) = columns::columns(&create.columns, create.key.as_ref())?;
-    check_order_by(create, &columns)?;
+    let sort_key = sort_key(&create.order_by, model, &columns)?;
     let (distribution, given) = distribution(create.distribution.as_ref(), &columns)?;
-    check_distribution(model, &distribution, create, &columns)?;
+    check_distribution(model, &distribution, create.distribution.as_ref(), &columns)?;
     let buckets = given.unwrap_or_else(|| default_buckets(alive));
     let (partitioning, partitions) = partitions::of_table(&create.partition, &create.name.name, &columns, buckets)?;
     if model.merges() && partition_columns(&partitioning, &columns).any(|column| !column.key) {
@@ -43,6 +43,7 @@ pub(crate) fn analyze(create: &CreateTable, alive: usize) -> Result<TableDraft, 
         comment: create.comment.clone().unwrap_or_default(),
         properties,
         partitions,
+        sort_key,
     })
 }
 
@@ -55,17 +56,17 @@ fn partition_columns<'a>(partitioning: &Partitioning, columns: &'a [Column]) -> 
 }
 
 /// Rows with equal keys must meet in one bucket where they become one.
-fn check_distribution(
+pub(super) fn check_distribution(
     model: KeyModel,
     distribution: &Distribution,
-    create: &CreateTable,
+    clause: Option<&DistributionClause>,
     columns: &[Column],
 ) -> Result<(), MySqlError> {
     if !model.merges() {
         return Ok(());
     }
     let Distribution::Hash { columns: by } = distribution else {
-        return Err(match create.distribution {
+        return Err(match clause {
             None => MySqlError::analyzing(format_args!(
                 "Currently not support default distribution in {}",
                 model.keys_type()
@@ -81,20 +82,33 @@ fn check_distribution(
     }
 }
 
-/// Rows are sorted by the key; another order is not built.
-fn check_order_by(create: &CreateTable, columns: &[Column]) -> Result<(), MySqlError> {
-    if create.order_by.is_empty() {
-        return Ok(());
+/// ORDER BY, checked; empty when nothing is said.
+fn sort_key(named: &[String], model: KeyModel, columns: &[Column]) -> Result<Vec<ColumnId>, MySqlError> {
+    let error = |text: String| MySqlError::new(1064, *b"HY000", text);
+    let mut ids = Vec::with_capacity(named.len());
+    for name in named {
+        let found = columns.iter().find(|c| c.name.eq_ignore_ascii_case(name));
+        let column = found.ok_or_else(|| error(format!("The sort column[{name}] does not exist")))?;
+        if !column.data_type.can_be_key() {
+            return Err(error(format!("Type:{} of column {name} can not be a sort key", column.data_type)));
+        }
+        if ids.contains(&column.id) {
+            return Err(error(format!("Duplicate sort key column {name} is not allowed.")));
+        }
+        ids.push(column.id);
     }
-    let keys = columns.iter().filter(|c| c.key).map(|c| c.name.to_lowercase());
-    if keys.eq(create.order_by.iter().map(|name| name.to_lowercase())) {
-        Ok(())
-    } else {
-        Err(errors::unsupported("ORDER BY other columns than those of the key"))
+    let keys = columns.iter().filter(|c| c.key).count();
+    let are_keys = ids.len() == keys && columns.iter().take(keys).all(|c| ids.contains(&c.id));
+    if !named.is_empty() && matches!(model, KeyModel::Aggregate | KeyModel::Unique) && !are_keys {
+        let model = model.clause();
+        return Err(MySqlError::analyzing(format_args!(
+            "The sort columns of {model} table must be same with key columns."
+        )));
     }
+    Ok(ids)
 }
 
-fn distribution(
+pub(super) fn distribution(
     clause: Option<&DistributionClause>,
     columns: &[Column],
 ) -> Result<(Distribution, Option<u32>), MySqlError> {

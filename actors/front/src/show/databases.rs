@@ -6,7 +6,7 @@ use runtime_mysql::MySqlError;
 use runtime_sql::statement::show::DatabaseName;
 use runtime_sql::{DEFAULT_CATALOG, quote_identifier, quote_string};
 use storage_catalog::{Catalog, Database};
-use storage_model::Table;
+use storage_model::{Table, View};
 
 use crate::information_schema;
 use crate::names;
@@ -79,19 +79,22 @@ pub(super) fn tables(
     database: Option<&DatabaseName>,
     current: Option<&str>,
 ) -> Result<Sheet, MySqlError> {
-    let (name, tables, kind) = match place(catalog, database, current)? {
+    let (name, tables) = match place(catalog, database, current)? {
         Place::Stored(database) => {
-            let tables = catalog.tables_of(database.id).map(|t| t.name.clone()).collect();
-            (database.name.clone(), tables, "BASE TABLE")
+            let tables = catalog.tables_of(database.id).map(|t| (t.name.clone(), "BASE TABLE"));
+            let mut all: Vec<_> =
+                tables.chain(catalog.views_of(database.id).map(|v| (v.name.clone(), "VIEW"))).collect();
+            all.sort_unstable();
+            (database.name.clone(), all)
         }
         Place::Computed(name) => {
             let tables = information_schema::table_names(&name);
-            (name, tables, "SYSTEM VIEW")
+            (name, tables.into_iter().map(|table| (table, "SYSTEM VIEW")).collect())
         }
     };
     let first = format!("Tables_in_{name}");
     let mut sheet = if full { Sheet::text(&[&first, "Table_type"]) } else { Sheet::text(&[&first]) };
-    for table in tables {
+    for (table, kind) in tables {
         sheet.push(if full { row![table, kind] } else { row![table] });
     }
     Ok(sheet)
@@ -125,8 +128,19 @@ pub(super) fn table_status(
     ]);
     if let Place::Stored(database) = place(catalog, database, current)? {
         catalog.tables_of(database.id).for_each(|table| sheet.push(status_row(catalog, table)));
+        catalog.views_of(database.id).for_each(|view| sheet.push(view_status_row(view)));
     }
     Ok(sheet)
+}
+
+fn view_status_row(view: &View) -> Vec<Item> {
+    let mut row = vec![(&view.name).into()];
+    // No engine, no rows, no sizes.
+    row.extend((0..10).map(|_| Item::Null));
+    row.push(Item::at(view.created_at));
+    row.extend((0..5).map(|_| Item::Null));
+    row.push("VIEW".into());
+    row
 }
 
 fn status_row(catalog: &Catalog, table: &Table) -> Vec<Item> {

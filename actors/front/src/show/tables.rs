@@ -6,9 +6,11 @@ use runtime_mysql::MySqlError;
 use runtime_sql::statement::show::ShownObject;
 use runtime_sql::{QualifiedName, quote_identifier, quote_string};
 use storage_catalog::Catalog;
-use storage_model::{Aggregation, Bound, Column, DefaultValue, Distribution, KeyModel, Partition, Partitioning, Table};
+use storage_model::{
+    Aggregation, Bound, Column, DefaultValue, Distribution, KeyModel, Partition, Partitioning, Table, View, ViewColumn,
+};
 
-use crate::names;
+use crate::names::{self, Named};
 use crate::sheet::{Sheet, row};
 
 /// SHOW CREATE TABLE.
@@ -18,17 +20,36 @@ pub(super) fn create_table(
     name: &QualifiedName,
     current: Option<&str>,
 ) -> Result<Sheet, MySqlError> {
-    let (_, table) = names::stored_table(catalog, name, current)?;
-    match object {
-        ShownObject::Table => {
+    match (object, names::named(catalog, name, current)?.1) {
+        (ShownObject::Table, Named::Table(table)) => {
             let text = create_table_text(catalog, &table);
             Ok(Sheet::text(&["Table", "Create Table"]).with(row![&table.name, text]))
         }
-        ShownObject::View => Err(MySqlError::analyzing(format_args!("Table {} is not VIEW", table.name))),
-        ShownObject::MaterializedView => {
-            Err(MySqlError::analyzing(format_args!("Table {} is not MATERIALIZED VIEW", table.name)))
+        (ShownObject::View | ShownObject::Table, Named::View(view)) => {
+            let columns = ["View", "Create View", "character_set_client", "collation_connection"];
+            Ok(Sheet::text(&columns).with(row![&view.name, create_view_text(&view), "utf8", "utf8_general_ci"]))
+        }
+        (ShownObject::View, _) => Err(MySqlError::analyzing(format_args!("Table {} is not VIEW", name.name))),
+        (ShownObject::MaterializedView, _) => {
+            Err(MySqlError::analyzing(format_args!("Table {} is not MATERIALIZED VIEW", name.name)))
         }
     }
+}
+
+/// The statement that would create this view.
+fn create_view_text(view: &View) -> String {
+    let column = |column: &ViewColumn| match column.comment.as_str() {
+        "" => quote_identifier(&column.name),
+        comment => format!("{} COMMENT {}", quote_identifier(&column.name), quote_string(comment)),
+    };
+    let columns: Vec<String> = view.columns.iter().map(column).collect();
+    let mut text = format!("CREATE VIEW {} ({})", quote_identifier(&view.name), columns.join(", "));
+    if !view.comment.is_empty() {
+        let _ = write!(text, "\nCOMMENT {}", quote_string(&view.comment));
+    }
+    let security = if view.invoker { "INVOKER" } else { "NONE" };
+    let _ = write!(text, "\nSECURITY {security}\nAS {};", view.query);
+    text
 }
 
 /// The statement that would create this table: it reads back as the same draft.
@@ -58,6 +79,9 @@ pub(crate) fn create_table_text(catalog: &Catalog, table: &Table) -> String {
     }
     if let Some(buckets) = table.buckets_given {
         let _ = write!(text, " BUCKETS {buckets}");
+    }
+    if !table.sort_key.is_empty() {
+        let _ = write!(text, " \nORDER BY({})", names_at(table, &table.sort_positions()));
     }
     let mut properties = table.properties.clone();
     if let Some(volume) = catalog.volume(table.volume) {
@@ -144,7 +168,10 @@ fn described(
         };
         return Ok(columns.into_iter().map(column).collect());
     }
-    let (_, table) = names::stored_table(catalog, name, current)?;
+    let table = match names::named(catalog, name, current)?.1 {
+        Named::Table(table) => table,
+        Named::View(view) => return Ok(view.columns.iter().map(view_column).collect()),
+    };
     let column = |column: &Column| Described {
         name: column.name.clone(),
         data_type: column.data_type.to_sql(),
@@ -165,6 +192,19 @@ fn described(
     Ok(table.schema.columns.iter().map(column).collect())
 }
 
+fn view_column(column: &ViewColumn) -> Described {
+    let ViewColumn { name, data_type, nullable, comment, .. } = column;
+    Described {
+        name: name.clone(),
+        data_type: data_type.to_sql(),
+        nullable: *nullable,
+        key: false,
+        default: None,
+        extra: "",
+        comment: comment.clone(),
+    }
+}
+
 fn yes(value: bool) -> &'static str {
     if value { "YES" } else { "NO" }
 }
@@ -178,7 +218,10 @@ pub(super) fn describe(
 ) -> Result<Sheet, MySqlError> {
     let keys_type = match computed {
         Some(_) => KeyModel::Duplicate.keys_type(),
-        None => names::stored_table(catalog, name, current)?.1.model.keys_type(),
+        None => match names::named(catalog, name, current)?.1 {
+            Named::Table(table) => table.model.keys_type(),
+            Named::View(_) => "",
+        },
     };
     let columns = described(catalog, name, current, computed)?;
     let plain = ["Field", "Type", "Null", "Key", "Default", "Extra"];
@@ -226,7 +269,7 @@ pub(super) fn columns(
 /// SHOW INDEX: secondary indexes, of which there are none.
 pub(super) fn index(catalog: &Catalog, name: &QualifiedName, current: Option<&str>) -> Result<Sheet, MySqlError> {
     if !names::is_virtual(&names::database_name(name, current)?) {
-        names::stored_table(catalog, name, current)?;
+        names::named(catalog, name, current)?;
     }
     Ok(Sheet::text(&[
         "Table",

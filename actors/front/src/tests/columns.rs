@@ -9,7 +9,7 @@ use super::kit::{Client, Kit, quickstart};
 use super::node::{start, tables};
 
 /// A table `t (k, d, v, n)` with two rows in p1 and one in p2.
-async fn filled() -> (Kit, Client, DropGuard, tempfile::TempDir) {
+pub(super) async fn filled() -> (Kit, Client, DropGuard, tempfile::TempDir) {
     let (kit, directory) = (Kit::start().await, tempfile::tempdir().unwrap());
     let mut client = kit.client().await;
     tables(&mut client, &directory).await;

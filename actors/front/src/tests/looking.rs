@@ -42,7 +42,9 @@ async fn what_clients_send_at_connect_is_answered() {
     assert!(code == 1193 && text.contains("query_timeout"), "{code} {text}");
     let two: Vec<i64> = client.0.exec("SELECT ? + 1", (41,)).await.unwrap();
     assert_eq!(two, [42]);
+    client.ok("BEGIN").await;
     assert_eq!(client.fails("BEGIN").await.0, 5301);
+    client.ok("ROLLBACK").await;
     assert_eq!(client.fails("SET NAMES klingon").await.0, 1115);
 }
 

@@ -4,12 +4,12 @@
 use super::{Domain, Known};
 use Domain::{Boolean, Fixed, Free, Number};
 
-const fn v(name: &'static str, default: &'static str, domain: Domain) -> Known {
+pub(super) const fn v(name: &'static str, default: &'static str, domain: Domain) -> Known {
     Known { name, default, domain, numeric: false }
 }
 
 /// Shown as a number by `SELECT @@x`.
-const fn n(name: &'static str, default: &'static str, domain: Domain) -> Known {
+pub(super) const fn n(name: &'static str, default: &'static str, domain: Domain) -> Known {
     Known { name, default, domain, numeric: true }
 }
 

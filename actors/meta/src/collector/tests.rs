@@ -68,6 +68,7 @@ impl House {
             comment: String::new(),
             properties: BTreeMap::new(),
             partitions: vec![partition],
+            sort_key: Vec::new(),
         };
         match self.apply(Command::CreateTable { database: "d".into(), draft, if_not_exists: false }) {
             Outcome::Table(id) => id,

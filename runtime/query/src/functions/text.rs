@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, StringArray, StringBuilder};
+use arrow::array::{Array, ArrayRef, Int32Array, StringArray, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_datafusion_err};
 
@@ -13,6 +13,7 @@ pub(super) fn functions() -> Vec<Function> {
     vec![
         Function::new(TEXT, &[Slot::Any], DataType::Utf8, |args, rows| Ok(Arc::new(texts(&args[0], rows)?))),
         Function::new("concat", &[Slot::Any], DataType::Utf8, concat).variadic(),
+        Function::new("field", &[Slot::Alike, Slot::Alike], DataType::Int32, field).variadic(),
     ]
 }
 
@@ -52,6 +53,21 @@ fn concat(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         }
     }
     Ok(Arc::new(builder.finish()))
+}
+
+/// Which of the other arguments is the first, from 1; 0: none, or it is NULL.
+fn field(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let (wanted, others) = args.split_first().ok_or_else(|| exec_datafusion_err!("field of nothing"))?;
+    let mut found = vec![0; rows];
+    for (number, other) in (1..).zip(others) {
+        let equal = arrow::compute::kernels::cmp::eq(wanted, other)?;
+        for (row, found) in found.iter_mut().enumerate() {
+            if *found == 0 && equal.is_valid(row) && equal.value(row) {
+                *found = number;
+            }
+        }
+    }
+    Ok(Arc::new(Int32Array::from(found)))
 }
 
 /// Whether a row of any argument is NULL.

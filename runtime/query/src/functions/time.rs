@@ -16,7 +16,7 @@ use super::{DATETIME, DIFFERENCE, Function, SHIFT, Slot, TIME};
 use crate::coerce::time_of_digits;
 
 pub(super) const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+pub(super) const DAY: i64 = 86_400 * SECOND;
 const MONTHS: [&str; 12] = [
     "January",
     "February",

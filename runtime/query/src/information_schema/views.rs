@@ -1,7 +1,7 @@
-//! The rows that computed tables have in `tables` and `columns`: as system views.
+//! The rows that views and computed tables, which are system views, have in `tables`, `columns` and `views`.
 
 use arrow::datatypes::Schema;
-use storage_model::{DataType, KeyModel};
+use storage_model::{Column, DataType, KeyModel, View};
 
 use super::{Cell, DEFAULT_CATALOG, column_row, number, text};
 use crate::plan::{ResultType, result_type};
@@ -24,6 +24,40 @@ pub(super) fn tables_row(database: &str, table: &str) -> Vec<Cell> {
     row.extend((0..9).map(|_| Cell::Null));
     row.extend([text(""), text("")]);
     row
+}
+
+pub(super) fn view_row(database: &str, view: &View) -> Vec<Cell> {
+    let mut row = vec![text(DEFAULT_CATALOG), text(database), text(&view.name), text("VIEW")];
+    // No engine, no sizes.
+    row.extend((0..10).map(|_| Cell::Null));
+    row.push(Cell::Time(view.created_at.0));
+    row.extend((0..5).map(|_| Cell::Null));
+    row.push(text(&view.comment));
+    row
+}
+
+pub(super) fn definition_row(database: &str, view: &View) -> Vec<Cell> {
+    vec![
+        text(DEFAULT_CATALOG),
+        text(database),
+        text(&view.name),
+        text(&view.query),
+        text("NONE"),
+        text("NO"),
+        text(""),
+        text(if view.invoker { "INVOKER" } else { "" }),
+        text("utf8"),
+        text("utf8_general_ci"),
+    ]
+}
+
+pub(super) fn view_column_rows(database: &str, view: &View) -> Vec<Vec<Cell>> {
+    let rows = view.columns.iter().enumerate().map(|(at, column)| {
+        let loose = loose_column(&column.name, column.data_type);
+        let column = Column { nullable: column.nullable, comment: column.comment.clone(), ..loose };
+        column_row(database, &view.name, at, &column, KeyModel::Duplicate)
+    });
+    rows.collect()
 }
 
 pub(super) fn column_rows(database: &str, table: &str, schema: &Schema) -> Vec<Vec<Cell>> {

@@ -1,15 +1,16 @@
 //! Calls that MySQL spells differently: renamed functions, special forms, interval arithmetic.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ObjectNamePart, Value, ValueWithSpan,
+    BinaryOperator, DataType as SqlType, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByExpr,
+    OrderByOptions, Value, ValueWithSpan,
 };
 
 use super::forms::Form;
 use super::{build, conditions, forms};
 use crate::context::SessionFacts;
 use crate::error::QueryError;
-use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, SHIFT, TEXT};
+use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, SHIFT, TEXT, WEEK};
 
 /// The name of a function without a schema, in lower case.
 pub(super) fn plain_name(function: &Function) -> Option<String> {
@@ -61,6 +62,7 @@ fn other_name(name: &str, arguments: usize) -> Option<&'static str> {
         "log" if arguments == 1 => "ln",
         "adddate" => "date_add",
         "subdate" => "date_sub",
+        "grouping_id" => "grouping",
         _ => return None,
     })
 }
@@ -96,6 +98,26 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
         ("locate", 2) => {
             let [part, whole] = take(function)?;
             return Ok(Some(build::call("strpos", vec![whole, part])));
+        }
+        ("max_by" | "min_by", 2) => return by_extreme(name == "max_by", function).map(|()| None),
+        ("multi_distinct_count" | "multi_distinct_sum", 1) => {
+            function.name = ObjectName::from(vec![Ident::new(name.trim_start_matches("multi_distinct_"))]);
+            if let FunctionArguments::List(list) = &mut function.args {
+                list.duplicate_treatment = Some(DuplicateTreatment::Distinct);
+            }
+        }
+        ("percentile_approx", 2 | 3) => return percentile("approx_percentile_cont", function).map(|()| None),
+        ("percentile_cont", 2) => return percentile("percentile_cont", function).map(|()| None),
+        ("str_to_date", 2) => {
+            let [text, format] = take(function)?;
+            let whole_days = matches!(&format, Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(format), .. })
+                if !says_time(format));
+            let time = build::call("str_to_date", vec![text, format]);
+            return Ok(Some(if whole_days { build::cast(time, SqlType::Date) } else { time }));
+        }
+        ("str2date", 2) => {
+            let [text, format] = take(function)?;
+            return Ok(Some(build::cast(build::call("str_to_date", vec![text, format]), SqlType::Date)));
         }
         ("group_concat", 1..) => return group_concat(function).map(|()| None),
         ("md5", 1) => {
@@ -192,6 +214,49 @@ fn numbers(function: &mut Function) {
     }
 }
 
+/// `max_by(x, y)` is the x of the row with the greatest y that is not NULL.
+fn by_extreme(greatest: bool, function: &mut Function) -> Result<(), QueryError> {
+    let [value, by] = take(function)?;
+    let known = Expr::IsNotNull(Box::new(Expr::Nested(Box::new(by.clone()))));
+    let filter = function.filter.take().map(|filter| Expr::BinaryOp {
+        left: Box::new(Expr::Nested(filter)),
+        op: BinaryOperator::And,
+        right: Box::new(known.clone()),
+    });
+    function.filter = Some(Box::new(filter.unwrap_or(known)));
+    function.name = ObjectName::from(vec![Ident::new("first_value")]);
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.args = vec![build::argument(value)];
+        list.clauses.push(FunctionArgumentClause::OrderBy(vec![ordered(by, !greatest)]));
+    }
+    Ok(())
+}
+
+/// `percentile(x, p [, compression])` is `percentile(p) WITHIN GROUP (ORDER BY x)`.
+fn percentile(name: &str, function: &mut Function) -> Result<(), QueryError> {
+    let mut args = take_arguments(function)?.into_iter();
+    let (Some(value), Some(share)) = (args.next(), args.next()) else { return Ok(()) };
+    function.name = ObjectName::from(vec![Ident::new(name)]);
+    function.within_group = vec![ordered(value, true)];
+    give_back(function, vec![share]);
+    Ok(())
+}
+
+fn ordered(expr: Expr, ascending: bool) -> OrderByExpr {
+    OrderByExpr { expr, options: OrderByOptions { asc: Some(ascending), nulls_first: Some(false) }, with_fill: None }
+}
+
+/// Whether a format of `str_to_date` has anything but days in it.
+fn says_time(format: &str) -> bool {
+    let mut bytes = format.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' && bytes.next().is_some_and(|part| b"HhIiklprSsTf".contains(&part)) {
+            return true;
+        }
+    }
+    false
+}
+
 /// `group_concat([DISTINCT] a [, b …] [ORDER BY …] [SEPARATOR s])` is string_agg over texts.
 fn group_concat(function: &mut Function) -> Result<(), QueryError> {
     let mut args = take_arguments(function)?;
@@ -273,11 +338,23 @@ fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Res
         }
         (
             "year" | "quarter" | "month" | "day" | "dayofmonth" | "hour" | "minute" | "second" | "dayofyear"
-            | "dayofweek" | "week" | "weekofyear",
+            | "dayofweek" | "weekofyear",
             1,
         ) => {
             let [time] = take(function)?;
             part(name, time)
+        }
+        ("week", 1) => {
+            let [time] = take(function)?;
+            build::call(WEEK, vec![time, build::integer(0)])
+        }
+        ("week", 2) => {
+            let [time, mode] = take(function)?;
+            build::call(WEEK, vec![time, mode])
+        }
+        ("yearweek", 1) => {
+            let [time] = take(function)?;
+            build::call("yearweek", vec![time, build::integer(0)])
         }
         (_, 2) if let Some((unit, sign)) = shift_name(name) => {
             let [time, count] = take(function)?;

@@ -173,6 +173,7 @@ impl House {
             comment: String::new(),
             properties: BTreeMap::new(),
             partitions,
+            sort_key: Vec::new(),
         };
         self.apply(Command::CreateTable { database: "db".into(), draft, if_not_exists: false });
     }

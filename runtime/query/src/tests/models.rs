@@ -81,6 +81,15 @@ async fn whatever_happens(model: KeyModel) {
                 house.compact_some("t", |files| dice.stretch(files)).await;
                 check(&house, &oracle, &mut dice, seed, &format!("{last}, compacted")).await;
             }
+            if dice.below(4) == 0 {
+                let columns = match model {
+                    KeyModel::Primary => dice.of(&[&["n", "d"] as &[&str], &["x"], &["d", "k"], &["T", "k"]]),
+                    _ => dice.of(&[&["d", "k"] as &[&str], &["k", "d"]]),
+                };
+                let columns = columns.iter().map(|name| (*name).to_owned()).collect();
+                let changes = vec![ColumnChange::Order { columns }];
+                house.apply(Command::AlterColumns { database: "db".into(), table: "t".into(), changes });
+            }
         }
     }
 }

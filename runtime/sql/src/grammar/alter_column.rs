@@ -9,6 +9,9 @@ use crate::statement::table::{AlterTableAction, ColumnClause, ColumnPosition};
 
 /// Whether a clause about columns stands here. A table may be called `column`.
 pub(super) fn begins(cursor: &Cursor<'_>) -> bool {
+    if cursor.at_all(&["ORDER", "BY"]) {
+        return true;
+    }
     let verb = ["ADD", "DROP", "MODIFY", "RENAME"].iter().any(|k| cursor.at(k));
     let next = cursor.ahead(2);
     verb && cursor.ahead(1).is_word("COLUMN") && (matches!(next.kind, Kind::Word | Kind::Quoted) || next.is_symbol("("))
@@ -30,6 +33,12 @@ pub(super) fn statement(cursor: &mut Cursor<'_>, name: QualifiedName) -> Parse<S
 }
 
 fn clause(cursor: &mut Cursor<'_>, clauses: &mut Vec<ColumnClause>) -> Parse<()> {
+    if cursor.take("ORDER") {
+        cursor.expect("BY")?;
+        let columns = cursor.parenthesised(Cursor::identifier)?;
+        clauses.push(ColumnClause::Order { columns });
+        return tail(cursor);
+    }
     let verb = cursor.expect_any(&["ADD", "DROP", "MODIFY", "RENAME"])?;
     cursor.expect("COLUMN")?;
     match verb {

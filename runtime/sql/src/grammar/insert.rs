@@ -34,8 +34,19 @@ pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     insert.partitions = partitions(cursor)?;
     while clause(cursor, &mut insert)? {}
     insert.properties = common::properties(cursor)?;
-    insert.source = source(cursor, insert.by_name)?;
+    check_by_name(cursor, &insert)?;
+    insert.source = source(cursor)?;
     Ok(Statement::Insert(Box::new(insert)))
+}
+
+/// Columns are matched by the names of a query's, or named.
+fn check_by_name(cursor: &Cursor<'_>, insert: &Insert) -> Parse<()> {
+    let wrong = match insert.by_name {
+        true if insert.columns.is_some() => "Cannot use COLUMN LIST and BY NAME clause together in insert.",
+        true if cursor.at("VALUES") => "Insert match column by name does not support values().",
+        _ => return Ok(()),
+    };
+    Err(error_at(cursor.current(), wrong.to_owned()))
 }
 
 /// Whether the word is called with a string or with nothing, as no column list can be.
@@ -79,8 +90,8 @@ fn at_nested_query(cursor: &Cursor<'_>) -> bool {
     ["SELECT", "WITH", "VALUES"].iter().any(|k| inner.is_word(k)) || inner.is_symbol("(")
 }
 
-fn source(cursor: &mut Cursor<'_>, by_name: bool) -> Parse<InsertSource> {
-    if cursor.at("VALUES") && !by_name {
+fn source(cursor: &mut Cursor<'_>) -> Parse<InsertSource> {
+    if cursor.at("VALUES") {
         return rows(cursor).map(InsertSource::Values);
     }
     match query::begins(cursor) {

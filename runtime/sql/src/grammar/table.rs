@@ -1,7 +1,7 @@
 //! Tables: CREATE, DROP, TRUNCATE, ALTER.
 
 use crate::cursor::{Cursor, Parse, error_at};
-use crate::grammar::{alter_column, column, common, insert, partition};
+use crate::grammar::{alter_column, column, common, insert, partition, view};
 use crate::lexer::Kind;
 use crate::statement::table::{AlterTableAction, ColumnDefinition, CreateTable, KeyClause, KeyKind, PartitionClause};
 use crate::statement::{Properties, Statement};
@@ -10,14 +10,15 @@ use crate::statement::{Properties, Statement};
 pub(super) fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     let if_not_exists = cursor.if_not_exists();
     let name = cursor.qualified_name()?;
-    if let Some(what) = unsupported_form(cursor) {
-        cursor.skip_statement()?;
-        return Ok(Statement::Unsupported { what: what.to_owned() });
-    }
+    let without_columns = is_without_columns(cursor);
+    let names = match without_columns && cursor.at_symbol("(") {
+        true => cursor.parenthesised(Cursor::identifier)?,
+        false => Vec::new(),
+    };
     let mut table = CreateTable {
         if_not_exists,
         name,
-        columns: columns(cursor)?,
+        columns: if without_columns { Vec::new() } else { columns(cursor)? },
         engine: None,
         key: None,
         comment: None,
@@ -27,23 +28,43 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         properties: Properties::default(),
     };
     clauses(cursor, &mut table)?;
-    if cursor.at("AS") || cursor.at("SELECT") {
-        cursor.skip_statement()?;
-        return Ok(Statement::Unsupported { what: "CREATE TABLE AS SELECT".to_owned() });
+    if !without_columns {
+        return Ok(Statement::CreateTable(Box::new(table)));
     }
-    Ok(Statement::CreateTable(Box::new(table)))
+    if names.is_empty() && cursor.at("LIKE") {
+        return like(cursor, table);
+    }
+    if !cursor.take("AS") && !cursor.at("SELECT") && !cursor.at("WITH") {
+        return Err(cursor.unexpected("'AS'"));
+    }
+    Ok(Statement::CreateTableAs { table: Box::new(table), names, query: view::sourced_query(cursor)? })
 }
 
-/// CREATE TABLE ... LIKE and ... AS SELECT, told from what follows the name.
-fn unsupported_form(cursor: &Cursor<'_>) -> Option<&'static str> {
-    if cursor.at("LIKE") {
-        return Some("CREATE TABLE LIKE");
-    }
-    let clause = ["AS", "SELECT", "PARTITION", "DISTRIBUTED", "PROPERTIES", "COMMENT", "ORDER", "PRIMARY", "DUPLICATE"];
+/// Whether CREATE TABLE ... LIKE or ... AS SELECT goes on here: no column has a type.
+fn is_without_columns(cursor: &Cursor<'_>) -> bool {
     let names_only = cursor.at_symbol("(")
         && matches!(cursor.ahead(1).kind, Kind::Word | Kind::Quoted)
         && (cursor.ahead(2).is_symbol(",") || cursor.ahead(2).is_symbol(")"));
-    (names_only || clause.iter().any(|k| cursor.at(k))).then_some("CREATE TABLE AS SELECT")
+    names_only || !cursor.at_symbol("(")
+}
+
+/// At `LIKE`, behind what may stand before it.
+fn like(cursor: &mut Cursor<'_>, table: CreateTable) -> Parse<Statement> {
+    let own = [
+        (table.key.is_some(), "a key"),
+        (table.comment.is_some(), "COMMENT"),
+        (!table.order_by.is_empty(), "ORDER BY"),
+    ];
+    if let Some((_, what)) = own.iter().find(|(given, _)| *given) {
+        return Err(error_at(cursor.current(), format!("{what} cannot be given with LIKE")));
+    }
+    if table.partition != PartitionClause::None {
+        return Err(error_at(cursor.current(), "PARTITION BY with LIKE is not supported yet".to_owned()));
+    }
+    cursor.expect("LIKE")?;
+    let source = cursor.qualified_name()?;
+    let CreateTable { if_not_exists, name, distribution, properties, .. } = table;
+    Ok(Statement::CreateTableLike { if_not_exists, name, source, distribution, properties })
 }
 
 /// The column list in parentheses.
@@ -118,7 +139,7 @@ pub(super) fn truncate(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 }
 
 /// How clauses of ALTER TABLE begin.
-const ALTER_CLAUSES: [&str; 16] = [
+const ALTER_CLAUSES: [&str; 15] = [
     "RENAME",
     "SWAP",
     "COMMENT",
@@ -126,7 +147,6 @@ const ALTER_CLAUSES: [&str; 16] = [
     "ADD",
     "DROP",
     "MODIFY",
-    "ORDER",
     "TRUNCATE",
     "REPLACE",
     "PARTITION",

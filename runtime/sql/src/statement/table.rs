@@ -273,6 +273,11 @@ pub enum ColumnClause {
         /// Its name from now on.
         new_name: String,
     },
+    /// ORDER BY (columns).
+    Order {
+        /// Their names.
+        columns: Vec<String>,
+    },
 }
 
 /// Where a column is put.

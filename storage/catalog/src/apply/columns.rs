@@ -24,7 +24,7 @@ impl Catalog {
         for change in changes {
             alter(&mut table, change)?;
         }
-        check_order(&old, &table)?;
+        check_order(&table)?;
         // New names and comments are no jobs in StarRocks.
         if changes.iter().any(|c| !matches!(c, ColumnChange::Rename { .. } | ColumnChange::Comment { .. })) {
             let version = table.schema_changes.last().map_or(0, |last| last.version) + 1;
@@ -61,6 +61,7 @@ fn alter(table: &mut Table, change: &ColumnChange) -> Result<(), Rejection> {
             name_in_properties(table, name, Some(new_name));
             Ok(())
         }
+        ColumnChange::Order { columns } => order(table, columns),
     }
 }
 
@@ -69,23 +70,58 @@ fn add(table: &mut Table, column: &Column, place: Option<&ColumnPlace>) -> Resul
     if table.schema.position(name).is_some() {
         return refuse(format!("Can not add column which already exists in base table: {name}"));
     }
-    if column.key {
-        return refuse(format!(
-            "Can not add key column {name}: that is not supported yet, as rows are sorted by the key"
-        ));
+    if column.key && table.model == KeyModel::Primary {
+        return refuse(format!("Can not add key column: {name} in primary key table: old rows would have it alike"));
     }
     if !column.nullable && column.initial.is_none() {
         return refuse(format!("Column '{name}' has no default value, NULL is not allowed"));
     }
     check_aggregation(table, column)?;
     let column = Column { id: table.schema.draw_id(), ..column.clone() };
-    put(table, column, place)
+    // A key column goes behind the others unless it is told where.
+    let last_key = table.schema.columns.iter().rev().find(|other| other.key && column.key);
+    let behind = last_key.map(|other| ColumnPlace::After(other.name.clone()));
+    if column.key && !table.sort_key.is_empty() && table.model.merges() {
+        table.sort_key.push(column.id);
+    }
+    put(table, column, place.or(behind.as_ref()))
+}
+
+/// ORDER BY: all columns are put in this order, or rows are sorted by those that are named. Files that are there stay as they
+/// are: nobody who reads them counts on their order.
+fn order(table: &mut Table, names: &[String]) -> Result<(), Rejection> {
+    let mut positions = Vec::with_capacity(names.len());
+    for name in names {
+        let Some(at) = table.schema.position(name) else {
+            return refuse(format!("Column[{name}] not exists"));
+        };
+        if positions.contains(&at) {
+            return refuse(format!("Duplicated column[{name}]"));
+        }
+        positions.push(at);
+    }
+    if positions.len() == table.schema.columns.len() && table.model != KeyModel::Primary {
+        table.schema.columns = positions.iter().map(|at| table.schema.columns[*at].clone()).collect();
+        return Ok(());
+    }
+    let keys = table.schema.key_positions();
+    let is_key = positions.len() == keys.len() && positions.iter().all(|at| keys.contains(at));
+    if matches!(table.model, KeyModel::Aggregate | KeyModel::Unique) && !is_key {
+        let model = table.model.clause();
+        return refuse(format!("The sort columns of {model} table must be same with key columns"));
+    }
+    if let Some(at) = positions.iter().find(|at| !table.schema.columns[**at].data_type.can_be_key()) {
+        let Column { name, data_type, .. } = &table.schema.columns[*at];
+        return refuse(format!("Type:{data_type} of column {name} can not be a sort key"));
+    }
+    table.sort_key = positions.iter().map(|at| table.schema.columns[*at].id).collect();
+    Ok(())
 }
 
 /// Whether a new value column says how it combines where the key model wants that, and nowhere else.
 fn check_aggregation(table: &Table, column: &Column) -> Result<(), Rejection> {
     let name = &column.name;
-    if column.aggregation.is_some() != (table.model == KeyModel::Aggregate) {
+    if column.aggregation.is_some() != (table.model == KeyModel::Aggregate && !column.key) {
         return refuse(format!("Can not add column {name}: its aggregation type is not one of table {}", table.name));
     }
     // Each row of a key has what is there from the beginning, and how many those are nobody is to see.
@@ -104,12 +140,22 @@ fn drop_(table: &mut Table, name: &str) -> Result<(), Rejection> {
     if let Some(role) = role(table, column.id) {
         return refuse(format!("{role} column[{name}] cannot be dropped. index[{}]", table.name));
     }
-    if column.key {
-        return refuse(format!(
-            "Can not drop key column {name}: that is not supported yet, as rows are sorted by the key"
-        ));
+    if column.key && table.model != KeyModel::Duplicate {
+        return refuse(match table.model {
+            KeyModel::Aggregate => {
+                format!("Can not drop key column {name} of an AGGREGATE KEY table: keys would become equal")
+            }
+            model => format!("Can not drop key column in {} data model table", model.keys_type()),
+        });
     }
-    if table.schema.columns.iter().filter(|c| !c.key).count() == 1 {
+    if table.sort_key.contains(&column.id) {
+        return refuse(format!("Can not drop sort column {name}: ALTER TABLE ... ORDER BY others first"));
+    }
+    let alike = table.schema.columns.iter().filter(|c| c.key == column.key).count();
+    if alike == 1 && column.key {
+        return refuse(format!("Can not drop column {name}: it is the only key column"));
+    }
+    if alike == 1 {
         return refuse(format!("Can not drop column {name}: it is the only one that is no key column"));
     }
     table.schema.columns.remove(at);
@@ -177,17 +223,12 @@ fn put(table: &mut Table, column: Column, place: Option<&ColumnPlace>) -> Result
     Ok(())
 }
 
-/// The key comes first, and in the order in which the rows of all files are sorted.
-fn check_order(old: &Table, new: &Table) -> Result<(), Rejection> {
-    let columns = &new.schema.columns;
-    let keys: Vec<ColumnId> = columns.iter().filter(|c| c.key).map(|c| c.id).collect();
-    if columns.iter().take(keys.len()).any(|c| !c.key) {
-        return refuse(format!("Invalid column order. value should be after key. index[{}]", new.name));
-    }
-    if !old.schema.columns.iter().filter(|c| c.key).map(|c| c.id).eq(keys) {
-        return refuse(
-            "Can not reorder key columns: that is not supported yet, as rows are sorted by the key".to_owned(),
-        );
+/// The key comes first.
+fn check_order(table: &Table) -> Result<(), Rejection> {
+    let columns = &table.schema.columns;
+    let keys = columns.iter().filter(|c| c.key).count();
+    if columns.iter().take(keys).any(|c| !c.key) {
+        return refuse(format!("Invalid column order. value should be after key. index[{}]", table.name));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use storage_model::{DatabaseId, PartitionId, Table, VolumeId};
+use storage_model::{DatabaseId, PartitionId, Table, View, VolumeId};
 
 use crate::catalog::{Catalog, Database, Trash};
 use crate::command::{Outcome, Rejection, Reply};
@@ -31,8 +31,13 @@ impl Catalog {
             self.table_names.remove(&(id, table.name.clone()));
             self.tables.remove(&table.id);
         }
+        let views: Vec<_> = self.views_of(id).cloned().collect();
+        for view in &views {
+            self.table_names.remove(&(id, view.name.clone()));
+            self.views.remove(&view.id);
+        }
         let database = self.databases.remove(&id).map(|d| d.as_ref().clone());
-        self.discard(database, tables, Vec::new(), force);
+        self.discard(database, tables, Vec::new(), views, force);
         Ok(Outcome::Done)
     }
 
@@ -42,10 +47,11 @@ impl Catalog {
         database: Option<Database>,
         tables: Vec<Arc<Table>>,
         partitions: Vec<PartitionId>,
+        views: Vec<Arc<View>>,
         force: bool,
     ) {
         let (dropped_at, dropped_uptime) = (self.header.clock, self.header.uptime);
-        let mut trash = Trash { id: 0, dropped_at, dropped_uptime, database, tables, partitions };
+        let mut trash = Trash { id: 0, dropped_at, dropped_uptime, database, tables, partitions, views };
         if force {
             self.erase_partitions(trash.all_partitions().collect::<Vec<_>>());
         } else {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use storage_model::{FileEntry, FileId, PartitionId, Rowset, Table, TableId, TxnId, WrittenFile};
 
 use crate::catalog::{Catalog, UsedLabel};
-use crate::command::{Outcome, Rejection, ReplacedPartition, Reply};
+use crate::command::{Outcome, Rejection, ReplacedPartition, Reply, TransactionLoad};
 
 impl Catalog {
     pub(super) fn lease_txns(&mut self, count: u64) -> Reply {
@@ -42,12 +42,30 @@ impl Catalog {
         files: &[WrittenFile],
     ) -> Reply {
         let table = self.begin_commit(txn, table, label)?;
-        let (rows, fresh) = self.name_files(&table, files)?;
-        for (id, rowsets) in fresh {
-            self.next_version(id, rowsets);
+        let rows = self.add_rows(&table, files)?;
+        self.header.starmgr_id += 1;
+        Ok(Outcome::Committed { rows })
+    }
+
+    pub(super) fn commit_transaction(&mut self, label: Option<&str>, loads: &[TransactionLoad]) -> Reply {
+        let mut rows = 0;
+        // The label belongs to the transaction: its first load takes it.
+        let mut label = label;
+        for TransactionLoad { txn, table, files } in loads {
+            let table = self.begin_commit(*txn, *table, label.take())?;
+            rows += self.add_rows(&table, files)?;
         }
         self.header.starmgr_id += 1;
         Ok(Outcome::Committed { rows })
+    }
+
+    /// Rows beside those that are there.
+    fn add_rows(&mut self, table: &Table, files: &[WrittenFile]) -> Result<u64, Rejection> {
+        let (rows, fresh) = self.name_files(table, files)?;
+        for (id, rowsets) in fresh {
+            self.next_version(id, rowsets);
+        }
+        Ok(rows)
     }
 
     pub(super) fn replace_rows(
@@ -80,10 +98,7 @@ impl Catalog {
     ) -> Reply {
         let table = self.begin_commit(txn, table, None)?;
         self.check_bases(&table, partitions, files)?;
-        let (rows, fresh) = self.name_files(&table, files)?;
-        for (id, rowsets) in fresh {
-            self.next_version(id, rowsets);
-        }
+        let rows = self.add_rows(&table, files)?;
         self.header.starmgr_id += 1;
         Ok(Outcome::Committed { rows })
     }

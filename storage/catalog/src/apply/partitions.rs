@@ -65,7 +65,7 @@ impl Catalog {
         let mut table = old.as_ref().clone();
         table.partitions.retain(|id| *id != gone);
         self.tables.insert(table.id, Arc::new(table));
-        self.discard(None, Vec::new(), vec![gone], force);
+        self.discard(None, Vec::new(), vec![gone], Vec::new(), force);
         self.header.starmgr_id += 1;
         Ok(Outcome::Done)
     }

@@ -25,6 +25,10 @@ impl Catalog {
         self.database_names.insert(database.name.clone(), database.id);
         self.databases.insert(database.id, Arc::new(database));
         trash.tables.iter().for_each(|table| self.bring_back(table));
+        for view in &trash.views {
+            self.table_names.insert((view.database, view.name.clone()), view.id);
+            self.views.insert(view.id, Arc::clone(view));
+        }
         self.header.starmgr_id += 1;
         Ok(Outcome::Done)
     }

@@ -40,6 +40,7 @@ impl Catalog {
             partitions: Vec::new(),
             created_at: self.header.clock,
             schema_changes: Vec::new(),
+            sort_key: draft.sort_key.clone(),
         };
         self.insert_partitions(&mut table, &draft.partitions)?;
         self.table_names.insert((db, table.name.clone()), id);
@@ -56,7 +57,7 @@ impl Catalog {
         let table = found?;
         self.table_names.remove(&(table.database, table.name.clone()));
         self.tables.remove(&table.id);
-        self.discard(None, vec![table], Vec::new(), force);
+        self.discard(None, vec![table], Vec::new(), Vec::new(), force);
         self.header.starmgr_id += 1;
         Ok(Outcome::Done)
     }
@@ -89,6 +90,12 @@ impl Catalog {
 
     pub(super) fn find_table(&self, database: &str, name: &str) -> Result<Arc<Table>, Rejection> {
         let db = self.find_database(database)?;
-        self.table_by_name(db, name).cloned().ok_or_else(|| Rejection::UnknownTable(format!("{database}.{name}")))
+        match self.table_by_name(db, name) {
+            Some(table) => Ok(Arc::clone(table)),
+            None if self.view_by_name(db, name).is_some() => {
+                Err(Rejection::WrongObject(format!("'{database}.{name}' is not BASE TABLE")))
+            }
+            None => Err(Rejection::UnknownTable(format!("{database}.{name}"))),
+        }
     }
 }

@@ -19,6 +19,7 @@ mod retention;
 mod snapshots;
 mod tables;
 mod updates;
+mod views;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ use storage_model::{
 
 use crate::catalog::{Catalog, ClusterIdentity, Header};
 use crate::command::{
-    Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, TableDraft, VolumeDraft,
+    Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, TableDraft, TransactionLoad, VolumeDraft,
 };
 use crate::{image as images, invariant};
 
@@ -102,6 +103,7 @@ fn ranged(name: &str) -> TableDraft {
         comment: String::new(),
         properties: BTreeMap::new(),
         partitions: vec![part("low", Bound::Min, at(10)), part("mid", at(10), at(20))],
+        sort_key: Vec::new(),
     }
 }
 

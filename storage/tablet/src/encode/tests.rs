@@ -25,9 +25,11 @@ fn example(row_group_rows: usize) -> Encoded {
     for (at, place) in (0_u32..).zip(places.iter_mut()) {
         place.bucket = at % 3;
     }
-    let rows = Sortable::new(batches, &[0]).unwrap();
+    let rows = Sortable::new(batches, &[0], None).unwrap();
     let compression = crate::compression::parse_compression("lz4").unwrap();
-    Encoding { schema, keys: vec![0], merging: None, compression, row_group_rows }.encode(&rows, places).unwrap()
+    Encoding { schema, keys: vec![0], order: None, merging: None, compression, row_group_rows }
+        .encode(&rows, places)
+        .unwrap()
 }
 
 #[test]

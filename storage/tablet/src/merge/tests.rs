@@ -41,6 +41,7 @@ fn merging(model: KeyModel, columns: Vec<Column>) -> Merging {
         partitions: Vec::new(),
         created_at: UnixMillis(0),
         schema_changes: Vec::new(),
+        sort_key: Vec::new(),
     };
     Merging::of(&table).unwrap()
 }
@@ -61,7 +62,7 @@ fn merged(merging: &Merging, rows: &[Row], batch_rows: usize, at_once: usize) ->
         places.extend((0..batch.num_rows() as u32).map(|row| Place { bucket: 0, batch: number, row }));
     }
     places.sort_by_key(|place| rows[place.batch as usize * batch_rows + place.row as usize].0);
-    let sortable = Sortable::new(batches, &[0]).unwrap();
+    let sortable = Sortable::new(batches, &[0], None).unwrap();
     let mut found = Vec::new();
     merging.merge(&sortable, &places, at_once, |batch| {
         assert!(batch.num_rows() > 0);
@@ -200,6 +201,7 @@ fn a_table_that_keeps_all_rows_merges_none() {
         partitions: Vec::new(),
         created_at: UnixMillis(0),
         schema_changes: Vec::new(),
+        sort_key: Vec::new(),
     };
     assert!(Merging::of(&table).is_none());
     table.model = KeyModel::Unique;

@@ -56,6 +56,7 @@ fn spec(columns: Vec<Column>, partition_by: &[u64], bucket_by: &[u64], partition
         partitions: Vec::new(),
         created_at: UnixMillis(0),
         schema_changes: Vec::new(),
+        sort_key: Vec::new(),
     };
     let target = |(id, range): (u64, PartitionRange)| TargetPartition {
         id: PartitionId(id),

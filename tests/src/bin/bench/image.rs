@@ -202,6 +202,7 @@ fn table(n: u64) -> TableDraft {
         comment: String::new(),
         properties: Default::default(),
         partitions: (0..PARTITIONS).map(partition).collect(),
+        sort_key: Vec::new(),
     }
 }
 

@@ -252,3 +252,25 @@ fn show_create_table_reads_back() {
         assert_eq!(good(&text), expected, "{text}");
     }
 }
+
+#[test]
+fn a_sort_key_of_its_own() {
+    let sorted = |sql: &str| good(sql).sort_key;
+    let of = |model: &str, order: &str| {
+        format!("CREATE TABLE t (a INT, b INT, v INT, f DOUBLE) {model} KEY(a, b) DISTRIBUTED BY HASH(a) {order}")
+    };
+    assert_eq!(sorted(&of("DUPLICATE", "")), []);
+    assert_eq!(sorted(&of("DUPLICATE", "ORDER BY (v, A)")), [ColumnId(3), ColumnId(1)]);
+    assert_eq!(sorted(&of("PRIMARY", "ORDER BY (v)")), [ColumnId(3)]);
+    assert_eq!(sorted(&of("UNIQUE", "ORDER BY (b, a)")), [ColumnId(2), ColumnId(1)]);
+    for (model, order, text) in [
+        ("DUPLICATE", "ORDER BY (a, A)", "Duplicate sort key column A is not allowed."),
+        ("DUPLICATE", "ORDER BY (f)", "Type:double of column f can not be a sort key"),
+        ("PRIMARY", "ORDER BY (w)", "The sort column[w] does not exist"),
+        ("UNIQUE", "ORDER BY (a)", "The sort columns of UNIQUE KEY table must be same with key columns."),
+        ("UNIQUE", "ORDER BY (a, v)", "The sort columns of UNIQUE KEY table must be same with key columns."),
+    ] {
+        let (code, message) = refusal(&of(model, order));
+        assert!(code == 1064 && message.ends_with(text), "{model} {order}: {message}");
+    }
+}

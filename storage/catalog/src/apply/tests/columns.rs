@@ -150,7 +150,6 @@ fn the_key_stays_the_key_and_in_front() {
     let order = "Invalid column order. value should be after key. index[wide]";
     assert_eq!(refusal(&mut kit, add(value("x", DataType::Int), first())), order);
     assert_eq!(refusal(&mut kit, modify(value("v", DataType::Int), first())), order);
-    assert_eq!(refusal(&mut kit, add(column("x"), None)), format!("Can not add key column x: {sorted}"));
     assert_eq!(refusal(&mut kit, modify(column("v"), None)), format!("Can not make v a key column: {sorted}"));
     assert_eq!(refusal(&mut kit, drop_("k")), "Partition column[k] cannot be dropped. index[wide]");
     kit.ok(alter(
@@ -166,11 +165,66 @@ fn the_key_stays_the_key_and_in_front() {
     let draft = TableDraft { columns, distribution: Distribution::Random, ..plain("two") };
     kit.ok(create_table(draft));
     let two = |kit: &mut Kit, change| kit.refused(alter("two", vec![change])).to_string();
-    assert_eq!(two(&mut kit, modify(column("b"), first())), format!("Can not reorder key columns: {sorted}"));
-    assert_eq!(two(&mut kit, drop_("b")), format!("Can not drop key column b: {sorted}"));
     assert_eq!(two(&mut kit, drop_("v")), "Can not drop column v: it is the only one that is no key column");
     kit.ok(alter("two", vec![modify(Column { data_type: DataType::BigInt, ..value("b", DataType::Int) }, None)]));
     assert!(kit.catalog.table(kit.table("two")).unwrap().schema.column("b").unwrap().key, "KEY need not be said");
+    let wider = Column { data_type: DataType::BigInt, ..column("b") };
+    kit.ok(alter("two", vec![modify(wider, first()), add(column("c"), None)]));
+    kit.ok(alter("two", vec![drop_("a")]));
+    let names = |kit: &Kit| {
+        let table = kit.catalog.table(kit.table("two")).unwrap();
+        table.schema.columns.iter().map(|c| format!("{}:{}", c.name, c.key)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names(&kit), "b:true c:true v:false");
+    kit.ok(alter("two", vec![drop_("b")]));
+    assert_eq!(two(&mut kit, drop_("c")), "Can not drop column c: it is the only key column");
+}
+
+#[test]
+fn rows_are_sorted_by_what_is_named_and_columns_by_all() {
+    let mut kit = kit();
+    let order =
+        |names: &[&str]| vec![ColumnChange::Order { columns: names.iter().map(|name| (*name).to_owned()).collect() }];
+    let columns = || vec![column("a"), column("b"), value("v", DataType::Int), value("f", DataType::Double)];
+    let by_a = || Distribution::Hash { columns: vec![ColumnId(1)] };
+    for (name, model) in [("dup", KeyModel::Duplicate), ("uni", KeyModel::Unique), ("pri", KeyModel::Primary)] {
+        kit.ok(create_table(TableDraft { columns: columns(), model, distribution: by_a(), ..plain(name) }));
+    }
+    let sorted = |kit: &Kit, name: &str| kit.catalog.table(kit.table(name)).unwrap().sort_positions();
+    for name in ["dup", "uni", "pri"] {
+        assert_eq!(sorted(&kit, name), [0, 1], "{name}: by the key");
+        kit.ok(alter(name, order(&["b", "A"])));
+        assert_eq!(sorted(&kit, name), [1, 0], "{name}");
+    }
+    for name in ["dup", "pri"] {
+        kit.ok(alter(name, order(&["v"])));
+        assert_eq!(sorted(&kit, name), [2], "{name}");
+        let refused = kit.refused(alter(name, vec![drop_("v")])).to_string();
+        assert_eq!(refused, "Can not drop sort column v: ALTER TABLE ... ORDER BY others first");
+    }
+    for (name, names, text) in [
+        ("uni", &["b"] as &[&str], "The sort columns of UNIQUE KEY table must be same with key columns"),
+        ("uni", &["b", "v"], "The sort columns of UNIQUE KEY table must be same with key columns"),
+        ("dup", &["f"], "Type:double of column f can not be a sort key"),
+        ("dup", &["v", "V"], "Duplicated column[V]"),
+        ("dup", &["x"], "Column[x] not exists"),
+        ("dup", &["v", "a", "b", "f"], "Invalid column order. value should be after key. index[dup]"),
+    ] {
+        assert_eq!(kit.refused(alter(name, order(names))).to_string(), text, "{name} {names:?}");
+    }
+    let all = |kit: &Kit, name: &str| {
+        let table = kit.catalog.table(kit.table(name)).unwrap();
+        table.schema.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join(" ")
+    };
+    for name in ["dup", "uni"] {
+        kit.ok(alter(name, order(&["b", "a", "f", "v"])));
+        assert_eq!(all(&kit, name), "b a f v");
+    }
+    assert_eq!((sorted(&kit, "uni"), sorted(&kit, "dup")), (vec![0, 1], vec![3]), "the same columns, elsewhere");
+    let refused = kit.refused(alter("pri", vec![add(column("c"), None)])).to_string();
+    assert!(refused.starts_with("Can not add key column: c in primary key table"), "{refused}");
+    kit.ok(alter("uni", vec![add(column("c"), None)]));
+    assert_eq!((all(&kit, "uni"), sorted(&kit, "uni")), ("b a c f v".to_owned(), vec![0, 1, 2]));
 }
 
 #[test]

@@ -116,3 +116,27 @@ fn what_was_given_up_is_never_committed() {
     let Command::CommitLoad { table, label, files, .. } = load else { unreachable!() };
     assert_eq!(kit.ok(Command::CommitLoad { txn: TxnId(11), table, label, files }), Outcome::Committed { rows: 10 });
 }
+
+#[test]
+fn a_transaction_is_committed_whole_or_not() {
+    let mut kit = Kit::new();
+    kit.ok(create_table(plain("a")));
+    kit.ok(create_table(plain("b")));
+    let load = |kit: &Kit, txn, table: &str, object: &str| TransactionLoad {
+        txn: TxnId(txn),
+        table: kit.table(table),
+        files: vec![kit.written(table, 0, object)],
+    };
+    let loads = vec![load(&kit, 1, "a", "o1"), load(&kit, 2, "b", "o2"), load(&kit, 3, "a", "o3")];
+    let commit = Command::CommitTransaction { label: Some("both".into()), loads };
+    assert_eq!(kit.ok(commit), Outcome::Committed { rows: 30 });
+    let rows = |kit: &Kit, table| kit.catalog.partition(kit.partitions(table)[0]).unwrap().rows();
+    assert_eq!((rows(&kit, "a"), rows(&kit, "b")), (20, 10));
+    let again = Command::CommitTransaction { label: Some("both".into()), loads: vec![load(&kit, 4, "b", "o4")] };
+    assert!(matches!(kit.refused(again), Rejection::LabelUsed { txn: TxnId(1), .. }));
+    let gone = load(&kit, 6, "b", "o6");
+    kit.ok(Command::DropTable { database: "shop".into(), table: "b".into(), if_exists: false, force: true });
+    let half = Command::CommitTransaction { label: None, loads: vec![load(&kit, 5, "a", "o5"), gone] };
+    assert!(matches!(kit.refused(half), Rejection::Stale(_)));
+    assert_eq!(rows(&kit, "a"), 20);
+}
