@@ -82,6 +82,7 @@ impl<'a> Resolver<'a> {
         };
         match self.cx.catalog.database_by_name(database) {
             Some(found) => {
+                self.cx.access.may_read(database, name.table())?;
                 let table = self.cx.catalog.table_by_name(found.id, name.table());
                 let table = table.ok_or_else(|| QueryError::unknown_table(database, name.table()))?;
                 self.remember(table.schema.columns.iter().map(|c| c.name.as_str()));

@@ -1,5 +1,6 @@
 //! The statements of StarRocks. Each file knows the statements of one subject; this one finds out which it is.
 
+mod access;
 mod admin;
 mod alter_column;
 mod column;
@@ -121,8 +122,11 @@ fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         "SYNC" => session::sync(cursor),
         "ANALYZE" => session::analyze(cursor),
         "PREPARE" => session::prepare(cursor),
+        "EXECUTE" if cursor.take_all(&["EXECUTE", "AS"]) => access::execute_as(cursor),
         "EXECUTE" => session::execute(cursor),
         "DEALLOCATE" => session::deallocate(cursor),
+        "GRANT" => access::grant(cursor),
+        "REVOKE" => access::revoke(cursor),
         _ => Err(unknown(cursor)),
     }
 }
@@ -134,7 +138,9 @@ fn unknown(cursor: &Cursor<'_>) -> SyntaxError {
 
 fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("CREATE")?;
-    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "STORAGE", "CLUSTER"]) {
+    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "STORAGE", "CLUSTER", "USER", "ROLE"]) {
+        Some("USER") => access::create_user(cursor),
+        Some("ROLE") => access::create_role(cursor),
         Some("TABLE") => table::create(cursor),
         Some("STORAGE") => volume::create(cursor),
         Some("CLUSTER") => snapshot::create(cursor),
@@ -145,7 +151,9 @@ fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 
 fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("DROP")?;
-    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "STORAGE", "CLUSTER", "PREPARE"]) {
+    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "STORAGE", "CLUSTER", "PREPARE", "USER", "ROLE"]) {
+        Some("USER") => access::drop_user(cursor),
+        Some("ROLE") => access::drop_role(cursor),
         Some("TABLE") => table::drop_(cursor),
         Some("STORAGE") => volume::drop_(cursor),
         Some("CLUSTER") => snapshot::drop_(cursor),
@@ -157,7 +165,9 @@ fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 
 fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("ALTER")?;
-    match cursor.take_any(&["DATABASE", "TABLE", "STORAGE", "SYSTEM"]) {
+    match cursor.take_any(&["DATABASE", "TABLE", "STORAGE", "SYSTEM", "USER", "ROLE"]) {
+        Some("USER") => access::alter_user(cursor),
+        Some("ROLE") => access::alter_role(cursor),
         Some("DATABASE") => database::alter(cursor),
         Some("TABLE") => table::alter(cursor),
         Some("STORAGE") => volume::alter(cursor),

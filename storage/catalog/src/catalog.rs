@@ -6,8 +6,8 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use storage_model::{
     ClusterId, ComputeNode, DatabaseId, Epoch, FileEntry, FileId, Frontend, Incarnation, JobId, NodeId, Partition,
-    PartitionId, Revision, ServiceId, SnapshotJob, SnapshotPolicy, StorageVolume, Table, TableId, TxnId, UnixMillis,
-    Uptime, VolumeId,
+    PartitionId, Revision, Role, RoleId, ServiceId, SnapshotJob, SnapshotPolicy, StorageVolume, Table, TableId, TxnId,
+    UnixMillis, Uptime, User, UserId, VolumeId,
 };
 
 use crate::command::Reply;
@@ -143,6 +143,8 @@ pub struct Catalog {
     pub(crate) labels: OrdMap<(DatabaseId, String), UsedLabel>,
     pub(crate) config: OrdMap<String, String>,
     pub(crate) proposers: OrdMap<u128, Arc<Heard>>,
+    pub(crate) users: OrdMap<UserId, Arc<User>>,
+    pub(crate) roles: OrdMap<RoleId, Arc<Role>>,
     // Indexes, rebuilt by `reindex` after a decode.
     pub(crate) database_names: OrdMap<String, DatabaseId>,
     pub(crate) table_names: OrdMap<(DatabaseId, String), TableId>,
@@ -154,7 +156,7 @@ pub struct Catalog {
 impl Catalog {
     /// The catalog of a cluster that has just been born: revision 0, nothing in it.
     pub fn genesis(identity: ClusterIdentity, now: UnixMillis) -> Catalog {
-        Catalog::with_header(Header {
+        let mut catalog = Catalog::with_header(Header {
             identity,
             revision: Revision(0),
             clock: now,
@@ -167,7 +169,15 @@ impl Catalog {
             restored: None,
             txn_floor: 0,
             revived_at: None,
-        })
+        });
+        catalog.add_first_users();
+        catalog
+    }
+
+    /// The user and the roles that a cluster begins with, one of before there were users too.
+    pub(crate) fn add_first_users(&mut self) {
+        self.users.insert(UserId::ROOT, Arc::new(User::root()));
+        self.roles.extend(Role::builtin().map(|role| (role.id, Arc::new(role))));
     }
 
     pub(crate) fn with_header(header: Header) -> Catalog {
@@ -185,6 +195,8 @@ impl Catalog {
             labels: OrdMap::new(),
             config: OrdMap::new(),
             proposers: OrdMap::new(),
+            users: OrdMap::new(),
+            roles: OrdMap::new(),
             database_names: OrdMap::new(),
             table_names: OrdMap::new(),
             removed: OrdSet::new(),

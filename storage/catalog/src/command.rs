@@ -11,6 +11,7 @@ use storage_model::{
 };
 use thiserror::Error;
 
+use crate::access::AccessChange;
 use crate::columns::ColumnChange;
 
 /// A command on its way through the log.
@@ -492,6 +493,8 @@ pub enum Command {
         /// What was written, for these partitions and no others.
         files: Vec<WrittenFile>,
     },
+    /// Users, roles and privileges.
+    Access(AccessChange),
 }
 
 impl Command {
@@ -545,6 +548,7 @@ impl Command {
             Command::RestoreTable { .. } => "RestoreTable",
             Command::AlterColumns { .. } => "AlterColumns",
             Command::UpdateRows { .. } => "UpdateRows",
+            Command::Access(change) => change.name(),
         }
     }
 }
@@ -736,6 +740,9 @@ pub enum Rejection {
     /// A change of columns that cannot be, in StarRocks' words.
     #[error("{0}")]
     ColumnRule(String),
+    /// A change of users, roles or privileges that cannot be, in StarRocks' words.
+    #[error("{0}")]
+    AccessRule(String),
 }
 
 impl Rejection {

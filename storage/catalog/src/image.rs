@@ -92,6 +92,8 @@ const TRASH: u16 = 10;
 const LABELS: u16 = 11;
 const CONFIG: u16 = 12;
 const PROPOSERS: u16 = 13;
+const USERS: u16 = 14;
+const ROLES: u16 = 15;
 
 /// The name of a section kind, for manifests.
 pub fn kind_name(kind: u16) -> &'static str {
@@ -109,6 +111,8 @@ pub fn kind_name(kind: u16) -> &'static str {
         LABELS => "labels",
         CONFIG => "config",
         PROPOSERS => "proposers",
+        USERS => "users",
+        ROLES => "roles",
         _ => "unknown",
     }
 }
@@ -155,6 +159,8 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
         (LABELS, catalog.labels.len() as u64),
         (CONFIG, catalog.config.len() as u64),
         (PROPOSERS, catalog.proposers.len() as u64),
+        (USERS, catalog.users.len() as u64),
+        (ROLES, catalog.roles.len() as u64),
     ];
     let contents = Contents { header: catalog.header.clone(), counts };
     pack(sink, HEADER, std::iter::once(contents))?;
@@ -173,7 +179,9 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
         sink,
         PROPOSERS,
         catalog.proposers.iter().map(|(proposer, heard)| (proposer, PersistedHeard::from(heard.as_ref()))),
-    )
+    )?;
+    pack(sink, USERS, catalog.users.values().map(Arc::as_ref))?;
+    pack(sink, ROLES, catalog.roles.values().map(Arc::as_ref))
 }
 
 /// What is remembered of a proposer, its answers as a list: imbl's own decoder believes whatever length a damaged byte claims.
@@ -338,6 +346,9 @@ impl Assembly {
                 return Err(ImageError::Incomplete(format!("{found} {name} where {expected} were written")));
             }
         }
+        if catalog.users.is_empty() && catalog.roles.is_empty() {
+            catalog.add_first_users();
+        }
         catalog.reindex();
         Ok(catalog)
     }
@@ -357,6 +368,8 @@ fn count(catalog: &Catalog, kind: u16) -> Result<u64, ImageError> {
         LABELS => catalog.labels.len(),
         CONFIG => catalog.config.len(),
         PROPOSERS => catalog.proposers.len(),
+        USERS => catalog.users.len(),
+        ROLES => catalog.roles.len(),
         unknown => return Err(ImageError::UnknownKind(unknown)),
     } as u64)
 }
@@ -381,6 +394,8 @@ fn fill(c: &mut Catalog, head: &SectionHead, raw: &[u8]) -> Result<(), ImageErro
         PROPOSERS => unpack(head, raw, |(proposer, heard): (u128, PersistedHeard)| {
             c.proposers.insert(proposer, Arc::new(heard.into()));
         }),
+        USERS => unpack(head, raw, |v: storage_model::User| drop(c.users.insert(v.id, Arc::new(v)))),
+        ROLES => unpack(head, raw, |v: storage_model::Role| drop(c.roles.insert(v.id, Arc::new(v)))),
         unknown => Err(ImageError::UnknownKind(unknown)),
     }
 }

@@ -97,8 +97,9 @@ pub(super) fn tables(
     Ok(sheet)
 }
 
+/// `catalog`: where the database is found, and what is shown of it.
 pub(super) fn table_status(
-    catalog: &Catalog,
+    (catalog, seen): (&Catalog, &Catalog),
     database: Option<&DatabaseName>,
     current: Option<&str>,
 ) -> Result<Sheet, MySqlError> {
@@ -124,7 +125,7 @@ pub(super) fn table_status(
         ("Comment", Text),
     ]);
     if let Place::Stored(database) = place(catalog, database, current)? {
-        catalog.tables_of(database.id).for_each(|table| sheet.push(status_row(catalog, table)));
+        seen.tables_of(database.id).for_each(|table| sheet.push(status_row(seen, table)));
     }
     Ok(sheet)
 }
