@@ -30,6 +30,13 @@ impl Client {
         Ok(Client { conn })
     }
 
+    /// Connects as somebody else than root.
+    pub async fn connect_as(port: u16, user: &str, password: &str) -> Result<Client, mysql_async::Error> {
+        let options = OptsBuilder::default().ip_or_hostname("127.0.0.1").tcp_port(port).user(Some(user));
+        let options = options.pass(Some(password)).prefer_socket(false).stmt_cache_size(0);
+        Ok(Client { conn: Conn::new(options).await? })
+    }
+
     /// A statement whose rows do not matter.
     pub async fn run(&mut self, sql: &str) -> anyhow::Result<()> {
         self.conn.query_drop(sql).await.with_context(|| shortened(sql))
@@ -113,6 +120,7 @@ pub fn has_mysql_command(suite: &str) -> bool {
 /// Pipes a script into the `mysql` command line.
 pub async fn mysql_command(port: u16, arguments: &[&str], script: &str) -> anyhow::Result<Printed> {
     let mut command = tokio::process::Command::new("mysql");
+    // The last of two --user counts.
     command.args(["--no-defaults", "--host=127.0.0.1", "--user=root", "--connect-timeout=10"]);
     command.arg(format!("--port={port}")).args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

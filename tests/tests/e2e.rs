@@ -1,6 +1,8 @@
 //! Suites with real processes and real clients: only with `STARKEEP_E2E=1`, one at a time.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+#[path = "e2e/access.rs"]
+mod access;
 #[path = "e2e/adopt.rs"]
 mod adopt;
 #[path = "e2e/chaos.rs"]

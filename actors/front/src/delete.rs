@@ -58,7 +58,8 @@ pub(crate) async fn delete(
 /// The plan that searches for the rows: it says which partitions are looked at.
 pub(crate) async fn explain(cx: &PlanContext, session: &Session, ast: &Delete) -> Result<Planned, MySqlError> {
     let (table, candidates) = candidates(cx, session, ast)?;
-    plan_search(cx, &table, ast, &ids(&candidates)).await.map_err(|e| query_error(&e))
+    let cx = session.changing(cx, &table);
+    plan_search(&cx, &table, ast, &ids(&candidates)).await.map_err(|e| query_error(&e))
 }
 
 /// The table, and the partitions that rows may be deleted from.
@@ -89,6 +90,7 @@ async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Runni
     let (catalog, _point) = front.reads.begin(|| front.view.now());
     let cx = session.plan_context(catalog, text).await;
     let (table, candidates) = candidates(&cx, session, ast)?;
+    let cx = session.changing(&cx, &table);
     let search = plan_search(&cx, &table, ast, &ids(&candidates)).await.map_err(|e| query_error(&e))?;
     let txn = insert::draw_txn(session).await?;
     let mut rest = Rest { table, txn, replaced: Vec::new(), done: LoadDone::default(), deleted: 0 };

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use runtime_mysql::{Captured, ConnectionInfo, Handler, MySqlError, ServerOptions};
 use runtime_sql::Statement;
 use serde::Serialize;
+use storage_model::{GrantObject, Privilege};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::front::{Front, Shared};
-use crate::privileges;
+use crate::privileges::{self, Account, Asker};
 use crate::session::Session;
 use crate::tally::StatementCounts;
 
@@ -70,13 +71,18 @@ impl Desk {
     }
 
     /// Whether this is the user's password, as at a MySQL login. Takes as long for an unknown user.
-    pub fn authenticates(&self, user: &str, password: &str) -> bool {
-        privileges::password_is_right(user, password)
+    pub fn authenticates(&self, user: &str, password: &str, from: IpAddr) -> bool {
+        privileges::password_is_right(&self.front().view.now(), user, password, from).is_some()
     }
 
-    /// Whether a user may OPERATE; Err says what is missing.
-    pub fn may_operate(&self, user: &str) -> Result<(), MySqlError> {
-        privileges::check_operate(user, "the dashboard")
+    /// Whether a user who comes from this address may OPERATE; Err says what is missing.
+    pub fn may_operate(&self, user: &str, from: IpAddr) -> Result<(), MySqlError> {
+        let catalog = self.front().view.now();
+        let found =
+            privileges::find(&catalog, user, from).ok_or_else(|| MySqlError::access_denied(user, from, true))?;
+        let asker = Asker::new(&Account::of(found), Arc::clone(&catalog), None);
+        let asker = asker.ok_or_else(|| MySqlError::access_denied(user, from, true))?;
+        asker.needs(Privilege::Operate, GrantObject::System)
     }
 
     /// Whether this server has a statement, by one that is written out.
@@ -91,7 +97,10 @@ impl Desk {
         let kill = CancellationToken::new();
         let info = ConnectionInfo { connection_id, client_address: SocketAddr::new(from, 0), kill: kill.clone() };
         let mut session = Session::new(Arc::clone(&self.shared), info);
-        session.become_user(user);
+        let catalog = self.front().view.now();
+        let found =
+            privileges::find(&catalog, user, from).ok_or_else(|| MySqlError::access_denied(user, from, true))?;
+        session.become_user(found);
         tokio::select! {
             biased;
             () = kill.cancelled() => Err(MySqlError::query_interrupted()),

@@ -6,10 +6,15 @@ use runtime_mysql::{MySqlError, OkInfo, ResultWriter};
 use runtime_query::Constant;
 use runtime_sql::statement::{AssignedValue, Assignment, KillTarget, VariableScope};
 use runtime_sql::{Parsed, Statement};
+use storage_model::{GrantObject, Privilege};
 
+use crate::privileges::Verdict;
+use crate::processlist::Entry;
 use crate::session::{Running, Session};
 use crate::sheet::Sheet;
-use crate::{ddl, delete, errors, insert, names, prepared, query, show, snapshot, system, update, variables, volumes};
+use crate::{
+    access, ddl, delete, errors, insert, names, prepared, query, show, snapshot, system, update, variables, volumes,
+};
 
 impl Session {
     /// Answers one statement.
@@ -61,7 +66,10 @@ impl Session {
             Statement::Help { topic } => send(show::help(topic), out).await,
             Statement::Execute { name, variables } => {
                 let bound = self.named_statement(name, variables)?;
-                Box::pin(self.dispatch(&bound, running, out)).await
+                match self.check(&bound.statement)? {
+                    Verdict::Go => Box::pin(self.dispatch(&bound, running, out)).await,
+                    Verdict::Nothing => out.ok(OkInfo::default()).await,
+                }
             }
             other => {
                 self.change(other, running).await?;
@@ -131,6 +139,7 @@ impl Session {
             Statement::Begin { label } => self.begin_transaction(label.as_deref()),
             // A statement is applied here before it is answered, and there is nothing to lock or to gather.
             Statement::LockTables | Statement::UnlockTables | Statement::Sync | Statement::Analyze { .. } => Ok(()),
+            Statement::Access(statement) => access::run(self, statement).await,
             Statement::Unsupported { what } => Err(errors::unsupported(what)),
             other => Err(errors::unsupported(other.statement_kind().to_uppercase())),
         }
@@ -169,10 +178,27 @@ impl Session {
 
     fn kill(&self, query_only: bool, target: &KillTarget) -> Result<(), MySqlError> {
         match target {
-            KillTarget::Connection(id) if self.shared.sessions.kill(*id, query_only) => Ok(()),
-            KillTarget::Connection(id) => Err(MySqlError::unknown_thread(*id)),
-            KillTarget::Query(query) if self.shared.sessions.kill_query(query) => Ok(()),
-            KillTarget::Query(query) => Err(MySqlError::common(format_args!("Unknown query id: {query}"))),
+            KillTarget::Connection(id) => {
+                let found = self.shared.sessions.find(*id).ok_or_else(|| MySqlError::unknown_thread(*id))?;
+                self.check_owns(&found)?;
+                found.stop(query_only);
+            }
+            KillTarget::Query(query) => {
+                let unknown = || MySqlError::common(format_args!("Unknown query id: {query}"));
+                let found = self.shared.sessions.find_query(query).ok_or_else(unknown)?;
+                self.check_owns(&found)?;
+                found.stop(true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whose session is not one's own is an operator's to stop.
+    fn check_owns(&self, entry: &Entry) -> Result<(), MySqlError> {
+        let asker = self.asker(self.catalog())?;
+        match entry.activity().user_id == Some(asker.user().id) {
+            true => Ok(()),
+            false => asker.needs(Privilege::Operate, GrantObject::System),
         }
     }
 

@@ -19,8 +19,10 @@ use storage_model::{NodeId, Revision};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::AuditLog;
 use crate::desk::Desk;
 use crate::errors;
+use crate::logins::Logins;
 use crate::processlist::Sessions;
 use crate::settings::FrontSettings;
 use crate::update::Turns;
@@ -117,6 +119,8 @@ pub struct Front {
     pub leader: LeaderReader,
     /// Time.
     pub clock: SharedClock,
+    /// A line for each statement.
+    pub audit: AuditLog,
 }
 
 impl Front {
@@ -197,6 +201,7 @@ pub(crate) struct Shared {
     pub(crate) globals: Globals,
     pub(crate) channels: Channels,
     pub(crate) turns: Turns,
+    pub(crate) logins: Logins,
 }
 
 impl Shared {
@@ -210,6 +215,7 @@ impl Shared {
             globals: Globals::default(),
             channels,
             turns: Turns::default(),
+            logins: Logins::default(),
         })
     }
 }

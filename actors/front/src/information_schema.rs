@@ -6,7 +6,7 @@ mod catalog;
 mod empty;
 mod snapshots;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actors_messages::supervisor::RunningDetail;
@@ -16,7 +16,9 @@ use runtime_query::{QueryError, VirtualTables};
 use storage_catalog::Catalog;
 use storage_model::JobId;
 
+use crate::access;
 use crate::front::Shared;
+use crate::privileges::{self, Asker};
 use crate::session::Session;
 use crate::sheet::{Kind, Sheet, row};
 use crate::show;
@@ -33,26 +35,46 @@ struct Filled {
 
 /// Those with rows, in `information_schema`.
 const FILLED: &[Filled] = &[
-    Filled { name: "cluster_snapshots", rows: |t| snapshots::snapshots(&t.catalog) },
-    Filled { name: "cluster_snapshot_jobs", rows: |t| snapshots::jobs(&t.catalog, t.running.as_ref()) },
-    Filled { name: "cluster_snapshot_pins", rows: |t| snapshots::pins(&t.catalog) },
-    Filled { name: "partitions_meta", rows: |t| catalog::partitions_meta(&t.catalog) },
-    Filled { name: "recyclebin_catalogs", rows: |t| catalog::recycle_bin(&t.catalog) },
+    Filled { name: "cluster_snapshots", rows: |t| snapshots::snapshots(t.seen()) },
+    Filled { name: "cluster_snapshot_jobs", rows: |t| snapshots::jobs(t.seen(), t.running.as_ref()) },
+    Filled { name: "cluster_snapshot_pins", rows: |t| snapshots::pins(t.seen()) },
+    Filled { name: "partitions_meta", rows: |t| catalog::partitions_meta(t.seen()) },
+    Filled { name: "recyclebin_catalogs", rows: |t| catalog::recycle_bin(t.seen()) },
     Filled { name: "collations", rows: |_| catalog::collations() },
     Filled { name: "collation_character_set_applicability", rows: |_| catalog::collation_charsets() },
-    Filled { name: "warehouses", rows: |t| catalog::warehouses(&t.catalog) },
+    Filled { name: "warehouses", rows: |t| catalog::warehouses(t.seen()) },
     Filled { name: "processlist", rows: processlist },
     Filled { name: "global_variables", rows: |t| variables(t, true) },
     Filled { name: "session_variables", rows: |t| variables(t, false) },
     Filled { name: "verbose_session_variables", rows: verbose_variables },
-    Filled { name: "applicable_roles", rows: |_| catalog::applicable_roles() },
-    Filled { name: "user_privileges", rows: |_| catalog::user_privileges() },
+    Filled { name: "applicable_roles", rows: |t| access::applicable_roles(t.asker.as_ref()) },
+    Filled { name: "user_privileges", rows: |t| catalog::user_privileges(t.asker.as_ref()) },
 ];
+
+/// Those with rows, in `sys`.
+const FILLED_SYS: &[Filled] = &[
+    Filled { name: "grants_to_roles", rows: |t| access::grants_to(t.asker.as_ref(), false) },
+    Filled { name: "grants_to_users", rows: |t| access::grants_to(t.asker.as_ref(), true) },
+    Filled { name: "role_edges", rows: |t| access::edges(t.asker.as_ref()) },
+];
+
+/// The tables of a database that have rows.
+fn filled(database: &str) -> &'static [Filled] {
+    match database {
+        "information_schema" => FILLED,
+        "sys" => FILLED_SYS,
+        _ => &[],
+    }
+}
 
 /// What a statement sees: one revision, one session.
 pub(crate) struct FrontTables {
     shared: Arc<Shared>,
+    /// Who asks. None: the user is gone.
+    asker: Option<Asker>,
     catalog: Arc<Catalog>,
+    /// What lists may hold, once it is asked for.
+    seen: OnceLock<Arc<Catalog>>,
     variables: Arc<SessionVariables>,
     /// Progress of the running snapshot job.
     running: Option<(JobId, String)>,
@@ -68,11 +90,17 @@ impl FrontTables {
             false => None,
         };
         let (shared, variables) = (Arc::clone(&session.shared), Arc::clone(&session.variables));
-        FrontTables { shared, catalog, variables, running }
+        let asker = session.asker(Arc::clone(&catalog)).ok();
+        FrontTables { shared, catalog, asker, seen: OnceLock::new(), variables, running }
+    }
+
+    /// The catalog as the user may see it in lists.
+    fn seen(&self) -> &Catalog {
+        self.seen.get_or_init(|| privileges::seen(self.asker.as_ref(), &self.catalog))
     }
 
     fn sheet(&self, database: &str, table: &str) -> Option<Sheet> {
-        let filled = FILLED.iter().find(|filled| filled.name == table).filter(|_| database == "information_schema");
+        let filled = filled(database).iter().find(|filled| filled.name == table);
         let sheet = filled.map(|filled| (filled.rows)(self)).or_else(|| empty::sheet(database, table));
         sheet.map(|sheet| sheet.in_zone(&self.variables.zone()))
     }
@@ -81,8 +109,8 @@ impl FrontTables {
 /// The names of all tables of a computed database.
 pub(crate) fn table_names(database: &str) -> Vec<String> {
     let mut names: Vec<String> = empty::names(database).map(str::to_owned).collect();
+    names.extend(filled(database).iter().map(|filled| filled.name.to_owned()));
     if database == "information_schema" {
-        names.extend(FILLED.iter().map(|filled| filled.name.to_owned()));
         names.extend(runtime_query::information_schema_tables().map(str::to_owned));
     }
     names.sort_unstable();
@@ -120,7 +148,7 @@ fn processlist(tables: &FrontTables) -> Sheet {
     // By their places in SHOW FULL PROCESSLIST.
     let places = [1, 2, 3, 4, 5, 7, 8, 9];
     let mut sheet = Sheet::new(&columns);
-    for row in show::processlist(&tables.shared, true).rows {
+    for row in show::processlist(&tables.shared, true, show::sessions_of(tables.asker.as_ref())).rows {
         sheet.push(places.iter().map(|at| row[*at].clone()).collect());
     }
     sheet

@@ -14,14 +14,17 @@
 //! | [`front`] | what the node hands in; the server |
 //! | [`desk`] | the sessions as the node uses them: serve, log in, run a statement, what runs |
 //! | [`settings`] | the configuration as sessions see it |
+//! | [`audit`] | a line for each statement |
 //! | `session`, `dispatch`, `prepared` | one connection: login, statements one by one, parameters |
 //! | `ddl` | databases, tables, partitions: from text to drafts |
 //! | `show`, `sheet` | SHOW, DESC, HELP: small tables of text |
 //! | `information_schema` | the virtual tables that only a frontend can fill |
 //! | `query`, `insert`, `delete`, `update`, `workers` | what runs on compute nodes |
-//! | `volumes`, `snapshot`, `system` | administration |
-//! | `variables`, `processlist`, `tally`, `privileges`, `names`, `errors` | one subject each |
+//! | `volumes`, `snapshot`, `system`, `access` | administration |
+//! | `variables`, `processlist`, `tally`, `privileges`, `logins`, `names`, `errors` | one subject each |
 
+mod access;
+pub mod audit;
 mod ddl;
 mod delete;
 pub mod desk;
@@ -30,6 +33,7 @@ mod errors;
 pub mod front;
 mod information_schema;
 mod insert;
+mod logins;
 mod names;
 mod prepared;
 mod privileges;
@@ -51,6 +55,7 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+pub use audit::AuditLog;
 pub use desk::{Desk, QueryView};
 pub use front::{COMPATIBLE_VERSION, Front, FrontFacts, LeaderReader, serve};
 pub use settings::{ConfigRow, FrontSettings, SetFailure};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use runtime_mysql::MySqlError;
 use runtime_sql::{DEFAULT_CATALOG, QualifiedName};
+use storage_catalog::access::{object_of, object_of_view};
 use storage_catalog::{Catalog, Database};
-use storage_model::{Table, View};
+use storage_model::{GrantObject, Table, View};
 
 /// Databases that are computed and cannot be changed.
 pub(crate) const VIRTUAL_DATABASES: [&str; 2] = ["information_schema", "sys"];
@@ -58,6 +59,16 @@ pub(crate) enum Named {
     Table(Arc<Table>),
     /// A view.
     View(Arc<View>),
+}
+
+impl Named {
+    /// What privileges on it are granted on.
+    pub(crate) fn object(&self) -> GrantObject {
+        match self {
+            Named::Table(table) => object_of(table),
+            Named::View(view) => object_of_view(view),
+        }
+    }
 }
 
 /// What has the name, and its database.

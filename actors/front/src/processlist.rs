@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use runtime_actor::TraceId;
 use runtime_mysql::ConnectionInfo;
+use storage_model::{User, UserId};
 use tokio_util::sync::CancellationToken;
 
 use crate::tally::Tally;
@@ -35,6 +36,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Activity {
     pub(crate) user: String,
+    /// None until the login was checked.
+    pub(crate) user_id: Option<UserId>,
     pub(crate) database: Option<String>,
     /// The running statement without its secrets; None while the client is silent.
     pub(crate) statement: Option<Arc<str>>,
@@ -75,34 +78,32 @@ impl Sessions {
         self.questions.load(Ordering::Relaxed)
     }
 
-    /// Ends a connection, or only its running statement. False: there is no such session.
-    pub(crate) fn kill(&self, id: u64, query_only: bool) -> bool {
-        let found = u32::try_from(id).ok().and_then(|id| self.lock().get(&id).cloned());
-        found.is_some_and(|entry| {
-            entry.stop(query_only);
-            true
-        })
+    /// The session with this id.
+    pub(crate) fn find(&self, id: u64) -> Option<Arc<Entry>> {
+        u32::try_from(id).ok().and_then(|id| self.lock().get(&id).cloned())
     }
 
-    /// Ends the statement with this query id. False: none runs.
-    pub(crate) fn kill_query(&self, query_id: &str) -> bool {
+    /// How many sessions a user has.
+    pub(crate) fn count_of(&self, user: UserId) -> usize {
+        self.all().iter().filter(|entry| entry.lock().user_id == Some(user)).count()
+    }
+
+    /// The session whose running statement has this query id.
+    pub(crate) fn find_query(&self, query_id: &str) -> Option<Arc<Entry>> {
         let runs = |entry: &Arc<Entry>| {
             let activity = entry.activity();
             activity.statement.is_some() && activity.query_id == query_id
         };
-        let found = self.all().into_iter().find(runs);
-        found.is_some_and(|entry| {
-            entry.stop(true);
-            true
-        })
+        self.all().into_iter().find(runs)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn count_question(&self) {
-        self.questions.fetch_add(1, Ordering::Relaxed);
+    /// Counts a statement; its number.
+    pub(crate) fn count_question(&self) -> u64 {
+        self.questions.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 
@@ -112,8 +113,10 @@ impl Entry {
         self.lock().clone()
     }
 
-    pub(crate) fn set_user(&self, user: &str) {
-        user.clone_into(&mut self.lock().user);
+    pub(crate) fn set_user(&self, user: &User) {
+        let mut activity = self.lock();
+        user.name.name.clone_into(&mut activity.user);
+        activity.user_id = Some(user.id);
     }
 
     pub(crate) fn set_database(&self, database: Option<&str>) {
@@ -144,7 +147,8 @@ impl Entry {
         activity.changed_ms = now_ms;
     }
 
-    fn stop(&self, query_only: bool) {
+    /// Ends the connection, or only its running statement.
+    pub(crate) fn stop(&self, query_only: bool) {
         if query_only {
             self.lock().cancel.cancel();
         } else {
@@ -177,14 +181,20 @@ mod tests {
         let info = info(7);
         let entry = sessions.enter(&info, 1);
         let first = entry.begin("select 1".into(), "q1".into(), TraceId::new(), 2);
-        assert!(!sessions.kill_query("q0") && sessions.kill_query("q1"));
+        assert!(sessions.find_query("q0").is_none());
+        sessions.find_query("q1").unwrap().stop(true);
         assert!(first.is_cancelled() && !info.kill.is_cancelled());
         entry.end(3);
-        assert!(!sessions.kill_query("q1"), "it is over");
+        assert!(sessions.find_query("q1").is_none(), "it is over");
         let second = entry.begin("select 2".into(), "q2".into(), TraceId::new(), 4);
-        assert!(!second.is_cancelled() && sessions.kill(7, true) && second.is_cancelled());
-        assert!(sessions.kill(7, false) && info.kill.is_cancelled());
+        assert!(!second.is_cancelled() && !info.kill.is_cancelled());
+        sessions.find(7).unwrap().stop(true);
+        assert!(second.is_cancelled() && !info.kill.is_cancelled());
+        sessions.find(7).unwrap().stop(false);
+        assert!(info.kill.is_cancelled());
+        entry.set_user(&User::root());
+        assert_eq!((sessions.count_of(UserId::ROOT), sessions.count_of(UserId(9))), (1, 0));
         sessions.leave(&entry);
-        assert!(!sessions.kill(7, false) && sessions.all().is_empty());
+        assert!(sessions.find(7).is_none() && sessions.all().is_empty());
     }
 }

@@ -1,9 +1,9 @@
 //! One connection: who it is, where it is, its variables; and the loop over the statements of a text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actors_messages::ReadLease;
 use async_trait::async_trait;
@@ -15,11 +15,13 @@ use runtime_mysql::{
 use runtime_query::{PlanContext, SessionFacts};
 use runtime_sql::{Hint, Parsed, Statement, like_matches, redact, split_qualified_name};
 use storage_catalog::Catalog;
-use storage_model::DatabaseId;
+use storage_model::{DatabaseId, RoleId, Table, UnixMillis, User};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Done;
 use crate::front::{Front, Shared};
 use crate::information_schema::FrontTables;
+use crate::privileges::{Account, Asker, Reading, Verdict};
 use crate::processlist::Entry;
 use crate::transaction::Transaction;
 use crate::variables::SessionVariables;
@@ -29,6 +31,8 @@ use crate::{errors, names, prepared, privileges, query};
 pub(crate) struct Session {
     pub(crate) shared: Arc<Shared>,
     pub(crate) entry: Arc<Entry>,
+    /// Under which it works. None until the login was checked.
+    account: Option<Account>,
     pub(crate) user: String,
     pub(crate) host: String,
     /// The name of the current database.
@@ -129,12 +133,22 @@ impl Limit {
     }
 }
 
+/// When and as which a statement began.
+struct Begun<'a> {
+    query_id: &'a str,
+    at_ms: u64,
+    since: Instant,
+    /// Counts the statements of this frontend.
+    number: u64,
+}
+
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, info: ConnectionInfo) -> Session {
         let entry = shared.sessions.enter(&info, shared.front.now_ms());
         let variables = Arc::new(SessionVariables::new(&shared.globals));
         Session {
             entry,
+            account: None,
             user: String::new(),
             host: info.client_address.ip().to_string(),
             database: None,
@@ -148,10 +162,29 @@ impl Session {
         }
     }
 
-    /// The user's login was checked.
-    pub(crate) fn become_user(&mut self, user: &str) {
-        user.clone_into(&mut self.user);
+    /// The user's login was checked, or another user is impersonated.
+    pub(crate) fn become_user(&mut self, user: &User) {
+        self.account = Some(Account::of(user));
+        user.name.name.clone_into(&mut self.user);
         self.entry.set_user(user);
+    }
+
+    /// These roles are active from now on.
+    pub(crate) fn activate(&mut self, roles: BTreeSet<RoleId>) {
+        if let Some(account) = &mut self.account {
+            account.roles = roles;
+        }
+    }
+
+    /// Who asks, against one revision of the catalog.
+    pub(crate) fn asker(&self, catalog: Arc<Catalog>) -> Result<Asker, MySqlError> {
+        let asker = self.account.as_ref().and_then(|who| Asker::new(who, catalog, self.database.as_deref()));
+        asker.ok_or_else(|| MySqlError::access_denied(&self.user, &self.host, false))
+    }
+
+    /// Whether the user may run a statement, as things stand now.
+    pub(crate) fn check(&self, statement: &Statement) -> Result<Verdict, MySqlError> {
+        privileges::check(&self.asker(self.catalog())?, statement)
     }
 
     pub(crate) fn front(&self) -> &Front {
@@ -184,9 +217,13 @@ impl Session {
     /// What a statement that begins now can ask about this session.
     pub(crate) fn facts(&self) -> SessionFacts {
         let front = self.front();
+        let asker = self.asker(self.catalog()).ok();
+        let roles: Vec<_> = asker.iter().flat_map(Asker::active_roles).map(|role| role.name.clone()).collect();
         SessionFacts {
             user: self.user.clone(),
             host: self.host.clone(),
+            account: asker.map_or_else(String::new, |asker| asker.user().name.to_string()),
+            roles: if roles.is_empty() { "NONE".to_owned() } else { roles.join(", ") },
             connection_id: self.entry.id.into(),
             time_zone: self.variables.get("time_zone").to_owned(),
             now_ms: front.now_ms(),
@@ -209,11 +246,18 @@ impl Session {
         PlanContext {
             service_id: catalog.identity().service_id.clone(),
             virtual_tables: Arc::new(FrontTables::collect(self, Arc::clone(&catalog), text).await),
+            access: Arc::new(Reading::new(self.asker(Arc::clone(&catalog)))),
             catalog,
             database: self.database.clone(),
             session: self.facts(),
             parallelism: cores.unwrap_or(1).max(1) as usize,
         }
+    }
+
+    /// For a statement that changes a table: it finds the table's rows by looking at them, for which nothing was asked.
+    pub(crate) fn changing(&self, cx: &PlanContext, table: &Table) -> PlanContext {
+        let reading = Reading::new(self.asker(Arc::clone(&cx.catalog))).changing(table.id);
+        PlanContext { access: Arc::new(reading), ..cx.clone() }
     }
 
     /// Every statement of a text, each with its own result; the first that fails ends the text.
@@ -269,9 +313,9 @@ impl Session {
         let span = self.front().recorder.open("statement", kind);
         span.label("query", LabelValue::Uuid(id.into_bytes()));
         span.label("statement", shortened(shown));
-        let (trace, began) = (span.context().trace, std::time::Instant::now());
+        let (trace, began) = (span.context().trace, Instant::now());
         let cancel = self.entry.begin(Arc::clone(shown), query_id.clone(), trace, now_ms);
-        self.shared.sessions.count_question();
+        let number = self.shared.sessions.count_question();
         let running = Running { query_id, cause: span.context(), cancel, lease: self.front().lease.clone() };
         let before = self.apply_hints(&parsed.hints);
         let result = span.run(self.checked(parsed, &running, out)).await;
@@ -283,6 +327,8 @@ impl Session {
             Ok(()) => span.finish(),
             Err(error) => span.fail(&error.message),
         }
+        let begun = Begun { query_id: &running.query_id, at_ms: now_ms, since: began, number };
+        self.audit(heard, &begun, out.rows_written(), result.as_ref().err());
         let is_load = matches!(parsed.statement, Statement::Insert(_) | Statement::Delete(_) | Statement::Update(_));
         self.shared.sessions.tally.ended(is_load, began.elapsed(), result.is_err());
         if let Err(error) = &result {
@@ -299,18 +345,43 @@ impl Session {
         result
     }
 
+    /// A line in the audit log.
+    fn audit(&self, heard: &Heard, running: &Begun<'_>, rows: u64, error: Option<&MySqlError>) {
+        let account = self.account.as_ref().and_then(|account| self.catalog().user(account.user).cloned());
+        self.front().audit.record(&Done {
+            began: UnixMillis(running.at_ms),
+            client: &self.entry.host,
+            user: &self.user,
+            account: &account.map_or_else(String::new, |user| user.name.to_string()),
+            database: self.database.as_deref(),
+            error: error.map(|error| error.code),
+            millis: running.since.elapsed().as_millis(),
+            rows,
+            number: running.number,
+            query_id: running.query_id,
+            is_query: matches!(
+                heard.parsed.statement,
+                Statement::Query(_) | Statement::Show(_) | Statement::Explain { .. }
+            ),
+            host: &self.front().me.host,
+            statement: &heard.shown,
+        });
+    }
+
     async fn checked(
         &mut self,
         parsed: &Parsed,
         running: &Running,
         out: &mut ResultWriter<'_>,
     ) -> Result<(), MySqlError> {
-        privileges::check(&self.user, &parsed.statement)?;
         if reads_catalog(&parsed.statement) {
             self.front().may_read(self.variables.is_on("enable_linearizable_read")).await?;
         }
         self.follow_database();
-        self.dispatch(parsed, running, out).await
+        match self.check(&parsed.statement)? {
+            Verdict::Go => self.dispatch(parsed, running, out).await,
+            Verdict::Nothing => out.ok(OkInfo::default()).await,
+        }
     }
 
     /// SET_VAR hints hold for one statement; what they name wrongly is passed over, as in MySQL. Gives the variables to
@@ -401,11 +472,27 @@ impl Drop for Session {
 #[async_trait]
 impl Handler for Session {
     async fn authenticate(&mut self, login: &Login) -> Result<(), MySqlError> {
-        if !privileges::is_proved(login) {
+        let from = login.client_address.ip();
+        let logins = &self.shared.logins;
+        match logins.turn(from, &login.user, Instant::now()) {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => {
+                tracing::info!(connection = self.entry.id, user = login.user, %from, "too many failed logins");
+                return Err(login.denied());
+            }
+        }
+        let catalog = self.catalog();
+        let Some(user) = privileges::prove(&catalog, login) else {
+            logins.failed(from, &login.user, Instant::now());
             tracing::info!(connection = self.entry.id, user = login.user, client = %login.client_address, "login denied");
             return Err(login.denied());
+        };
+        logins.succeeded(from, &login.user);
+        self.become_user(user);
+        // Itself is among them, so that of two at a time at least one sees the other.
+        if self.shared.sessions.count_of(user.id) as u64 > user.max_connections {
+            return Err(MySqlError::too_many_user_connections(&login.user));
         }
-        self.become_user(&login.user);
         Ok(())
     }
 
@@ -416,6 +503,7 @@ impl Handler for Session {
             [catalog, database] => names::enter(&self.catalog(), Some(catalog), database)?,
             _ => return Err(MySqlError::unknown_database(name)),
         };
+        privileges::enters(&self.asker(self.catalog())?, &entered)?;
         self.enter_database(entered);
         Ok(())
     }
@@ -430,6 +518,7 @@ impl Handler for Session {
             return Err(errors::unsupported(what));
         }
         self.follow_database();
+        self.check(&parsed.statement)?;
         let params = runtime_sql::count_placeholders(&parsed.statement);
         let columns = query::columns_of_prepared(self, parsed, params).await?;
         Ok(Prepared { params, columns })
@@ -447,6 +536,7 @@ impl Handler for Session {
         let catalog = self.catalog();
         let name = runtime_sql::QualifiedName::bare(table);
         let (database, named) = names::named(&catalog, &name, self.database.as_deref())?;
+        self.asker(Arc::clone(&catalog))?.needs_anything(named.object())?;
         let columns: Vec<(&String, storage_model::DataType)> = match &named {
             names::Named::Table(table) => table.schema.columns.iter().map(|c| (&c.name, c.data_type)).collect(),
             names::Named::View(view) => view.columns.iter().map(|c| (&c.name, c.data_type)).collect(),
@@ -463,6 +553,8 @@ impl Handler for Session {
         self.named.clear();
         self.roll_back();
         self.last_error = None;
+        let user = self.account.as_ref().and_then(|account| self.catalog().user(account.user).cloned());
+        self.account = user.map(|user| Account::of(&user));
         Ok(())
     }
 

@@ -15,11 +15,11 @@ use runtime_sql::statement::{Show, Shown};
 
 use crate::session::{Running, Session};
 use crate::sheet::Sheet;
-use crate::{query, system, volumes};
+use crate::{access, query, system, volumes};
 
 pub(crate) use help::help;
 pub(crate) use partitions::{column_names, distribution_key, range_text, runs_of_tablets, size_text};
-pub(crate) use server::{COLLATIONS, charset_of, processlist};
+pub(crate) use server::{COLLATIONS, charset_of, processlist, sessions_of};
 #[cfg(test)]
 pub(crate) use tables::create_table_text;
 
@@ -35,21 +35,23 @@ pub(crate) async fn show(session: &Session, asked: &Show, running: &Running) -> 
 
 /// The table without its filter. `computed`: name and type of the columns of a virtual table that is described.
 fn whole(session: &Session, what: &Shown, computed: Option<Vec<(String, String)>>) -> Result<Sheet, MySqlError> {
-    let catalog = session.catalog();
+    let asker = session.asker(session.catalog())?;
+    // What is named was asked for; lists hold what the user may see.
+    let (catalog, seen) = (asker.catalog(), || asker.seen());
     let current = session.database.as_deref();
     match what {
         Shown::Catalogs => Ok(databases::catalogs()),
-        Shown::Databases { catalog: named } => databases::databases(&catalog, named.as_deref()),
-        Shown::CreateDatabase { name } => databases::create_database(&catalog, name),
-        Shown::Tables { full, database } => databases::tables(&catalog, *full, database.as_ref(), current),
-        Shown::TableStatus { database } => databases::table_status(&catalog, database.as_ref(), current),
-        Shown::CreateTable { object, name } => tables::create_table(&catalog, *object, name, current),
-        Shown::Describe { table, all } => tables::describe(&catalog, table, *all, current, computed),
-        Shown::Columns { full, table } => tables::columns(&catalog, *full, table, current, computed),
-        Shown::Partitions { temporary, table } => partitions::partitions(&catalog, *temporary, table, current),
-        Shown::Index { table } => tables::index(&catalog, table, current),
-        Shown::Data { name } => partitions::data(&catalog, name.as_ref(), current),
-        Shown::AlterTable { kind, database } => alter::jobs(&catalog, kind, database.as_ref(), current),
+        Shown::Databases { catalog: named } => databases::databases(&seen(), named.as_deref()),
+        Shown::CreateDatabase { name } => databases::create_database(catalog, name),
+        Shown::Tables { full, database } => databases::tables(&seen(), *full, database.as_ref(), current),
+        Shown::TableStatus { database } => databases::table_status((catalog, &seen()), database.as_ref(), current),
+        Shown::CreateTable { object, name } => tables::create_table(catalog, *object, name, current),
+        Shown::Describe { table, all } => tables::describe(catalog, table, *all, current, computed),
+        Shown::Columns { full, table } => tables::columns(catalog, *full, table, current, computed),
+        Shown::Partitions { temporary, table } => partitions::partitions(catalog, *temporary, table, current),
+        Shown::Index { table } => tables::index(catalog, table, current),
+        Shown::Data { name } => partitions::data(&seen(), name.as_ref(), current),
+        Shown::AlterTable { kind, database } => alter::jobs(&seen(), kind, database.as_ref(), current),
         Shown::MaterializedViews { .. } => Ok(tables::materialized_views()),
         Shown::Variables { global } => Ok(server::variables(&session.variables, *global)),
         Shown::Status { .. } => Ok(server::status(session)),
@@ -64,9 +66,9 @@ fn whole(session: &Session, what: &Shown, computed: Option<Vec<(String, String)>
         Shown::Events => Ok(server::events()),
         Shown::OpenTables => Ok(server::open_tables()),
         Shown::RoutineStatus => Ok(server::routine_status()),
-        Shown::Grants { user } => server::grants(session, user.as_deref()),
-        Shown::ProcessList { full } => Ok(processlist(&session.shared, *full)),
-        Shown::StorageVolumes => Ok(volumes::list(&catalog)),
+        Shown::Grants { of } => access::grants(&asker, of.as_ref()),
+        Shown::ProcessList { full } => Ok(processlist(&session.shared, *full, sessions_of(Some(&asker)))),
+        Shown::StorageVolumes => Ok(volumes::list(&seen())),
         Shown::Frontends => Ok(nodes::frontends(session)),
         Shown::ComputeNodes => Ok(nodes::compute_nodes(session)),
         Shown::Backends => Ok(nodes::backends()),
@@ -74,5 +76,9 @@ fn whole(session: &Session, what: &Shown, computed: Option<Vec<(String, String)>
         Shown::Warehouses => Ok(nodes::warehouses(session)),
         Shown::Proc { path } => proc::proc(session, path),
         Shown::FrontendConfig => Ok(system::show_config(session)),
+        Shown::Users => Ok(access::users(catalog)),
+        Shown::Roles => Ok(access::roles(catalog)),
+        Shown::Authentication { all, user } => access::authentication(&asker, *all, user.as_ref()),
+        Shown::Property { user } => access::property(&asker, user.as_ref()),
     }
 }

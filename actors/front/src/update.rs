@@ -99,7 +99,7 @@ pub(crate) async fn plan(cx: &PlanContext, session: &Session, ast: &Update) -> R
     let database = session.database.as_deref();
     names::writable_database(&ast.table, database)?;
     let (_, table) = names::stored_table(&cx.catalog, &ast.table, database)?;
-    let planned = plan_update(cx, &table, ast).await;
+    let planned = plan_update(&session.changing(cx, &table), &table, ast).await;
     let planned = planned.map_err(|e| dispatch::with_similar_names(errors::query(&e)))?;
     let partitions = insert::partitions(cx, &table, None)?
         .iter()

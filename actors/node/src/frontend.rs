@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors_front::Desk;
+use actors_front::{Desk, Front};
 use actors_messages::ReadLease;
 use actors_meta::NodeDirectory;
 use anyhow::Context;
@@ -254,7 +254,8 @@ impl Process {
         let live = LiveConfig::new(self.config.clone(), self.tree.recorder());
         let settings = live.meta_settings();
         let lease = ReadLease::default();
-        let front = self.draw_tree(live, lease.clone());
+        let (audit, _written) = logging::audit(&self.config.audit_log_dir)?;
+        let front = Front { audit, ..self.draw_tree(live, lease.clone()) };
         let frontends = front.frontends.clone();
         let desk = Desk::new(Arc::new(front));
         let observers = self.draw_observer();

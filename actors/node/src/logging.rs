@@ -1,7 +1,9 @@
-//! Logs: `tracing` to a file of the day in `sys_log_dir`, or to the console.
+//! Logs: `tracing` to a file of the day in `sys_log_dir`, or to the console; and the audit log.
 
+use std::io::Write;
 use std::path::Path;
 
+use actors_front::AuditLog;
 use anyhow::Context;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
@@ -15,6 +17,19 @@ pub struct LogGuard(#[allow(dead_code, reason = "held, never read")] Option<Work
 /// nothing that a person must act on: what breaks in a page is logged by us. Nor is a frontend that does not answer an error
 /// each time that Raft says something to it: who is lost, and who leads, is logged by us once.
 const QUIET: &str = "openraft=error,openraft::replication=off,datafusion=warn,object_store=warn,h2=warn,hyper=warn,actix_server=warn,actix_http=off,actix_web=off";
+
+/// Opens the audit log, a file of the day. The guard flushes it.
+pub fn audit(directory: &Path) -> anyhow::Result<(AuditLog, WorkerGuard)> {
+    std::fs::create_dir_all(directory).with_context(|| format!("audit_log_dir {}", directory.display()))?;
+    let daily = tracing_appender::rolling::daily(directory, "fe.audit.log");
+    let (writer, guard) = tracing_appender::non_blocking(daily);
+    let write = move |line: String| {
+        if let Err(error) = writer.clone().write_all(line.as_bytes()) {
+            tracing::warn!(%error, "the audit log could not be written");
+        }
+    };
+    Ok((AuditLog::new(write), guard))
+}
 
 /// Starts logging. `RUST_LOG` has the last word on what is logged.
 pub fn start(level: &str, console: bool, directory: &Path, file: &str) -> anyhow::Result<LogGuard> {

@@ -52,8 +52,14 @@ pub struct NodeFacts {
 
 /// Decides who is let in.
 pub trait Guard: Send + Sync + 'static {
-    /// Whether this is the user's password and the user may OPERATE. Takes as long for an unknown user as for a known one.
-    fn check(&self, user: String, password: String) -> BoxFuture<'static, Result<(), Denied>>;
+    /// Whether this is the user's password and the user, from there, may OPERATE. Takes as long for an unknown user as for a
+    /// known one.
+    fn check(&self, user: String, password: String, from: IpAddr) -> BoxFuture<'static, Result<(), Denied>>;
+
+    /// Whether a user who has logged in before still may. A node that has no users of its own cannot know.
+    fn still_may(&self, _user: &str, _from: IpAddr) -> Result<(), Denied> {
+        Ok(())
+    }
 
     /// The node.
     fn facts(&self) -> NodeFacts;
@@ -68,6 +74,7 @@ pub trait Guard: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) user: String,
+    pub(crate) from: IpAddr,
     /// None: Basic.
     pub(crate) session: Option<(String, Session)>,
 }
@@ -119,7 +126,9 @@ impl Gate {
             if changes && !headers::has_token(request, &session.csrf) {
                 return Err(Refused::new(403, "the header X-CSRF-Token is missing or is not this session's"));
             }
-            return Ok(Caller { user: session.user.clone(), session: Some((id, session)) });
+            self.guard.still_may(&session.user, address(request))?;
+            let (user, from) = (session.user.clone(), address(request));
+            return Ok(Caller { user, from, session: Some((id, session)) });
         }
         match headers::basic(request) {
             Some(_) if changes && headers::has_cookie(request) => {
@@ -127,7 +136,7 @@ impl Gate {
             }
             Some((user, password)) => {
                 self.check(request, &user, password).await?;
-                Ok(Caller { user, session: None })
+                Ok(Caller { user, from: address(request), session: None })
             }
             None => Err(Refused::new(401, "log in first: POST /api/v2/login, or HTTP Basic with a MySQL user's name")),
         }
@@ -135,7 +144,8 @@ impl Gate {
 
     /// Whether the caller's session still lives; its use prolongs it.
     pub(crate) fn is_still_in(&self, caller: &Caller) -> bool {
-        caller.session.as_ref().is_none_or(|(id, _)| self.sessions.find(id, Instant::now()).is_some())
+        let lives = caller.session.as_ref().is_none_or(|(id, _)| self.sessions.find(id, Instant::now()).is_some());
+        lives && self.guard.still_may(&caller.user, caller.from).is_ok()
     }
 
     async fn check(&self, request: &HttpRequest, user: &str, password: String) -> Result<(), Refused> {
@@ -145,7 +155,7 @@ impl Gate {
         }
         self.check_name(request, &password)?;
         let (guard, named) = (self.guard.clone(), user.to_owned());
-        let check = self.runtime.spawn(async move { guard.check(named, password).await });
+        let check = self.runtime.spawn(async move { guard.check(named, password, from).await });
         let checked = match tokio_util::task::AbortOnDropHandle::new(check).await {
             Ok(checked) => checked,
             Err(error) => Err(Denied::Unavailable(format!("the login could not be checked: {error}"))),

@@ -164,8 +164,8 @@ table! {
     5082 b"42000" wrong_label(name: impl Display) "Incorrect label name '{name}'"; "a load label that is none."
     5101 b"F0000" set_config_failed(message: impl Display) "Set config failed: {message}"; "ADMIN SET FRONTEND CONFIG."
     5102 b"F0000" config_not_mutable(name: impl Display) "Config '{name}' does not exist or is not mutable"; "ADMIN SET FRONTEND CONFIG."
-    5203 b"42000" privilege_denied(privileges: impl Display, object: impl Display, roles: impl Display)
-        "Access denied; you need (at least one of) the {privileges} privilege(s) on {object} for this operation. Please ask the admin to grant permission(s) or try activating existing roles using <set [default] role>. Current role(s): {roles}."; "every missing privilege."
+    5203 b"42000" privilege_denied(privileges: impl Display, object: impl Display, roles: impl Display, inactive: impl Display)
+        "Access denied; you need (at least one of) the {privileges} privilege(s) on {object} for this operation. Please ask the admin to grant permission(s) or try activating existing roles using <set [default] role>. Current role(s): {roles}. Inactivated role(s): {inactive}."; "every missing privilege."
     5300 b"55P03" lock_failed(message: impl Display) "Failed to acquire lock: {message}"; "a lock that did not come."
     5301 b"55P03" begin_transaction_failed(message: impl Display) "Failed to begin transaction: {message}"; "BEGIN."
     5302 b"25P01" unknown_transaction(id: impl Display) "Transaction {id} does not exist"; "a transaction that is not there."

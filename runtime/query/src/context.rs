@@ -58,6 +58,10 @@ pub struct SessionFacts {
     pub user: String,
     /// Where the client is: `127.0.0.1`.
     pub host: String,
+    /// The user as it was created: `'root'@'%'`.
+    pub account: String,
+    /// The active roles: what `current_role()` tells.
+    pub roles: String,
     /// As `connection_id()` tells it.
     pub connection_id: u64,
     /// `SYSTEM`, `UTC`, `+08:00` or a name such as `Asia/Shanghai`.
@@ -76,6 +80,8 @@ impl SessionFacts {
         SessionFacts {
             user: "root".to_owned(),
             host: "127.0.0.1".to_owned(),
+            account: "'root'@'%'".to_owned(),
+            roles: "root".to_owned(),
             connection_id: 0,
             time_zone: "UTC".to_owned(),
             now_ms,
@@ -135,6 +141,33 @@ impl VirtualTables for NoVirtualTables {
     }
 }
 
+/// What the user of a statement may read. Asked before a table's columns are looked at, wherever in the statement it is
+/// named; what the statement itself changes is not asked here.
+pub trait Access: Send + Sync {
+    /// Whether the rows of a stored table may be read, by the names of its database and its own.
+    ///
+    /// # Errors
+    /// What the user is told, when they may not.
+    fn may_read(&self, database: &str, table: &str) -> Result<(), QueryError>;
+
+    /// What lists of databases and tables may hold.
+    fn seen(&self, catalog: &Arc<Catalog>) -> Arc<Catalog>;
+}
+
+/// Everything may be read: for statements that no user sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Everything;
+
+impl Access for Everything {
+    fn may_read(&self, _database: &str, _table: &str) -> Result<(), QueryError> {
+        Ok(())
+    }
+
+    fn seen(&self, catalog: &Arc<Catalog>) -> Arc<Catalog> {
+        Arc::clone(catalog)
+    }
+}
+
 /// All that planning needs.
 #[derive(Clone)]
 pub struct PlanContext {
@@ -146,6 +179,8 @@ pub struct PlanContext {
     pub database: Option<String>,
     /// Who asks.
     pub session: SessionFacts,
+    /// What it may read.
+    pub access: Arc<dyn Access>,
     /// Tables that are computed here.
     pub virtual_tables: Arc<dyn VirtualTables>,
     /// How many partitions a plan is cut into: the cores of the compute node that will run it (at least 1).

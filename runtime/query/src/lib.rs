@@ -43,8 +43,8 @@ mod tests;
 pub use cells::{Cells, write_cell};
 pub use compact::plan_compaction;
 pub use context::{
-    Constant, DEFAULT_CATALOG, MYSQL_VERSION, NoVariables, NoVirtualTables, PlanContext, SessionFacts, Variables,
-    VirtualTables,
+    Access, Constant, DEFAULT_CATALOG, Everything, MYSQL_VERSION, NoVariables, NoVirtualTables, PlanContext,
+    SessionFacts, Variables, VirtualTables,
 };
 pub use delete::{Found, found, plan_count, plan_rest, plan_search};
 pub use error::QueryError;

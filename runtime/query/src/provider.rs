@@ -97,6 +97,7 @@ impl<'a> Resolver<'a> {
         };
         match self.cx.catalog.database_by_name(database) {
             Some(found) => {
+                self.cx.access.may_read(database, name.table())?;
                 if let Some(view) = self.cx.catalog.view_by_name(found.id, name.table()) {
                     return self.view(found, view);
                 }

@@ -1,5 +1,6 @@
 //! Tests over a real volume: a catalog, files written by storage-tablet, plans that travel to an engine as bytes.
 
+mod access;
 mod compaction;
 mod deletes;
 mod functions;

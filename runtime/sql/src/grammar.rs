@@ -1,5 +1,6 @@
 //! The statements of StarRocks. Each file knows the statements of one subject; this one finds out which it is.
 
+mod access;
 mod admin;
 mod alter_column;
 mod column;
@@ -122,8 +123,11 @@ fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         "SYNC" => session::sync(cursor),
         "ANALYZE" => session::analyze(cursor),
         "PREPARE" => session::prepare(cursor),
+        "EXECUTE" if cursor.take_all(&["EXECUTE", "AS"]) => access::execute_as(cursor),
         "EXECUTE" => session::execute(cursor),
         "DEALLOCATE" => session::deallocate(cursor),
+        "GRANT" => access::grant(cursor),
+        "REVOKE" => access::revoke(cursor),
         _ => Err(unknown(cursor)),
     }
 }
@@ -139,7 +143,9 @@ fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         cursor.expect_all(&["OR", "REPLACE", "VIEW"])?;
         return view::create(cursor, true);
     }
-    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "VIEW", "STORAGE", "CLUSTER"]) {
+    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "VIEW", "STORAGE", "CLUSTER", "USER", "ROLE"]) {
+        Some("USER") => access::create_user(cursor),
+        Some("ROLE") => access::create_role(cursor),
         Some("TABLE") => table::create(cursor),
         Some("VIEW") => view::create(cursor, false),
         Some("STORAGE") => volume::create(cursor),
@@ -151,7 +157,10 @@ fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 
 fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("DROP")?;
-    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "VIEW", "STORAGE", "CLUSTER", "PREPARE"]) {
+    let objects = ["DATABASE", "SCHEMA", "TABLE", "VIEW", "STORAGE", "CLUSTER", "PREPARE", "USER", "ROLE"];
+    match cursor.take_any(&objects) {
+        Some("USER") => access::drop_user(cursor),
+        Some("ROLE") => access::drop_role(cursor),
         Some("TABLE") => table::drop_(cursor),
         Some("VIEW") => view::drop_(cursor),
         Some("STORAGE") => volume::drop_(cursor),
@@ -164,8 +173,10 @@ fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 
 fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("ALTER")?;
-    match cursor.take_any(&["DATABASE", "TABLE", "VIEW", "STORAGE", "SYSTEM"]) {
+    match cursor.take_any(&["DATABASE", "TABLE", "VIEW", "STORAGE", "SYSTEM", "USER", "ROLE"]) {
         Some("VIEW") => view::alter(cursor),
+        Some("USER") => access::alter_user(cursor),
+        Some("ROLE") => access::alter_role(cursor),
         Some("DATABASE") => database::alter(cursor),
         Some("TABLE") => table::alter(cursor),
         Some("STORAGE") => volume::alter(cursor),

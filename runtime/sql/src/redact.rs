@@ -17,7 +17,7 @@ pub fn redact(text: &str) -> String {
         if token.kind == Kind::End {
             break;
         }
-        if (token.kind == Kind::Text || unreadable) && context.expects_secret() {
+        if (token.kind == Kind::Text || unreadable) && (context.expects_secret() || context.hides_secret(token)) {
             redacted.push_str(&text[copied..token.start]);
             redacted.push_str(MASK);
             copied = token.end();
@@ -40,6 +40,8 @@ struct Context<'a> {
     identified: Option<usize>,
     /// Behind SET PASSWORD, in the same statement.
     sets_password: bool,
+    /// Behind PREPARE, in the same statement.
+    prepares: bool,
 }
 
 /// IDENTIFIED WITH plugin BY 'secret' is the longest.
@@ -53,11 +55,19 @@ impl<'a> Context<'a> {
             _ => None,
         };
         if token.is_symbol(";") {
-            self.sets_password = false;
+            (self.sets_password, self.prepares) = (false, false);
+        } else if token.is_word("PREPARE") {
+            self.prepares = true;
         } else if token.is_word("PASSWORD") && self.before[1].is_some_and(|last| last.is_word("SET")) {
             self.sets_password = true;
         }
         self.before = [self.before[1], Some(token)];
+    }
+
+    /// Whether a string that comes now is a statement with a secret in it: PREPARE x FROM '...'.
+    fn hides_secret(&self, token: Token<'_>) -> bool {
+        let text = token.value();
+        self.prepares && self.before[1].is_some_and(|last| last.is_word("FROM")) && redact(&text) != text
     }
 
     /// Whether a string that comes now is a secret.
@@ -98,5 +108,8 @@ mod tests {
         assert_eq!(redact("SELECT 'a' AS 'b', c BY 'd'"), "SELECT 'a' AS 'b', c BY 'd'");
         assert_eq!(redact("x ('aws.s3.secret_key' = 'unterminated"), "x ('aws.s3.secret_key' = '******'");
         assert_eq!(redact("SELECT 'a' = 'b' -- 'c'"), "SELECT 'a' = 'b' -- 'c'");
+        let prepared = "PREPARE p FROM 'ALTER USER u IDENTIFIED BY \"x1\"'";
+        assert_eq!(redact(prepared), "PREPARE p FROM '******'");
+        assert_eq!(redact("PREPARE p FROM 'SELECT \"x1\"'"), "PREPARE p FROM 'SELECT \"x1\"'");
     }
 }

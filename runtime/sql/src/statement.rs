@@ -2,6 +2,7 @@
 //!
 //! Names are as they were written; nothing here is resolved against a catalog.
 
+pub mod access;
 mod kind;
 pub mod show;
 pub mod table;
@@ -14,6 +15,7 @@ use sqlparser::ast::{Expr, Query};
 
 use crate::names::QualifiedName;
 use crate::rows::ValueRows;
+pub use access::AccessStatement;
 pub use show::{Show, ShowFilter, Shown};
 pub use table::{AlterTableAction, CreateTable};
 pub use view::{SourcedQuery, ViewDefinition};
@@ -378,6 +380,9 @@ pub enum Statement {
         /// The name.
         name: String,
     },
+
+    /// Users, roles and privileges.
+    Access(Box<AccessStatement>),
 
     /// A statement that StarRocks has and we do not have yet.
     Unsupported {

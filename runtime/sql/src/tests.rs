@@ -1,5 +1,6 @@
 //! Statements of the specification, of real clients and of attackers.
 
+mod access;
 mod binding;
 mod clients;
 mod definitions;

@@ -1,6 +1,7 @@
 //! Applying a command: the only way a catalog changes. A command that is rejected changes nothing but the revision and
 //! the clocks.
 
+mod access;
 mod collect;
 mod columns;
 mod compact;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use storage_model::{FileId, PartitionId, Rowset, Uptime};
 
+use crate::access::AccessChange;
 use crate::catalog::Catalog;
 use crate::command::{Command, Envelope, Outcome, Rejection, Reply};
 
@@ -44,6 +46,9 @@ impl Catalog {
         let mut next = self.clone();
         let reply = next.take(command);
         if reply.is_ok() {
+            if may_end_grants(command, &reply) {
+                next.drop_dead_grants();
+            }
             *self = next;
         }
         reply
@@ -135,6 +140,7 @@ impl Catalog {
             Command::PutView { database, draft, how } => self.put_view(database, draft, *how),
             Command::CommitTransaction { label, loads } => self.commit_transaction(label.as_deref(), loads),
             Command::DropView { database, name, if_exists } => self.drop_view(database, name, *if_exists),
+            Command::Access(change) => self.change_access(change),
         }
     }
 
@@ -189,6 +195,16 @@ impl Catalog {
             self.label_times.remove(&oldest);
             self.labels.remove(&(oldest.1, oldest.2));
         }
+    }
+}
+
+/// Whether something was taken away on which there may be grants.
+fn may_end_grants(command: &Command, reply: &Reply) -> bool {
+    match command {
+        Command::DropDatabase { .. } | Command::DropTable { .. } | Command::DropVolume { .. } => true,
+        Command::EraseTrash { .. } => !matches!(reply, Ok(Outcome::Erased(0))),
+        Command::Access(AccessChange::DropUser { .. }) => true,
+        _ => false,
     }
 }
 

@@ -6,8 +6,8 @@ use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use storage_model::{
     ClusterId, ComputeNode, DatabaseId, Epoch, FileEntry, FileId, Frontend, Incarnation, JobId, NodeId, Partition,
-    PartitionId, Revision, ServiceId, SnapshotJob, SnapshotPolicy, StorageVolume, Table, TableId, TxnId, UnixMillis,
-    Uptime, View, VolumeId,
+    PartitionId, Revision, Role, RoleId, ServiceId, SnapshotJob, SnapshotPolicy, StorageVolume, Table, TableId, TxnId,
+    UnixMillis, Uptime, User, UserId, View, VolumeId,
 };
 
 use crate::command::Reply;
@@ -146,6 +146,8 @@ pub struct Catalog {
     pub(crate) config: OrdMap<String, String>,
     pub(crate) proposers: OrdMap<u128, Arc<Heard>>,
     pub(crate) views: OrdMap<TableId, Arc<View>>,
+    pub(crate) users: OrdMap<UserId, Arc<User>>,
+    pub(crate) roles: OrdMap<RoleId, Arc<Role>>,
     // Indexes, rebuilt by `reindex` after a decode.
     pub(crate) database_names: OrdMap<String, DatabaseId>,
     /// Of tables and of views.
@@ -158,7 +160,7 @@ pub struct Catalog {
 impl Catalog {
     /// The catalog of a cluster that has just been born: revision 0, nothing in it.
     pub fn genesis(identity: ClusterIdentity, now: UnixMillis) -> Catalog {
-        Catalog::with_header(Header {
+        let mut catalog = Catalog::with_header(Header {
             identity,
             revision: Revision(0),
             clock: now,
@@ -171,7 +173,15 @@ impl Catalog {
             restored: None,
             txn_floor: 0,
             revived_at: None,
-        })
+        });
+        catalog.add_first_users();
+        catalog
+    }
+
+    /// The user and the roles that a cluster begins with, one of before there were users too.
+    pub(crate) fn add_first_users(&mut self) {
+        self.users.insert(UserId::ROOT, Arc::new(User::root()));
+        self.roles.extend(Role::builtin().map(|role| (role.id, Arc::new(role))));
     }
 
     pub(crate) fn with_header(header: Header) -> Catalog {
@@ -190,6 +200,8 @@ impl Catalog {
             config: OrdMap::new(),
             proposers: OrdMap::new(),
             views: OrdMap::new(),
+            users: OrdMap::new(),
+            roles: OrdMap::new(),
             database_names: OrdMap::new(),
             table_names: OrdMap::new(),
             removed: OrdSet::new(),
@@ -268,6 +280,11 @@ impl Catalog {
     /// All views.
     pub fn views(&self) -> impl Iterator<Item = &Arc<View>> {
         self.views.values()
+    }
+
+    /// A view by id.
+    pub fn view(&self, id: TableId) -> Option<&Arc<View>> {
+        self.views.get(&id)
     }
 
     /// A view by name.

@@ -11,6 +11,7 @@ use storage_model::{
 };
 use thiserror::Error;
 
+use crate::access::AccessChange;
 use crate::columns::ColumnChange;
 
 /// A command on its way through the log.
@@ -560,6 +561,8 @@ pub enum Command {
         /// In the order of the statements; of tables of one database.
         loads: Vec<TransactionLoad>,
     },
+    /// Users, roles and privileges.
+    Access(AccessChange),
 }
 
 impl Command {
@@ -616,6 +619,7 @@ impl Command {
             Command::PutView { .. } => "PutView",
             Command::DropView { .. } => "DropView",
             Command::CommitTransaction { .. } => "CommitTransaction",
+            Command::Access(change) => change.name(),
         }
     }
 }
@@ -810,6 +814,9 @@ pub enum Rejection {
     /// A view where a table is wanted, or the other way round.
     #[error("{0}")]
     WrongObject(String),
+    /// A change of users, roles or privileges that cannot be, in StarRocks' words.
+    #[error("{0}")]
+    AccessRule(String),
 }
 
 impl Rejection {

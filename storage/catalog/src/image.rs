@@ -93,6 +93,8 @@ const LABELS: u16 = 11;
 const CONFIG: u16 = 12;
 const PROPOSERS: u16 = 13;
 const VIEWS: u16 = 14;
+const USERS: u16 = 15;
+const ROLES: u16 = 16;
 
 /// The name of a section kind, for manifests.
 pub fn kind_name(kind: u16) -> &'static str {
@@ -111,6 +113,8 @@ pub fn kind_name(kind: u16) -> &'static str {
         CONFIG => "config",
         PROPOSERS => "proposers",
         VIEWS => "views",
+        USERS => "users",
+        ROLES => "roles",
         _ => "unknown",
     }
 }
@@ -158,6 +162,8 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
         (CONFIG, catalog.config.len() as u64),
         (PROPOSERS, catalog.proposers.len() as u64),
         (VIEWS, catalog.views.len() as u64),
+        (USERS, catalog.users.len() as u64),
+        (ROLES, catalog.roles.len() as u64),
     ];
     let contents = Contents { header: catalog.header.clone(), counts };
     pack(sink, HEADER, std::iter::once(contents))?;
@@ -177,7 +183,9 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
         PROPOSERS,
         catalog.proposers.iter().map(|(proposer, heard)| (proposer, PersistedHeard::from(heard.as_ref()))),
     )?;
-    pack(sink, VIEWS, catalog.views.values().map(Arc::as_ref))
+    pack(sink, VIEWS, catalog.views.values().map(Arc::as_ref))?;
+    pack(sink, USERS, catalog.users.values().map(Arc::as_ref))?;
+    pack(sink, ROLES, catalog.roles.values().map(Arc::as_ref))
 }
 
 /// What is remembered of a proposer, its answers as a list: imbl's own decoder believes whatever length a damaged byte claims.
@@ -345,6 +353,9 @@ impl Assembly {
                 return Err(ImageError::Incomplete(format!("{found} {name} where {expected} were written")));
             }
         }
+        if catalog.users.is_empty() && catalog.roles.is_empty() {
+            catalog.add_first_users();
+        }
         catalog.reindex();
         Ok(catalog)
     }
@@ -365,6 +376,8 @@ fn count(catalog: &Catalog, kind: u16) -> Result<u64, ImageError> {
         CONFIG => catalog.config.len(),
         PROPOSERS => catalog.proposers.len(),
         VIEWS => catalog.views.len(),
+        USERS => catalog.users.len(),
+        ROLES => catalog.roles.len(),
         unknown => return Err(ImageError::UnknownKind(unknown)),
     } as u64)
 }
@@ -390,6 +403,8 @@ fn fill(c: &mut Catalog, head: &SectionHead, raw: &[u8]) -> Result<(), ImageErro
             c.proposers.insert(proposer, Arc::new(heard.into()));
         }),
         VIEWS => unpack(head, raw, |v: storage_model::View| drop(c.views.insert(v.id, Arc::new(v)))),
+        USERS => unpack(head, raw, |v: storage_model::User| drop(c.users.insert(v.id, Arc::new(v)))),
+        ROLES => unpack(head, raw, |v: storage_model::Role| drop(c.roles.insert(v.id, Arc::new(v)))),
         unknown => Err(ImageError::UnknownKind(unknown)),
     }
 }

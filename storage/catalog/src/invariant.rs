@@ -1,9 +1,9 @@
 //! What must be true of every catalog, each rule by its name. Checked by the simulation after every command, and by a
 //! restore before the catalog lives.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use storage_model::{Distribution, FileId, Partitioning};
+use storage_model::{Distribution, FileId, Partitioning, RoleId, UserId};
 use thiserror::Error;
 
 use crate::catalog::Catalog;
@@ -34,6 +34,8 @@ pub const RULES: &[(&str, Rule)] = &[
     ("volumes_of_files_exist", volumes_of_files_exist),
     ("objects_have_one_file", objects_have_one_file),
     ("columns_have_ids_of_their_own", columns_have_ids_of_their_own),
+    ("grants_name_what_is_there", grants_name_what_is_there),
+    ("users_and_roles_are_whole", users_and_roles_are_whole),
 ];
 
 /// The first rule that does not hold.
@@ -42,6 +44,44 @@ pub fn check(catalog: &Catalog) -> Result<(), Violation> {
         rule(catalog).map_err(|detail| Violation { name, detail })?;
     }
     Ok(())
+}
+
+fn grants_name_what_is_there(catalog: &Catalog) -> Result<(), String> {
+    let named = catalog.named_objects();
+    let of_users = catalog.users.values().map(|user| (user.name.to_string(), &user.grants));
+    let of_roles = catalog.roles.values().map(|role| (role.name.clone(), &role.grants));
+    for (name, grants) in of_users.chain(of_roles) {
+        if let Some(dead) = grants.iter().find(|grant| !named.has(catalog, grant.object)) {
+            return Err(format!("{name} holds {} on {:?}, which is not there", dead.privilege, dead.object));
+        }
+        let in_order =
+            grants.windows(2).all(|pair| (pair[0].object, pair[0].privilege) < (pair[1].object, pair[1].privilege));
+        if !in_order {
+            return Err(format!("{name} holds a privilege twice"));
+        }
+    }
+    Ok(())
+}
+
+fn users_and_roles_are_whole(catalog: &Catalog) -> Result<(), String> {
+    let of_users = catalog.users.values().flat_map(|user| &user.roles);
+    let of_roles = catalog.roles.values().flat_map(|role| &role.roles);
+    if let Some(unknown) = of_users.chain(of_roles).find(|id| !catalog.roles.contains_key(*id)) {
+        return Err(format!("somebody has the unknown role {unknown}"));
+    }
+    if let Some(role) = catalog.roles.values().find(|r| catalog.with_inherited(r.roles.iter().copied()).contains(&r.id))
+    {
+        return Err(format!("the role {} has itself", role.name));
+    }
+    let names: HashSet<_> = catalog.users.values().map(|user| &user.name).collect();
+    let role_names: HashSet<_> = catalog.roles.values().map(|role| &role.name).collect();
+    if names.len() != catalog.users.len() || role_names.len() != catalog.roles.len() {
+        return Err("two users or two roles have one name".to_owned());
+    }
+    match catalog.users.get(&UserId::ROOT) {
+        Some(root) if root.roles.contains(&RoleId::ROOT) => Ok(()),
+        _ => Err("root may not do everything".to_owned()),
+    }
 }
 
 fn counted(catalog: &Catalog) -> HashMap<FileId, u32> {

@@ -7,6 +7,7 @@
 //!             keep, pinned (pins, condemn) ◀─┘    └─▶ image (sections) ──▶ decode ──▶ rebase (restore), restore_table
 //! ```
 
+pub mod access;
 mod apply;
 pub mod catalog;
 pub mod codec;
@@ -19,6 +20,7 @@ pub mod pinned;
 pub mod rebase;
 pub mod restore_table;
 
+pub use access::{AccessChange, ChosenRoles, Grantee, Subject, UserChange, UserDraft};
 pub use catalog::{Catalog, ClusterIdentity, Database, Header, RestoreFacts, Trash};
 pub use columns::{ColumnChange, ColumnPlace};
 pub use command::{

@@ -89,6 +89,14 @@ number_id!(
     /// A snapshot job.
     JobId
 );
+number_id!(
+    /// A user.
+    UserId
+);
+number_id!(
+    /// A role.
+    RoleId
+);
 
 text_id!(
     /// The service root in every storage volume; kept for the life of the data, through every restore (a UUID).

@@ -8,10 +8,12 @@
 //!   ├── volume (storage volumes)
 //!   ├── node   (frontends, compute nodes)
 //!   ├── snapshot (jobs, policy, manifest-independent facts), retention (which of them stay)
+//!   ├── access (users, roles, privileges)
 //!   ├── restore (the plan read from cluster_snapshot.yaml)
 //!   └── kind (the closed set of error kinds)
 //! ```
 
+pub mod access;
 pub mod file;
 pub mod ids;
 pub mod kind;
@@ -27,10 +29,11 @@ pub mod value;
 pub mod view;
 pub mod volume;
 
+pub use access::{DefaultRoles, Grant, GrantObject, PasswordHash, Privilege, RelationKind, Role, User, UserName};
 pub use file::{FileEntry, ObjectName, Rowset, WrittenFile};
 pub use ids::{
-    ClusterId, ColumnId, DatabaseId, Epoch, FileId, Incarnation, JobId, NodeId, PartitionId, Revision, ServiceId,
-    TableId, TxnId, VolumeId,
+    ClusterId, ColumnId, DatabaseId, Epoch, FileId, Incarnation, JobId, NodeId, PartitionId, Revision, RoleId,
+    ServiceId, TableId, TxnId, UserId, VolumeId,
 };
 pub use kind::Kind;
 pub use node::{ComputeNode, Frontend, FrontendRole};

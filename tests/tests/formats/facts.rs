@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use storage_catalog::{
-    Catalog, ClusterIdentity, ColumnChange, ColumnPlace, Command, Envelope, PartitionDraft, ReplacedPartition,
-    RestoredFile, TableDraft, TransactionLoad, ViewDraft, ViewPut, VolumeDraft, image,
+    AccessChange, Catalog, ChosenRoles, ClusterIdentity, ColumnChange, ColumnPlace, Command, Envelope, Grantee,
+    PartitionDraft, ReplacedPartition, RestoredFile, TableDraft, TransactionLoad, UserChange, UserDraft, ViewDraft,
+    ViewPut, VolumeDraft, image,
 };
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
     Aggregation, Bound, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution, Epoch, FileId,
-    Frontend, FrontendRole, Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId, PartitionRange,
-    Partitioning, RetentionChange, Revision, Rowset, Schema, ServiceId, SnapshotKind, Table, TableId, TxnId,
-    UnixMillis, Uptime, Value, ViewColumn, VolumeId, VolumeType, WrittenFile,
+    Frontend, FrontendRole, Grant, GrantObject, Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId,
+    PartitionRange, Partitioning, PasswordHash, Privilege, RelationKind, RetentionChange, Revision, Rowset, Schema,
+    ServiceId, SnapshotKind, Table, TableId, TxnId, UnixMillis, Uptime, UserId, UserName, Value, ViewColumn, VolumeId,
+    VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 use storage_snapshot::mark::Mark;
@@ -334,6 +336,7 @@ pub fn commands() -> Vec<(Now, Command)> {
             ],
         },
     ];
+    let commands = commands.into_iter().chain(access().into_iter().map(Command::Access));
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }
 
@@ -348,6 +351,62 @@ fn view(name: &str) -> ViewDraft {
     let home = Some(text("store"));
     let query = text("SELECT count(*) FROM edits");
     ViewDraft { name: text(name), columns: vec![column], query, home, invoker: true, comment: text("all of them") }
+}
+
+/// Users, roles and privileges: one of every change.
+fn access() -> Vec<AccessChange> {
+    let name = |name: &str, host: &str| UserName { name: text(name), host: text(host) };
+    let create = |user: UserName, password| AccessChange::CreateUser {
+        draft: UserDraft { name: user, password, default_roles: vec![text("db_admin")], max_connections: Some(5) },
+        if_not_exists: false,
+    };
+    let alter = |change| AccessChange::AlterUser { name: name("ann", "%"), change, if_exists: false };
+    let (ann, readers) = (|| Grantee::User(name("ann", "%")), || Grantee::Role(text("readers")));
+    let grants = |grantable| {
+        let table = GrantObject::Relation(RelationKind::Table, DatabaseId(10_006), TableId(10_041));
+        [
+            (GrantObject::System, Privilege::Operate),
+            (table, Privilege::Select),
+            (table, Privilege::Insert),
+            (GrantObject::AllRelations(RelationKind::View), Privilege::Drop),
+            (GrantObject::User(UserId::ROOT), Privilege::Impersonate),
+            (GrantObject::Volume(VolumeId(10_001)), Privilege::Usage),
+        ]
+        .map(|(object, privilege)| Grant { object, privilege, grantable })
+        .to_vec()
+    };
+    vec![
+        create(name("ann", "%"), Some(PasswordHash([0x5a; 20]))),
+        create(name("bob", "10.0.%"), None),
+        AccessChange::CreateRoles {
+            names: vec![text("readers"), text("writers")],
+            comment: text("of the shop"),
+            if_not_exists: true,
+        },
+        AccessChange::AlterRoles { names: vec![text("writers")], comment: text("w"), if_exists: false },
+        AccessChange::GrantRoles { roles: vec![text("writers")], to: readers() },
+        AccessChange::GrantRoles { roles: vec![text("readers"), text("user_admin")], to: ann() },
+        AccessChange::RevokeRoles { roles: vec![text("user_admin")], from: ann() },
+        AccessChange::Grant { grants: grants(true), to: ann() },
+        AccessChange::Grant { grants: grants(false), to: readers() },
+        AccessChange::Revoke { grants: grants(false)[..2].to_vec(), from: readers() },
+        alter(UserChange::Password(Some(PasswordHash([0xa5; 20])))),
+        alter(UserChange::MaxConnections(7)),
+        alter(UserChange::DefaultRoles(ChosenRoles::These(vec![text("readers")]))),
+        AccessChange::AlterUser {
+            name: name("root", "%"),
+            change: UserChange::DefaultRoles(ChosenRoles::All),
+            if_exists: true,
+        },
+        AccessChange::AlterUser {
+            name: name("bob", "10.0.%"),
+            change: UserChange::DefaultRoles(ChosenRoles::None),
+            if_exists: false,
+        },
+        AccessChange::DropRoles { names: vec![text("writers")], if_exists: true },
+        create(name("eve", "%"), None),
+        AccessChange::DropUser { name: name("eve", "%"), if_exists: false },
+    ]
 }
 
 /// A table of the last snapshot.

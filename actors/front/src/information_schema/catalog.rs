@@ -1,8 +1,9 @@
 //! Tables that the catalog fills with StarRocks' own columns, and a few that are always the same.
 
 use storage_catalog::Catalog;
-use storage_model::{Partition, Table};
+use storage_model::{GrantObject, Partition, Table};
 
+use crate::privileges::Asker;
 use crate::sheet::{Item, Kind, Sheet, row};
 use crate::show::{self, COLLATIONS};
 
@@ -119,11 +120,16 @@ pub(super) fn warehouses(catalog: &Catalog) -> Sheet {
         .with(row![0_u64, "default_warehouse", "AVAILABLE", nodes])
 }
 
-pub(super) fn applicable_roles() -> Sheet {
-    columns("USER,HOST,GRANTEE,GRANTEE_HOST,ROLE_NAME,ROLE_HOST,IS_GRANTABLE,IS_DEFAULT,IS_MANDATORY")
-        .with(row!["root", "%", "root", "%", "root", "%", "NO", "YES", "YES"])
-}
-
-pub(super) fn user_privileges() -> Sheet {
-    columns("GRANTEE,TABLE_CATALOG,PRIVILEGE_TYPE,IS_GRANTABLE").with(row!["'root'@'%'", "def", "ALL", "YES"])
+/// What one may do with the system.
+pub(super) fn user_privileges(asker: Option<&Asker>) -> Sheet {
+    let mut sheet = columns("GRANTEE,TABLE_CATALOG,PRIVILEGE_TYPE,IS_GRANTABLE");
+    let Some(asker) = asker else { return sheet };
+    let grantee = asker.user().name.to_string();
+    for privilege in GrantObject::System.privileges() {
+        if asker.may(*privilege, GrantObject::System) {
+            let grantable = if asker.may_grant(*privilege, GrantObject::System) { "YES" } else { "NO" };
+            sheet.push(row![&grantee, "def", privilege.name(), grantable]);
+        }
+    }
+    sheet
 }

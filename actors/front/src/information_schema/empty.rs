@@ -163,20 +163,9 @@ const EMPTY: &[(&str, &str, &str)] = &[
     ("sys", "fe_memory_usage", "MODULE_NAME,CLASS_NAME,CURRENT_CONSUMPTION@b,PEAK_CONSUMPTION@b,COUNTER_INFO"),
     (
         "sys",
-        "grants_to_roles",
-        "GRANTEE,OBJECT_CATALOG,OBJECT_DATABASE,OBJECT_NAME,OBJECT_TYPE,PRIVILEGE_TYPE,IS_GRANTABLE",
-    ),
-    (
-        "sys",
-        "grants_to_users",
-        "GRANTEE,OBJECT_CATALOG,OBJECT_DATABASE,OBJECT_NAME,OBJECT_TYPE,PRIVILEGE_TYPE,IS_GRANTABLE",
-    ),
-    (
-        "sys",
         "object_dependencies",
         "OBJECT_ID@b,OBJECT_NAME,OBJECT_DATABASE,OBJECT_CATALOG,OBJECT_TYPE,REF_OBJECT_ID@b,REF_OBJECT_NAME,REF_OBJECT_DATABASE,REF_OBJECT_CATALOG,REF_OBJECT_TYPE",
     ),
-    ("sys", "role_edges", "FROM_ROLE,TO_ROLE,TO_USER"),
 ];
 
 /// The names of the tables of a database.

@@ -100,8 +100,9 @@ pub(super) fn tables(
     Ok(sheet)
 }
 
+/// `catalog`: where the database is found, and what is shown of it.
 pub(super) fn table_status(
-    catalog: &Catalog,
+    (catalog, seen): (&Catalog, &Catalog),
     database: Option<&DatabaseName>,
     current: Option<&str>,
 ) -> Result<Sheet, MySqlError> {
@@ -127,8 +128,8 @@ pub(super) fn table_status(
         ("Comment", Text),
     ]);
     if let Place::Stored(database) = place(catalog, database, current)? {
-        catalog.tables_of(database.id).for_each(|table| sheet.push(status_row(catalog, table)));
-        catalog.views_of(database.id).for_each(|view| sheet.push(view_status_row(view)));
+        seen.tables_of(database.id).for_each(|table| sheet.push(status_row(seen, table)));
+        seen.views_of(database.id).for_each(|view| sheet.push(view_status_row(view)));
     }
     Ok(sheet)
 }

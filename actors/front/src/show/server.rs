@@ -1,10 +1,10 @@
 //! What MySQL clients ask of any server: variables, status, warnings, engines, collations, sessions, grants.
 
 use runtime_mysql::MySqlError;
-use storage_model::UnixMillis;
+use storage_model::{UnixMillis, UserId};
 
 use crate::front::Shared;
-use crate::privileges::ROOT;
+use crate::privileges::Asker;
 use crate::processlist::shown_info;
 use crate::session::Session;
 use crate::sheet::{Item, Kind, Sheet, row};
@@ -184,14 +184,24 @@ pub(super) fn routine_status() -> Sheet {
     ])
 }
 
-pub(super) fn grants(session: &Session, user: Option<&str>) -> Result<Sheet, MySqlError> {
-    let name = user.map_or(session.user.as_str(), |user| user.split('@').next().unwrap_or(user));
-    let name = name.trim_matches(['\'', '"', '`', ' ']);
-    if name != ROOT {
-        return Err(MySqlError::analyzing(format_args!("user '{name}' does not exist")));
+/// Whose sessions are listed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Whose {
+    /// An operator sees all.
+    All,
+    /// Everybody sees the own ones.
+    Of(UserId),
+    /// Who is gone sees none.
+    Nobodys,
+}
+
+/// Whose sessions a user may see.
+pub(crate) fn sessions_of(asker: Option<&Asker>) -> Whose {
+    match asker {
+        Some(asker) if asker.operates() => Whose::All,
+        Some(asker) => Whose::Of(asker.user().id),
+        None => Whose::Nobodys,
     }
-    let columns = ["UserIdentity", "Catalog", "Grants"];
-    Ok(Sheet::text(&columns).with(row!["'root'@'%'", Item::Null, "GRANT 'root' TO 'root'@'%'"]))
 }
 
 /// The columns of SHOW PROCESSLIST.
@@ -213,12 +223,20 @@ pub(crate) const PROCESSLIST: [(&str, Kind); 15] = [
     ("QueryId", Kind::Text),
 ];
 
-pub(crate) fn processlist(shared: &Shared, full: bool) -> Sheet {
+pub(crate) fn processlist(shared: &Shared, full: bool, whose: Whose) -> Sheet {
     let mut sheet = Sheet::new(&PROCESSLIST);
     let front = &shared.front;
     let now = front.now_ms();
     for entry in shared.sessions.all() {
         let activity = entry.activity();
+        let is_shown = match whose {
+            Whose::All => true,
+            Whose::Of(user) => activity.user_id == Some(user),
+            Whose::Nobodys => false,
+        };
+        if !is_shown {
+            continue;
+        }
         let seconds = now.saturating_sub(activity.changed_ms) / 1000;
         let running = activity.statement.is_some();
         sheet.push(row![

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{ConfigRow, Front, FrontFacts, FrontSettings, SetFailure};
+use crate::{AuditLog, ConfigRow, Front, FrontFacts, FrontSettings, SetFailure};
 
 pub(super) const START: u64 = 1_739_857_978_000;
 
@@ -130,6 +130,8 @@ pub(super) struct Kit {
     pub(super) catalog: Arc<Mutex<Catalog>>,
     pub(super) script: Arc<Mutex<Script>>,
     pub(super) nodes: watch::Sender<Arc<Vec<NodeStatus>>>,
+    /// Lines of the audit log.
+    pub(super) audit: Arc<Mutex<Vec<String>>>,
     _stop: DropGuard,
 }
 
@@ -150,6 +152,8 @@ impl Kit {
         let (probe, verified, orders) = (Arc::clone(&script), Arc::clone(&script), Arc::clone(&script));
         let restored = Arc::clone(&script);
         let creator = Arc::clone(&catalog);
+        let audit: Arc<Mutex<Vec<String>>> = Arc::default();
+        let audited = Arc::clone(&audit);
         let note = |name: &'static str| {
             let script = Arc::clone(&script);
             move || script.lock().unwrap().told.push(name.to_owned())
@@ -213,12 +217,13 @@ impl Kit {
             },
             leader: Arc::new(|| Some(NodeId(1))),
             clock: Arc::new(ManualClock::new(START + 60_000)),
+            audit: AuditLog::new(move |line| audited.lock().unwrap().push(line)),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let shutdown = CancellationToken::new();
         tokio::spawn(crate::serve(Arc::new(front), listener, shutdown.clone()));
-        Kit { port, catalog, script, nodes, _stop: shutdown.drop_guard() }
+        Kit { port, catalog, script, nodes, audit, _stop: shutdown.drop_guard() }
     }
 
     pub(super) fn opts(&self) -> OptsBuilder {
@@ -233,6 +238,15 @@ impl Kit {
 
     pub(super) async fn client(&self) -> Client {
         Client(Conn::new(self.opts()).await.unwrap())
+    }
+
+    /// A client that logs in as somebody else.
+    pub(super) async fn client_as(&self, user: &str, password: &str) -> Result<Client, (u16, String)> {
+        match Conn::new(self.opts().user(Some(user)).pass(Some(password))).await {
+            Ok(conn) => Ok(Client(conn)),
+            Err(mysql_async::Error::Server(error)) => Err((error.code, error.message)),
+            Err(error) => panic!("{user}: {error}"),
+        }
     }
 
     /// What a statement behind all sessions changes.

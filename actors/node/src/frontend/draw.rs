@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actors_front::{Front, FrontFacts};
+use actors_front::{AuditLog, Front, FrontFacts};
 use actors_messages::frontends::FrontendReport;
 use actors_messages::{CatalogView, ReadLease, ReadPoints};
 use actors_meta::{ComputeNodeMonitor, Proposer, Routes, SelfReport, TransactionLease};
@@ -88,6 +88,7 @@ impl Process {
                 commit: COMMIT.to_owned(),
             },
             clock: self.clock.clone(),
+            audit: AuditLog::default(),
         }
     }
 

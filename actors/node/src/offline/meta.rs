@@ -141,6 +141,8 @@ fn catalog(catalog: &Catalog, lines: &mut Lines<impl Write>) -> anyhow::Result<(
     let labels =
         catalog.labels().map(|((database, label), used)| json!({ "database": database, "label": label, "used": used }));
     lines.all("label", labels)?;
+    lines.all("user", catalog.users())?;
+    lines.all("role", catalog.roles())?;
     lines.all("config", catalog.config().map(|(key, value)| json!({ "key": key, "value": value })))
 }
 

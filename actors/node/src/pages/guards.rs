@@ -1,6 +1,7 @@
 //! Who may look. A frontend asks its own users. A compute node has none: it tries the name and the password at the frontend
 //! that sends its heartbeats, over the MySQL protocol, so that the password itself travels no further.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -35,16 +36,21 @@ impl FrontendGuard {
 }
 
 impl Guard for FrontendGuard {
-    fn check(&self, user: String, password: String) -> BoxFuture<'static, Result<(), Denied>> {
+    fn check(&self, user: String, password: String, from: IpAddr) -> BoxFuture<'static, Result<(), Denied>> {
         let progress = self.progress.clone();
         async move {
             let opened = progress.opened().map_err(|error| Denied::Unavailable(error.to_string()))?;
-            if !opened.desk.authenticates(&user, &password) {
+            if !opened.desk.authenticates(&user, &password, from) {
                 return Err(Denied::Wrong);
             }
-            opened.desk.may_operate(&user).map_err(|error| Denied::NotAllowed(error.message))
+            opened.desk.may_operate(&user, from).map_err(|error| Denied::NotAllowed(error.message))
         }
         .boxed()
+    }
+
+    fn still_may(&self, user: &str, from: IpAddr) -> Result<(), Denied> {
+        let opened = self.progress.opened().map_err(|error| Denied::Unavailable(error.to_string()))?;
+        opened.desk.may_operate(user, from).map_err(|error| Denied::NotAllowed(error.message))
     }
 
     fn facts(&self) -> NodeFacts {
@@ -103,7 +109,8 @@ async fn log_in_at(host: String, port: u16, user: String, password: String) -> R
 }
 
 impl Guard for ComputeGuard {
-    fn check(&self, user: String, password: String) -> BoxFuture<'static, Result<(), Denied>> {
+    /// The frontend sees this node's address as the user's.
+    fn check(&self, user: String, password: String, _from: IpAddr) -> BoxFuture<'static, Result<(), Denied>> {
         let tree = self.tree.clone();
         async move {
             let Some((host, port)) = leader_of(&tree).await else {

@@ -42,7 +42,8 @@ async fn begin(gate: &Gate, request: &HttpRequest, body: &[u8]) -> Result<(Strin
     }
     let (id, session) = gate.sessions.begin(&credentials.user, Instant::now());
     tracing::info!(user = credentials.user, from = %super::address(request), "login over HTTP");
-    Ok((id.clone(), Caller { user: credentials.user, session: Some((id, session)) }))
+    let (user, from) = (credentials.user, super::address(request));
+    Ok((id.clone(), Caller { user, from, session: Some((id, session)) }))
 }
 
 /// No script reads it, and no other site's page sends it.

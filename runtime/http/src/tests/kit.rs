@@ -1,5 +1,6 @@
 //! A node with pages, and a client that writes its own requests.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -40,11 +41,11 @@ impl Handle<Hello> for Greeter {
     }
 }
 
-/// Knows `root` without a password, `admin` with one, and `guest`, who may nothing.
-struct Keeper;
+/// Knows `root` without a password, `admin` with one, and `guest`, who may nothing. All are dismissed once this is true.
+struct Keeper(Arc<AtomicBool>);
 
 impl Guard for Keeper {
-    fn check(&self, user: String, password: String) -> BoxFuture<'static, Result<(), Denied>> {
+    fn check(&self, user: String, password: String, _from: IpAddr) -> BoxFuture<'static, Result<(), Denied>> {
         let checked = match (user.as_str(), password.as_str()) {
             ("root", "") | ("admin", "säsam: 1") => Ok(()),
             ("guest", "guest") => Err(Denied::NotAllowed("OPERATE is missing".to_owned())),
@@ -53,6 +54,13 @@ impl Guard for Keeper {
             _ => Err(Denied::Wrong),
         };
         futures::future::ready(checked).boxed()
+    }
+
+    fn still_may(&self, user: &str, _from: IpAddr) -> Result<(), Denied> {
+        match self.0.load(Ordering::SeqCst) {
+            true => Err(Denied::NotAllowed(format!("{user} was dismissed"))),
+            false => Ok(()),
+        }
     }
 
     fn facts(&self) -> NodeFacts {
@@ -73,6 +81,8 @@ impl Guard for Keeper {
 pub(super) struct Kit {
     pub(super) address: String,
     pub(super) ready: Arc<AtomicBool>,
+    /// Whether nobody may any more.
+    pub(super) dismissed: Arc<AtomicBool>,
     pub(super) restoring: Arc<AtomicBool>,
     /// What the topic `number` and the page of the same name show.
     pub(super) number: Arc<AtomicU64>,
@@ -99,6 +109,7 @@ impl Kit {
     pub(super) async fn start() -> Kit {
         let (ready, restoring) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
         let (number, looks) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(0)));
+        let dismissed = Arc::new(AtomicBool::new(false));
         let (is_ready, is_restoring) = (ready.clone(), restoring.clone());
         let health = move || match is_ready.load(Ordering::SeqCst) {
             true => Ok(Health { total_backend_num: 3, online_backend_num: 2 }),
@@ -113,7 +124,7 @@ impl Kit {
             })
             .metrics(|tree| vec![Family::gauge("own_metric", "Its own.").with(&[("tree", &tree.name)], 7.0)])
             .open("/api/own", |asked| async move { Ok(json!({ "x": asked.parameter("x") })) })
-            .guard(Keeper, "starkeep_session")
+            .guard(Keeper(dismissed.clone()), "starkeep_session")
             .get("/api/v2/number", move |asked| {
                 let number = shown.load(Ordering::SeqCst);
                 async move { Ok(json!({ "number": number, "user": asked.user })) }
@@ -148,7 +159,7 @@ impl Kit {
         let serving = serve(bind("127.0.0.1:0").unwrap(), routes, shutdown.clone()).unwrap();
         let address = serving.local_addr().to_string();
         let stop = shutdown.clone().drop_guard();
-        Kit { address, ready, restoring, number, looks, serving, shutdown, _stop: stop }
+        Kit { address, ready, dismissed, restoring, number, looks, serving, shutdown, _stop: stop }
     }
 
     /// Sends a request as it is written: lines of the head with `\n`, and a body.

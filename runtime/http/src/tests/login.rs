@@ -48,6 +48,17 @@ async fn a_login_takes_the_place_of_the_one_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_no_more_sees_no_more() {
+    let kit = Kit::start().await;
+    let (cookie, token) = kit.log_in().await;
+    assert_eq!(kit.send(&format!("GET /api/v2/number\n{cookie}"), "").await.status, 200);
+    kit.dismissed.store(true, std::sync::atomic::Ordering::SeqCst);
+    let (status, why) = kit.send(&format!("GET /api/v2/number\n{cookie}"), "").await.refusal();
+    assert_eq!((status, why.as_str()), (403, "root was dismissed"));
+    assert_eq!(kit.post("/api/v2/number", &[&cookie, &token], &json!({ "to": 2 })).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_logins_are_refused_and_counted() {
     let kit = Kit::start().await;
     let log_in = async |user: &str, password: &str| {

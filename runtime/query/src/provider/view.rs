@@ -13,7 +13,7 @@ use storage_catalog::Database;
 use storage_model::{TableId, View};
 
 use super::Resolver;
-use crate::context::PlanContext;
+use crate::context::{Access, Everything, PlanContext};
 use crate::depth::Stack;
 use crate::error::QueryError;
 use crate::plan::resolved_labels;
@@ -55,7 +55,9 @@ impl Resolver<'_> {
 
     fn plan_of(&self, view: &View, query: &Query, name: &str) -> Result<LogicalPlan, QueryError> {
         let home = view.home.and_then(|home| self.cx.catalog.database(home));
-        let cx = PlanContext { database: home.map(|home| home.name.clone()), ..self.cx.clone() };
+        // Whoever may read the view may read through it, unless it says otherwise.
+        let access: Arc<dyn Access> = if view.invoker { Arc::clone(&self.cx.access) } else { Arc::new(Everything) };
+        let cx = PlanContext { database: home.map(|home| home.name.clone()), access, ..self.cx.clone() };
         let Rewritten { query, labels, spelling } = rewrite(query, &cx)?;
         let inner = Resolver {
             cx: &cx,

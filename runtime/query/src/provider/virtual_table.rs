@@ -52,7 +52,8 @@ impl TableProvider for VirtualTable {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let rows = if self.own {
-            information_schema::rows(&self.table, &self.cx)?
+            let catalog = self.cx.access.seen(&self.cx.catalog);
+            information_schema::rows(&self.table, &PlanContext { catalog, ..self.cx.clone() })?
         } else {
             self.cx.virtual_tables.rows(&self.database, &self.table)?
         };

@@ -43,15 +43,16 @@ pub(super) fn function(name: &str, function: &Function, cx: &PlanContext) -> Res
     let session = &cx.session;
     let arguments = calls::argument_count(function);
     let micros = session.local_micros();
-    let account = || format!("'{}'@'{}'", session.user, session.host);
+    let client = || format!("'{}'@'{}'", session.user, session.host);
     Ok(Some(match (name, arguments) {
-        ("user" | "current_user" | "session_user" | "system_user", 0) => build::text(account()),
+        ("user" | "session_user" | "system_user", 0) => build::text(client()),
+        ("current_user", 0) => build::text(session.account.clone()),
         ("database" | "schema", 0) => cx.database.as_ref().map_or_else(build::null, build::text),
         ("connection_id", 0) => build::integer(session.connection_id as i64),
         ("version", 0) => build::text(MYSQL_VERSION),
         ("current_version", 0) => build::text(session.version.clone()),
         ("catalog", 0) => build::text(DEFAULT_CATALOG),
-        ("current_role", 0) => build::text("root"),
+        ("current_role", 0) => build::text(session.roles.clone()),
         ("current_warehouse", 0) => build::text("default_warehouse"),
         ("now" | "current_timestamp" | "localtime" | "localtimestamp" | "sysdate", 0) => {
             build::datetime(format_datetime(micros - micros.rem_euclid(1_000_000)))

@@ -25,6 +25,7 @@ async fn constants() {
         ("1 || 0", "1"),
         ("database()", "db"),
         ("user()", "'root'@'127.0.0.1'"),
+        ("current_user()", "'root'@'%'"),
         ("connection_id()", "7"),
         ("version()", "8.0.33"),
         ("catalog()", "default_catalog"),

@@ -188,6 +188,7 @@ impl House {
             service_id: ServiceId("service".into()),
             database: self.database.clone(),
             session,
+            access: Arc::new(crate::Everything),
             virtual_tables: Arc::new(NoVirtualTables),
             parallelism: self.parallelism,
         }

@@ -4,8 +4,18 @@ use sqlparser::ast::{Expr, Value};
 
 use crate::cursor::{Cursor, Parse};
 use crate::delegate;
+use crate::grammar::access;
 use crate::lexer::{Kind, Token};
 use crate::statement::{AssignedValue, Assignment, Statement, VariableScope};
+
+/// What SET sets of users.
+#[allow(clippy::type_complexity, reason = "a list of words and what reads on behind them")]
+const ACCESS: [(&[&str], fn(&mut Cursor<'_>) -> Parse<Statement>); 4] = [
+    (&["PASSWORD"], access::set_password),
+    (&["PROPERTY"], access::set_property),
+    (&["ROLE"], access::set_role),
+    (&["DEFAULT", "ROLE"], access::set_default_role),
+];
 
 /// A SET statement.
 pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
@@ -14,6 +24,13 @@ pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         let name = cursor.identifier_or_text()?;
         cursor.expect_all(&["AS", "DEFAULT", "STORAGE", "VOLUME"])?;
         return Ok(Statement::SetDefaultStorageVolume { name });
+    }
+    for (words, set) in ACCESS {
+        // A session variable may be called like what SET sets; but a password is no variable.
+        let is_variable = words != ["PASSWORD"] && is_assignment(cursor.ahead(words.len()));
+        if !is_variable && cursor.take_all(words) {
+            return set(cursor);
+        }
     }
     if cursor.at("CATALOG") && !is_assignment(cursor.ahead(1)) {
         cursor.expect("CATALOG")?;

@@ -1,7 +1,7 @@
 //! SHOW in all its forms.
 
 use crate::cursor::{Cursor, Parse, error_at};
-use crate::grammar::{common, database};
+use crate::grammar::{access, common, database};
 use crate::names::QualifiedName;
 use crate::statement::show::{DatabaseName, ShownObject};
 use crate::statement::{Show, ShowFilter, Shown, Statement};
@@ -27,6 +27,9 @@ const PLAIN: &[(&[&str], Shown)] = &[
     (&["COMPUTE", "NODES"], Shown::ComputeNodes),
     (&["BACKENDS"], Shown::Backends),
     (&["BROKER"], Shown::Brokers),
+    (&["USERS"], Shown::Users),
+    (&["USER"], Shown::Users),
+    (&["ROLES"], Shown::Roles),
     (&["WAREHOUSES"], Shown::Warehouses),
     (&["WARNINGS"], Shown::Warnings { count: false }),
     (&["ERRORS"], Shown::Errors { count: false }),
@@ -62,8 +65,17 @@ fn show(cursor: &mut Cursor<'_>) -> Parse<(Shown, ShowFilter)> {
         return Ok((Shown::Proc { path: cursor.string()? }, ShowFilter::default()));
     }
     if cursor.take("GRANTS") {
-        let user = if cursor.take("FOR") { Some(common::rest_as_text(cursor)?) } else { None };
-        return Ok((Shown::Grants { user }, ShowFilter::default()));
+        let of = match cursor.take("FOR") {
+            true if cursor.take("CURRENT_USER") => {
+                if cursor.take_symbol("(") {
+                    cursor.expect_symbol(")")?;
+                }
+                None
+            }
+            true => Some(access::grantee(cursor)?),
+            false => None,
+        };
+        return Ok((Shown::Grants { of }, ShowFilter::default()));
     }
     let what = filtered(cursor)?;
     Ok((what, common::show_filter(cursor)?))
@@ -80,6 +92,16 @@ fn filtered(cursor: &mut Cursor<'_>) -> Parse<Shown> {
             "PROCESSLIST" => process_list(cursor, full),
             _ => Ok(Shown::Columns { full, table: table_in_database(cursor)? }),
         };
+    }
+    if cursor.take_all(&["ALL", "AUTHENTICATION"]) {
+        return Ok(Shown::Authentication { all: true, user: None });
+    }
+    if cursor.take("AUTHENTICATION") {
+        let user = if cursor.take("FOR") { Some(access::user(cursor)?) } else { None };
+        return Ok(Shown::Authentication { all: false, user });
+    }
+    if cursor.take("PROPERTY") {
+        return Ok(Shown::Property { user: if cursor.take("FOR") { Some(access::user(cursor)?) } else { None } });
     }
     if cursor.take_all(&["TABLE", "STATUS"]) {
         return Ok(Shown::TableStatus { database: in_database(cursor)? });

@@ -21,7 +21,6 @@ const BEGINNINGS: &[&str] = &[
     "ALTER MATERIALIZED VIEW",
     "ALTER PIPE",
     "ALTER RESOURCE",
-    "ALTER ROLE",
     "ALTER ROUTINE LOAD",
     "ALTER SYSTEM ADD BACKEND",
     "ALTER SYSTEM ADD BROKER",
@@ -31,7 +30,6 @@ const BEGINNINGS: &[&str] = &[
     "ALTER SYSTEM DROP BROKER",
     "ALTER SYSTEM MODIFY",
     "ALTER TASK",
-    "ALTER USER",
     "ALTER WAREHOUSE",
     "BACKUP",
     "CANCEL ALTER MATERIALIZED VIEW",
@@ -62,12 +60,10 @@ const BEGINNINGS: &[&str] = &[
     "CREATE READ ONLY REPOSITORY",
     "CREATE REPOSITORY",
     "CREATE RESOURCE",
-    "CREATE ROLE",
     "CREATE ROUTINE LOAD",
     "CREATE SECURITY INTEGRATION",
     "CREATE STATISTICS",
     "CREATE TEMPORARY TABLE",
-    "CREATE USER",
     "CREATE WAREHOUSE",
     "DELETE BACKEND BLACKLIST",
     "DELETE SQLBLACKLIST",
@@ -82,17 +78,13 @@ const BEGINNINGS: &[&str] = &[
     "DROP PIPE",
     "DROP REPOSITORY",
     "DROP RESOURCE",
-    "DROP ROLE",
     "DROP SECURITY INTEGRATION",
     "DROP SNAPSHOT",
     "DROP STATS",
     "DROP TASK",
     "DROP TEMPORARY TABLE",
-    "DROP USER",
     "DROP WAREHOUSE",
-    "EXECUTE AS",
     "EXPORT TABLE",
-    "GRANT",
     "INSTALL PLUGIN",
     "KILL ANALYZE",
     "LOAD LABEL",
@@ -102,17 +94,10 @@ const BEGINNINGS: &[&str] = &[
     "RESTORE SNAPSHOT",
     "RESUME ROUTINE LOAD",
     "RESUME WAREHOUSE",
-    "REVOKE",
     "SAVEPOINT",
-    "SET DEFAULT ROLE",
-    "SET PASSWORD",
-    "SET PROPERTY",
-    "SET ROLE",
-    "SHOW ALL AUTHENTICATION",
     "SHOW ALL ROUTINE LOAD",
     "SHOW ALTER MATERIALIZED VIEW",
     "SHOW ANALYZE",
-    "SHOW AUTHENTICATION",
     "SHOW BACKUP",
     "SHOW BUILTIN FUNCTIONS",
     "SHOW CREATE CATALOG",
@@ -134,12 +119,10 @@ const BEGINNINGS: &[&str] = &[
     "SHOW NODES FROM WAREHOUSE",
     "SHOW PIPES",
     "SHOW PROFILELIST",
-    "SHOW PROPERTY",
     "SHOW REPOSITORIES",
     "SHOW RESOURCE",
     "SHOW RESOURCES",
     "SHOW RESTORE",
-    "SHOW ROLES",
     "SHOW ROUTINE LOAD",
     "SHOW RUNNING QUERIES",
     "SHOW SMALL FILES",
@@ -152,8 +135,6 @@ const BEGINNINGS: &[&str] = &[
     "SHOW TEMPORARY TABLES",
     "SHOW TRANSACTION",
     "SHOW USAGE",
-    "SHOW USER",
-    "SHOW USERS",
     "SHOW VIEWS",
     "SHOW WHITELIST",
     "STOP ROUTINE LOAD",
@@ -178,22 +159,14 @@ pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Option<Statement>> {
     let Some(what) = BEGINNINGS.iter().filter(begins).max_by_key(|beginning| beginning.len()).copied() else {
         return Ok(None);
     };
-    // A session variable may be called like what SET sets.
     let words = what.split(' ').count();
-    if what.starts_with("SET ") && what != "SET PASSWORD" && is_assignment(cursor, words) {
-        return Ok(None);
-    }
     words_of(cursor, words);
-    // A verb alone is nothing; SHOW ROLES is whole.
+    // A verb alone is nothing; SHOW REPOSITORIES is whole.
     if words == 1 && cursor.at_end() {
         return Err(cursor.unexpected("more of the statement"));
     }
     cursor.skip_statement()?;
     Ok(Some(Statement::Unsupported { what: what.to_owned() }))
-}
-
-fn is_assignment(cursor: &Cursor<'_>, words: usize) -> bool {
-    cursor.ahead(words).is_symbol("=") || cursor.ahead(words).is_symbol(":=")
 }
 
 fn words_of(cursor: &mut Cursor<'_>, words: usize) {

@@ -68,6 +68,7 @@ impl Statement {
             Statement::PrepareText { .. } => "prepare",
             Statement::Execute { .. } => "execute",
             Statement::Deallocate { .. } => "deallocate",
+            Statement::Access(statement) => statement.kind(),
             Statement::Unsupported { .. } => "unsupported",
         }
     }

@@ -2,6 +2,9 @@
 
 use sqlparser::ast::{Expr, OrderByExpr};
 
+use storage_model::UserName;
+
+use super::access::GranteeName;
 use crate::names::QualifiedName;
 
 /// The tail of a SHOW: which rows of its result to keep.
@@ -145,8 +148,8 @@ pub enum Shown {
     RoutineStatus,
     /// SHOW GRANTS.
     Grants {
-        /// FOR user, as written.
-        user: Option<String>,
+        /// FOR whom; none: oneself.
+        of: Option<GranteeName>,
     },
     /// SHOW PROCESSLIST.
     ProcessList {
@@ -172,6 +175,22 @@ pub enum Shown {
     },
     /// ADMIN SHOW FRONTEND CONFIG.
     FrontendConfig,
+    /// SHOW USERS.
+    Users,
+    /// SHOW ROLES.
+    Roles,
+    /// SHOW AUTHENTICATION.
+    Authentication {
+        /// ALL: of everybody.
+        all: bool,
+        /// FOR user; none: one's own.
+        user: Option<UserName>,
+    },
+    /// SHOW PROPERTY.
+    Property {
+        /// FOR user; none: one's own.
+        user: Option<UserName>,
+    },
 }
 
 /// `[catalog.]database`.

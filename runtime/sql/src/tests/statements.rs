@@ -198,8 +198,7 @@ fn nodes_and_administration() {
         ("SHOW PROC '/frontends'", Shown::Proc { path: "/frontends".into() }),
         ("SHOW FULL PROCESSLIST", Shown::ProcessList { full: true }),
         ("SHOW PROCESSLIST", Shown::ProcessList { full: false }),
-        ("SHOW GRANTS", Shown::Grants { user: None }),
-        ("SHOW GRANTS FOR 'a'@'%'", Shown::Grants { user: Some("'a'@'%'".into()) }),
+        ("SHOW GRANTS", Shown::Grants { of: None }),
     ] {
         assert_eq!(shown_plainly(sql), what, "{sql}");
     }
@@ -314,30 +313,23 @@ fn what_is_not_supported_yet_says_its_name() {
         ("BACKUP SNAPSHOT d.s TO r ON (t)", "BACKUP"),
         ("RESTORE SNAPSHOT d.s FROM r PROPERTIES ('backup_timestamp'='x')", "RESTORE SNAPSHOT"),
         ("submit /*+set_var(query_timeout=3)*/ task t as create table a as select 1", "SUBMIT"),
-        ("CREATE USER 'u'@'%' IDENTIFIED BY 'p;q'", "CREATE USER"),
-        ("GRANT SELECT ON d.* TO USER u", "GRANT"),
-        ("EXECUTE AS \"u\" WITH NO REVERT;", "EXECUTE AS"),
         ("LOAD LABEL d.l (DATA INFILE('x') INTO TABLE t) WITH BROKER", "LOAD LABEL"),
         ("DELETE FROM t USING u WHERE t.a = u.a", "DELETE ... USING"),
         ("DELETE FROM t TEMPORARY PARTITION (p) WHERE a = 1", "DELETE FROM temporary partitions"),
         ("EXPLAIN DELETE FROM t USING u WHERE t.a = u.a", "DELETE ... USING"),
         ("DELETE SQLBLACKLIST 1", "DELETE SQLBLACKLIST"),
-        ("SET PASSWORD = PASSWORD('x')", "SET PASSWORD"),
-        ("SET PASSWORD FOR 'u' = 'x'", "SET PASSWORD"),
-        ("SET ROLE ALL", "SET ROLE"),
         ("CANCEL ALTER MATERIALIZED VIEW FROM m", "CANCEL ALTER MATERIALIZED VIEW"),
         ("ALTER TABLE x RENAME ROLLUP a b", "ALTER TABLE RENAME ROLLUP"),
         ("ALTER DATABASE d SET DATA QUOTA 10G", "ALTER DATABASE SET"),
         ("ALTER TABLE t ADD PARTITION p VALUES IN ('a')", "ALTER TABLE ADD PARTITION"),
         ("INSERT INTO FILES ('path' = 's3://x') SELECT 1", "INSERT INTO FILES"),
-        ("SHOW ROLES FROM x", "SHOW ROLES"),
         ("EXPLAIN CREATE TABLE t (a INT)", "EXPLAIN CREATE"),
         ("ALTER SYSTEM ADD BACKEND 'h:1'", "ALTER SYSTEM ADD BACKEND"),
         ("REFRESH MATERIALIZED VIEW m", "REFRESH"),
     ] {
         assert_eq!(one(sql), Statement::Unsupported { what: expected.into() }, "{sql}");
     }
-    for sql in ["SHOW ROLES", "SHOW BACKUP", "SHOW RUNNING QUERIES", "SHOW REPOSITORIES", "SHOW USERS"] {
+    for sql in ["SHOW BACKUP", "SHOW RUNNING QUERIES", "SHOW REPOSITORIES"] {
         assert_eq!(one(sql), Statement::Unsupported { what: sql.into() });
     }
 }

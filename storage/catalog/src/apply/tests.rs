@@ -1,6 +1,7 @@
 //! The kit of these tests: a catalog under a clock, commands that must be taken, and commands that must be refused and
 //! then leave nothing behind.
 
+mod access;
 mod collect;
 mod columns;
 mod compact;

@@ -86,7 +86,7 @@ fn sections_come_in_any_order_and_the_same_catalog_gives_the_same_bytes() {
 fn a_missing_section_is_noticed() {
     let kit = full();
     let all = sections(&kit.catalog, Secrets::Keep);
-    assert_eq!(all.len(), 12, "one of everything");
+    assert_eq!(all.len(), 14, "one of everything");
     for gone in 0..all.len() {
         let mut some = all.clone();
         some.remove(gone);
