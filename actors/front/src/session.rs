@@ -445,7 +445,7 @@ impl Handler for Session {
         let (database, table) = names::stored_table(&catalog, &name, self.database.as_deref())?;
         let wanted = |column: &&storage_model::Column| wildcard.is_empty() || like_matches(wildcard, &column.name);
         let columns = table.schema.columns.iter().filter(wanted);
-        Ok(columns.map(|c| query::column_def(&c.name, c.data_type).of_table(&database.name, &table.name)).collect())
+        Ok(columns.map(|c| query::column_def(&c.name, &c.data_type).of_table(&database.name, &table.name)).collect())
     }
 
     async fn reset(&mut self) -> Result<(), MySqlError> {

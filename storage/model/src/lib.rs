@@ -14,6 +14,7 @@
 pub mod file;
 pub mod ids;
 pub mod kind;
+mod nesting;
 pub mod node;
 pub mod partition;
 pub mod restore;
@@ -34,7 +35,7 @@ pub use kind::Kind;
 pub use node::{ComputeNode, Frontend, FrontendRole};
 pub use partition::{Bound, Partition, PartitionRange};
 pub use retention::{Retention, RetentionChange};
-pub use schema::{Aggregation, Column, DataType, DefaultValue, Schema};
+pub use schema::{Aggregation, Column, DataType, DefaultValue, Schema, StructField};
 pub use snapshot::{JobChange, JobState, SnapshotJob, SnapshotKind, SnapshotPolicy};
 pub use table::{Distribution, KeyModel, Partitioning, SchemaChange, Table};
 pub use time::{Now, UnixMillis, Uptime};
