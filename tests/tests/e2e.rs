@@ -35,6 +35,8 @@ mod http;
 mod models;
 #[path = "e2e/names.rs"]
 mod names;
+#[path = "e2e/nested.rs"]
+mod nested;
 #[path = "e2e/restored_tables.rs"]
 mod restored_tables;
 #[path = "e2e/scripts.rs"]

@@ -35,7 +35,7 @@ pub(crate) fn literal_of(constant: &Constant) -> ast::Value {
     match constant {
         Constant::Null => ast::Value::Null,
         Constant::Integer(number) => number_literal(number.to_string()),
-        Constant::Text(value) => text(value.clone()),
+        Constant::Text(value) | Constant::Nested { json: value, .. } => text(value.clone()),
     }
 }
 

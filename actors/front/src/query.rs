@@ -165,7 +165,7 @@ fn column_defs(columns: &[ResultColumn]) -> Vec<ColumnDef> {
 
 fn result_column_def(column: &ResultColumn) -> ColumnDef {
     let name = &column.name;
-    let def = match column.data_type {
+    let def = match &column.data_type {
         ResultType::Null => ColumnDef::new(name, ColumnType::MYSQL_TYPE_NULL),
         ResultType::Column(data_type) => column_def(name, data_type),
         ResultType::UnsignedBigInt => ColumnDef::bigint(name).unsigned(),
@@ -180,7 +180,7 @@ fn result_column_def(column: &ResultColumn) -> ColumnDef {
 }
 
 /// How MySQL clients see a column of this type.
-pub(crate) fn column_def(name: &str, data_type: DataType) -> ColumnDef {
+pub(crate) fn column_def(name: &str, data_type: &DataType) -> ColumnDef {
     let plain = |column_type| ColumnDef::new(name, column_type);
     match data_type {
         DataType::Boolean => plain(ColumnType::MYSQL_TYPE_TINY).with_length(1),
@@ -192,12 +192,16 @@ pub(crate) fn column_def(name: &str, data_type: DataType) -> ColumnDef {
         DataType::Float => plain(ColumnType::MYSQL_TYPE_FLOAT),
         DataType::Double => plain(ColumnType::MYSQL_TYPE_DOUBLE),
         DataType::Decimal { precision, scale } => {
-            plain(ColumnType::MYSQL_TYPE_NEWDECIMAL).with_length(u32::from(precision) + 2).with_decimals(scale)
+            plain(ColumnType::MYSQL_TYPE_NEWDECIMAL).with_length(u32::from(*precision) + 2).with_decimals(*scale)
         }
         DataType::Date => plain(ColumnType::MYSQL_TYPE_DATE),
         DataType::DateTime => plain(ColumnType::MYSQL_TYPE_DATETIME),
         DataType::Char(length) => plain(ColumnType::MYSQL_TYPE_STRING).with_length(length * 4),
         DataType::Varchar(length) => ColumnDef::text(name).with_length(length.saturating_mul(4)),
+        // As StarRocks sends them: JSON and what holds other values as text.
+        DataType::Json => plain(ColumnType::MYSQL_TYPE_JSON),
+        DataType::Varbinary(_) => plain(ColumnType::MYSQL_TYPE_BLOB),
+        DataType::Array(_) | DataType::Map(_, _) | DataType::Struct(_) => ColumnDef::text(name),
     }
 }
 
@@ -276,15 +280,20 @@ pub(crate) async fn constant(session: &Session, expr: &ast::Expr, running: &Runn
         }
         let mut rows = execute_local(&planned).map_err(|e| errors::query(&e))?;
         let batch = rows.next().await.transpose().map_err(|e| errors::query(&e))?;
+        if let Some(values) = batch.as_ref().filter(|b| b.num_rows() > 0)
+            && let Some(nested) = Constant::nested(values.column(0), 0)
+        {
+            return Ok(nested);
+        }
         let mut text = Vec::new();
         let known = batch.is_some_and(|b| b.num_rows() > 0 && Cells::new(&b).write(0, 0, &mut text));
         if !known {
             return Ok(Constant::Null);
         }
         let text = String::from_utf8_lossy(&text).into_owned();
-        let whole = planned.columns.first().is_some_and(|c| match c.data_type {
-            ResultType::Column(data_type) => data_type.is_integer() || data_type == DataType::Boolean,
-            other => other == ResultType::UnsignedBigInt,
+        let whole = planned.columns.first().is_some_and(|c| match &c.data_type {
+            ResultType::Column(data_type) => data_type.is_integer() || *data_type == DataType::Boolean,
+            other => *other == ResultType::UnsignedBigInt,
         });
         Ok(if whole { number(&text) } else { Constant::Text(text) })
     };

@@ -537,9 +537,9 @@ impl Handler for Session {
         let name = runtime_sql::QualifiedName::bare(table);
         let (database, named) = names::named(&catalog, &name, self.database.as_deref())?;
         self.asker(Arc::clone(&catalog))?.needs_anything(named.object())?;
-        let columns: Vec<(&String, storage_model::DataType)> = match &named {
-            names::Named::Table(table) => table.schema.columns.iter().map(|c| (&c.name, c.data_type)).collect(),
-            names::Named::View(view) => view.columns.iter().map(|c| (&c.name, c.data_type)).collect(),
+        let columns: Vec<(&String, &storage_model::DataType)> = match &named {
+            names::Named::Table(table) => table.schema.columns.iter().map(|c| (&c.name, &c.data_type)).collect(),
+            names::Named::View(view) => view.columns.iter().map(|c| (&c.name, &c.data_type)).collect(),
         };
         let wanted = |(name, _): &(&String, _)| wildcard.is_empty() || like_matches(wildcard, name);
         let def = |(column, data_type): (&String, _)| {

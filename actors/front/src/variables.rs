@@ -93,7 +93,7 @@ impl Known {
         let text = match value {
             Constant::Null => String::new(),
             Constant::Integer(number) => number.to_string(),
-            Constant::Text(text) => text.trim().to_owned(),
+            Constant::Text(text) | Constant::Nested { json: text, .. } => text.trim().to_owned(),
         };
         let wrong = || MySqlError::wrong_value_for_variable(self.name, &text);
         match self.domain {
@@ -248,7 +248,7 @@ impl SessionVariables {
 
 fn value_is(value: &Constant, text: &str) -> bool {
     match value {
-        Constant::Text(given) => given == text,
+        Constant::Text(given) | Constant::Nested { json: given, .. } => given == text,
         Constant::Integer(number) => number.to_string() == text,
         Constant::Null => false,
     }

@@ -196,11 +196,13 @@ impl<'a> Column<'a> {
 /// A value inside a list, struct or map: texts and times in quotes, NULL as `null`.
 fn write_nested(array: &dyn Array, row: usize, out: &mut Vec<u8>) {
     let column = Column::new(array);
+    // JSON within other values stands in single quotes.
+    let quote = if matches!(column, Column::LargeText(_)) { b'\'' } else { b'"' };
     let quoted = !array.data_type().is_numeric()
         && !matches!(column, Column::Boolean(_) | Column::List(_) | Column::Struct(_) | Column::Map(_) | Column::Null);
     let start = out.len();
     if quoted {
-        out.push(b'"');
+        out.push(quote);
     }
     let text_start = out.len();
     if !column.write(row, out) {
@@ -209,7 +211,7 @@ fn write_nested(array: &dyn Array, row: usize, out: &mut Vec<u8>) {
         return;
     }
     if quoted {
-        if out[text_start..].iter().any(|b| matches!(b, b'"' | b'\\')) {
+        if quote == b'"' && out[text_start..].iter().any(|b| matches!(b, b'"' | b'\\')) {
             let text = out.split_off(text_start);
             for byte in text {
                 if matches!(byte, b'"' | b'\\') {
@@ -218,7 +220,7 @@ fn write_nested(array: &dyn Array, row: usize, out: &mut Vec<u8>) {
                 out.push(byte);
             }
         }
-        out.push(b'"');
+        out.push(quote);
     }
 }
 

@@ -8,15 +8,16 @@ use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, Like, ScalarFunction};
+use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, Like, ScalarFunction, TryCast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, cast, try_cast};
 use datafusion::optimizer::AnalyzerRule;
 use storage_model::value::parse_datetime;
 
-use crate::functions::{self, DATETIME, TEXT, TIME};
+use crate::functions::{self, DATETIME, TEXT, TIME, Unnesting};
 use crate::membership::Membership;
+use crate::plan::{ResultType, result_type};
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
 /// Digits that a DECIMAL can have.
@@ -58,17 +59,18 @@ enum Target {
 /// Gives the members of one comparison kinds that can be compared; the first is the subject. False, and nothing is
 /// changed: they are left as they are.
 pub(crate) fn unify(members: &mut [&mut Expr], schema: &dyn ExprSchema) -> bool {
+    let has_texts = plain_texts(members, schema);
     let mut kinds = Vec::with_capacity(members.len());
     let mut days_only = true;
     for member in members.iter() {
-        let Ok(data_type) = member.get_type(schema) else { return false };
+        let Ok(data_type) = member.get_type(schema) else { return has_texts };
         days_only &= !matches!(data_type, DataType::Timestamp(_, _));
         kinds.push(kind_of(&data_type));
     }
     let has = |kind| kinds.contains(&kind);
     let target = match (has(Kind::Time), has(Kind::Boolean), has(Kind::Number), has(Kind::Text)) {
-        _ if has(Kind::Other) => return false,
-        (true, false, false, false) => return false,
+        _ if has(Kind::Other) => return has_texts,
+        (true, false, false, false) => return has_texts,
         (true, _, _, _) => {
             let whole_day = |(member, kind): (&&mut Expr, &Kind)| {
                 *kind == Kind::Time || time_constant(member).is_some_and(|t| t.is_none_or(|t| t % MICROS_A_DAY == 0))
@@ -87,11 +89,27 @@ pub(crate) fn unify(members: &mut [&mut Expr], schema: &dyn ExprSchema) -> bool 
                 _ => Target::Double,
             }
         }
-        _ => return false,
+        _ => return has_texts,
     };
     for (member, kind) in members.iter_mut().zip(kinds) {
         let before = std::mem::take(&mut **member);
         **member = convert(before, kind, target);
+    }
+    true
+}
+
+/// Beside a text, JSON is what its text says: `"a"` is `a`. True: some of them are changed.
+fn plain_texts(members: &mut [&mut Expr], schema: &dyn ExprSchema) -> bool {
+    let types: Vec<Option<DataType>> = members.iter().map(|member| member.get_type(schema).ok()).collect();
+    let has = |data_type: &DataType| types.iter().flatten().any(|known| known == data_type);
+    if !has(&DataType::Utf8) || !has(&DataType::LargeUtf8) {
+        return false;
+    }
+    for (member, data_type) in members.iter_mut().zip(&types) {
+        if data_type == &Some(DataType::LargeUtf8) {
+            let before = std::mem::take(&mut **member);
+            **member = text_of(before);
+        }
     }
     true
 }
@@ -267,6 +285,18 @@ fn comparison(part: &mut Expr, schema: &dyn ExprSchema) -> bool {
             }
             false
         }
+        // What JSON holds, as a type that holds nothing else.
+        Expr::TryCast(TryCast { expr, field }) => {
+            let is_json = expr.get_type(schema).is_ok_and(|t| t == DataType::LargeUtf8);
+            let ResultType::Column(target) = result_type(field.data_type()) else { return false };
+            if !is_json || target == storage_model::DataType::Json {
+                return false;
+            }
+            let before = std::mem::take(expr.as_mut());
+            let Ok(cast) = functions::cast::cast_to(before, &target) else { return false };
+            *part = cast;
+            true
+        }
         Expr::Like(Like { expr, .. }) => {
             let is_other =
                 expr.get_type(schema).is_ok_and(|t| !matches!(kind_of(&t), Kind::Text | Kind::Null | Kind::Other));
@@ -311,7 +341,8 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 /// The rules that plans are analysed by: ours, then the engine's own, then IN over queries, which needs their types.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = datafusion::optimizer::Analyzer::new().rules;
-    rules.insert(0, Arc::new(Comparisons));
+    rules.insert(0, Arc::new(Unnesting));
+    rules.insert(1, Arc::new(Comparisons));
     rules.push(Arc::new(Membership));
     rules
 }

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use storage_catalog::Catalog;
-use storage_model::ServiceId;
+use storage_model::{DataType, ServiceId};
 
 use crate::error::QueryError;
+use crate::functions::type_text;
+use crate::nested::json;
 use crate::zone::Zone;
 
 /// The only catalog there is.
@@ -25,6 +27,24 @@ pub enum Constant {
     Integer(i64),
     /// A text.
     Text(String),
+    /// An ARRAY, MAP or STRUCT.
+    Nested {
+        /// As JSON says it.
+        json: String,
+        /// What it is.
+        data_type: DataType,
+    },
+}
+
+impl Constant {
+    /// A value that holds others, out of a result; None: the value at this place holds none.
+    pub fn nested(values: &dyn Array, row: usize) -> Option<Constant> {
+        if !values.data_type().is_nested() || values.is_null(row) {
+            return None;
+        }
+        let data_type = runtime_sql::parse_type(&type_text(values.data_type()))?;
+        Some(Constant::Nested { json: json::text(&json::of_cell(values, row)), data_type })
+    }
 }
 
 /// The variables of a session.

@@ -2,15 +2,21 @@
 //! by its name on frontends and compute nodes alike. What only renames another function or asks about the session is
 //! done earlier, on the syntax tree (see `rewrite`).
 
+mod arrays;
+pub(crate) mod cast;
 mod clock;
 mod hash;
+mod json;
 mod latest;
+mod maps;
 mod members;
 pub(crate) mod merged;
 mod moments;
 mod text;
 mod time;
 pub(crate) mod truth;
+mod typed;
+mod unnest;
 mod wait;
 mod week;
 
@@ -26,9 +32,13 @@ use datafusion::logical_expr::{
 
 pub(crate) use members::any;
 pub(crate) use text::texts;
+pub(crate) use typed::type_text;
+pub(crate) use unnest::{UNNEST, Unnesting};
 
 /// The text of any value, as clients see it: what CAST AS CHAR means.
 pub(crate) const TEXT: &str = "__text";
+/// A text of any width as the one that text columns have.
+pub(crate) const WORDS: &str = "__words";
 /// `shift(time, count, unit)`: what `+ INTERVAL` and the `*_add` family mean.
 pub(crate) const SHIFT: &str = "__shift";
 /// `difference(unit, from, to)` in whole units.
@@ -64,6 +74,10 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.extend(truth::Reading::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.extend(members::Any::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.push(Arc::new(ScalarUDF::new_from_impl(merged::Merged::new())));
+    all.push(Arc::new(ScalarUDF::new_from_impl(cast::Cast::new())));
+    let typed = arrays::functions().into_iter().chain(maps::functions()).chain(json::functions());
+    all.extend(typed.map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
+    all.push(Arc::new(ScalarUDF::new_from_impl(unnest::elements())));
     all.push(Arc::new(wait::sleep()));
     all
 }

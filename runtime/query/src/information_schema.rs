@@ -197,12 +197,12 @@ fn column_rows(database: &Database, table: &Table) -> Vec<Vec<Cell>> {
 }
 
 fn column_row(database: &str, table: &str, at: usize, column: &Column, model: KeyModel) -> Vec<Cell> {
-    let length = match column.data_type {
-        DataType::Char(n) | DataType::Varchar(n) => number(n),
+    let length = match &column.data_type {
+        DataType::Char(n) | DataType::Varchar(n) => number(*n),
         _ => Cell::Null,
     };
-    let (precision, scale) = match column.data_type {
-        DataType::Decimal { precision, scale } => (number(precision), number(scale)),
+    let (precision, scale) = match &column.data_type {
+        DataType::Decimal { precision, scale } => (number(*precision), number(*scale)),
         DataType::TinyInt => (number(3), number(0)),
         DataType::SmallInt => (number(5), number(0)),
         DataType::Int => (number(10), number(0)),

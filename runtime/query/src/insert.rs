@@ -1,7 +1,7 @@
 //! INSERT: a query or a list of rows becomes batches in exactly the columns of the table. What does not fit is an
 //! error before anything is written.
 
-mod convert;
+pub(crate) mod convert;
 pub(crate) mod store;
 mod values;
 
@@ -92,7 +92,7 @@ pub fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Q
 
 pub(crate) fn columns_of(table: &Table) -> Vec<ResultColumn> {
     let column = |c: &Column| {
-        let arrow_type = crate::types::arrow_type(c.data_type);
+        let arrow_type = crate::types::arrow_type(&c.data_type);
         ResultColumn { name: c.name.clone(), data_type: result_type(&arrow_type), arrow_type, nullable: c.nullable }
     };
     table.schema.columns.iter().map(column).collect()

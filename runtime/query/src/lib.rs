@@ -27,6 +27,7 @@ mod functions;
 mod information_schema;
 mod insert;
 mod membership;
+mod nested;
 mod operators;
 mod plan;
 mod provider;

@@ -38,7 +38,7 @@ pub enum Placement {
 }
 
 /// What a result column holds, as MySQL clients are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResultType {
     /// Only NULL.
     Null,
@@ -261,7 +261,8 @@ pub fn result_type(arrow: &ArrowType) -> ResultType {
         ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView | ArrowType::FixedSizeBinary(_) => {
             return ResultType::Binary;
         }
-        ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View | ArrowType::Dictionary(_, _) => {
+        ArrowType::LargeUtf8 => DataType::Json,
+        ArrowType::Utf8 | ArrowType::Utf8View | ArrowType::Dictionary(_, _) => {
             DataType::Varchar(storage_model::schema::STRING_LENGTH)
         }
         _ => return ResultType::Nested,

@@ -13,6 +13,8 @@ mod conditions;
 mod forms;
 mod ignored;
 mod labels;
+mod lambdas;
+mod members;
 mod session;
 mod wildcard;
 
@@ -21,14 +23,16 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType as SqlType, Expr, Function, Ident, JoinConstraint, JoinOperator, LimitClause,
-    ObjectName, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, UnaryOperator, Value, ValueWithSpan,
-    VisitMut, VisitorMut,
+    ObjectName, OneOrManyWithParens, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, UnaryOperator, Value,
+    ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use crate::context::PlanContext;
 use crate::depth;
 use crate::error::QueryError;
+use crate::functions::cast;
 use crate::functions::{NUMBER, READ_TIME, TEXT};
+use crate::nested;
 use crate::types;
 pub(crate) use labels::Label;
 
@@ -125,11 +129,27 @@ impl Pass<'_> {
             }
             Expr::Function(_) => self.call(expr)?,
             Expr::Value(value) => *expr = literal(value),
+            Expr::Lambda(lambda) => match &mut lambda.params {
+                OneOrManyWithParens::One(param) => self.lower(&mut param.name),
+                OneOrManyWithParens::Many(params) => params.iter_mut().for_each(|param| self.lower(&mut param.name)),
+            },
+            Expr::Array(_)
+            | Expr::Map(_)
+            | Expr::CompoundFieldAccess { .. }
+            | Expr::BinaryOp { op: BinaryOperator::Arrow | BinaryOperator::LongArrow, .. } => {
+                if let Some(call) = members::of(expr)? {
+                    *expr = call;
+                }
+            }
             Expr::IsTrue(inner) | Expr::IsNotTrue(inner) | Expr::IsFalse(inner) | Expr::IsNotFalse(inner) => {
                 conditions::wrap(inner);
             }
             Expr::Cast { kind, expr: inner, data_type, format: None, array: false } => {
                 *kind = CastKind::TryCast;
+                if let Some(nested) = types::cast_target(data_type).filter(nested::holds) {
+                    *expr = cast::call(build::take(inner), &nested)?;
+                    return Ok(());
+                }
                 if matches!(data_type, SqlType::Date | SqlType::Datetime(_) | SqlType::Timestamp(_, _)) {
                     **inner = build::call(READ_TIME, vec![build::take(inner)]);
                 }
@@ -189,9 +209,25 @@ impl Pass<'_> {
             | TableFactor::Function { alias, .. }
             | TableFactor::NestedJoin { alias, .. } => self.lower_alias(alias.as_mut()),
             TableFactor::TableFunction { .. } => {
-                if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor {
+                if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor
+                    && calls::plain_name(function).as_deref() == Some("unnest")
+                {
+                    let args = calls::take_arguments(function)?.into_iter().map(build::argument).collect();
+                    let mut alias = alias.take();
+                    self.lower_alias(alias.as_mut());
+                    *factor = members::unnest(args, alias)?;
+                } else if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor {
                     *factor = table_function(function, alias.take())?;
                 }
+            }
+            _ => {}
+        }
+        match factor {
+            TableFactor::Table { name, args: Some(args), alias, .. } if is_unnest(name) => {
+                *factor = members::unnest(std::mem::take(&mut args.args), alias.take())?;
+            }
+            TableFactor::Function { name, args, alias, .. } if is_unnest(name) => {
+                *factor = members::unnest(std::mem::take(args), alias.take())?;
             }
             _ => {}
         }
@@ -282,6 +318,10 @@ impl VisitorMut for Pass<'_> {
         let outcome = self.expression(expr);
         self.keep(outcome)
     }
+}
+
+fn is_unnest(name: &ObjectName) -> bool {
+    name.to_string().eq_ignore_ascii_case("unnest")
 }
 
 /// Texts in any quotes are texts; a number with an exponent is a DOUBLE.

@@ -10,5 +10,6 @@ mod kinds;
 mod limits;
 mod membership;
 mod models;
+mod nested;
 mod queries;
 mod schemas;

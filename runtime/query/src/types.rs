@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
 use datafusion::common::Result;
 use datafusion::logical_expr::planner::TypePlanner;
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, ExactNumberInfo};
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, ExactNumberInfo, ObjectName, ObjectNamePart};
 use storage_model::schema::STRING_LENGTH;
 use storage_model::{Column, ColumnId, DataType};
 
@@ -16,7 +16,7 @@ pub(crate) struct StarRocksTypes;
 impl TypePlanner for StarRocksTypes {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
         let arrow = match cast_target(sql_type) {
-            Some(model) => arrow_type(model),
+            Some(model) => arrow_type(&model),
             None => match sql_type {
                 SqlType::Unsigned | SqlType::UnsignedInteger => ArrowType::UInt64,
                 SqlType::Binary(_) | SqlType::Varbinary(_) | SqlType::Blob(_) => ArrowType::Binary,
@@ -28,7 +28,7 @@ impl TypePlanner for StarRocksTypes {
 }
 
 /// How a column type is held in memory and in files.
-pub(crate) fn arrow_type(data_type: DataType) -> ArrowType {
+pub(crate) fn arrow_type(data_type: &DataType) -> ArrowType {
     storage_tablet::arrow_type(data_type)
 }
 
@@ -52,8 +52,10 @@ pub(crate) fn cast_target(sql_type: &SqlType) -> Option<DataType> {
         | SqlType::CharacterVarying(_)
         | SqlType::Nvarchar(_)
         | SqlType::Text
-        | SqlType::String(_)
-        | SqlType::JSON => DataType::Varchar(STRING_LENGTH),
+        | SqlType::String(_) => DataType::Varchar(STRING_LENGTH),
+        SqlType::JSON => DataType::Json,
+        // As the grammar writes a type that holds others.
+        SqlType::Custom(ObjectName(parts), _) if nested_name(parts).is_some() => nested_name(parts)?,
         SqlType::Custom(name, _) => match name.to_string().to_ascii_lowercase().as_str() {
             "largeint" => DataType::LargeInt,
             "string" => DataType::Varchar(STRING_LENGTH),
@@ -64,6 +66,13 @@ pub(crate) fn cast_target(sql_type: &SqlType) -> Option<DataType> {
         },
         _ => return None,
     })
+}
+
+fn nested_name(parts: &[ObjectNamePart]) -> Option<DataType> {
+    match parts {
+        [ObjectNamePart::Identifier(name)] if name.value.contains('<') => runtime_sql::parse_type(&name.value),
+        _ => None,
+    }
 }
 
 fn decimal(info: &ExactNumberInfo) -> Option<DataType> {

@@ -11,6 +11,7 @@ use sqlparser::tokenizer::{Location, Span, Token as Ast, TokenWithSpan, Word};
 use crate::cursor::{Cursor, Parse, error_at, is_reserved, unexpected_token};
 use crate::dialect::StarRocksDialect;
 use crate::error::SyntaxError;
+use crate::grammar;
 use crate::lexer::{Kind, Token};
 use crate::normalise;
 use crate::shape::Shape;
@@ -106,6 +107,13 @@ fn convert(cursor: &mut Cursor<'_>, stop: &dyn Fn(&Token<'_>) -> bool) -> Parse<
         }
         shape.admit(&token).map_err(|message| error_at(token, message.to_owned()))?;
         let start = Location::new(token.line.into(), u64::from(token.column) + 1);
+        if is_nested_type(cursor) && tokens.last().is_some_and(|t| is_keyword(&t.token, Keyword::AS)) {
+            // As one word, which the planner reads: sqlparser knows these types of other dialects only.
+            let name = grammar::nested_type(cursor)?.to_sql();
+            let end = Location::new(start.line, start.column + name.len() as u64);
+            tokens.push(TokenWithSpan::new(Ast::make_word(&name, Some('`')), Span::new(start, end)));
+            continue;
+        }
         if token.kind == Kind::Text {
             drop_introducer(&mut tokens);
         }
@@ -116,6 +124,15 @@ fn convert(cursor: &mut Cursor<'_>, stop: &dyn Fn(&Token<'_>) -> bool) -> Parse<
         tokens.push(TokenWithSpan::new(converted, Span::new(start, end)));
     }
     Ok(tokens)
+}
+
+/// Whether a type that holds others begins here.
+fn is_nested_type(cursor: &Cursor<'_>) -> bool {
+    ["ARRAY", "MAP", "STRUCT"].iter().any(|name| cursor.at(name)) && cursor.ahead(1).is_symbol("<")
+}
+
+fn is_keyword(token: &Ast, keyword: Keyword) -> bool {
+    matches!(token, Ast::Word(word) if word.keyword == keyword)
 }
 
 /// Whether a bracket here is advice to StarRocks' optimizer: `JOIN [broadcast] t`, `OVER ([skewed] PARTITION BY a)`.

@@ -49,6 +49,8 @@ impl StarRocksDialect {
 
 /// `@x := value`: below everything.
 const ASSIGNMENT_PRECEDENCE: u8 = 1;
+/// `json -> path`: above all that computes.
+const ARROW_PRECEDENCE: u8 = 60;
 /// `a << b`: below `|`, above comparisons.
 const SHIFT_PRECEDENCE: u8 = 21;
 
@@ -107,6 +109,13 @@ impl Dialect for StarRocksDialect {
             Token::Word(word) if is_misplaced(word, &parser.peek_nth_token_ref(1).token) => {
                 Some(parser.expected_ref("an expression", parser.peek_token_ref()))
             }
+            // `name -> 'path'` looks into JSON; any other arrow behind a name makes a function.
+            Token::Word(_)
+                if matches!(parser.peek_nth_token_ref(1).token, Token::Arrow)
+                    && matches!(parser.peek_nth_token_ref(2).token, Token::SingleQuotedString(_)) =>
+            {
+                Some(parser.parse_identifier().map(Expr::Identifier))
+            }
             Token::Word(Word { keyword, .. }) => {
                 let bare = FORMS.contains(keyword) && parser.peek_nth_token_ref(1).token != Token::LParen;
                 bare.then(|| parser.parse_identifier().map(Expr::Identifier))
@@ -121,6 +130,7 @@ impl Dialect for StarRocksDialect {
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         match &parser.peek_token_ref().token {
             Token::Assignment => Some(Ok(ASSIGNMENT_PRECEDENCE)),
+            Token::Arrow | Token::LongArrow => Some(Ok(ARROW_PRECEDENCE)),
             Token::ShiftLeft | Token::ShiftRight => Some(Ok(SHIFT_PRECEDENCE)),
             Token::CustomBinaryOperator(_) => Some(Ok(self.prec_value(Precedence::MulDivModOp))),
             _ => None,

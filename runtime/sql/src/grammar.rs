@@ -8,6 +8,7 @@ mod common;
 mod database;
 mod delete;
 mod insert;
+mod nested_type;
 mod partition;
 mod query;
 mod recover;
@@ -21,11 +22,25 @@ mod update;
 mod view;
 mod volume;
 
+use storage_model::DataType;
+
 use crate::cursor::{Cursor, Parse};
 use crate::error::SyntaxError;
 use crate::hints::Hint;
 use crate::lexer::{Kind, Lexer};
 use crate::statement::Statement;
+
+/// A column type from its text, as [`DataType`] prints it; None: it is none.
+pub fn parse_type(text: &str) -> Option<DataType> {
+    let mut cursor = Cursor::new(text);
+    let data_type = column::data_type(&mut cursor).ok()?;
+    cursor.at_end().then_some(data_type)
+}
+
+/// A type that holds others, where an expression names one.
+pub(crate) fn nested_type(cursor: &mut Cursor<'_>) -> Parse<DataType> {
+    nested_type::outermost(cursor)
+}
 
 /// Statements that one text may hold.
 const MOST_STATEMENTS: usize = 65_536;

@@ -30,7 +30,7 @@ pub use sqlparser::ast;
 
 pub use bind::{BindError, bind, count_placeholders, has_placeholders};
 pub use error::SyntaxError;
-pub use grammar::{Parsed, parse};
+pub use grammar::{Parsed, parse, parse_type};
 pub use hints::Hint;
 pub use names::{DEFAULT_CATALOG, QualifiedName, like_matches, quote_identifier, quote_string, split_qualified_name};
 pub use redact::redact;

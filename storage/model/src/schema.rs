@@ -5,9 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ColumnId;
+use crate::nesting;
 
 /// A column type. Variants are positional in stored bytes: append only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DataType {
     /// BOOLEAN.
     Boolean,
@@ -40,41 +41,90 @@ pub enum DataType {
     Char(u32),
     /// VARCHAR(n), n bytes at most (1..=1048576). STRING is VARCHAR(65533) that prints as it was declared: VARCHAR(65533).
     Varchar(u32),
+    /// JSON, held as text.
+    Json,
+    /// VARBINARY(n), n bytes at most.
+    Varbinary(u32),
+    /// ARRAY<t>.
+    Array(#[serde(deserialize_with = "nesting::boxed")] Box<DataType>),
+    /// MAP<k, v>.
+    Map(
+        #[serde(deserialize_with = "nesting::boxed")] Box<DataType>,
+        #[serde(deserialize_with = "nesting::boxed")] Box<DataType>,
+    ),
+    /// STRUCT<f t, …>: one field at least, each name once, without case.
+    Struct(Vec<StructField>),
+}
+
+/// A field of a STRUCT.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StructField {
+    /// As the user wrote it; compared without case.
+    pub name: String,
+    /// Its type.
+    #[serde(deserialize_with = "nesting::inner")]
+    pub data_type: DataType,
 }
 
 /// The length that `STRING` stands for.
 pub const STRING_LENGTH: u32 = 65_533;
 /// The longest VARCHAR.
 pub const MAX_VARCHAR_LENGTH: u32 = 1_048_576;
+/// How often a type can be within another, the outermost counted too.
+pub const MAX_NESTING: usize = 15;
 
 impl DataType {
     /// Whether values are text.
-    pub fn is_text(self) -> bool {
+    pub fn is_text(&self) -> bool {
         matches!(self, DataType::Char(_) | DataType::Varchar(_))
     }
 
     /// Whether values are whole numbers (BOOLEAN is not).
-    pub fn is_integer(self) -> bool {
+    pub fn is_integer(&self) -> bool {
         matches!(self, DataType::TinyInt | DataType::SmallInt | DataType::Int | DataType::BigInt | DataType::LargeInt)
     }
 
     /// Whether a column of this type may be a RANGE partition column.
-    pub fn can_partition_by_range(self) -> bool {
+    pub fn can_partition_by_range(&self) -> bool {
         self.is_integer() || matches!(self, DataType::Date | DataType::DateTime)
     }
 
     /// Whether a column of this type may be a key or distribution column.
-    pub fn can_be_key(self) -> bool {
-        !matches!(self, DataType::Float | DataType::Double)
+    pub fn can_be_key(&self) -> bool {
+        !matches!(self, DataType::Float | DataType::Double | DataType::Json | DataType::Varbinary(_))
+            && !self.is_nested()
+    }
+
+    /// Whether values hold others: ARRAY, MAP, STRUCT.
+    pub fn is_nested(&self) -> bool {
+        matches!(self, DataType::Array(_) | DataType::Map(_, _) | DataType::Struct(_))
+    }
+
+    /// The types that values of this one hold.
+    pub fn inner_types(&self) -> Vec<&DataType> {
+        match self {
+            DataType::Array(element) => vec![element],
+            DataType::Map(key, value) => vec![key, value],
+            DataType::Struct(fields) => fields.iter().map(|field| &field.data_type).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether types are within types more often than a column may have it.
+    pub fn is_too_deep(&self) -> bool {
+        fn reaches(data_type: &DataType, depth: usize) -> bool {
+            depth >= MAX_NESTING || data_type.inner_types().into_iter().any(|inner| reaches(inner, depth + 1))
+        }
+        reaches(self, 0)
     }
 
     /// The type as DESC and SHOW CREATE TABLE print it: `varchar(32)`, `decimal(10, 2)`, `datetime`.
-    pub fn to_sql(self) -> String {
+    pub fn to_sql(&self) -> String {
         self.to_string()
     }
 
     /// The type without length or precision, as `information_schema.columns.DATA_TYPE` prints it.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             DataType::Boolean => "boolean",
             DataType::TinyInt => "tinyint",
@@ -89,6 +139,11 @@ impl DataType {
             DataType::DateTime => "datetime",
             DataType::Char(_) => "char",
             DataType::Varchar(_) => "varchar",
+            DataType::Json => "json",
+            DataType::Varbinary(_) => "varbinary",
+            DataType::Array(_) => "array",
+            DataType::Map(_, _) => "map",
+            DataType::Struct(_) => "struct",
         }
     }
 }
@@ -104,6 +159,21 @@ impl fmt::Display for DataType {
             DataType::Decimal { precision, scale } => write!(f, "decimal({precision}, {scale})"),
             DataType::Char(n) => write!(f, "char({n})"),
             DataType::Varchar(n) => write!(f, "varchar({n})"),
+            DataType::Varbinary(n) if *n != MAX_VARCHAR_LENGTH => write!(f, "varbinary({n})"),
+            DataType::Array(element) => write!(f, "array<{element}>"),
+            DataType::Map(key, value) => write!(f, "map<{key},{value}>"),
+            DataType::Struct(fields) => {
+                f.write_str("struct<")?;
+                for (at, StructField { name, data_type }) in fields.iter().enumerate() {
+                    f.write_str(if at > 0 { ", " } else { "" })?;
+                    let is_word = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80);
+                    match is_word && !name.starts_with(|c: char| c.is_ascii_digit()) {
+                        true => write!(f, "{name} {data_type}")?,
+                        false => write!(f, "`{}` {data_type}", name.replace('`', "``"))?,
+                    }
+                }
+                f.write_str(">")
+            }
             plain => f.write_str(plain.name()),
         }
     }
@@ -152,12 +222,15 @@ impl Aggregation {
     }
 
     /// Whether values of this type can be combined so.
-    pub fn takes(self, data_type: DataType) -> bool {
+    pub fn takes(self, data_type: &DataType) -> bool {
         let is_number = data_type.is_integer()
             || matches!(data_type, DataType::Float | DataType::Double | DataType::Decimal { .. });
         match self {
             Aggregation::Sum => is_number,
-            Aggregation::Max | Aggregation::Min => data_type != DataType::Boolean,
+            Aggregation::Max | Aggregation::Min => {
+                !matches!(data_type, DataType::Boolean | DataType::Json | DataType::Varbinary(_))
+                    && !data_type.is_nested()
+            }
             Aggregation::Replace | Aggregation::ReplaceIfNotNull => true,
         }
     }
@@ -243,11 +316,57 @@ mod tests {
 
     #[test]
     fn what_can_be_combined_how() {
-        let takes = |data_type| Aggregation::ALL.map(|aggregation| aggregation.takes(data_type));
+        let takes = |data_type| Aggregation::ALL.map(|aggregation| aggregation.takes(&data_type));
         assert_eq!(takes(DataType::Decimal { precision: 5, scale: 1 }), [true; 5]);
         assert_eq!(takes(DataType::LargeInt), [true; 5]);
         assert_eq!(takes(DataType::Varchar(3)), [false, true, true, true, true]);
         assert_eq!(takes(DataType::DateTime), [false, true, true, true, true]);
         assert_eq!(takes(DataType::Boolean), [false, false, false, true, true]);
+    }
+
+    fn field(name: &str, data_type: DataType) -> StructField {
+        StructField { name: name.to_owned(), data_type }
+    }
+
+    #[test]
+    fn nested_types_print_as_starrocks_prints_them() {
+        let numbers = DataType::Array(Box::new(DataType::Int));
+        let fields = vec![field("a", DataType::Int), field("b", numbers.clone())];
+        for (data_type, text) in [
+            (numbers.clone(), "array<int(11)>"),
+            (DataType::Map(Box::new(DataType::Varchar(10)), Box::new(numbers)), "map<varchar(10),array<int(11)>>"),
+            (DataType::Struct(fields), "struct<a int(11), b array<int(11)>>"),
+            (DataType::Json, "json"),
+            (DataType::Varbinary(MAX_VARCHAR_LENGTH), "varbinary"),
+            (DataType::Varbinary(5), "varbinary(5)"),
+        ] {
+            assert_eq!(data_type.to_sql(), text);
+            assert!(!data_type.can_be_key() && !data_type.can_partition_by_range(), "{text}");
+            assert_eq!(Aggregation::ALL.map(|a| a.takes(&data_type)), [false, false, false, true, true], "{text}");
+        }
+    }
+
+    fn nested(levels: usize) -> DataType {
+        (0..levels).fold(DataType::Int, |inner, _| DataType::Array(Box::new(inner)))
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        assert!(!nested(MAX_NESTING - 1).is_too_deep());
+        assert!(nested(MAX_NESTING).is_too_deep());
+        let map = DataType::Map(Box::new(DataType::Int), Box::new(nested(MAX_NESTING - 1)));
+        assert!(map.is_too_deep());
+        assert!(DataType::Struct(vec![field("a", DataType::Int), field("b", map)]).is_too_deep());
+    }
+
+    #[test]
+    fn deep_types_cannot_be_read_back() {
+        let read = |levels| serde_json::from_str::<DataType>(&serde_json::to_string(&nested(levels)).unwrap());
+        assert_eq!(read(MAX_NESTING).unwrap(), nested(MAX_NESTING));
+        let deep = read(nesting::DEEPEST + 1).unwrap_err().to_string();
+        assert!(deep.contains("nested too deeply"), "{deep}");
+        assert_eq!(read(3).unwrap(), nested(3), "a failure leaves nothing behind");
+        let wide = DataType::Struct((0..100).map(|n| field(&format!("f{n}"), nested(3))).collect());
+        assert_eq!(serde_json::from_str::<DataType>(&serde_json::to_string(&wide).unwrap()).unwrap(), wide);
     }
 }

@@ -20,7 +20,7 @@ pub enum Value {
 
 impl Value {
     /// Reads a constant of type `data_type` from its text (`2015-09-12 06:00:00`, `-5`).
-    pub fn parse(text: &str, data_type: DataType) -> Option<Value> {
+    pub fn parse(text: &str, data_type: &DataType) -> Option<Value> {
         match data_type {
             DataType::Date => {
                 let micros = parse_datetime(text)?;
@@ -38,7 +38,7 @@ impl Value {
 }
 
 /// The smallest and largest value of an integer type.
-pub fn integer_range(data_type: DataType) -> (i128, i128) {
+pub fn integer_range(data_type: &DataType) -> (i128, i128) {
     match data_type {
         DataType::TinyInt => (i8::MIN.into(), i8::MAX.into()),
         DataType::SmallInt => (i16::MIN.into(), i16::MAX.into()),
@@ -163,9 +163,9 @@ mod tests {
 
     #[test]
     fn integers_keep_to_their_type() {
-        assert_eq!(Value::parse("127", DataType::TinyInt), Some(Value::Integer(127)));
-        assert_eq!(Value::parse("128", DataType::TinyInt), None);
-        assert_eq!(Value::parse("2015-09-12", DataType::Date), Some(Value::Date(16690)));
-        assert_eq!(Value::parse("a", DataType::Varchar(3)), None);
+        assert_eq!(Value::parse("127", &DataType::TinyInt), Some(Value::Integer(127)));
+        assert_eq!(Value::parse("128", &DataType::TinyInt), None);
+        assert_eq!(Value::parse("2015-09-12", &DataType::Date), Some(Value::Date(16690)));
+        assert_eq!(Value::parse("a", &DataType::Varchar(3)), None);
     }
 }

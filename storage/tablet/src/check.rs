@@ -51,9 +51,14 @@ fn check_column(column: &Column, array: &ArrayRef, batch: &RecordBatch) -> Resul
         return Err(WriteError::Null { column: column.name.clone(), row: row_text(batch, row) });
     }
     if let DataType::Char(length) | DataType::Varchar(length) = column.data_type {
-        return check_length(column, array, batch, length);
+        let lengths = array.as_string::<i32>().iter().map(|text| text.map_or(0, str::len));
+        return check_length(column, lengths, batch, length);
     }
-    match first_out_of_range(column.data_type, array) {
+    if let DataType::Varbinary(length) = column.data_type {
+        let lengths = array.as_binary::<i32>().iter().map(|bytes| bytes.map_or(0, <[u8]>::len));
+        return check_length(column, lengths, batch, length);
+    }
+    match first_out_of_range(&column.data_type, array) {
         None => Ok(()),
         Some(row) => Err(WriteError::OutOfRange {
             column: column.name.clone(),
@@ -64,9 +69,12 @@ fn check_column(column: &Column, array: &ArrayRef, batch: &RecordBatch) -> Resul
     }
 }
 
-fn check_length(column: &Column, array: &ArrayRef, batch: &RecordBatch, length: u32) -> Result<(), WriteError> {
-    let texts = array.as_string::<i32>();
-    let lengths = texts.iter().map(|text| text.map_or(0, str::len));
+fn check_length(
+    column: &Column,
+    lengths: impl Iterator<Item = usize>,
+    batch: &RecordBatch,
+    length: u32,
+) -> Result<(), WriteError> {
     match lengths.enumerate().find(|(_, found)| *found > length as usize) {
         None => Ok(()),
         Some((row, input_length)) => Err(WriteError::TooLong {
@@ -79,7 +87,7 @@ fn check_length(column: &Column, array: &ArrayRef, batch: &RecordBatch, length: 
 }
 
 /// The first row whose value the Arrow type holds and the table's does not.
-fn first_out_of_range(data_type: DataType, array: &ArrayRef) -> Option<usize> {
+fn first_out_of_range(data_type: &DataType, array: &ArrayRef) -> Option<usize> {
     match data_type {
         DataType::Date => {
             let wrong = |day: i32| !(FIRST_DAY..=LAST_DAY).contains(&day);
@@ -97,7 +105,7 @@ fn first_out_of_range(data_type: DataType, array: &ArrayRef) -> Option<usize> {
         DataType::Decimal { precision, scale } => {
             let values = array.as_primitive::<Decimal128Type>();
             let wrong =
-                |value| Decimal128Type::validate_decimal_precision(value, precision, scale.cast_signed()).is_err();
+                |value| Decimal128Type::validate_decimal_precision(value, *precision, scale.cast_signed()).is_err();
             values.iter().position(|value| value.is_some_and(wrong))
         }
         _ => None,

@@ -162,9 +162,9 @@ mod tests {
             (DataType::Varchar(9), "ä", "ä"),
             (DataType::Char(9), "", ""),
         ] {
-            let table = schema_of(vec![column(5, "c", data_type, Some(text))]);
+            let table = schema_of(vec![column(5, "c", data_type.clone(), Some(text))]);
             let Found::Constant(value) = file.find(table.field(0)).unwrap() else { panic!("{data_type}") };
-            assert_eq!((value.len(), value.data_type()), (1, &crate::arrow_type(data_type)));
+            assert_eq!((value.len(), value.data_type()), (1, &crate::arrow_type(&data_type)));
             assert_eq!(array_value_to_string(&value, 0).unwrap(), shown, "{data_type}");
         }
         let wrong = schema_of(vec![column(5, "c", DataType::Int, Some("x"))]);

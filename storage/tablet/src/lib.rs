@@ -37,5 +37,5 @@ pub use compression::parse_compression;
 pub use error::{TabletError, WriteError};
 pub use partition::partition_of;
 pub use spec::{TargetPartition, WriteSpec, Written};
-pub use types::{arrow_schema, arrow_type};
+pub use types::{arrow_schema, arrow_type, map_type};
 pub use write::{DEFAULT_BUFFER_BYTES, write, write_within};

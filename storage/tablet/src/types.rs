@@ -11,7 +11,7 @@ use storage_model::{Column, DataType, Schema};
 pub const LARGEINT_PRECISION: u8 = 39;
 
 /// What the values of a type are in memory, and what files read back as.
-pub fn arrow_type(data_type: DataType) -> ArrowType {
+pub fn arrow_type(data_type: &DataType) -> ArrowType {
     match data_type {
         DataType::Boolean => ArrowType::Boolean,
         DataType::TinyInt => ArrowType::Int8,
@@ -21,17 +21,31 @@ pub fn arrow_type(data_type: DataType) -> ArrowType {
         DataType::LargeInt => ArrowType::Decimal256(LARGEINT_PRECISION, 0),
         DataType::Float => ArrowType::Float32,
         DataType::Double => ArrowType::Float64,
-        DataType::Decimal { precision, scale } => ArrowType::Decimal128(precision, scale.cast_signed()),
+        DataType::Decimal { precision, scale } => ArrowType::Decimal128(*precision, scale.cast_signed()),
         DataType::Date => ArrowType::Date32,
         DataType::DateTime => ArrowType::Timestamp(TimeUnit::Microsecond, None),
         DataType::Char(_) | DataType::Varchar(_) => ArrowType::Utf8,
+        // Nothing else is held so: it tells JSON from text wherever a plan has only the type of a value.
+        DataType::Json => ArrowType::LargeUtf8,
+        DataType::Varbinary(_) => ArrowType::Binary,
+        DataType::Array(element) => ArrowType::List(Arc::new(Field::new_list_field(arrow_type(element), true))),
+        DataType::Map(key, value) => map_type(arrow_type(key), arrow_type(value)),
+        DataType::Struct(fields) => ArrowType::Struct(
+            fields.iter().map(|f| Field::new(f.name.to_lowercase(), arrow_type(&f.data_type), true)).collect(),
+        ),
     }
+}
+
+/// Maps as plans and files have them.
+pub fn map_type(key: ArrowType, value: ArrowType) -> ArrowType {
+    let entry = vec![Field::new("key", key, false), Field::new("value", value, true)];
+    ArrowType::Map(Arc::new(Field::new("entries", ArrowType::Struct(entry.into()), false)), false)
 }
 
 /// A column as a field: its name in lower case, its id as the Parquet field id.
 pub fn arrow_field(column: &Column) -> Field {
     let metadata = HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), column.id.to_string())]);
-    Field::new(column.name.to_lowercase(), arrow_type(column.data_type), column.nullable).with_metadata(metadata)
+    Field::new(column.name.to_lowercase(), arrow_type(&column.data_type), column.nullable).with_metadata(metadata)
 }
 
 /// The columns of a table as an Arrow schema.

@@ -13,8 +13,8 @@ use storage_model::{
     Aggregation, Bound, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution, Epoch, FileId,
     Frontend, FrontendRole, Grant, GrantObject, Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId,
     PartitionRange, Partitioning, PasswordHash, Privilege, RelationKind, RetentionChange, Revision, Rowset, Schema,
-    ServiceId, SnapshotKind, Table, TableId, TxnId, UnixMillis, Uptime, UserId, UserName, Value, ViewColumn, VolumeId,
-    VolumeType, WrittenFile,
+    ServiceId, SnapshotKind, StructField, Table, TableId, TxnId, UnixMillis, Uptime, UserId, UserName, Value,
+    ViewColumn, VolumeId, VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 use storage_snapshot::mark::Mark;
@@ -113,6 +113,28 @@ fn keyed(name: &str, model: KeyModel) -> TableDraft {
     TableDraft {
         columns,
         model,
+        distribution: Distribution::Hash { columns: vec![ColumnId(1)] },
+        properties: BTreeMap::new(),
+        ..notes(name)
+    }
+}
+
+/// A table with columns of the types that hold others.
+fn nested(name: &str) -> TableDraft {
+    let array = |inner| DataType::Array(Box::new(inner));
+    let field = |name, data_type| StructField { name: text(name), data_type };
+    let map = DataType::Map(Box::new(DataType::Varchar(9)), Box::new(array(DataType::Date)));
+    let fields = vec![field("a", DataType::Int), field("b", array(DataType::Json))];
+    let columns = vec![
+        column("k", DataType::Int, true, None),
+        column("j", DataType::Json, false, Some(DefaultValue::Null)),
+        column("b", DataType::Varbinary(16), false, None),
+        column("a", array(array(DataType::Decimal { precision: 10, scale: 2 })), false, None),
+        column("m", map, false, None),
+        column("s", DataType::Struct(fields), false, None),
+    ];
+    TableDraft {
+        columns,
         distribution: Distribution::Hash { columns: vec![ColumnId(1)] },
         properties: BTreeMap::new(),
         ..notes(name)
@@ -335,6 +357,7 @@ pub fn commands() -> Vec<(Now, Command)> {
                 TransactionLoad { txn: TxnId(9), table: TableId(10_041), files: vec![written(10_042, "o8")] },
             ],
         },
+        Command::CreateTable { database: text("store"), draft: nested("things"), if_not_exists: false },
     ];
     let commands = commands.into_iter().chain(access().into_iter().map(Command::Access));
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()

@@ -80,8 +80,8 @@ fn definitions(results: Vec<ResultColumn>, given: &[String]) -> Result<Vec<Colum
 
 /// The type of a column that holds what a query's column does.
 pub(super) fn column_type(result: &ResultColumn) -> Result<DataType, MySqlError> {
-    Ok(match result.data_type {
-        ResultType::Column(data_type) => data_type,
+    Ok(match &result.data_type {
+        ResultType::Column(data_type) => data_type.clone(),
         ResultType::Null => DataType::TinyInt,
         ResultType::UnsignedBigInt => DataType::LargeInt,
         ResultType::Time | ResultType::Binary | ResultType::Nested => {

@@ -165,7 +165,7 @@ fn week_of(monday: i64) -> (i64, i64) {
 }
 
 fn bound(partition: &str, at: i128, column: &Column) -> Result<Bound, MySqlError> {
-    let data_type = column.data_type;
+    let data_type = &column.data_type;
     let value = match data_type {
         DataType::Date | DataType::DateTime => {
             let micros = i64::try_from(at).ok().filter(|micros| *micros < END_OF_TIME);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use runtime_mysql::MySqlError;
 use runtime_sql::statement::table::{ColumnDefault, ColumnDefinition, KeyClause, KeyKind};
-use storage_model::schema::MAX_VARCHAR_LENGTH;
+use storage_model::schema::{MAX_NESTING, MAX_VARCHAR_LENGTH};
 use storage_model::{Aggregation, Column, ColumnId, DataType, DefaultValue, KeyModel, Value};
 
 use super::LONGEST_NAME;
@@ -46,9 +46,9 @@ pub(super) fn column(
     if definition.auto_increment {
         return Err(errors::unsupported(format_args!("column '{name}': AUTO_INCREMENT")));
     }
-    check_type(name, definition.data_type)?;
+    check_type(name, &definition.data_type)?;
     if key && !definition.data_type.can_be_key() {
-        let data_type = definition.data_type;
+        let data_type = &definition.data_type;
         return Err(MySqlError::analyzing(format_args!("Invalid data type of key column '{name}': '{data_type}'")));
     }
     let is_primary = key && model == KeyModel::Primary;
@@ -63,7 +63,7 @@ pub(super) fn column(
     Ok(Column {
         id: ColumnId(at as u64 + 1),
         name: name.clone(),
-        data_type: definition.data_type,
+        data_type: definition.data_type.clone(),
         nullable,
         key,
         default: default(definition, nullable)?,
@@ -100,25 +100,28 @@ fn aggregation(definition: &ColumnDefinition, key: bool, model: KeyModel) -> Res
     }
     let known = Aggregation::ALL.into_iter().find(|aggregation| aggregation.name() == given);
     let known = known.ok_or_else(|| errors::unsupported(format_args!("column '{name}': aggregation {given}")))?;
-    if !known.takes(*data_type) {
+    if !known.takes(data_type) {
         return Err(MySqlError::analyzing(format_args!("Invalid aggregate function '{known}' for '{name}'")));
     }
     Ok(Some(known))
 }
 
-fn check_type(name: &str, data_type: DataType) -> Result<(), MySqlError> {
+fn check_type(name: &str, data_type: &DataType) -> Result<(), MySqlError> {
     let wrong = |why: String| Err(MySqlError::analyzing(format_args!("column '{name}': {why}")));
     match data_type {
-        DataType::Char(length) if !(1..=255).contains(&length) => {
+        DataType::Char(length) if !(1..=255).contains(length) => {
             wrong(format!("the length of CHAR must be from 1 to 255, not {length}"))
         }
-        DataType::Varchar(length) if !(1..=MAX_VARCHAR_LENGTH).contains(&length) => {
+        DataType::Varchar(length) if !(1..=MAX_VARCHAR_LENGTH).contains(length) => {
             wrong(format!("the length of VARCHAR must be from 1 to {MAX_VARCHAR_LENGTH}, not {length}"))
         }
-        DataType::Decimal { precision, scale } if !(1..=38).contains(&precision) || scale > precision => {
+        DataType::Decimal { precision, scale } if !(1..=38).contains(precision) || scale > precision => {
             wrong(format!("DECIMAL({precision}, {scale}): precision must be from 1 to 38, scale from 0 to precision"))
         }
-        _ => Ok(()),
+        nested if nested.is_too_deep() => Err(MySqlError::analyzing(format_args!(
+            "Type exceeds the maximum nesting depth of {MAX_NESTING}:\n{nested}"
+        ))),
+        nested => nested.inner_types().into_iter().try_for_each(|inner| check_type(name, inner)),
     }
 }
 
@@ -176,11 +179,11 @@ fn not_a_prefix() -> MySqlError {
     )
 }
 
-/// The first columns, three and 36 bytes at most; a VARCHAR ends them, a FLOAT or DOUBLE never belongs to them.
+/// The first columns, three and 36 bytes at most; a VARCHAR ends them, a FLOAT, a DOUBLE or what holds other values never belongs to them.
 fn default_key(defined: &[ColumnDefinition]) -> Result<usize, MySqlError> {
     let (mut count, mut bytes) = (0, 0);
     for column in defined {
-        bytes += key_bytes(column.data_type);
+        bytes += key_bytes(&column.data_type);
         let full = count >= DEFAULT_KEY_COLUMNS || bytes > DEFAULT_KEY_BYTES;
         // The first column is a key however long it is.
         if !column.data_type.can_be_key() || (full && count > 0) {
@@ -193,13 +196,13 @@ fn default_key(defined: &[ColumnDefinition]) -> Result<usize, MySqlError> {
     }
     match count {
         0 => Err(MySqlError::analyzing(
-            "Data type of first column cannot be FLOAT or DOUBLE: it is the key of the table",
+            "Data type of first column cannot be FLOAT, DOUBLE, JSON, VARBINARY, ARRAY, MAP or STRUCT: it is the key of the table",
         )),
         _ => Ok(count),
     }
 }
 
-fn key_bytes(data_type: DataType) -> u32 {
+fn key_bytes(data_type: &DataType) -> u32 {
     match data_type {
         DataType::Boolean | DataType::TinyInt => 1,
         DataType::SmallInt => 2,
@@ -207,8 +210,10 @@ fn key_bytes(data_type: DataType) -> u32 {
         DataType::BigInt | DataType::Double | DataType::DateTime => 8,
         DataType::Date => 3,
         DataType::LargeInt | DataType::Decimal { .. } => 16,
-        DataType::Char(length) => length,
+        DataType::Char(length) => *length,
         DataType::Varchar(_) => 20,
+        // These are no keys.
+        _ => 0,
     }
 }
 
@@ -230,23 +235,34 @@ fn default(definition: &ColumnDefinition, nullable: bool) -> Result<Option<Defau
         ColumnDefault::Expression(text) => {
             Err(errors::unsupported(format_args!("column '{name}': the default value {text}")))
         }
-        ColumnDefault::Literal(text) => match fits(text, definition.data_type) {
+        ColumnDefault::Literal(text) if !has_default(&definition.data_type) => {
+            Err(MySqlError::analyzing(format_args!(
+                "Invalid default value for '{name}': '{text}' ({} columns have no default but NULL)",
+                definition.data_type
+            )))
+        }
+        ColumnDefault::Literal(text) => match fits(text, &definition.data_type) {
             Ok(()) => Ok(Some(DefaultValue::Literal(text.clone()))),
             Err(why) => Err(MySqlError::analyzing(format_args!("Invalid default value for '{name}': '{text}' {why}"))),
         },
     }
 }
 
+/// Whether columns of a type can have a constant as their default.
+fn has_default(data_type: &DataType) -> bool {
+    !data_type.is_nested() && !matches!(data_type, DataType::Json | DataType::Varbinary(_))
+}
+
 /// Whether a text can be stored in a column of this type.
-fn fits(text: &str, data_type: DataType) -> Result<(), String> {
+fn fits(text: &str, data_type: &DataType) -> Result<(), String> {
     let is = |fine: bool| if fine { Ok(()) } else { Err(format!("is no {data_type}")) };
     match data_type {
         DataType::Boolean => is(["true", "false", "0", "1"].iter().any(|known| text.eq_ignore_ascii_case(known))),
         DataType::Float => is(text.trim().parse::<f32>().is_ok_and(f32::is_finite)),
         DataType::Double => is(text.trim().parse::<f64>().is_ok_and(f64::is_finite)),
-        DataType::Decimal { precision, scale } => decimal_fits(text.trim(), precision, scale),
+        DataType::Decimal { precision, scale } => decimal_fits(text.trim(), *precision, *scale),
         DataType::Char(length) | DataType::Varchar(length) => match text.len() {
-            bytes if bytes <= length as usize => Ok(()),
+            bytes if bytes <= *length as usize => Ok(()),
             bytes => Err(format!("is too long: {bytes} bytes in {data_type}")),
         },
         _ => is(Value::parse(text, data_type).is_some()),
@@ -273,33 +289,33 @@ mod tests {
 
     #[test]
     fn defaults_are_checked_by_type() {
-        let decimal = DataType::Decimal { precision: 5, scale: 2 };
+        let decimal = || DataType::Decimal { precision: 5, scale: 2 };
         for (text, data_type) in [
             ("0", DataType::TinyInt),
             ("-128", DataType::TinyInt),
             ("true", DataType::Boolean),
             ("1e3", DataType::Double),
-            ("-123.45", decimal),
-            ("000123.400", decimal),
+            ("-123.45", decimal()),
+            ("000123.400", decimal()),
             ("2015-09-12", DataType::Date),
             ("2015-09-12 06:00:00", DataType::DateTime),
             ("", DataType::Varchar(1)),
             ("äö", DataType::Char(4)),
         ] {
-            assert_eq!(fits(text, data_type), Ok(()), "{text} {data_type}");
+            assert_eq!(fits(text, &data_type), Ok(()), "{text} {data_type}");
         }
         for (text, data_type) in [
             ("128", DataType::TinyInt),
             ("", DataType::Int),
             ("yes", DataType::Boolean),
             ("nan", DataType::Double),
-            ("1234.5", decimal),
-            ("1.234", decimal),
-            (".", decimal),
+            ("1234.5", decimal()),
+            ("1.234", decimal()),
+            (".", decimal()),
             ("2015-02-29", DataType::Date),
             ("äö", DataType::Char(3)),
         ] {
-            assert!(fits(text, data_type).is_err(), "{text} {data_type}");
+            assert!(fits(text, &data_type).is_err(), "{text} {data_type}");
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn of_table(
             MySqlError::analyzing(format_args!("Partition column[{name}] does not exist in column list"))
         })?;
         if !column.data_type.can_partition_by_range() {
-            let data_type = column.data_type;
+            let data_type = &column.data_type;
             return Err(MySqlError::analyzing(format_args!(
                 "Column[{name}] type[{data_type}] cannot be a range partition key"
             )));
@@ -162,7 +162,7 @@ fn bound(partition: &str, values: &[PartitionValue], keys: &[&Column]) -> Result
             PartitionValue::Text(text) => text,
             PartitionValue::Max => return Err(errors::unsupported("MAXVALUE beside other values of a bound")),
         };
-        match Value::parse(text, column.data_type) {
+        match Value::parse(text, &column.data_type) {
             Some(constant) => constants.push(constant),
             None => return wrong(format!("'{text}' is no {} (column '{}')", column.data_type, column.name)),
         }
@@ -171,10 +171,10 @@ fn bound(partition: &str, values: &[PartitionValue], keys: &[&Column]) -> Result
 }
 
 fn is_least(values: &[Value], keys: &[&Column]) -> bool {
-    values.iter().zip(keys).all(|(value, column)| least(column.data_type).as_ref() == Some(value))
+    values.iter().zip(keys).all(|(value, column)| least(&column.data_type).as_ref() == Some(value))
 }
 
-fn least(data_type: DataType) -> Option<Value> {
+fn least(data_type: &DataType) -> Option<Value> {
     match data_type {
         DataType::Date | DataType::DateTime => Value::parse("0000-01-01", data_type),
         integer => Some(Value::Integer(integer_range(integer).0)),

@@ -122,7 +122,7 @@ pub(super) fn distribution(
                 let column = found
                     .ok_or_else(|| MySqlError::analyzing(format_args!("Distribution column({name}) doesn't exist")))?;
                 if !column.data_type.can_be_key() {
-                    let data_type = column.data_type;
+                    let data_type = &column.data_type;
                     return Err(MySqlError::analyzing(format_args!(
                         "{data_type} column can not be distribution column: {name}"
                     )));

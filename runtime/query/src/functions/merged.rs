@@ -72,12 +72,12 @@ impl ScalarUDFImpl for Merged {
 }
 
 fn fitted(values: &ArrayRef, column: &Column) -> Result<ArrayRef, QueryError> {
-    let target = storage_tablet::arrow_type(column.data_type);
+    let target = storage_tablet::arrow_type(&column.data_type);
     let array = match values.data_type() == &target {
         true => Arc::clone(values),
         false => cast_with_options(values, &target, &CastOptions { safe: true, ..CastOptions::default() })?,
     };
-    match lost(values, &array).or_else(|| beyond(&array, column.data_type)) {
+    match lost(values, &array).or_else(|| beyond(&array, &column.data_type)) {
         None => Ok(array),
         Some(row) => Err(QueryError::invalid(format!(
             "the sum {} of column '{}' is out of range of its type {}: rows of one key add up to more than it holds",
@@ -89,7 +89,7 @@ fn fitted(values: &ArrayRef, column: &Column) -> Result<ArrayRef, QueryError> {
 }
 
 /// A row whose value the Arrow type holds and the column's does not.
-fn beyond(array: &ArrayRef, data_type: DataType) -> Option<usize> {
+fn beyond(array: &ArrayRef, data_type: &DataType) -> Option<usize> {
     match data_type {
         DataType::LargeInt => {
             let mut values = array.as_primitive::<Decimal256Type>().iter();

@@ -6,15 +6,26 @@ use arrow::array::{Array, ArrayRef, Int32Array, StringArray, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_datafusion_err};
 
-use super::{Function, Slot, TEXT};
+use super::{Function, Slot, TEXT, WORDS};
 use crate::cells::Column;
+use crate::nested::{self, json};
 
 pub(super) fn functions() -> Vec<Function> {
     vec![
-        Function::new(TEXT, &[Slot::Any], DataType::Utf8, |args, rows| Ok(Arc::new(texts(&args[0], rows)?))),
+        Function::new(TEXT, &[Slot::Any], DataType::Utf8, |args, rows| Ok(Arc::new(plain_texts(&args[0], rows)?))),
+        Function::new(WORDS, &[Slot::Text], DataType::Utf8, |args, _| Ok(Arc::clone(&args[0]))),
         Function::new("concat", &[Slot::Any], DataType::Utf8, concat).variadic(),
         Function::new("field", &[Slot::Alike, Slot::Alike], DataType::Int32, field).variadic(),
     ]
+}
+
+/// The same, but JSON texts without their quotes.
+fn plain_texts(array: &ArrayRef, rows: usize) -> Result<StringArray> {
+    if array.data_type() == &DataType::LargeUtf8 {
+        let values = nested::parsed(array);
+        return Ok(values.iter().map(|value| value.as_ref().and_then(json::plain_text)).collect());
+    }
+    texts(array, rows)
 }
 
 /// The texts of any array, as clients see them.

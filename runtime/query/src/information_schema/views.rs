@@ -53,7 +53,7 @@ pub(super) fn definition_row(database: &str, view: &View) -> Vec<Cell> {
 
 pub(super) fn view_column_rows(database: &str, view: &View) -> Vec<Vec<Cell>> {
     let rows = view.columns.iter().enumerate().map(|(at, column)| {
-        let loose = loose_column(&column.name, column.data_type);
+        let loose = loose_column(&column.name, column.data_type.clone());
         let column = Column { nullable: column.nullable, comment: column.comment.clone(), ..loose };
         column_row(database, &view.name, at, &column, KeyModel::Duplicate)
     });

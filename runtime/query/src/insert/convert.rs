@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder, Float32Builder, Float64Builder,
-    Int8Builder, Int16Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    Array, ArrayRef, BooleanArray, BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder, Float32Builder,
+    Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, StringArray, StringBuilder,
+    TimestampMicrosecondBuilder, new_empty_array, new_null_array,
 };
+use arrow::compute::concat;
 use arrow::datatypes::{DataType as ArrowType, i256};
+use datafusion::common::ScalarValue;
 use storage_model::value::{integer_range, parse_datetime};
 use storage_model::{Column, DataType};
 
 use crate::error::QueryError;
+use crate::nested::{self, Misfit};
 use crate::types;
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
@@ -41,6 +45,8 @@ enum Builder {
     Date(Date32Builder),
     DateTime(TimestampMicrosecondBuilder),
     Text(StringBuilder),
+    /// JSON, bytes and what holds other values, value by value.
+    Nested(Vec<ArrayRef>),
 }
 
 /// Collects the values of one column.
@@ -52,8 +58,9 @@ pub(crate) struct Collector<'a> {
 impl<'a> Collector<'a> {
     /// A collector with room for so many rows.
     pub(crate) fn new(column: &'a Column, rows: usize) -> Result<Collector<'a>, QueryError> {
-        let arrow = types::arrow_type(column.data_type);
-        let builder = match (&arrow, column.data_type) {
+        let arrow = types::arrow_type(&column.data_type);
+        let builder = match (&arrow, &column.data_type) {
+            (_, nested) if nested::holds(nested) => Builder::Nested(Vec::with_capacity(rows)),
             (_, DataType::Boolean) => Builder::Boolean(BooleanBuilder::with_capacity(rows)),
             (_, DataType::TinyInt) => Builder::TinyInt(Int8Builder::with_capacity(rows)),
             (_, DataType::SmallInt) => Builder::SmallInt(Int16Builder::with_capacity(rows)),
@@ -87,6 +94,31 @@ impl<'a> Collector<'a> {
         if self.try_push(input) { Ok(()) } else { Err(misfit(self.column, &describe(input))) }
     }
 
+    /// Adds one value of any type.
+    pub(crate) fn push_scalar(&mut self, value: &ScalarValue) -> Result<(), QueryError> {
+        if let Builder::Nested(values) = &mut self.builder {
+            values.push(nested::converted(&value.to_array()?, self.column, Misfit::Fails)?);
+            return Ok(());
+        }
+        if let ScalarValue::Boolean(Some(value)) = value {
+            return self.push(Input::Boolean(*value));
+        }
+        if nested::is_nested(&value.data_type()) {
+            let array = nested::converted(&value.to_array()?, self.column, Misfit::Fails)?;
+            return self.push_text_of(&array, value.data_type().is_numeric());
+        }
+        self.push_text_of(&value.to_array()?, value.data_type().is_numeric())
+    }
+
+    fn push_text_of(&mut self, value: &ArrayRef, is_number: bool) -> Result<(), QueryError> {
+        let mut text = Vec::new();
+        if !crate::cells::write_cell(value.as_ref(), 0, &mut text) {
+            return self.push(Input::Null);
+        }
+        let text = String::from_utf8_lossy(&text);
+        self.push(if is_number { Input::Number(&text) } else { Input::Text(&text) })
+    }
+
     fn push_null(&mut self) -> Result<(), QueryError> {
         if !self.column.nullable {
             return Err(null_in(self.column));
@@ -104,13 +136,14 @@ impl<'a> Collector<'a> {
             Builder::Date(b) => b.append_null(),
             Builder::DateTime(b) => b.append_null(),
             Builder::Text(b) => b.append_null(),
+            Builder::Nested(values) => values.push(new_null_array(&types::arrow_type(&self.column.data_type), 1)),
         }
         Ok(())
     }
 
     /// False when the value does not fit.
     fn try_push(&mut self, input: Input<'_>) -> bool {
-        let data_type = self.column.data_type;
+        let data_type = &self.column.data_type;
         match &mut self.builder {
             Builder::Boolean(b) => as_boolean(input).map(|v| b.append_value(v)),
             Builder::TinyInt(b) => as_integer(input, data_type).map(|v| b.append_value(v as i8)),
@@ -119,7 +152,7 @@ impl<'a> Collector<'a> {
             Builder::BigInt(b) => as_integer(input, data_type).map(|v| b.append_value(v as i64)),
             Builder::LargeInt(b) => as_integer(input, data_type).map(|v| b.append_value(i256::from_i128(v))),
             Builder::Decimal(b) => match data_type {
-                DataType::Decimal { precision, scale } => as_decimal(input, precision, scale),
+                DataType::Decimal { precision, scale } => as_decimal(input, *precision, *scale),
                 _ => None,
             }
             .map(|v| b.append_value(v)),
@@ -138,6 +171,14 @@ impl<'a> Collector<'a> {
                 };
                 fits(text, data_type).then(|| b.append_value(text))
             }
+            Builder::Nested(values) => {
+                let given: ArrayRef = match input {
+                    Input::Text(text) | Input::Number(text) => Arc::new(StringArray::from(vec![text])),
+                    Input::Boolean(value) => Arc::new(BooleanArray::from(vec![value])),
+                    Input::Null => return false,
+                };
+                nested::converted(&given, self.column, Misfit::Fails).ok().map(|value| values.push(value))
+            }
         }
         .is_some()
     }
@@ -145,6 +186,11 @@ impl<'a> Collector<'a> {
     /// The column.
     pub(crate) fn finish(self) -> ArrayRef {
         match self.builder {
+            Builder::Nested(values) => {
+                let values: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
+                // All of them are of the type of the column, so there is no other way for this to end.
+                concat(&values).unwrap_or_else(|_| new_empty_array(&types::arrow_type(&self.column.data_type)))
+            }
             Builder::Boolean(mut b) => Arc::new(b.finish()),
             Builder::TinyInt(mut b) => Arc::new(b.finish()),
             Builder::SmallInt(mut b) => Arc::new(b.finish()),
@@ -168,7 +214,7 @@ pub(crate) fn null_in(column: &Column) -> QueryError {
 
 /// The error of a value that a column cannot hold.
 pub(crate) fn misfit(column: &Column, value: &str) -> QueryError {
-    let (name, data_type) = (&column.name, column.data_type);
+    let (name, data_type) = (&column.name, &column.data_type);
     let length = value.len();
     match data_type {
         DataType::Char(limit) | DataType::Varchar(limit) => QueryError::invalid(format!(
@@ -193,9 +239,9 @@ fn describe(input: Input<'_>) -> String {
 }
 
 /// Whether a text is short enough, in bytes.
-pub(crate) fn fits(text: &str, data_type: DataType) -> bool {
+pub(crate) fn fits(text: &str, data_type: &DataType) -> bool {
     match data_type {
-        DataType::Char(limit) | DataType::Varchar(limit) => text.len() <= limit as usize,
+        DataType::Char(limit) | DataType::Varchar(limit) => text.len() <= *limit as usize,
         _ => true,
     }
 }
@@ -213,7 +259,7 @@ fn as_boolean(input: Input<'_>) -> Option<bool> {
     }
 }
 
-fn as_integer(input: Input<'_>, data_type: DataType) -> Option<i128> {
+fn as_integer(input: Input<'_>, data_type: &DataType) -> Option<i128> {
     let number = match input {
         Input::Boolean(value) => i128::from(value),
         Input::Text(text) => text.trim().parse().ok()?,

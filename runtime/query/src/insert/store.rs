@@ -15,6 +15,7 @@ use storage_model::{Column, DataType};
 use super::convert::{Collector, Input, fits, misfit, null_in};
 use crate::error::QueryError;
 use crate::functions::texts;
+use crate::nested::{self, Misfit};
 use crate::types;
 
 const NAME: &str = "__store";
@@ -72,7 +73,7 @@ impl ScalarUDFImpl for Store {
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let at = |n: usize| args.scalar_arguments.get(n).copied().flatten();
         let column = column_of(at(1), at(2), at(3))?;
-        Ok(Arc::new(Field::new(NAME, types::arrow_type(column.data_type), column.nullable)))
+        Ok(Arc::new(Field::new(NAME, types::arrow_type(&column.data_type), column.nullable)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -86,7 +87,7 @@ impl ScalarUDFImpl for Store {
             ColumnarValue::Scalar(value) => {
                 // An empty batch stores nothing, so nothing can be wrong with it.
                 let stored = stored(&value.to_array_of_size(rows.min(1))?, &column)?;
-                let target = types::arrow_type(column.data_type);
+                let target = types::arrow_type(&column.data_type);
                 let value =
                     if rows == 0 { ScalarValue::try_from(&target)? } else { ScalarValue::try_from_array(&stored, 0)? };
                 Ok(ColumnarValue::Array(value.to_array_of_size(rows)?))
@@ -100,7 +101,16 @@ fn stored(values: &ArrayRef, column: &Column) -> Result<ArrayRef, QueryError> {
     if !column.nullable && values.logical_null_count() > 0 {
         return Err(null_in(column));
     }
-    let target = types::arrow_type(column.data_type);
+    let is_nested = nested::is_nested(values.data_type()) && !column.data_type.is_text();
+    if is_nested || nested::holds(&column.data_type) || values.data_type() == &ArrowType::LargeUtf8 {
+        return nested::converted(values, column, Misfit::Fails);
+    }
+    stored_plainly(values, column)
+}
+
+/// Values that hold no others.
+pub(crate) fn stored_plainly(values: &ArrayRef, column: &Column) -> Result<ArrayRef, QueryError> {
+    let target = types::arrow_type(&column.data_type);
     if column.data_type.is_text() {
         return stored_text(values, column);
     }
@@ -108,13 +118,13 @@ fn stored(values: &ArrayRef, column: &Column) -> Result<ArrayRef, QueryError> {
         return Ok(Arc::clone(values));
     }
     if !castable(values.data_type(), &target) {
-        return stored_texts(values, column);
+        return stored_texts(values, column, Misfit::Fails);
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let array = match cast_with_options(values, &target, &strict) {
         Ok(array) => array,
         // The slow way names the value that does not fit.
-        Err(_) => return stored_texts(values, column),
+        Err(_) => return stored_texts(values, column, Misfit::Fails),
     };
     if let Some(row) = lost(values, &array) {
         return Err(misfit(column, &text_of(values, row)));
@@ -148,23 +158,27 @@ fn castable(from: &ArrowType, to: &ArrowType) -> bool {
 
 fn stored_text(values: &ArrayRef, column: &Column) -> Result<ArrayRef, QueryError> {
     let texts = texts(values, values.len())?;
-    if let Some(long) = texts.iter().flatten().find(|text| !fits(text, column.data_type)) {
+    if let Some(long) = texts.iter().flatten().find(|text| !fits(text, &column.data_type)) {
         return Err(misfit(column, long));
     }
     Ok(Arc::new(texts))
 }
 
 /// Value by value, by its text.
-fn stored_texts(values: &ArrayRef, column: &Column) -> Result<ArrayRef, QueryError> {
+pub(crate) fn stored_texts(values: &ArrayRef, column: &Column, misfits: Misfit) -> Result<ArrayRef, QueryError> {
     let number = values.data_type().is_numeric();
     let texts = texts(values, values.len())?;
     let mut collector = Collector::new(column, texts.len())?;
     for text in &texts {
-        collector.push(match text {
+        let pushed = collector.push(match text {
             None => Input::Null,
             Some(text) if number => Input::Number(text),
             Some(text) => Input::Text(text),
-        })?;
+        });
+        match (pushed, misfits) {
+            (Err(_), Misfit::IsNull) => collector.push(Input::Null)?,
+            (pushed, _) => pushed?,
+        }
     }
     Ok(collector.finish())
 }

@@ -48,7 +48,7 @@ pub(super) fn rows(
                 RowValue::Boolean(value) => collector.push(Input::Boolean(value))?,
                 RowValue::Number(text) => collector.push(Input::Number(text))?,
                 RowValue::Text(text) => collector.push(Input::Text(text))?,
-                RowValue::Expression(expr) => push_scalar(collector, &lazy.evaluate(expr)?)?,
+                RowValue::Expression(expr) => collector.push_scalar(&lazy.evaluate(expr)?)?,
                 RowValue::Placeholder(_) => return Err(QueryError::analyzing("a parameter has no value")),
                 RowValue::Default => {
                     let text = match &defaults[at] {
@@ -75,16 +75,4 @@ impl Lazy<'_> {
         let state = self.state.get_or_insert_with(|| session::planner(1));
         evaluate(self.cx, state, expr)
     }
-}
-
-fn push_scalar(collector: &mut Collector<'_>, value: &ScalarValue) -> Result<(), QueryError> {
-    if let ScalarValue::Boolean(Some(value)) = value {
-        return collector.push(Input::Boolean(*value));
-    }
-    let mut text = Vec::new();
-    if !crate::cells::write_cell(value.to_array()?.as_ref(), 0, &mut text) {
-        return collector.push(Input::Null);
-    }
-    let text = String::from_utf8_lossy(&text);
-    collector.push(if value.data_type().is_numeric() { Input::Number(&text) } else { Input::Text(&text) })
 }

@@ -202,7 +202,7 @@ fn points(table: &Table, filters: &[Expr]) -> Option<Vec<ArrayRef>> {
     let mut choices: Vec<Vec<ScalarValue>> = Vec::with_capacity(positions.len());
     for position in positions {
         let column = &table.schema.columns[position];
-        let (name, target) = (types::plan_name(&column.name), types::arrow_type(column.data_type));
+        let (name, target) = (types::plan_name(&column.name), types::arrow_type(&column.data_type));
         let values = conjuncts.iter().find_map(|filter| equal_to(filter, &name, &target))?;
         choices.push(values);
     }

@@ -7,10 +7,10 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::forms::Form;
-use super::{build, conditions, forms};
+use super::{build, conditions, forms, lambdas};
 use crate::context::SessionFacts;
 use crate::error::QueryError;
-use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, SHIFT, TEXT, WEEK};
+use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, SHIFT, TEXT, WEEK, WORDS};
 
 /// The name of a function without a schema, in lower case.
 pub(super) fn plain_name(function: &Function) -> Option<String> {
@@ -59,6 +59,9 @@ fn other_name(name: &str, arguments: usize) -> Option<&'static str> {
         "char_length" => "character_length",
         "dlog10" => "log10",
         "split" => "string_to_array",
+        "struct" => "row",
+        "map" => "__map",
+        "json_to_string" => "json_string",
         "log" if arguments == 1 => "ln",
         "adddate" => "date_add",
         "subdate" => "date_sub",
@@ -119,7 +122,24 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             let [text, format] = take(function)?;
             return Ok(Some(build::cast(build::call("str_to_date", vec![text, format]), SqlType::Date)));
         }
-        ("group_concat", 1..) => return group_concat(function).map(|()| None),
+        ("group_concat", 1..) => {
+            group_concat(function)?;
+            // The engine has it as what JSON is here.
+            return Ok(Some(build::call(WORDS, vec![Expr::Function(function.clone())])));
+        }
+        ("array_map" | "transform" | "array_filter" | "any_match" | "all_match" | "array_sortby", 1..)
+            if is_plain(function) =>
+        {
+            let args = take_arguments(function)?;
+            if lambdas::has_lambda(&args) {
+                return lambdas::call(name, args).map(Some);
+            }
+            if name == "array_filter" {
+                return Ok(Some(build::call("__array_filter", args)));
+            }
+            give_back(function, args);
+        }
+        ("map_agg", 2) if is_plain(function) => return map_agg(function).map(Some),
         ("md5", 1) => {
             let [value] = take(function)?;
             return Ok(Some(build::call("md5", vec![build::call(TEXT, vec![value])])));
@@ -282,6 +302,23 @@ fn group_concat(function: &mut Function) -> Result<(), QueryError> {
     list.args = vec![build::argument(whole), build::argument(separator)];
     function.name = ObjectName::from(vec![Ident::new("string_agg")]);
     Ok(())
+}
+
+/// `map_agg(k, v)`: keys and values in ARRAYs beside each other, without those whose key is NULL.
+fn map_agg(function: &mut Function) -> Result<Expr, QueryError> {
+    let [key, value] = take(function)?;
+    let known = Expr::IsNotNull(Box::new(key.clone()));
+    let known = match function.filter.take() {
+        Some(filter) => Expr::BinaryOp { left: filter, op: BinaryOperator::And, right: Box::new(known) },
+        None => known,
+    };
+    let gathered = |what| {
+        let Expr::Function(mut call) = build::call("array_agg", vec![what]) else { return build::null() };
+        call.filter = Some(Box::new(known.clone()));
+        call.over = function.over.clone();
+        Expr::Function(call)
+    };
+    Ok(build::call("map_from_arrays", vec![gathered(key), gathered(value)]))
 }
 
 fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Result<Option<Expr>, QueryError> {

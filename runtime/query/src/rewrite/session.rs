@@ -6,6 +6,7 @@ use storage_model::value::{format_date, format_datetime};
 use super::{build, calls};
 use crate::context::{Constant, DEFAULT_CATALOG, MYSQL_VERSION, PlanContext, SessionFacts};
 use crate::error::QueryError;
+use crate::functions::cast;
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
 
@@ -27,15 +28,16 @@ pub(super) fn variable(path: &[Ident], session: &SessionFacts) -> Result<Expr, Q
             })?
         }
     };
-    Ok(constant(value))
+    constant(value)
 }
 
-fn constant(value: Constant) -> Expr {
-    match value {
+fn constant(value: Constant) -> Result<Expr, QueryError> {
+    Ok(match value {
         Constant::Null => build::null(),
         Constant::Integer(number) => build::integer(number),
         Constant::Text(text) => build::text(text),
-    }
+        Constant::Nested { json, data_type } => cast::call(build::text(json), &data_type)?,
+    })
 }
 
 /// The constant that a function of the session stands for.

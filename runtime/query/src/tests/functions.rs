@@ -135,7 +135,7 @@ async fn values_print_as_starrocks_prints_them() {
         DataType::DateTime,
         DataType::Varchar(20),
     ];
-    let columns = types.iter().enumerate().map(|(n, t)| column(&format!("c{n}"), *t, true, None)).collect();
+    let columns = types.iter().enumerate().map(|(n, t)| column(&format!("c{n}"), t.clone(), true, None)).collect();
     house.create("t", columns, None, 1, 1);
     house
         .insert(

@@ -129,9 +129,9 @@ async fn every_type_is_combined_in_every_way_that_it_can_be() {
     ];
     for (data_type, great, small) in types {
         let mut house = House::new();
-        let known: Vec<Aggregation> = Aggregation::ALL.into_iter().filter(|a| a.takes(data_type)).collect();
+        let known: Vec<Aggregation> = Aggregation::ALL.into_iter().filter(|a| a.takes(&data_type)).collect();
         let mut columns = vec![key("k", DataType::Int, false)];
-        columns.extend(known.iter().enumerate().map(|(at, a)| combined(&format!("v{at}"), data_type, *a)));
+        columns.extend(known.iter().enumerate().map(|(at, a)| combined(&format!("v{at}"), data_type.clone(), *a)));
         house.create_of("t", KeyModel::Aggregate, columns, None, 0, 1);
         for value in [small, great, "NULL"] {
             let values = vec![value; known.len()].join(", ");

@@ -5,7 +5,7 @@ use storage_model::schema::{MAX_VARCHAR_LENGTH, STRING_LENGTH};
 
 use crate::cursor::{Cursor, Parse, error_at};
 use crate::delegate;
-use crate::grammar::common;
+use crate::grammar::{common, nested_type};
 use crate::lexer::{Kind, Token};
 use crate::statement::table::{ColumnDefault, ColumnDefinition};
 
@@ -106,8 +106,12 @@ pub(super) fn data_type(cursor: &mut Cursor<'_>) -> Parse<DataType> {
         "DECIMAL" | "NUMERIC" | "NUMBER" | "DECIMALV2" | "DECIMAL32" | "DECIMAL64" | "DECIMAL128" => {
             return decimal_type(cursor, &name);
         }
-        "DECIMAL256" | "TIME" | "BITMAP" | "HLL" | "PERCENTILE" | "JSON" | "JSONB" | "VARIANT" | "VARBINARY"
-        | "BINARY" | "ARRAY" | "MAP" | "STRUCT" => return Err(not_supported(token, &format!("the type {name}"))),
+        "JSON" | "JSONB" => DataType::Json,
+        "VARBINARY" | "BINARY" => return binary_type(cursor, &name),
+        "ARRAY" | "MAP" | "STRUCT" => return nested_type::outermost(cursor),
+        "DECIMAL256" | "TIME" | "BITMAP" | "HLL" | "PERCENTILE" | "VARIANT" => {
+            return Err(not_supported(token, &format!("the type {name}")));
+        }
         _ => return Err(cursor.unexpected("a type")),
     };
     cursor.advance();
@@ -139,6 +143,20 @@ fn text_type(cursor: &mut Cursor<'_>, name: &str) -> Parse<DataType> {
         Ok(0) => Err(error_at(at, format!("{name} size must be > 0: 0"))),
         Ok(length) if length <= longest => Ok(build(length)),
         _ => Err(error_at(at, format!("{name} size must be <= {longest}: {length}"))),
+    }
+}
+
+fn binary_type(cursor: &mut Cursor<'_>, name: &str) -> Parse<DataType> {
+    cursor.advance();
+    if !cursor.take_symbol("(") {
+        return Ok(DataType::Varbinary(MAX_VARCHAR_LENGTH));
+    }
+    let at = cursor.current();
+    let length = cursor.integer()?;
+    cursor.expect_symbol(")")?;
+    match u32::try_from(length) {
+        Ok(length) if (1..=MAX_VARCHAR_LENGTH).contains(&length) => Ok(DataType::Varbinary(length)),
+        _ => Err(error_at(at, format!("{name} size must be from 1 to {MAX_VARCHAR_LENGTH}: {length}"))),
     }
 }
 

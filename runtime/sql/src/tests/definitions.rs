@@ -132,10 +132,12 @@ fn every_type_is_read_and_printed() {
         ("decimal(0)", "DECIMAL's precision should range from 1 to 38"),
         ("decimal32(10)", "DECIMAL32's precision should range from 1 to 9"),
         ("decimal(5, 6)", "DECIMAL's scale should range from 0 to its precision, 5"),
-        ("json", "the type JSON is not supported yet"),
-        ("array<int>", "the type ARRAY is not supported yet"),
         ("bitmap", "the type BITMAP is not supported yet"),
-        ("varbinary(10)", "the type VARBINARY is not supported yet"),
+        ("varbinary(0)", "VARBINARY size must be from 1 to 1048576: 0"),
+        ("array<int>>", "'>>' closes more than the type array opens"),
+        ("array<bitmap>", "the type BITMAP is not supported yet"),
+        ("map<array<int>, int>", "Invalid MAP type: array<int(11)> is not supported as the type of keys"),
+        ("struct<a int, A int>", "Duplicate field name 'A' in a STRUCT"),
         ("blob", "Unexpected input 'blob'"),
     ] {
         let message = message(&format!("create table t (a {written})"));
@@ -534,4 +536,41 @@ fn updates_carry_their_clauses() {
         let error = crate::parse(sql).expect_err(sql).to_string();
         assert!(error.contains(part), "{sql}: {error}");
     }
+}
+
+#[test]
+fn types_hold_types() {
+    for (text, printed) in [
+        ("JSON", "json"),
+        ("varbinary", "varbinary"),
+        ("BINARY(7)", "varbinary(7)"),
+        ("array<int>", "array<int(11)>"),
+        ("ARRAY<ARRAY<STRING>>", "array<array<varchar(65533)>>"),
+        ("array<array<array<int>>>", "array<array<array<int(11)>>>"),
+        ("map<varchar(10), array<decimal(5, 2)>>", "map<varchar(10),array<decimal(5, 2)>>"),
+        (
+            "struct<key int, `b c` array<map<int, struct<d json>>>>",
+            "struct<key int(11), `b c` array<map<int(11),struct<d json>>>>",
+        ),
+        ("struct<a: int, b: struct<c: date>, d boolean>", "struct<a int(11), b struct<c date>, d boolean>"),
+    ] {
+        let statement = format!("CREATE TABLE t (k INT, v {text} NOT NULL) DISTRIBUTED BY HASH(k)");
+        let Statement::CreateTable(table) = one(&statement) else { panic!("{text}") };
+        assert_eq!(table.columns[1].data_type.to_sql(), printed);
+        assert_eq!(table.columns[1].nullable, Some(false), "{text}");
+        // In an expression too, where it is one word for the planner.
+        let Statement::Query(_) = one(&format!("SELECT CAST(x AS {text}) FROM t")) else { panic!("{text}") };
+    }
+    assert_eq!(
+        crate::parse_type("map<int(11),array<json>>").map(|t| t.to_sql()).as_deref(),
+        Some("map<int(11),array<json>>")
+    );
+    assert_eq!(crate::parse_type("map<int(11)"), None);
+}
+
+#[test]
+fn deep_types_end_before_the_stack_does() {
+    let deep = format!("CREATE TABLE t (k INT, v {}INT{})", "ARRAY<".repeat(5000), ">".repeat(5000));
+    let error = parse(&deep).unwrap_err();
+    assert!(error.message.contains("maximum nesting depth"), "{error:?}");
 }

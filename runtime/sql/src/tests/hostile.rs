@@ -83,10 +83,10 @@ fn nesting_ends_in_an_error() {
             assert!(parse(&sql).is_err(), "{open}");
         }
         let array = |depth: usize| format!("select cast(a as {}int{})", "array<".repeat(depth), ">".repeat(depth));
-        for depth in [1, 2, 40] {
+        for depth in [1, 2, 14] {
             assert!(parse(&array(depth)).is_ok_and(|p| p == p.clone()), "{depth}");
         }
-        assert!(parse(&array(60)).is_err() && parse(&array(100_000)).is_err());
+        assert!(parse(&array(40)).is_err() && parse(&array(60)).is_err() && parse(&array(100_000)).is_err());
         assert!(parse(&"(".repeat(1_000_000)).is_err());
         assert!(parse(&"explain ".repeat(100_000)).is_err());
         assert!(parse(&"/*!50000 ".repeat(100_000)).is_err());

@@ -177,7 +177,7 @@ fn name_in_properties(table: &mut Table, name: &str, new_name: Option<&str>) {
 fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Result<(), Rejection> {
     let at = position(table, &wanted.name)?;
     let old = table.schema.columns[at].clone();
-    let (from, to) = (old.data_type, wanted.data_type);
+    let (from, to) = (&old.data_type, &wanted.data_type);
     if let Some(role) = role(table, old.id).filter(|_| from != to || old.nullable != wanted.nullable) {
         let role = role.to_lowercase();
         return refuse(format!("Can not modify {role} column[{}]. index[{}]", old.name, table.name));
@@ -198,12 +198,12 @@ fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Re
         return refuse(format!("primary key column[{}] cannot be nullable", old.name));
     }
     check_type(from, to)?;
-    let initial = old.initial.map(|text| widened(text, from, to));
-    let comment = if wanted.comment.is_empty() { old.comment } else { wanted.comment.clone() };
+    let initial = old.initial.clone().map(|text| widened(text, from, to));
+    let comment = if wanted.comment.is_empty() { old.comment.clone() } else { wanted.comment.clone() };
     // The name stays as it was spelled.
-    let (id, name, key, aggregation) = (old.id, old.name, old.key, old.aggregation);
+    let (id, name, key, aggregation) = (old.id, old.name.clone(), old.key, old.aggregation);
     // What is not said stays; DEFAULT NULL takes it away.
-    let default = wanted.default.clone().or(old.default);
+    let default = wanted.default.clone().or_else(|| old.default.clone());
     let column = Column { id, name, key, comment, default, initial, aggregation, ..wanted.clone() };
     if place.is_none() {
         table.schema.columns[at] = column;
@@ -249,11 +249,12 @@ fn role(table: &Table, id: ColumnId) -> Option<&'static str> {
     }
 }
 
-fn check_type(from: DataType, to: DataType) -> Result<(), Rejection> {
+fn check_type(from: &DataType, to: &DataType) -> Result<(), Rejection> {
     if is_wider(from, to) {
         return Ok(());
     }
-    let text = |t: DataType| match t {
+    let text = |t: &DataType| match t {
+        nested if nested.is_nested() => nested.to_sql(),
         DataType::Decimal { .. } | DataType::Char(_) | DataType::Varchar(_) => t.to_sql().to_uppercase(),
         plain => plain.name().to_uppercase(),
     };
@@ -268,10 +269,10 @@ fn check_type(from: DataType, to: DataType) -> Result<(), Rejection> {
 }
 
 /// Whether every value of the one type is a value of the other, and files that hold the one read as the other.
-fn is_wider(from: DataType, to: DataType) -> bool {
-    let rank = |t: DataType| {
+fn is_wider(from: &DataType, to: &DataType) -> bool {
+    let rank = |t: &DataType| {
         let types = [DataType::TinyInt, DataType::SmallInt, DataType::Int, DataType::BigInt, DataType::LargeInt];
-        types.iter().position(|known| *known == t)
+        types.iter().position(|known| known == t)
     };
     match (from, to) {
         _ if from == to => true,
@@ -282,19 +283,20 @@ fn is_wider(from: DataType, to: DataType) -> bool {
         (DataType::Char(_), DataType::Char(_)) | (DataType::Char(_) | DataType::Varchar(_), DataType::Varchar(_)) => {
             length(from) <= length(to)
         }
+        (DataType::Varbinary(shorter), DataType::Varbinary(longer)) => shorter <= longer,
         _ => matches!((rank(from), rank(to)), (Some(from), Some(to)) if from <= to),
     }
 }
 
-fn length(data_type: DataType) -> u32 {
+fn length(data_type: &DataType) -> u32 {
     match data_type {
-        DataType::Char(length) | DataType::Varchar(length) => length,
+        DataType::Char(length) | DataType::Varchar(length) => *length,
         _ => 0,
     }
 }
 
 /// What old rows have, as it would read had it been stored in them: a FLOAT 0.1 is no DOUBLE 0.1.
-fn widened(text: String, from: DataType, to: DataType) -> String {
+fn widened(text: String, from: &DataType, to: &DataType) -> String {
     match (from, to, text.parse::<f32>()) {
         (DataType::Float, DataType::Double, Ok(value)) => f64::from(value).to_string(),
         _ => text,

@@ -97,16 +97,16 @@ proptest! {
     fn every_key_is_kept_once_in_the_way_of_its_model(rows in rows(), batch_rows in 1..20_usize, at_once in 1..30_usize) {
         let mut groups: BTreeMap<Option<i32>, Vec<Row>> = BTreeMap::new();
         rows.iter().for_each(|row| groups.entry(row.0).or_default().push(*row));
-        let (int, big, text) = (DataType::Int, DataType::BigInt, DataType::Varchar(20));
+        let (int, big, text) = (|| DataType::Int, || DataType::BigInt, || DataType::Varchar(20));
         for model in [KeyModel::Unique, KeyModel::Primary] {
-            let columns = vec![column(1, int, None), column(2, big, None), column(3, text, None)];
+            let columns = vec![column(1, int(), None), column(2, big(), None), column(3, text(), None)];
             let expected: Vec<Row> = groups.values().map(|group| *group.last().unwrap()).collect();
             prop_assert_eq!(merged(&merging(model, columns), &rows, batch_rows, at_once).unwrap(), expected);
         }
         for aggregation in Aggregation::ALL {
-            for of_text in Aggregation::ALL.into_iter().filter(|a| a.takes(text)) {
+            for of_text in Aggregation::ALL.into_iter().filter(|a| a.takes(&text())) {
                 let columns =
-                    vec![column(1, int, None), column(2, big, Some(aggregation)), column(3, text, Some(of_text))];
+                    vec![column(1, int(), None), column(2, big(), Some(aggregation)), column(3, text(), Some(of_text))];
                 let expected: Vec<Row> = groups
                     .iter()
                     .map(|(key, group)| {
@@ -164,12 +164,12 @@ fn a_sum_that_does_not_fit_its_type_is_an_error() {
             DataType::BigInt,
             Arc::new(Int64Array::from(vec![i64::MAX])),
         ),
-        (decimal(vec![9000, 999]), amount, decimal(vec![9999])),
+        (decimal(vec![9000, 999]), amount.clone(), decimal(vec![9999])),
         (large(vec![i128::MAX, 5, -6]), DataType::LargeInt, large(vec![i128::MAX - 1])),
         (Arc::new(Float32Array::from(vec![1.5, 2.0])), DataType::Float, Arc::new(Float32Array::from(vec![3.5]))),
     ];
     for (values, data_type, expected) in fine {
-        assert_eq!(&sum_of(values, data_type).unwrap(), &expected, "{data_type}");
+        assert_eq!(&sum_of(values, data_type.clone()).unwrap(), &expected, "{data_type}");
     }
     let wrong: [(ArrayRef, DataType); 5] = [
         (Arc::new(Int8Array::from(vec![100, 28])), DataType::TinyInt),

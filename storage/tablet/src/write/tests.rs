@@ -326,7 +326,8 @@ fn every_type() -> (Vec<Column>, Vec<ArrayRef>) {
         (DataType::Char(4), Arc::new(StringArray::from(vec![Some("ЖЖ"), Some(""), None]))),
         (DataType::Varchar(65_533), Arc::new(StringArray::from(vec![Some("naïve"), Some("x\0y"), None]))),
     ];
-    let columns = (1..).zip(&arrays).map(|(id, (kind, _))| column(id, &format!("C{id}"), *kind, true, false)).collect();
+    let columns =
+        (1..).zip(&arrays).map(|(id, (kind, _))| column(id, &format!("C{id}"), kind.clone(), true, false)).collect();
     (columns, arrays.into_iter().map(|(_, array)| array).collect())
 }
 

@@ -46,7 +46,7 @@ fn keys(sql: &str) -> usize {
 }
 
 fn at(text: &str) -> Bound {
-    Bound::At(vec![Value::parse(text, storage_model::DataType::DateTime).unwrap()])
+    Bound::At(vec![Value::parse(text, &storage_model::DataType::DateTime).unwrap()])
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn ranges_of_every_form() {
            PARTITION p1 VALUES LESS THAN ('2021-01-01'),
            PARTITION p2 VALUES LESS THAN MAXVALUE)",
     );
-    let day = |text: &str| Bound::At(vec![Value::parse(text, storage_model::DataType::Date).unwrap()]);
+    let day = |text: &str| Bound::At(vec![Value::parse(text, &storage_model::DataType::Date).unwrap()]);
     assert_eq!(draft.partitions[0].range.lower, Bound::Min, "NULL belongs to the lowest");
     assert_eq!(draft.partitions[1].range.lower, day("2020-01-01"));
     assert_eq!(draft.partitions[2].range, PartitionRange { lower: day("2021-01-01"), upper: Bound::Max });
@@ -273,4 +273,34 @@ fn a_sort_key_of_its_own() {
         let (code, message) = refusal(&of(model, order));
         assert!(code == 1064 && message.ends_with(text), "{model} {order}: {message}");
     }
+}
+
+#[test]
+fn what_holds_other_values_is_no_key_and_has_no_default() {
+    let sql = "CREATE TABLE t (k INT, a ARRAY<INT>, m MAP<INT, JSON>, s STRUCT<a INT, `b c` ARRAY<DATE>> NOT NULL, \
+               b VARBINARY, j JSON DEFAULT NULL) DISTRIBUTED BY HASH(k)";
+    assert_eq!(keys(sql), 1, "a default key ends before them");
+    let types: Vec<String> = good(sql).columns.iter().map(|c| c.data_type.to_sql()).collect();
+    let printed =
+        ["int(11)", "array<int(11)>", "map<int(11),json>", "struct<a int(11), `b c` array<date>>", "varbinary", "json"];
+    assert_eq!(types, printed);
+    for (columns, rest, says) in [
+        ("a JSON, k INT", "DUPLICATE KEY(a)", "Invalid data type of key column 'a': 'json'"),
+        ("a ARRAY<INT>, k INT", "", "Data type of first column cannot be"),
+        (
+            "k INT, a MAP<INT, INT>",
+            "PARTITION BY RANGE(a) ()",
+            "Column[a] type[map<int(11),int(11)>] cannot be a range",
+        ),
+        ("k INT, a ARRAY<INT> DEFAULT '[]'", "", "Invalid default value for 'a'"),
+        ("k INT, a JSON DEFAULT '1'", "", "Invalid default value for 'a'"),
+        ("k INT, a JSON MAX", "AGGREGATE KEY(k)", "Invalid aggregate function 'MAX' for 'a'"),
+        ("k INT, a STRUCT<x DECIMAL(10, 2), y CHAR(5)> SUM", "AGGREGATE KEY(k)", "Invalid aggregate function 'SUM'"),
+    ] {
+        let (code, message) = refusal(&format!("CREATE TABLE t ({columns}) {rest} DISTRIBUTED BY HASH(k)"));
+        assert!(code == 1064 && message.contains(says), "{columns}: {message}");
+    }
+    good(
+        "CREATE TABLE t (k INT, a JSON REPLACE, b ARRAY<INT> REPLACE_IF_NOT_NULL) AGGREGATE KEY(k) DISTRIBUTED BY HASH(k)",
+    );
 }

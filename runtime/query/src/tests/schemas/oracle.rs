@@ -104,10 +104,10 @@ impl Oracle {
                     continue;
                 }
                 _ if self.draw.below(5) == 0 => None,
-                _ => Some(self.value(column.data_type)),
+                _ => Some(self.value(&column.data_type)),
             };
             names.push(column.name.clone());
-            values.push(shown.as_deref().map_or("NULL".to_owned(), |text| literal(text, column.data_type)));
+            values.push(shown.as_deref().map_or("NULL".to_owned(), |text| literal(text, &column.data_type)));
             row.insert(column.key, shown);
         }
         self.next_row += 1;
@@ -153,9 +153,9 @@ impl Oracle {
     fn condition(&mut self) -> (String, impl Fn(&BTreeMap<usize, Shown>) -> bool + use<>) {
         let at = self.pick();
         let Known { key, name, data_type, .. } = self.columns[at].clone();
-        let value = self.value(data_type);
+        let value = self.value(&data_type);
         let form = self.draw.below(if data_type.is_integer() { 4 } else { 3 });
-        let constant = literal(&value, data_type);
+        let constant = literal(&value, &data_type);
         let sql = match form {
             0 => format!("{name} = {constant}"),
             1 => format!("{name} IS NULL"),
@@ -208,9 +208,9 @@ impl Oracle {
             DataType::Date,
             DataType::DateTime,
         ];
-        let data_type = types[self.draw.below(types.len())];
-        let default = (self.draw.below(3) > 0).then(|| self.value(data_type));
-        let column = added(&self.house, name, data_type, default.as_deref());
+        let data_type = types[self.draw.below(types.len())].clone();
+        let default = (self.draw.below(3) > 0).then(|| self.value(&data_type));
+        let column = added(&self.house, name, data_type.clone(), default.as_deref());
         let after = self.draw.below(self.columns.len());
         let place = Some(ColumnPlace::After(self.columns[after].name.to_uppercase()));
         let key = self.next_key;
@@ -225,7 +225,7 @@ impl Oracle {
     fn widen(&mut self) -> ColumnChange {
         let at = self.pick();
         let known = &mut self.columns[at];
-        known.data_type = match known.data_type {
+        known.data_type = match known.data_type.clone() {
             DataType::TinyInt => DataType::SmallInt,
             DataType::SmallInt => DataType::Int,
             DataType::Int => DataType::BigInt,
@@ -241,8 +241,8 @@ impl Oracle {
 
     fn change_default(&mut self) -> ColumnChange {
         let at = self.pick();
-        let data_type = self.columns[at].data_type;
-        self.columns[at].default = Some(self.value(data_type));
+        let data_type = self.columns[at].data_type.clone();
+        self.columns[at].default = Some(self.value(&data_type));
         self.modify(at)
     }
 
@@ -252,7 +252,7 @@ impl Oracle {
         ColumnChange::Modify { column, place: None }
     }
 
-    fn value(&mut self, data_type: DataType) -> String {
+    fn value(&mut self, data_type: &DataType) -> String {
         let values: [&str; 3] = match data_type {
             DataType::Boolean => ["0", "1", "1"],
             DataType::LargeInt => ["170141183460469231731687303715884105727", "-128", "1"],
@@ -263,6 +263,7 @@ impl Oracle {
             DataType::Date => ["2015-09-12", "0001-01-01", "9999-12-31"],
             DataType::DateTime => ["2015-09-12 06:00:00", "1969-12-31 23:59:59.000001", "9999-12-31 00:00:00"],
             DataType::Char(_) | DataType::Varchar(_) => ["x", "ä'", ""],
+            other => panic!("{other} is not drawn here"),
         };
         values[self.draw.below(3)].to_owned()
     }
@@ -283,7 +284,7 @@ impl Oracle {
     }
 }
 
-fn literal(text: &str, data_type: DataType) -> String {
+fn literal(text: &str, data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => (text == "1").to_string(),
         DataType::Date | DataType::DateTime | DataType::Char(_) | DataType::Varchar(_) => {

@@ -123,7 +123,7 @@ fn types_become_wider_and_nothing_else() {
         ("price", decimal(38, 2)),
         ("price", decimal(38, 2)),
     ] {
-        kit.ok(alter("wide", vec![modify(value(name, data_type), None)]));
+        kit.ok(alter("wide", vec![modify(value(name, data_type.clone()), None)]));
         assert_eq!(table(&kit).schema.column(name).unwrap().data_type, data_type);
     }
     let later = ": that is not supported yet, as rows would have to be written anew";

@@ -1,0 +1,121 @@
+//! Forms of ARRAY, MAP, STRUCT and JSON as calls: literals, `a[1]`, `s.field`, `j -> '$.path'`, and `unnest` in FROM.
+
+use datafusion::sql::sqlparser::ast::Select;
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, Query, SelectFlavor,
+    SelectItem, SetExpr, Subscript, TableAlias, TableAliasColumnDef, TableFactor, Value, ValueWithSpan,
+};
+
+use super::build;
+use crate::error::QueryError;
+use crate::functions::UNNEST;
+use crate::types;
+
+/// The call that a form stands for; None: it is none of these forms.
+pub(super) fn of(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
+    Ok(Some(match expr {
+        Expr::Array(array) => build::call("__array", std::mem::take(&mut array.elem)),
+        Expr::Map(map) => {
+            let entries = std::mem::take(&mut map.entries);
+            build::call("__map", entries.into_iter().flat_map(|entry| [*entry.key, *entry.value]).collect())
+        }
+        Expr::BinaryOp { left, op: op @ (BinaryOperator::Arrow | BinaryOperator::LongArrow), right } => {
+            let name = if matches!(op, BinaryOperator::Arrow) { "json_query" } else { "get_json_string" };
+            build::call(name, vec![build::take(left), build::take(right)])
+        }
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let mut value = build::take(root);
+            for access in std::mem::take(access_chain) {
+                value = match access {
+                    AccessExpr::Subscript(Subscript::Index { index }) => build::call("element_at", vec![value, index]),
+                    AccessExpr::Dot(Expr::Identifier(field)) => {
+                        build::call("get_field", vec![value, build::text(types::plan_name(&field.value))])
+                    }
+                    AccessExpr::Dot(Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(field), .. })) => {
+                        build::call("get_field", vec![value, build::text(types::plan_name(&field))])
+                    }
+                    other => return Err(QueryError::analyzing(format!("not supported: '{other}' behind a value"))),
+                };
+            }
+            value
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// `unnest(a, b) AS u(x, y)` in FROM: a subquery for each row before it.
+pub(super) fn unnest(args: Vec<FunctionArg>, alias: Option<TableAlias>) -> Result<TableFactor, QueryError> {
+    let mut arrays = Vec::with_capacity(args.len());
+    for arg in args {
+        match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => arrays.push(expr),
+            other => return Err(QueryError::analyzing(format!("unexpected argument '{other}'"))),
+        }
+    }
+    if arrays.is_empty() {
+        return Err(QueryError::analyzing("No matching function with signature: unnest()"));
+    }
+    let mut alias = alias.unwrap_or_else(|| TableAlias {
+        explicit: true,
+        name: Ident::new("unnest"),
+        columns: Vec::new(),
+        at: None,
+    });
+    if alias.columns.len() > arrays.len() {
+        return Err(QueryError::analyzing(format!(
+            "unnest has {} columns available but {} columns specified",
+            arrays.len(),
+            alias.columns.len()
+        )));
+    }
+    let mut names = std::mem::take(&mut alias.columns).into_iter().map(|column: TableAliasColumnDef| column.name);
+    let item = |array| SelectItem::ExprWithAlias {
+        expr: build::call(UNNEST, vec![array]),
+        alias: names.next().unwrap_or_else(|| Ident::new("unnest")),
+    };
+    let items = arrays.into_iter().map(item).collect();
+    Ok(TableFactor::Derived { lateral: true, subquery: Box::new(select(items)), alias: Some(alias), sample: None })
+}
+
+/// `SELECT items`.
+fn select(projection: Vec<SelectItem>) -> Query {
+    let select = Select {
+        select_token: AttachedToken::empty(),
+        optimizer_hints: Vec::new(),
+        distinct: None,
+        select_modifiers: None,
+        top: None,
+        top_before_distinct: false,
+        projection,
+        exclude: None,
+        into: None,
+        from: Vec::new(),
+        lateral_views: Vec::new(),
+        prewhere: None,
+        selection: None,
+        connect_by: Vec::new(),
+        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
+        cluster_by: Vec::new(),
+        distribute_by: Vec::new(),
+        sort_by: Vec::new(),
+        having: None,
+        named_window: Vec::new(),
+        qualify: None,
+        window_before_qualify: false,
+        value_table_mode: None,
+        flavor: SelectFlavor::Standard,
+    };
+    Query {
+        with: None,
+        body: Box::new(SetExpr::Select(Box::new(select))),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
+    }
+}
