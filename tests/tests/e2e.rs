@@ -33,6 +33,8 @@ mod http;
 mod models;
 #[path = "e2e/names.rs"]
 mod names;
+#[path = "e2e/partitions.rs"]
+mod partitions;
 #[path = "e2e/restored_tables.rs"]
 mod restored_tables;
 #[path = "e2e/scripts.rs"]

@@ -7,3 +7,4 @@ mod kit;
 mod looking;
 mod managing;
 mod node;
+mod partitions;

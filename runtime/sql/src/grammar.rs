@@ -2,6 +2,7 @@
 
 mod admin;
 mod alter_column;
+mod alter_partition;
 mod column;
 mod common;
 mod database;

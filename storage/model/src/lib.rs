@@ -11,6 +11,7 @@
 //!   └── kind (the closed set of error kinds)
 //! ```
 
+pub mod dynamic;
 pub mod file;
 pub mod ids;
 pub mod kind;
@@ -20,6 +21,7 @@ pub mod restore;
 pub mod retention;
 pub mod schema;
 pub mod snapshot;
+pub mod step;
 pub mod table;
 pub mod time;
 pub mod value;
@@ -32,11 +34,12 @@ pub use ids::{
 };
 pub use kind::Kind;
 pub use node::{ComputeNode, Frontend, FrontendRole};
-pub use partition::{Bound, Partition, PartitionRange};
+pub use partition::{Bound, Partition, PartitionRange, PartitionValues};
 pub use retention::{Retention, RetentionChange};
 pub use schema::{Aggregation, Column, DataType, DefaultValue, Schema};
 pub use snapshot::{JobChange, JobState, SnapshotJob, SnapshotKind, SnapshotPolicy};
-pub use table::{Distribution, KeyModel, Partitioning, SchemaChange, Table};
+pub use step::{Step, StepUnit};
+pub use table::{Distribution, KeyModel, PartitionKey, Partitioning, SchemaChange, Table};
 pub use time::{Now, UnixMillis, Uptime};
 pub use value::Value;
 pub use volume::{StorageVolume, VolumeType};

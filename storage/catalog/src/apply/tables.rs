@@ -40,6 +40,7 @@ impl Catalog {
             partitions: Vec::new(),
             created_at: self.header.clock,
             schema_changes: Vec::new(),
+            temporary: Vec::new(),
         };
         self.insert_partitions(&mut table, &draft.partitions)?;
         self.table_names.insert((db, table.name.clone()), id);
@@ -76,6 +77,9 @@ impl Catalog {
             .map(|p| PartitionDraft { name: p.name.clone(), range: p.range.clone(), buckets: p.buckets })
             .collect();
         self.erase_partitions(gone);
+        if partitions.is_empty() {
+            self.erase_partitions(std::mem::take(&mut table.temporary));
+        }
         table.partitions = kept;
         self.insert_partitions(&mut table, &drafts)?;
         self.tables.insert(table.id, Arc::new(table));

@@ -41,6 +41,7 @@ fn merging(model: KeyModel, columns: Vec<Column>) -> Merging {
         partitions: Vec::new(),
         created_at: UnixMillis(0),
         schema_changes: Vec::new(),
+        temporary: Vec::new(),
     };
     Merging::of(&table).unwrap()
 }
@@ -200,6 +201,7 @@ fn a_table_that_keeps_all_rows_merges_none() {
         partitions: Vec::new(),
         created_at: UnixMillis(0),
         schema_changes: Vec::new(),
+        temporary: Vec::new(),
     };
     assert!(Merging::of(&table).is_none());
     table.model = KeyModel::Unique;
