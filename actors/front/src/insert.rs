@@ -106,7 +106,7 @@ async fn load(session: &Session, ast: &Insert, text: &str, running: &Running) ->
         plan.partitions = partitions;
     };
     let mut replaced = if ast.overwrite { replaced(&cx, &plan) } else { Vec::new() };
-    if session.variables.is_on("dynamic_overwrite") && ast.partitions.is_none() {
+    if session.variables.is_on("dynamic_overwrite") && plan.makes_partitions {
         // Partitions that get no rows stay as they are.
         replaced.retain(|replaced| done.files.iter().any(|file| file.partition == replaced.partition));
     }
