@@ -37,6 +37,8 @@ mod models;
 mod names;
 #[path = "e2e/nested.rs"]
 mod nested;
+#[path = "e2e/partitions.rs"]
+mod partitions;
 #[path = "e2e/restored_tables.rs"]
 mod restored_tables;
 #[path = "e2e/scripts.rs"]

@@ -147,6 +147,7 @@ async fn compact(engine: &Engine, volumes: &Volumes, message: CompactRows) -> Re
         txn,
         attempt: 0,
         seed: txn.0,
+        makes_partitions: false,
         table,
     };
     let mut file = Compacted::new(&spec, &target).map_err(|e| error_chain(&e))?;

@@ -76,7 +76,7 @@ impl Plane {
         fail::fail_point!("cn.rowset.before");
         let written = storage_tablet::write(counted, &fragment.spec, &target).await.map_err(|e| status_of_write(&e))?;
         fail::fail_point!("cn.rowset.after");
-        Ok(LoadDone { files: written.files, rows: written.rows })
+        Ok(LoadDone { files: written.files, rows: written.rows, missing: written.missing })
     }
 }
 

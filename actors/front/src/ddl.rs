@@ -2,7 +2,9 @@
 //! are free and ranges disjoint is the catalog's to say.
 
 mod alter_columns;
+mod alter_partitions;
 pub(crate) mod as_query;
+pub(crate) mod automatic;
 mod batches;
 mod columns;
 mod databases;
@@ -20,6 +22,7 @@ use storage_catalog::{Command, ViewPut};
 use crate::session::Session;
 use crate::{errors, names};
 
+pub(crate) use partitions::values_of;
 pub(crate) use table::analyze;
 
 /// The longest name of a database, in characters.
@@ -75,6 +78,12 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
             table: name.name.clone(),
             partitions: partitions.clone(),
         },
+        Statement::AlterTable { name, action } if is_about_partitions(action) => {
+            match alter_partitions::command(session, name, action).await? {
+                Some(command) => command,
+                None => return Ok(()),
+            }
+        }
         Statement::AlterTable { name, action } => alter(session, name, action)?,
         Statement::RecoverTable { name } => {
             Command::RecoverTable { database: names::writable_database(name, current)?, table: name.name.clone() }
@@ -91,7 +100,8 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
         Command::DropDatabase { .. }
             | Command::DropTable { .. }
             | Command::TruncateTable { .. }
-            | Command::DropPartition { .. }
+            | Command::DropPartitions { .. }
+            | Command::ReplacePartitions { .. }
     );
     session.front().propose(command).await?;
     if frees && let Err(lost) = session.front().collect.tell(actors_messages::collector::Collect) {
@@ -101,26 +111,22 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
     Ok(())
 }
 
+fn is_about_partitions(action: &AlterTableAction) -> bool {
+    matches!(
+        action,
+        AlterTableAction::AddPartitions { .. }
+            | AlterTableAction::DropPartitions { .. }
+            | AlterTableAction::TruncatePartitions { .. }
+            | AlterTableAction::ReplacePartitions { .. }
+            | AlterTableAction::ModifyPartitions { .. }
+            | AlterTableAction::SetProperties { .. }
+    )
+}
+
 fn alter(session: &Session, name: &QualifiedName, action: &AlterTableAction) -> Result<Command, MySqlError> {
     let database = names::writable_database(name, session.database.as_deref())?;
     let table = name.name.clone();
     match action {
-        AlterTableAction::AddPartition { partition, distribution, properties } => {
-            properties::of_partition(properties)?;
-            let catalog = session.catalog();
-            let (_, found) = names::stored_table(&catalog, name, session.database.as_deref())?;
-            let alive = session.front().alive_nodes().len();
-            let draft = partitions::to_add(&catalog, &found, partition, distribution.as_ref(), alive)?;
-            Ok(Command::AddPartition { database, table, draft, if_not_exists: partition.if_not_exists })
-        }
-        AlterTableAction::AddPartitions { batch, distribution, properties } => {
-            properties::of_partition(properties)?;
-            let catalog = session.catalog();
-            let (_, found) = names::stored_table(&catalog, name, session.database.as_deref())?;
-            let alive = session.front().alive_nodes().len();
-            let drafts = partitions::batch_to_add(&found, batch, distribution.as_ref(), alive)?;
-            Ok(Command::AddPartitions { database, table, drafts })
-        }
         AlterTableAction::Rename { new_name } => {
             names::check_new("table", new_name, LONGEST_NAME)?;
             Ok(Command::RenameTable { database, table, new_name: new_name.clone() })
@@ -139,13 +145,8 @@ fn alter(session: &Session, name: &QualifiedName, action: &AlterTableAction) -> 
             let changes = alter_columns::changes(clauses, found.model, &session.facts())?;
             Ok(Command::AlterColumns { database, table, changes })
         }
-        AlterTableAction::DropPartition { if_exists, name: partition, force } => Ok(Command::DropPartition {
-            database,
-            table,
-            partition: partition.clone(),
-            if_exists: *if_exists,
-            force: *force,
-        }),
+        // Those on partitions and properties have a room of their own.
+        _ => Err(errors::unsupported("this clause of ALTER TABLE")),
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
         Rejection::TableExists(name) => MySqlError::table_exists(name),
         Rejection::UnknownTable(name) => MySqlError::unknown_table(name),
         Rejection::UnknownPartition { partition, .. } => MySqlError::no_such_partition(partition),
+        Rejection::NoPartitionToDrop(name) => MySqlError::partition_not_in_list(format_args!("[{name}]")),
         Rejection::PartitionExists(name) => MySqlError::duplicate_partition(name),
         Rejection::NoDefaultVolume => MySqlError::no_default_storage_volume(),
         // The text is what scripts look for, so it stands alone.

@@ -10,11 +10,12 @@ use runtime_mysql::{MySqlError, OkInfo};
 use runtime_query::{PlanContext, Planned, plan_insert};
 use runtime_sql::statement::Insert;
 use storage_catalog::{Command, Outcome, Rejection, ReplacedPartition};
-use storage_model::{Partition, Table, TxnId};
+use storage_model::{DefaultValue, Partition, PartitionValues, Table, TxnId};
 use storage_tablet::{TargetPartition, WriteSpec};
 
+use crate::ddl::automatic;
 use crate::session::{Limit, Running, Session};
-use crate::{errors, names, workers};
+use crate::{ddl, errors, names, workers};
 
 /// PROPERTIES of an INSERT that we know; their checks are those of strict mode, which is always on.
 const PROPERTIES: [&str; 4] = ["strict_mode", "max_filter_ratio", "timeout", "enable_insert_strict"];
@@ -27,6 +28,8 @@ pub(crate) struct InsertPlan {
     pub(crate) table: Arc<Table>,
     pub(crate) partitions: Vec<TargetPartition>,
     pub(crate) planned: Planned,
+    /// Whether partitions are made for rows that fit none.
+    pub(crate) makes_partitions: bool,
 }
 
 /// Rows of an INSERT that are in the store and not yet true.
@@ -82,12 +85,99 @@ pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &
     // Held until the files are written: the plan may read tables.
     let (catalog, _point) = front.reads.begin(|| front.view.now());
     let cx = session.plan_context(catalog, text).await;
-    let plan = plan(&cx, session, ast).await?;
+    let mut plan = plan(&cx, session, ast).await?;
     session.check_unwritten(&plan.planned.tables)?;
-    let txn = draw_txn(session).await?;
-    let done = write(session, &cx, &plan, txn, running).await?;
-    let replaced = if ast.overwrite { replaced(&cx, &plan) } else { Vec::new() };
+    let wanted = static_partition(session, &plan.table, ast)?;
+    if let Some(missing) = wanted {
+        (plan.partitions, plan.makes_partitions) = (only_partition(session, &plan.table, missing).await?, false);
+    }
+    let mut made = 0;
+    let (txn, done) = loop {
+        // Files are named by it: two writes are two transactions.
+        let txn = draw_txn(session).await?;
+        let done = write(session, &cx, &plan, txn, running).await?;
+        if done.missing.is_empty() {
+            break (txn, done);
+        }
+        made += done.missing.len();
+        let partitions = make_partitions(session, &plan.table, &done.missing, made).await?;
+        if partitions.len() == plan.partitions.len() {
+            return Err(no_room(&plan.table, &done.missing));
+        }
+        plan.partitions = partitions;
+    };
+    let mut replaced = if ast.overwrite { replaced(&cx, &plan) } else { Vec::new() };
+    if session.variables.is_on("dynamic_overwrite") && plan.makes_partitions {
+        // Partitions that get no rows stay as they are.
+        replaced.retain(|replaced| done.files.iter().any(|file| file.partition == replaced.partition));
+    }
     Ok(Loaded { table: plan.table, txn, done, replaced })
+}
+
+/// Makes the partitions that rows need, and gives all that the table has then. Others may need the same ones at this moment:
+/// the log makes each once.
+async fn make_partitions(
+    session: &Session,
+    table: &Table,
+    missing: &[PartitionValues],
+    made: usize,
+) -> Result<Vec<TargetPartition>, MySqlError> {
+    let front = session.front();
+    let most = front.settings.max_partitions_in_one_batch();
+    if made > most {
+        return Err(MySqlError::analyzing(format_args!(
+            "the load needs {made} new partitions of table {}, and no more than max_partitions_in_one_batch = {most} are made \
+             at once: nothing was loaded",
+            table.name
+        )));
+    }
+    let drafts = automatic::drafts(table, missing, front.alive_nodes().len());
+    front.propose(Command::RollPartitions { table: table.id, drafts, dropped: Vec::new() }).await?;
+    let catalog = front.view.now();
+    let newest = catalog.table(table.id).ok_or_else(|| MySqlError::unknown_table(&table.name))?;
+    Ok(catalog.partitions_of(newest).map(|partition| TargetPartition::from(partition.as_ref())).collect())
+}
+
+fn no_room(table: &Table, missing: &[PartitionValues]) -> MySqlError {
+    let text = |value: &Option<storage_model::Value>| value.as_ref().map_or("NULL".to_owned(), ToString::to_string);
+    let row = missing.first().map(|values| values.iter().map(text).collect::<Vec<_>>().join(", ")).unwrap_or_default();
+    MySqlError::analyzing(format_args!(
+        "Error: The row is out of partition ranges. Please add a new partition. No partition of table {} can be made for \
+         ({row}): others take a part of its rows",
+        table.name
+    ))
+}
+
+/// What rows have in the partition that `PARTITION (column = value)` means.
+fn static_partition(session: &Session, table: &Table, ast: &Insert) -> Result<Option<PartitionValues>, MySqlError> {
+    if ast.partition_values.is_empty() {
+        return Ok(None);
+    }
+    if session.catalog().table(table.id).is_none_or(|table| table.partition_positions().is_empty()) {
+        return Err(MySqlError::analyzing(format_args!("table {} is not partitioned", table.name)));
+    }
+    ddl::values_of(table, &ast.partition_values).map(Some)
+}
+
+/// The partition that takes rows with these values, made when loads may make it.
+async fn only_partition(
+    session: &Session,
+    table: &Table,
+    values: PartitionValues,
+) -> Result<Vec<TargetPartition>, MySqlError> {
+    let catalog = session.catalog();
+    let newest = catalog.table(table.id).ok_or_else(|| MySqlError::unknown_table(&table.name))?;
+    let there = catalog.partitions_of(newest).find(|partition| partition.range.contains(&values));
+    if let Some(found) = there {
+        return Ok(vec![TargetPartition::from(found.as_ref())]);
+    }
+    let missing = [values];
+    if !table.partitioning.is_automatic() {
+        return Err(no_room(table, &missing));
+    }
+    let mut partitions = make_partitions(session, table, &missing, 1).await?;
+    partitions.retain(|partition| partition.range.contains(&missing[0]));
+    if partitions.is_empty() { Err(no_room(table, &missing)) } else { Ok(partitions) }
 }
 
 /// All partitions that rows could have gone to. What is made from the very table must be made from its newest rows, or those
@@ -95,9 +185,10 @@ pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &
 fn replaced(cx: &PlanContext, plan: &InsertPlan) -> Vec<ReplacedPartition> {
     let reads_itself = plan.planned.tables.contains(&plan.table.id);
     let version = |target: &TargetPartition| cx.catalog.partition(target.id).map(|found| found.visible_version);
+    // One that was made for these rows was empty when they were read.
     let replaced = |target: &TargetPartition| ReplacedPartition {
         partition: target.id,
-        base: if reads_itself { version(target) } else { None },
+        base: if reads_itself { version(target).or(Some(1)) } else { None },
     };
     plan.partitions.iter().map(replaced).collect()
 }
@@ -125,14 +216,53 @@ pub(crate) fn is_label(label: &str) -> bool {
 pub(crate) async fn plan(cx: &PlanContext, session: &Session, ast: &Insert) -> Result<InsertPlan, MySqlError> {
     names::writable_database(&ast.table, session.database.as_deref())?;
     let (_, table) = names::stored_table(&cx.catalog, &ast.table, session.database.as_deref())?;
-    if table.partitions.is_empty() {
+    if table.partitions.is_empty() && !ast.temporary && !table.partitioning.is_automatic() {
         return Err(MySqlError::empty_partition(&table.name));
     }
-    let partitions = partitions(cx, &table, ast.partitions.as_deref())?;
+    let partitions = match (&ast.partitions, ast.temporary) {
+        (Some(named), true) => temporary_partitions(cx, &table, named)?,
+        (named, _) => partitions(cx, &table, named.as_deref())?,
+    };
     let partitions = partitions.iter().map(|partition| TargetPartition::from(partition.as_ref())).collect();
-    let planned = plan_insert(cx, &table, ast).await;
+    let planned = match ast.partition_values.is_empty() {
+        true => plan_insert(cx, &table, ast).await,
+        false => {
+            ddl::values_of(&table, &ast.partition_values)?;
+            let (filled, ast) = fill(&table, ast);
+            plan_insert(cx, &filled, &ast).await
+        }
+    };
     let planned = planned.map_err(|e| crate::dispatch::with_similar_names(errors::query(&e)))?;
-    Ok(InsertPlan { table, partitions, planned })
+    let makes_partitions = table.partitioning.is_automatic() && ast.partitions.is_none();
+    Ok(InsertPlan { table, partitions, planned, makes_partitions })
+}
+
+/// What `PARTITION (column = value)` says need not be said by the rows.
+fn fill(table: &Table, ast: &Insert) -> (Table, Insert) {
+    let (mut table, mut ast) = (table.clone(), ast.clone());
+    let value_of = |name: &str| ast.partition_values.iter().find(|(column, _)| column.eq_ignore_ascii_case(name));
+    for column in &mut table.schema.columns {
+        if let Some((_, value)) = value_of(&column.name) {
+            column.default = Some(value.clone().map_or(DefaultValue::Null, DefaultValue::Literal));
+        }
+    }
+    if ast.columns.is_none() && !ast.by_name {
+        let others = table.schema.columns.iter().filter(|column| value_of(&column.name).is_none());
+        ast.columns = Some(others.map(|column| column.name.clone()).collect());
+    }
+    (table, ast)
+}
+
+fn temporary_partitions(cx: &PlanContext, table: &Table, named: &[String]) -> Result<Vec<Arc<Partition>>, MySqlError> {
+    let there: Vec<_> = cx.catalog.temporary_partitions_of(table).collect();
+    let find = |name: &String| {
+        let found = there.iter().find(|partition| partition.name.eq_ignore_ascii_case(name));
+        found.map(|found| Arc::clone(found)).ok_or_else(|| MySqlError::unknown_partition(name, &table.name))
+    };
+    let mut found: Vec<Arc<Partition>> = named.iter().map(find).collect::<Result<_, _>>()?;
+    found.sort_by_key(|partition| partition.id);
+    found.dedup_by_key(|partition| partition.id);
+    Ok(found)
 }
 
 /// All partitions of a table, or those that a statement names.
@@ -189,6 +319,7 @@ pub(crate) async fn write(
             txn,
             attempt: 0,
             seed: txn.0,
+            makes_partitions: plan.makes_partitions,
         },
         target,
     };

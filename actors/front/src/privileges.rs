@@ -194,6 +194,7 @@ fn check_show(asker: &Asker, show: &Show) -> Checked {
         | Shown::TableStatus { .. }
         | Shown::Data { name: None }
         | Shown::AlterTable { .. }
+        | Shown::DynamicPartitionTables { .. }
         | Shown::MaterializedViews { .. }
         | Shown::ProcessList { .. }
         | Shown::StorageVolumes

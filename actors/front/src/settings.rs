@@ -52,4 +52,7 @@ pub trait FrontSettings: Send + Sync {
 
     /// `qe_max_connection`.
     fn max_connections(&self) -> usize;
+
+    /// `max_partitions_in_one_batch`.
+    fn max_partitions_in_one_batch(&self) -> usize;
 }

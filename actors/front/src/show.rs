@@ -2,6 +2,7 @@
 
 mod alter;
 mod databases;
+mod dynamic;
 mod filter;
 mod help;
 mod nodes;
@@ -49,6 +50,7 @@ fn whole(session: &Session, what: &Shown, computed: Option<Vec<(String, String)>
         Shown::Describe { table, all } => tables::describe(catalog, table, *all, current, computed),
         Shown::Columns { full, table } => tables::columns(catalog, *full, table, current, computed),
         Shown::Partitions { temporary, table } => partitions::partitions(catalog, *temporary, table, current),
+        Shown::DynamicPartitionTables { database } => dynamic::tables(&seen(), database.as_ref(), current),
         Shown::Index { table } => tables::index(catalog, table, current),
         Shown::Data { name } => partitions::data(&seen(), name.as_ref(), current),
         Shown::AlterTable { kind, database } => alter::jobs(&seen(), kind, database.as_ref(), current),

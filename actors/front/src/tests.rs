@@ -9,5 +9,6 @@ mod kit;
 mod looking;
 mod managing;
 mod node;
+mod partitions;
 mod transactions;
 mod views;

@@ -105,7 +105,7 @@ pub(crate) async fn plan(cx: &PlanContext, session: &Session, ast: &Update) -> R
         .iter()
         .map(|partition| TargetPartition::from(partition.as_ref()))
         .collect();
-    Ok(InsertPlan { table, partitions, planned })
+    Ok(InsertPlan { table, partitions, planned, makes_partitions: false })
 }
 
 /// Plans against one revision, and has the new rows written.

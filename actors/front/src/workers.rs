@@ -85,7 +85,8 @@ pub(crate) fn volumes_of(catalog: &Catalog, tables: &[TableId]) -> Vec<StorageVo
     let mut ids: Vec<_> = tables.iter().filter_map(|id| catalog.table(*id)).map(|table| table.volume).collect();
     // A table's files may lie in a volume that it no longer writes to.
     for table in tables.iter().filter_map(|id| catalog.table(*id)) {
-        let rowsets = catalog.partitions_of(table).flat_map(|p| &p.rowsets);
+        let partitions = catalog.partitions_of(table).chain(catalog.temporary_partitions_of(table));
+        let rowsets = partitions.flat_map(|p| &p.rowsets);
         ids.extend(rowsets.filter_map(|rowset| catalog.file(rowset.file)).map(|file| file.volume));
         ids.sort_unstable();
         ids.dedup();

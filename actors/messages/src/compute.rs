@@ -4,7 +4,8 @@
 use runtime_actor::Message;
 use serde::{Deserialize, Serialize};
 use storage_model::{
-    FileEntry, Incarnation, NodeId, ObjectName, Partition, ServiceId, StorageVolume, Table, TxnId, WrittenFile,
+    FileEntry, Incarnation, NodeId, ObjectName, Partition, PartitionValues, ServiceId, StorageVolume, Table, TxnId,
+    WrittenFile,
 };
 
 /// The mailbox of a compute node.
@@ -219,6 +220,8 @@ pub struct LoadDone {
     pub files: Vec<WrittenFile>,
     /// Rows in them.
     pub rows: u64,
+    /// What the partition columns of rows hold that no partition takes. Nothing was written then.
+    pub missing: Vec<PartitionValues>,
 }
 
 /// A fragment begins on this node: told by the data plane to the node's actor, never over the wire.

@@ -10,6 +10,7 @@
 //!                 compute_node_monitor ─┴── peers ──▶ snapshot_agent, compute_node (on CNs)
 //!                 compaction_coordinator ───── peers ──▶ compaction_agent (on CNs)
 //!                 orphan_sweeper ───────────── peers ──▶ compute_node (on CNs)
+//!                 partition_roller   (partitions that come and go with the time)
 //! ```
 //!
 //! Each tick reads the state, performs the one idempotent effect that the state asks for, and proposes one event:
@@ -23,6 +24,7 @@ pub mod leader;
 pub mod nodes;
 pub mod owner;
 pub mod replica;
+pub mod rolling;
 pub mod route;
 pub mod settings;
 pub mod supervisor;
@@ -38,6 +40,7 @@ pub use leader::MetadataLeader;
 pub use nodes::{ComputeNodeMonitor, NodeDirectory};
 pub use owner::{OwnerWatch, Ownership};
 pub use replica::{MetadataFollower, MetadataObserver, ReplicaFacts, SelfReport};
+pub use rolling::{LocalTime, PartitionRoller};
 pub use route::{Again, Proposer, Route, Routes};
 pub use settings::{MetaSettings, SettingsReader};
 pub use supervisor::SnapshotJobSupervisor;

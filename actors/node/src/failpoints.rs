@@ -24,7 +24,7 @@ use serde::Serialize;
 use serde_json::json;
 
 /// Every place, by name.
-pub const POINTS: [&str; 57] = [
+pub const POINTS: [&str; 58] = [
     "cn.compact.after",
     "cn.compact.before",
     "cn.delete.after",
@@ -50,6 +50,7 @@ pub const POINTS: [&str; 57] = [
     "handler.metadata_leader",
     "handler.orphan_sweeper",
     "handler.owner_watch",
+    "handler.partition_roller",
     "handler.replica",
     "handler.snapshot_agent",
     "handler.snapshot_job_supervisor",

@@ -7,7 +7,8 @@
 //!   ├── observer
 //!   ├── metadata     metadata_follower, or metadata_observer, or, on the leader:
 //!   │                owner_watch, metadata_leader, checkpointer, frontend_monitor
-//!   └── background   snapshot_job_supervisor, gc_coordinator, compaction_coordinator, orphan_sweeper   (on the leader)
+//!   └── background   snapshot_job_supervisor, gc_coordinator, compaction_coordinator, orphan_sweeper, partition_roller
+//!                    (on the leader)
 //! ```
 //!
 //! | module | what it is for |

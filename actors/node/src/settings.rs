@@ -48,6 +48,9 @@ impl LiveConfig {
                 compaction_min_files: c.lake_compaction_score_selector_min_score.max(2.0) as usize,
                 compaction_tasks: usize::try_from(c.lake_compaction_max_tasks).ok(),
                 orphan_age: Duration::from_secs(c.lake_orphan_min_age_seconds),
+                partitions_every: Duration::from_secs(c.dynamic_partition_check_interval_seconds),
+                rolls_partitions: c.dynamic_partition_enable,
+                most_rolled: c.max_dynamic_partition_num as usize,
             })
         })
     }
@@ -92,6 +95,10 @@ impl FrontSettings for LiveConfig {
 
     fn max_connections(&self) -> usize {
         self.read(|c| c.qe_max_connection as usize)
+    }
+
+    fn max_partitions_in_one_batch(&self) -> usize {
+        self.read(|c| c.max_partitions_in_one_batch as usize)
     }
 }
 

@@ -113,7 +113,9 @@ impl Visitor for Levels<'_> {
         let (name, database) = (idents.next(), idents.next());
         let database = database.map(|ident| ident.value.as_str()).or(self.cx.database.as_deref());
         let view = database.and_then(|database| self.cx.catalog.database_by_name(database)).zip(name);
-        self.views |= view.is_some_and(|(at, name)| self.cx.catalog.view_by_name(at.id, &name.value).is_some());
+        let own_name = |name: &str| runtime_sql::partition_names::split(name).0.to_owned();
+        self.views |=
+            view.is_some_and(|(at, name)| self.cx.catalog.view_by_name(at.id, &own_name(&name.value)).is_some());
         ControlFlow::Continue(())
     }
 

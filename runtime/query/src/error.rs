@@ -53,6 +53,11 @@ impl QueryError {
         QueryError::new(5502, Kind::NotFound, format!("Unknown table '{database}.{name}'"))
     }
 
+    /// The partition is not there.
+    pub fn unknown_partition(name: &str, table: &str) -> QueryError {
+        QueryError::new(1735, Kind::NotFound, format!("Unknown partition '{name}' in table '{table}'"))
+    }
+
     /// The column is not there.
     pub fn unknown_column(name: &str) -> QueryError {
         QueryError::analyzing(format!("Column '{name}' cannot be resolved"))

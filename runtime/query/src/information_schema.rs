@@ -9,7 +9,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
 use storage_catalog::Database;
-use storage_model::{Column, DataType, DefaultValue, Distribution, KeyModel, Partition, Table, View};
+use storage_model::{
+    Column, DataType, DefaultValue, Distribution, KeyModel, Partition, PartitionRange, Table, Value, View,
+};
 
 use crate::context::{DEFAULT_CATALOG, PlanContext};
 use crate::error::QueryError;
@@ -304,6 +306,14 @@ fn tables_config_row(cx: &PlanContext, database: &Database, table: &Table) -> Ve
     ]
 }
 
+/// `((a, 1), (b, NULL))`
+fn listed(range: &PartitionRange) -> String {
+    let value = |value: &Option<Value>| value.as_ref().map_or_else(|| "NULL".to_owned(), Value::to_string);
+    let values = range.values.iter();
+    let values = values.map(|values| format!("({})", values.iter().map(value).collect::<Vec<_>>().join(", ")));
+    format!("({})", values.collect::<Vec<_>>().join(", "))
+}
+
 fn partitions_meta_row(database: &Database, table: &Table, partition: &Partition) -> Vec<Cell> {
     let range = &partition.range;
     vec![
@@ -314,7 +324,10 @@ fn partitions_meta_row(database: &Database, table: &Table, partition: &Partition
         number(partition.visible_version),
         Cell::Time(partition.visible_at.0),
         text(keys(table, table.partition_positions())),
-        text(format!("[{}, {})", range.lower, range.upper)),
+        text(match table.partitioning.is_list() {
+            true => listed(range),
+            false => format!("[{}, {})", range.lower, range.upper),
+        }),
         text(keys(table, table.distribution_positions())),
         number(partition.buckets),
         text(format!("{}B", partition.bytes())),

@@ -97,14 +97,24 @@ impl<'a> Resolver<'a> {
         };
         match self.cx.catalog.database_by_name(database) {
             Some(found) => {
-                self.cx.access.may_read(database, name.table())?;
-                if let Some(view) = self.cx.catalog.view_by_name(found.id, name.table()) {
+                let (own_name, partitions) = runtime_sql::partition_names::split(name.table());
+                self.cx.access.may_read(database, own_name)?;
+                if let Some(view) = self.cx.catalog.view_by_name(found.id, own_name) {
+                    if partitions.is_some() {
+                        return Err(QueryError::analyzing(format!(
+                            "'{database}.{own_name}' is a view and has no partitions"
+                        )));
+                    }
                     return self.view(found, view);
                 }
-                let table = self.cx.catalog.table_by_name(found.id, name.table());
-                let table = table.ok_or_else(|| QueryError::unknown_table(database, name.table()))?;
+                let table = self.cx.catalog.table_by_name(found.id, own_name);
+                let table = table.ok_or_else(|| QueryError::unknown_table(database, own_name))?;
                 self.remember(table.schema.columns.iter().map(|c| c.name.as_str()));
-                Ok(Arc::new(StoredTable::new(self.cx, Arc::clone(table), self.notes())))
+                let stored = StoredTable::new(self.cx, Arc::clone(table), self.notes());
+                Ok(Arc::new(match partitions {
+                    None => stored,
+                    Some(named) => stored.of_named(&named)?,
+                }))
             }
             None => self.virtual_provider(database, name.table()),
         }

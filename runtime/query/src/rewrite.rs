@@ -203,6 +203,7 @@ impl Pass<'_> {
 
     fn table_factor(&mut self, factor: &mut TableFactor) -> Result<(), QueryError> {
         ignored::table(factor)?;
+        build::name_as_table(factor);
         match factor {
             TableFactor::Table { alias, .. }
             | TableFactor::Derived { alias, .. }

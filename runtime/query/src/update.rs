@@ -25,6 +25,8 @@ pub async fn plan_update(cx: &PlanContext, table: &Table, update: &Update) -> Re
         by_name: false,
         label: None,
         partitions: None,
+        temporary: false,
+        partition_values: Vec::new(),
         overwrite: false,
         properties: Default::default(),
         source: InsertSource::Query(Box::new(query_of(cx, table, update)?)),

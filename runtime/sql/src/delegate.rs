@@ -14,6 +14,7 @@ use crate::error::SyntaxError;
 use crate::grammar;
 use crate::lexer::{Kind, Token};
 use crate::normalise;
+use crate::partition_names::{self, PartitionNames};
 use crate::shape::Shape;
 
 /// Tokens of one text that become syntax trees; plain rows of INSERT ... VALUES do not. A token takes some 100 bytes and
@@ -101,6 +102,10 @@ fn convert(cursor: &mut Cursor<'_>, stop: &dyn Fn(&Token<'_>) -> bool) -> Parse<
         if cursor.delegated > TOKEN_LIMIT {
             return Err(error_at(token, format!("the text has more than {TOKEN_LIMIT} tokens in expressions")));
         }
+        if let Some(partitions) = partitions_follow(cursor, &tokens) {
+            name_partitions(&mut tokens, &partitions);
+            continue;
+        }
         if token.is_symbol("[") && hint_follows(&tokens) {
             skip_bracket_hint(cursor)?;
             continue;
@@ -133,6 +138,41 @@ fn is_nested_type(cursor: &Cursor<'_>) -> bool {
 
 fn is_keyword(token: &Ast, keyword: Keyword) -> bool {
     matches!(token, Ast::Word(word) if word.keyword == keyword)
+}
+
+/// Takes `[TEMPORARY] PARTITION (p, ...)` behind the name of a table.
+fn partitions_follow(cursor: &mut Cursor<'_>, tokens: &[TokenWithSpan]) -> Option<PartitionNames> {
+    let temporary = cursor.at("TEMPORARY");
+    if !temporary && !cursor.at("PARTITION") && !cursor.at("PARTITIONS") {
+        return None;
+    }
+    let (keyword, open) = (cursor.ahead(usize::from(temporary)), cursor.ahead(usize::from(temporary) + 1));
+    let Some(TokenWithSpan { token: Ast::Word(word), .. }) = tokens.last() else { return None };
+    let is_name = word.quote_style.is_some() || !is_reserved(&word.value);
+    let begins = ["PARTITION", "PARTITIONS"].iter().any(|k| keyword.is_word(k)) && open.is_symbol("(");
+    if !is_name || !begins {
+        return None;
+    }
+    let start = cursor.mark();
+    if temporary {
+        cursor.advance();
+    }
+    cursor.advance();
+    let names = cursor.parenthesised(Cursor::identifier_or_text).ok();
+    if names.is_none() {
+        cursor.reset(start);
+    }
+    names.map(|names| PartitionNames { temporary, names })
+}
+
+fn name_partitions(tokens: &mut [TokenWithSpan], partitions: &PartitionNames) {
+    if let Some(TokenWithSpan { token: Ast::Word(word), .. }) = tokens.last_mut() {
+        *word = Word {
+            value: partition_names::join(&word.value, partitions),
+            quote_style: Some('`'),
+            keyword: Keyword::NoKeyword,
+        };
+    }
 }
 
 /// Whether a bracket here is advice to StarRocks' optimizer: `JOIN [broadcast] t`, `OVER ([skewed] PARTITION BY a)`.

@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod alter_column;
+mod alter_partition;
 mod column;
 mod common;
 mod database;

@@ -21,6 +21,7 @@ mod hints;
 mod lexer;
 mod names;
 mod normalise;
+pub mod partition_names;
 mod redact;
 mod rows;
 mod shape;

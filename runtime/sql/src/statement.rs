@@ -404,6 +404,10 @@ pub struct Insert {
     pub label: Option<String>,
     /// PARTITION (...).
     pub partitions: Option<Vec<String>>,
+    /// TEMPORARY PARTITION (...).
+    pub temporary: bool,
+    /// PARTITION (column = value, ...): None is NULL.
+    pub partition_values: Vec<(String, Option<String>)>,
     /// OVERWRITE.
     pub overwrite: bool,
     /// PROPERTIES.

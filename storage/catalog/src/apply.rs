@@ -15,6 +15,7 @@ mod renames;
 mod restore_table;
 mod snapshots;
 mod tables;
+mod temporary;
 mod views;
 mod volumes;
 
@@ -141,6 +142,22 @@ impl Catalog {
             Command::CommitTransaction { label, loads } => self.commit_transaction(label.as_deref(), loads),
             Command::DropView { database, name, if_exists } => self.drop_view(database, name, *if_exists),
             Command::Access(change) => self.change_access(change),
+            Command::RollPartitions { table, drafts, dropped } => self.roll_partitions(*table, drafts, dropped),
+            Command::AddTemporaryPartitions { database, table, drafts, if_not_exists } => {
+                self.add_temporary_partitions(database, table, drafts, *if_not_exists)
+            }
+            Command::DropPartitions { database, table, partitions, temporary, if_exists, force } => {
+                let which =
+                    crate::apply::temporary::Which { temporary: *temporary, if_exists: *if_exists, force: *force };
+                self.drop_partitions(database, table, partitions, which)
+            }
+            Command::ReplacePartitions { database, table, partitions, temporary, strict_range, keep_new_names } => {
+                let names = (partitions.as_slice(), temporary.as_slice());
+                self.replace_partitions(database, table, names, *strict_range, *keep_new_names)
+            }
+            Command::SetTableProperties { database, table, properties } => {
+                self.set_table_properties(database, table, properties)
+            }
         }
     }
 

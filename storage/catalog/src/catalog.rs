@@ -104,7 +104,8 @@ pub struct Trash {
 impl Trash {
     /// Every partition it keeps.
     pub fn all_partitions(&self) -> impl Iterator<Item = PartitionId> + '_ {
-        self.tables.iter().flat_map(|t| t.partitions.iter().copied()).chain(self.partitions.iter().copied())
+        let of_tables = self.tables.iter().flat_map(|t| t.partitions.iter().chain(&t.temporary).copied());
+        of_tables.chain(self.partitions.iter().copied())
     }
 }
 
@@ -305,6 +306,11 @@ impl Catalog {
     /// The partitions of a table, in order of their ranges.
     pub fn partitions_of<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = &'a Arc<Partition>> {
         table.partitions.iter().filter_map(|id| self.partitions.get(id))
+    }
+
+    /// The temporary partitions of a table, in order of their ranges.
+    pub fn temporary_partitions_of<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = &'a Arc<Partition>> {
+        table.temporary.iter().filter_map(|id| self.partitions.get(id))
     }
 
     /// A file by id.

@@ -563,6 +563,67 @@ pub enum Command {
     },
     /// Users, roles and privileges.
     Access(AccessChange),
+    /// Partitions that a load needs or that it is time for, and those whose time is over. A draft whose rows others take
+    /// already, all or some, is left out; of several loads that need the same partition each asks for it. A name that is
+    /// taken gets a number. What is dropped goes through the recycle bin, and what is gone already is gone.
+    RollPartitions {
+        /// The table.
+        table: TableId,
+        /// What shall be there.
+        drafts: Vec<PartitionDraft>,
+        /// What shall not be there any more.
+        dropped: Vec<PartitionId>,
+    },
+    /// ALTER TABLE … ADD TEMPORARY PARTITION(S): all of them or none.
+    AddTemporaryPartitions {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// The partitions.
+        drafts: Vec<PartitionDraft>,
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+    },
+    /// ALTER TABLE … DROP [TEMPORARY] PARTITIONS: all of them or none.
+    DropPartitions {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// By name.
+        partitions: Vec<String>,
+        /// TEMPORARY: these have no recycle bin.
+        temporary: bool,
+        /// IF EXISTS: those that are not there are gone already.
+        if_exists: bool,
+        /// Not through the recycle bin.
+        force: bool,
+    },
+    /// ALTER TABLE … REPLACE PARTITION … WITH TEMPORARY PARTITION: the rows of the former are gone, those of the latter there.
+    ReplacePartitions {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// What gives way.
+        partitions: Vec<String>,
+        /// What takes its place.
+        temporary: Vec<String>,
+        /// `strict_range`: together they must take the very same rows.
+        strict_range: bool,
+        /// `use_temp_partition_name`, or else the names of as many partitions as there were stay.
+        keep_new_names: bool,
+    },
+    /// ALTER TABLE … SET: checked properties take the place of those of the same names.
+    SetTableProperties {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// What changes.
+        properties: BTreeMap<String, String>,
+    },
 }
 
 impl Command {
@@ -620,6 +681,11 @@ impl Command {
             Command::DropView { .. } => "DropView",
             Command::CommitTransaction { .. } => "CommitTransaction",
             Command::Access(change) => change.name(),
+            Command::RollPartitions { .. } => "RollPartitions",
+            Command::AddTemporaryPartitions { .. } => "AddTemporaryPartitions",
+            Command::DropPartitions { .. } => "DropPartitions",
+            Command::ReplacePartitions { .. } => "ReplacePartitions",
+            Command::SetTableProperties { .. } => "SetTableProperties",
         }
     }
 }
@@ -817,6 +883,9 @@ pub enum Rejection {
     /// A change of users, roles or privileges that cannot be, in StarRocks' words.
     #[error("{0}")]
     AccessRule(String),
+    /// DROP PARTITION of one that is not there.
+    #[error("Error in list of partitions to [{0}]")]
+    NoPartitionToDrop(String),
 }
 
 impl Rejection {
@@ -833,6 +902,7 @@ impl Rejection {
             | Rejection::UnknownFrontend(_)
             | Rejection::OtherRole { .. }
             | Rejection::UnknownSnapshot(_)
+            | Rejection::NoPartitionToDrop(_)
             | Rejection::UnknownJob(_) => Kind::NotFound,
             Rejection::BadPartition(_)
             | Rejection::NotACut { .. }

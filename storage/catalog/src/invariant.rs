@@ -2,8 +2,9 @@
 //! restore before the catalog lives.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use storage_model::{Distribution, FileId, Partitioning, RoleId, UserId};
+use storage_model::{Distribution, FileId, Partition, RoleId, UserId};
 use thiserror::Error;
 
 use crate::catalog::Catalog;
@@ -140,7 +141,7 @@ fn pinned_files_are_not_condemned(catalog: &Catalog) -> Result<(), String> {
 
 fn partitions_have_one_owner(catalog: &Catalog) -> Result<(), String> {
     let mut owners: HashMap<_, u32> = HashMap::new();
-    let live = catalog.tables.values().flat_map(|t| t.partitions.iter().copied());
+    let live = catalog.tables.values().flat_map(|t| t.partitions.iter().chain(&t.temporary).copied());
     let trash = catalog.trash.values().flat_map(|t| t.all_partitions().collect::<Vec<_>>());
     for id in live.chain(trash) {
         *owners.entry(id).or_default() += 1;
@@ -159,14 +160,31 @@ fn partitions_have_one_owner(catalog: &Catalog) -> Result<(), String> {
 
 fn partitions_are_disjoint_and_in_order(catalog: &Catalog) -> Result<(), String> {
     for table in catalog.tables.values() {
-        let partitions: Vec<_> = catalog.partitions_of(table).collect();
-        for pair in partitions.windows(2) {
-            if pair[0].range.upper > pair[1].range.lower {
-                return Err(format!("table {}: {} and {} overlap", table.name, pair[0].name, pair[1].name));
-            }
-        }
+        let is_list = table.partitioning.is_list();
+        disjoint(is_list, catalog.partitions_of(table)).map_err(|why| format!("table {}: {why}", table.name))?;
+        disjoint(is_list, catalog.temporary_partitions_of(table))
+            .map_err(|why| format!("table {}: temporary partitions {why}", table.name))?;
     }
     Ok(())
+}
+
+fn disjoint<'a>(is_list: bool, partitions: impl Iterator<Item = &'a Arc<Partition>>) -> Result<(), String> {
+    let partitions: Vec<_> = partitions.collect();
+    if let Some(odd) = partitions.iter().find(|p| p.range.values.is_empty() == is_list) {
+        return Err(format!("{} is not of the table's kind", odd.name));
+    }
+    if is_list {
+        let mut seen = HashSet::new();
+        let mut values = partitions.iter().flat_map(|p| p.range.values.iter().map(move |values| (p, values)));
+        return match values.find(|(_, values)| !seen.insert(*values)) {
+            Some((twice, _)) => Err(format!("{} lists what another does", twice.name)),
+            None => Ok(()),
+        };
+    }
+    match partitions.windows(2).find(|pair| pair[0].range.upper > pair[1].range.lower) {
+        Some(pair) => Err(format!("{} and {} overlap", pair[0].name, pair[1].name)),
+        None => Ok(()),
+    }
 }
 
 fn names_find_what_they_name(catalog: &Catalog) -> Result<(), String> {
@@ -226,13 +244,10 @@ fn columns_have_ids_of_their_own(catalog: &Catalog) -> Result<(), String> {
                 return Err(of("shares its id or its name with another"));
             }
         }
-        let columns = match (&table.partitioning, &table.distribution) {
-            (Partitioning::Range { columns }, Distribution::Hash { columns: more }) => {
-                [&columns[..], &more[..]].concat()
-            }
-            (Partitioning::Range { columns }, _) | (_, Distribution::Hash { columns }) => columns.clone(),
-            _ => Vec::new(),
-        };
+        let mut columns = table.partitioning.columns();
+        if let Distribution::Hash { columns: more } = &table.distribution {
+            columns.extend(more);
+        }
         if let Some(missing) = columns.into_iter().find(|id| schema.position_of(*id).is_none()) {
             return Err(format!("table {}: rows are placed by column {missing}, which is not there", table.name));
         }

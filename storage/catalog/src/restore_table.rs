@@ -93,7 +93,9 @@ pub fn command(
         }
         partitions.push(partition);
     }
-    let table = Table { name: to.table.clone(), partitions: Vec::new(), ..table.clone() };
+    // Temporary partitions are on their way to something that the snapshot has not seen: they do not come back.
+    let (name, partitions_now, temporary) = (to.table.clone(), Vec::new(), Vec::new());
+    let table = Table { name, partitions: partitions_now, temporary, ..table.clone() };
     let (job, database, files) = (job.id, to.database.clone(), files.into_values().collect());
     Ok(Command::RestoreTable { job, cut, database, table, partitions, files })
 }

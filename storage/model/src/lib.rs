@@ -14,6 +14,7 @@
 //! ```
 
 pub mod access;
+pub mod dynamic;
 pub mod file;
 pub mod ids;
 pub mod kind;
@@ -24,6 +25,7 @@ pub mod restore;
 pub mod retention;
 pub mod schema;
 pub mod snapshot;
+pub mod step;
 pub mod table;
 pub mod time;
 pub mod value;
@@ -38,11 +40,12 @@ pub use ids::{
 };
 pub use kind::Kind;
 pub use node::{ComputeNode, Frontend, FrontendRole};
-pub use partition::{Bound, Partition, PartitionRange};
+pub use partition::{Bound, Partition, PartitionRange, PartitionValues};
 pub use retention::{Retention, RetentionChange};
 pub use schema::{Aggregation, Column, DataType, DefaultValue, Schema, StructField};
 pub use snapshot::{JobChange, JobState, SnapshotJob, SnapshotKind, SnapshotPolicy};
-pub use table::{Distribution, KeyModel, Partitioning, SchemaChange, Table};
+pub use step::{Step, StepUnit};
+pub use table::{Distribution, KeyModel, PartitionKey, Partitioning, SchemaChange, Table};
 pub use time::{Now, UnixMillis, Uptime};
 pub use value::Value;
 pub use view::{View, ViewColumn};

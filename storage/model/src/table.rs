@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ColumnId, DatabaseId, PartitionId, TableId, VolumeId};
 use crate::schema::{Aggregation, Column, Schema};
+use crate::step::Step;
 use crate::time::UnixMillis;
 
 /// What rows with equal keys mean. Variants are positional in stored bytes: append only.
@@ -48,7 +49,16 @@ impl KeyModel {
     }
 }
 
-/// How rows go to partitions.
+/// What the partitions of a list are told by: a column, or where its slice of time begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionKey {
+    /// The column.
+    pub column: ColumnId,
+    /// `date_trunc` or `time_slice` of it.
+    pub step: Option<Step>,
+}
+
+/// How rows go to partitions. Variants are positional in stored bytes: append only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Partitioning {
     /// One partition, named like the table.
@@ -58,6 +68,55 @@ pub enum Partitioning {
         /// The partition columns.
         columns: Vec<ColumnId>,
     },
+    /// PARTITION BY date_trunc(…) or time_slice(…): ranges of one column, each made by the first load that needs it.
+    Expression {
+        /// The partition column.
+        column: ColumnId,
+        /// How long a new partition is.
+        step: Step,
+    },
+    /// PARTITION BY LIST(…), and PARTITION BY of several columns or expressions.
+    List {
+        /// What is listed.
+        keys: Vec<PartitionKey>,
+        /// Whether loads make the partitions that they need.
+        automatic: bool,
+    },
+}
+
+impl Partitioning {
+    /// The partition columns, none when unpartitioned.
+    pub fn columns(&self) -> Vec<ColumnId> {
+        match self {
+            Partitioning::Unpartitioned => Vec::new(),
+            Partitioning::Range { columns } => columns.clone(),
+            Partitioning::Expression { column, .. } => vec![*column],
+            Partitioning::List { keys, .. } => keys.iter().map(|key| key.column).collect(),
+        }
+    }
+
+    /// Whether loads make the partitions that they need.
+    pub fn is_automatic(&self) -> bool {
+        match self {
+            Partitioning::Unpartitioned | Partitioning::Range { .. } => false,
+            Partitioning::Expression { .. } => true,
+            Partitioning::List { automatic, .. } => *automatic,
+        }
+    }
+
+    /// Whether partitions are lists of values, and not ranges.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Partitioning::List { .. })
+    }
+
+    /// The steps by which the values of each partition column are told apart; None: each value by itself.
+    pub fn steps(&self) -> Vec<Option<Step>> {
+        match self {
+            Partitioning::Expression { step, .. } => vec![Some(*step)],
+            Partitioning::List { keys, .. } => keys.iter().map(|key| key.step).collect(),
+            other => vec![None; other.columns().len()],
+        }
+    }
 }
 
 /// How the rows of a partition go to buckets.
@@ -97,7 +156,7 @@ pub struct Table {
     pub comment: String,
     /// PROPERTIES as the user gave them, after their check.
     pub properties: BTreeMap<String, String>,
-    /// Its partitions in order of their ranges.
+    /// Its partitions in order of their ranges; those of a list in the order in which they came.
     pub partitions: Vec<PartitionId>,
     /// When it was created.
     pub created_at: UnixMillis,
@@ -105,6 +164,8 @@ pub struct Table {
     pub schema_changes: Vec<SchemaChange>,
     /// What the rows of a file are sorted by: ORDER BY (columns); empty: by the key.
     pub sort_key: Vec<ColumnId>,
+    /// Its temporary partitions in order of their ranges: no query and no load sees them unless it names them.
+    pub temporary: Vec<PartitionId>,
 }
 
 /// A change of a table's columns, which is done at once. SHOW ALTER TABLE COLUMN lists it as a job.
@@ -131,10 +192,12 @@ impl Table {
 
     /// The positions of the partition columns in the schema, empty when unpartitioned.
     pub fn partition_positions(&self) -> Vec<usize> {
-        match &self.partitioning {
-            Partitioning::Unpartitioned => Vec::new(),
-            Partitioning::Range { columns } => columns.iter().filter_map(|c| self.schema.position_of(*c)).collect(),
-        }
+        self.partitioning.columns().into_iter().filter_map(|c| self.schema.position_of(c)).collect()
+    }
+
+    /// Whether a partition, temporary or not, is one of its own.
+    pub fn has_partition(&self, partition: PartitionId) -> bool {
+        self.partitions.contains(&partition) || self.temporary.contains(&partition)
     }
 
     /// The positions of the columns that the rows of a file are sorted by.

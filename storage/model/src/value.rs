@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::schema::DataType;
 use crate::time::{civil_from_days, days_from_civil, is_valid_date};
 
-/// A constant of a partitionable type. Ordered within one type.
+/// A constant of a partitionable type. Ordered within one type. Variants are positional in stored bytes: append only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Value {
     /// Any integer type.
@@ -16,6 +16,10 @@ pub enum Value {
     Date(i32),
     /// DATETIME: microseconds since 1970-01-01 00:00:00.
     DateTime(i64),
+    /// CHAR and VARCHAR, in lists only.
+    Text(String),
+    /// MAXVALUE beside other values of a bound: above all values of any type.
+    Max,
 }
 
 impl Value {
@@ -27,6 +31,12 @@ impl Value {
                 (micros % 86_400_000_000 == 0).then(|| Value::Date(micros.div_euclid(86_400_000_000) as i32))
             }
             DataType::DateTime => parse_datetime(text).map(Value::DateTime),
+            DataType::Char(_) | DataType::Varchar(_) => Some(Value::Text(text.to_owned())),
+            DataType::Boolean => match text.trim().to_ascii_lowercase().as_str() {
+                "1" | "true" => Some(Value::Integer(1)),
+                "0" | "false" => Some(Value::Integer(0)),
+                _ => None,
+            },
             _ if data_type.is_integer() => {
                 let number: i128 = text.trim().parse().ok()?;
                 let (low, high) = integer_range(data_type);
@@ -131,6 +141,8 @@ impl fmt::Display for Value {
             Value::Integer(n) => n.fmt(f),
             Value::Date(days) => f.write_str(&format_date(*days)),
             Value::DateTime(micros) => f.write_str(&format_datetime(*micros)),
+            Value::Text(text) => f.write_str(text),
+            Value::Max => f.write_str("MAXVALUE"),
         }
     }
 }
@@ -166,6 +178,9 @@ mod tests {
         assert_eq!(Value::parse("127", &DataType::TinyInt), Some(Value::Integer(127)));
         assert_eq!(Value::parse("128", &DataType::TinyInt), None);
         assert_eq!(Value::parse("2015-09-12", &DataType::Date), Some(Value::Date(16690)));
-        assert_eq!(Value::parse("a", &DataType::Varchar(3)), None);
+        assert_eq!(Value::parse("a", &DataType::Varchar(3)), Some(Value::Text("a".to_owned())));
+        assert_eq!(Value::parse("TRUE", &DataType::Boolean), Some(Value::Integer(1)));
+        assert_eq!(Value::parse("2", &DataType::Boolean), None);
+        assert_eq!(Value::parse("1", &DataType::Double), None);
     }
 }

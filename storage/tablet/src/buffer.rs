@@ -1,22 +1,26 @@
 //! Rows that wait to be written: checked and placed as they come, kept as the batches they came in.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use storage_model::Distribution;
+use storage_model::{Distribution, PartitionValues, Step};
 
 use crate::bucket::hashes_of;
 use crate::check::conform;
 use crate::error::{TabletError, WriteError};
-use crate::partition::Router;
+use crate::partition::{Router, values_at};
 use crate::row::row_text;
 use crate::spec::WriteSpec;
 use crate::types::arrow_schema;
 
 /// DISTRIBUTED BY RANDOM takes the next bucket after so many rows: a small load is one run, a large one is spread.
 pub(crate) const RANDOM_STRIDE: u64 = 8192;
+
+/// So many partitions that are not there are told of at once.
+const MOST_MISSING: usize = 65_536;
 
 /// A row in the buffer and the bucket it goes to.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +50,9 @@ pub(crate) struct Buffer {
     /// Rows that each partition ever got.
     taken: Vec<u64>,
     bytes: usize,
+    steps: Vec<Option<Step>>,
+    /// Values of rows that no partition takes, and for which there could be one.
+    missing: BTreeSet<PartitionValues>,
 }
 
 impl Buffer {
@@ -56,13 +63,15 @@ impl Buffer {
         let partitions = spec.partitions.len();
         Ok(Buffer {
             schema: arrow_schema(spec.schema()),
-            router: Router::new(&ranges, partition_columns.len())?,
+            router: Router::new(&spec.table.partitioning, &ranges)?,
+            steps: spec.table.partitioning.steps(),
             partition_columns,
             distribution_columns: spec.table.distribution_positions(),
             batches: Vec::new(),
             places: vec![Vec::new(); partitions],
             taken: vec![0; partitions],
             bytes: 0,
+            missing: BTreeSet::new(),
             spec,
         })
     }
@@ -82,9 +91,21 @@ impl Buffer {
         let columns = |positions: &[usize]| -> Vec<ArrayRef> {
             positions.iter().map(|at| Arc::clone(batch.column(*at))).collect()
         };
-        let partitions = self.router.route(&columns(&self.partition_columns), rows)?;
+        let keys = columns(&self.partition_columns);
+        let partitions = self.router.route(&keys, rows)?;
         if let Some(row) = partitions.iter().position(Option::is_none) {
-            return Err(WriteError::NoPartition { row: row_text(&batch, row) });
+            if !self.spec.makes_partitions {
+                return Err(WriteError::NoPartition { row: row_text(&batch, row) });
+            }
+            let homeless = (row..rows).filter(|row| partitions[*row].is_none());
+            for row in homeless {
+                self.missing.insert(values_at(&keys, &self.steps, row)?);
+            }
+        }
+        if !self.missing.is_empty() {
+            // The rows come again when there is a place for all of them.
+            self.take();
+            return Ok(());
         }
         let hashes = match self.spec.table.distribution {
             Distribution::Hash { .. } => Some(hashes_of(&columns(&self.distribution_columns))?),
@@ -104,6 +125,16 @@ impl Buffer {
         self.bytes += size_of_rows(&batch) + rows * size_of::<Place>();
         self.batches.push(batch);
         Ok(())
+    }
+
+    /// Whether so many partitions are missing that no more are looked for.
+    pub fn is_lost(&self) -> bool {
+        self.missing.len() >= MOST_MISSING
+    }
+
+    /// What the partition columns of rows hold that no partition takes, each once. Nothing is to be kept of the rows then.
+    pub fn into_missing(self) -> Vec<PartitionValues> {
+        self.missing.into_iter().collect()
     }
 
     /// Takes what waits.

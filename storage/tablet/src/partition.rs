@@ -1,12 +1,14 @@
-//! Which partition takes a row: a sorted list of ranges and a binary search. NULL goes to the partition that has no
-//! lower bound, as `PartitionRange::contains` says.
+//! Which partition takes a row: a sorted list of ranges and a binary search, or a table of listed values. NULL goes to the
+//! partition that has no lower bound or that lists it, as `PartitionRange::contains` says.
+
+use std::collections::HashMap;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
 use arrow::datatypes::{
     DataType as ArrowType, Date32Type, Decimal256Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
     TimestampMicrosecondType,
 };
-use storage_model::{Bound, PartitionRange, Value};
+use storage_model::{Bound, PartitionRange, PartitionValues, Partitioning, Step, Value};
 
 use crate::error::TabletError;
 
@@ -17,13 +19,95 @@ pub fn partition_of(
     rows: usize,
     ranges: &[PartitionRange],
 ) -> Result<Vec<Option<u32>>, TabletError> {
-    Router::new(ranges, columns.len())?.route(columns, rows)
+    Ranges::new(ranges, columns.len())?.route(columns, rows)
+}
+
+/// The partitions of a table, ready to be searched.
+#[derive(Debug)]
+pub(crate) enum Router {
+    Ranges(Ranges),
+    Lists(Lists),
+}
+
+impl Router {
+    pub fn new(partitioning: &Partitioning, ranges: &[PartitionRange]) -> Result<Router, TabletError> {
+        let steps = partitioning.steps();
+        Ok(match partitioning.is_list() {
+            true => Router::Lists(Lists::new(ranges, steps)?),
+            false => Router::Ranges(Ranges::new(ranges, steps.len())?),
+        })
+    }
+
+    pub fn route(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Option<u32>>, TabletError> {
+        match self {
+            Router::Ranges(ranges) => ranges.route(columns, rows),
+            Router::Lists(lists) => lists.route(columns, rows),
+        }
+    }
+}
+
+/// What the partition columns of a row hold, each as the beginning of its step.
+pub(crate) fn values_at(
+    columns: &[ArrayRef],
+    steps: &[Option<Step>],
+    row: usize,
+) -> Result<PartitionValues, TabletError> {
+    let value = |(column, step): (&ArrayRef, &Option<Step>)| {
+        let value = value_at(column, row)?;
+        Ok(match (step, value) {
+            (Some(step), Some(value)) => Some(step.floor(&value)),
+            (_, value) => value,
+        })
+    };
+    columns.iter().zip(steps).map(value).collect()
+}
+
+/// Listed values and where they go.
+#[derive(Debug)]
+pub(crate) struct Lists {
+    positions: HashMap<PartitionValues, u32>,
+    steps: Vec<Option<Step>>,
+}
+
+impl Lists {
+    fn new(ranges: &[PartitionRange], steps: Vec<Option<Step>>) -> Result<Lists, TabletError> {
+        let mut positions = HashMap::new();
+        for (position, range) in (0_u32..).zip(ranges) {
+            for values in &range.values {
+                if values.len() != steps.len() {
+                    let (found, wanted) = (values.len(), steps.len());
+                    return Err(TabletError::invalid(format!("{found} listed values for {wanted} partition columns")));
+                }
+                if positions.insert(values.clone(), position).is_some() {
+                    return Err(TabletError::invalid("partitions list the same values"));
+                }
+            }
+        }
+        Ok(Lists { positions, steps })
+    }
+
+    fn route(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Option<u32>>, TabletError> {
+        let mut found = Vec::with_capacity(rows);
+        for row in 0..rows {
+            let values = values_at(columns, &self.steps, row)?;
+            found.push(self.positions.get(&values).copied());
+        }
+        Ok(found)
+    }
+}
+
+/// A part of a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    At(i128),
+    /// MAXVALUE.
+    Above,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Edge {
     Min,
-    At(Vec<i128>),
+    At(Vec<Part>),
     Max,
 }
 
@@ -34,17 +118,17 @@ struct Range {
     position: u32,
 }
 
-/// The ranges of a table, ready to be searched.
+/// The ranges of a table.
 #[derive(Debug)]
-pub(crate) struct Router {
+pub(crate) struct Ranges {
     /// In order of their lower bounds.
     ranges: Vec<Range>,
     /// The range without lower bound.
     null: Option<u32>,
 }
 
-impl Router {
-    pub fn new(ranges: &[PartitionRange], columns: usize) -> Result<Router, TabletError> {
+impl Ranges {
+    pub fn new(ranges: &[PartitionRange], columns: usize) -> Result<Ranges, TabletError> {
         let mut sorted = Vec::with_capacity(ranges.len());
         for (position, range) in (0_u32..).zip(ranges) {
             if range.is_empty() {
@@ -57,7 +141,7 @@ impl Router {
             return Err(TabletError::invalid("partition ranges overlap"));
         }
         let null = sorted.first().filter(|range| range.lower == Edge::Min).map(|range| range.position);
-        Ok(Router { ranges: sorted, null })
+        Ok(Ranges { ranges: sorted, null })
     }
 
     pub fn route(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Option<u32>>, TabletError> {
@@ -88,7 +172,7 @@ impl Router {
 fn fill(point: &mut Edge, keys: &[Vec<Option<i128>>], row: usize) -> bool {
     let Edge::At(values) = point else { return false };
     values.clear();
-    values.extend(keys.iter().map_while(|column| column[row]));
+    values.extend(keys.iter().map_while(|column| column[row]).map(Part::At));
     values.len() == keys.len()
 }
 
@@ -99,16 +183,17 @@ fn edge(bound: &Bound, columns: usize) -> Result<Edge, TabletError> {
         Bound::At(values) if values.is_empty() || values.len() > columns => {
             Err(TabletError::invalid(format!("a bound of {} values for {columns} partition columns", values.len())))
         }
-        Bound::At(values) => Ok(Edge::At(
-            values
-                .iter()
-                .map(|value| match value {
-                    Value::Integer(number) => *number,
-                    Value::Date(days) => i128::from(*days),
-                    Value::DateTime(micros) => i128::from(*micros),
-                })
-                .collect(),
-        )),
+        Bound::At(values) => values.iter().map(part).collect::<Result<_, _>>().map(Edge::At),
+    }
+}
+
+fn part(value: &Value) -> Result<Part, TabletError> {
+    match value {
+        Value::Integer(number) => Ok(Part::At(*number)),
+        Value::Date(days) => Ok(Part::At(i128::from(*days))),
+        Value::DateTime(micros) => Ok(Part::At(i128::from(*micros))),
+        Value::Max => Ok(Part::Above),
+        Value::Text(text) => Err(TabletError::invalid(format!("the bound '{text}' of a range is a text"))),
     }
 }
 
@@ -140,6 +225,25 @@ where
     T::Native: Into<i128>,
 {
     array.as_primitive::<T>().iter().map(|value| value.map(Into::into)).collect()
+}
+
+fn value_at(array: &ArrayRef, row: usize) -> Result<Option<Value>, TabletError> {
+    if array.is_null(row) {
+        return Ok(None);
+    }
+    let value = match array.data_type() {
+        ArrowType::Utf8 => Value::Text(array.as_string::<i32>().value(row).to_owned()),
+        ArrowType::Boolean => Value::Integer(array.as_boolean().value(row).into()),
+        ArrowType::Date32 => Value::Date(array.as_primitive::<Date32Type>().value(row)),
+        ArrowType::Timestamp(TimeUnit::Microsecond, None) => {
+            Value::DateTime(array.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
+        _ => {
+            let number = numbers(&array.slice(row, 1))?.into_iter().flatten().next();
+            Value::Integer(number.ok_or_else(|| TabletError::invalid("a number is NULL that is not"))?)
+        }
+    };
+    Ok(Some(value))
 }
 
 #[cfg(test)]

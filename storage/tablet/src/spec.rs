@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use storage_model::{
-    Distribution, Incarnation, Partition, PartitionId, PartitionRange, Schema, ServiceId, Table, TxnId, VolumeId,
-    WrittenFile,
+    Distribution, Incarnation, Partition, PartitionId, PartitionRange, PartitionValues, Schema, ServiceId, Table,
+    TxnId, VolumeId, WrittenFile,
 };
 use storage_volume::layout::{self, DataName};
 
@@ -49,6 +49,8 @@ pub struct WriteSpec {
     pub attempt: u32,
     /// Where DISTRIBUTED BY RANDOM begins.
     pub seed: u64,
+    /// Whether rows that fit no partition are told of, for partitions to be made, and do not fail the write.
+    pub makes_partitions: bool,
 }
 
 impl WriteSpec {
@@ -87,4 +89,6 @@ pub struct Written {
     pub files: Vec<WrittenFile>,
     /// Rows that came. Where the key model merges rows with equal keys, the files may hold fewer.
     pub rows: u64,
+    /// What the partition columns of rows hold that no partition takes, as far as it was looked for. Nothing was written then.
+    pub missing: Vec<PartitionValues>,
 }

@@ -20,7 +20,8 @@ pub const DEFAULT_BUFFER_BYTES: usize = 256 << 20;
 const FILES_AT_ONCE: usize = 3;
 
 /// Writes all rows of `batches`. Columns are matched by position and cast to the table's types where Arrow can do it
-/// without loss. The first row that cannot be stored fails the whole write.
+/// without loss. The first row that cannot be stored fails the whole write. Where loads make partitions, rows that fit none
+/// do not: then nothing is written, and the answer says what was missing.
 pub async fn write<S, E>(batches: S, spec: &WriteSpec, volume: &Volume) -> Result<Written, WriteError>
 where
     S: Stream<Item = Result<RecordBatch, E>>,
@@ -43,7 +44,14 @@ where
     let writer = Writer::new(spec, volume)?;
     let mut written = Written::default();
     match writer.write_all(batches, buffer_bytes, &mut written).await {
-        Ok(()) => Ok(written),
+        Ok(()) => {
+            if !written.missing.is_empty() {
+                writer.clean_up().await;
+                written.files.clear();
+                written.rows = 0;
+            }
+            Ok(written)
+        }
         Err(error) => {
             writer.clean_up().await;
             Err(error)
@@ -95,11 +103,16 @@ impl Writer {
             })
             .await?;
             pushed?;
+            if buffer.is_lost() {
+                break;
+            }
             if buffer.bytes() >= budget {
                 self.flush(&mut buffer, written).await?;
             }
         }
-        self.flush(&mut buffer, written).await
+        self.flush(&mut buffer, written).await?;
+        written.missing = buffer.into_missing();
+        Ok(())
     }
 
     async fn flush(&self, buffer: &mut Buffer, written: &mut Written) -> Result<(), WriteError> {

@@ -32,7 +32,7 @@ enum How {
 }
 
 /// Places, how they are reached, and which actor is rebuilt after a panic there.
-const PLACES: [(&str, How, Option<&str>); 58] = [
+const PLACES: [(&str, How, Option<&str>); 59] = [
     ("job.begin.before", How::Wait, Some(JOBS)),
     ("job.begin.after", How::Wait, Some(JOBS)),
     ("job.cut.before", How::Wait, Some(JOBS)),
@@ -86,6 +86,7 @@ const PLACES: [(&str, How, Option<&str>); 58] = [
     ("handler.orphan_sweeper", How::Wait, Some(ORPHANS)),
     ("handler.metadata_leader", How::Wait, Some("metadata_leader")),
     ("handler.owner_watch", How::Wait, Some("owner_watch")),
+    ("handler.partition_roller", How::Wait, Some("partition_roller")),
     ("handler.compute_node_monitor", How::Wait, Some("compute_node_monitor")),
     ("handler.frontend_monitor", How::Wait, Some("frontend_monitor")),
     ("handler.compute_node", How::Worker, Some("compute_node")),

@@ -174,6 +174,7 @@ fn the_dashboard_knows_the_whole_cluster() {
             "gc_coordinator",
             "compaction_coordinator",
             "orphan_sweeper",
+            "partition_roller",
             "compute_node",
             "snapshot_agent",
             "compaction_agent",

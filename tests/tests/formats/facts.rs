@@ -12,9 +12,9 @@ use storage_model::snapshot::JobEvent;
 use storage_model::{
     Aggregation, Bound, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution, Epoch, FileId,
     Frontend, FrontendRole, Grant, GrantObject, Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId,
-    PartitionRange, Partitioning, PasswordHash, Privilege, RelationKind, RetentionChange, Revision, Rowset, Schema,
-    ServiceId, SnapshotKind, StructField, Table, TableId, TxnId, UnixMillis, Uptime, UserId, UserName, Value,
-    ViewColumn, VolumeId, VolumeType, WrittenFile,
+    PartitionKey, PartitionRange, Partitioning, PasswordHash, Privilege, RelationKind, RetentionChange, Revision,
+    Rowset, Schema, ServiceId, SnapshotKind, Step, StepUnit, StructField, Table, TableId, TxnId, UnixMillis, Uptime,
+    UserId, UserName, Value, ViewColumn, VolumeId, VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 use storage_snapshot::mark::Mark;
@@ -71,7 +71,7 @@ fn at(micros: i64) -> Bound {
 }
 
 fn partition(name: &str, lower: Bound, upper: Bound) -> PartitionDraft {
-    PartitionDraft { name: text(name), range: PartitionRange { lower, upper }, buckets: 3 }
+    PartitionDraft { name: text(name), range: PartitionRange::between(lower, upper), buckets: 3 }
 }
 
 fn edits() -> TableDraft {
@@ -100,6 +100,33 @@ fn notes(name: &str) -> TableDraft {
         partitions: vec![partition(name, Bound::Min, Bound::Max)],
         ..edits()
     }
+}
+
+/// The table of lists: its id.
+const CITIES: u64 = 10_044;
+
+/// A table of listed values, of which loads make more.
+fn cities() -> TableDraft {
+    let month = Step { count: 1, unit: StepUnit::Month };
+    let keys =
+        vec![PartitionKey { column: ColumnId(2), step: None }, PartitionKey { column: ColumnId(1), step: Some(month) }];
+    TableDraft {
+        name: text("cities"),
+        partitioning: Partitioning::List { keys, automatic: true },
+        partitions: vec![listed("p10", &[("10", Some(1_441_065_600_000_000)), ("12", None)])],
+        ..edits()
+    }
+}
+
+fn listed(name: &str, values: &[(&str, Option<i64>)]) -> PartitionDraft {
+    let values = values.iter().map(|(word, moment)| vec![Some(Value::Text(text(word))), moment.map(Value::DateTime)]);
+    PartitionDraft { name: text(name), range: PartitionRange::among(values.collect()), buckets: 3 }
+}
+
+/// A table whose days loads make.
+fn days() -> TableDraft {
+    let step = Step { count: 7, unit: StepUnit::Day };
+    TableDraft { name: text("days"), partitioning: Partitioning::Expression { column: ColumnId(1), step }, ..edits() }
 }
 
 /// A table that merges rows, its values combined in every way where its model lets each column say so.
@@ -347,6 +374,46 @@ pub fn commands() -> Vec<(Now, Command)> {
             partitions: vec![ReplacedPartition { partition: PartitionId(10_042), base: Some(1) }],
             files: vec![written(10_042, "o6")],
         },
+        Command::CreateTable { database: text("store"), draft: cities(), if_not_exists: false },
+        Command::RollPartitions {
+            table: TableId(CITIES),
+            drafts: vec![listed("p11", &[("11", None)])],
+            dropped: vec![PartitionId(CITIES + 1)],
+        },
+        Command::CreateTable { database: text("store"), draft: days(), if_not_exists: false },
+        Command::AddTemporaryPartitions {
+            database: text("store"),
+            table: text("days"),
+            drafts: vec![partition("later", at(1_442_037_600_000_000), Bound::At(vec![Value::Max]))],
+            if_not_exists: true,
+        },
+        Command::AddTemporaryPartitions {
+            database: text("store"),
+            table: text("days"),
+            drafts: vec![partition("sooner", Bound::Min, at(1_442_037_600_000_000))],
+            if_not_exists: false,
+        },
+        Command::ReplacePartitions {
+            database: text("store"),
+            table: text("days"),
+            partitions: vec![text("p06")],
+            temporary: vec![text("sooner")],
+            strict_range: true,
+            keep_new_names: true,
+        },
+        Command::DropPartitions {
+            database: text("store"),
+            table: text("cities"),
+            partitions: vec![text("p11")],
+            temporary: false,
+            if_exists: false,
+            force: false,
+        },
+        Command::SetTableProperties {
+            database: text("store"),
+            table: text("days"),
+            properties: [(text("partition_ttl"), text("3 DAY"))].into(),
+        },
         Command::PutView { database: text("store"), draft: view("shown"), how: ViewPut::Create },
         Command::PutView { database: text("store"), draft: view("hidden"), how: ViewPut::Replace },
         Command::DropView { database: text("store"), name: text("hidden"), if_exists: true },
@@ -463,6 +530,7 @@ fn restore_table() -> Command {
         created_at: UnixMillis(START),
         schema_changes: Vec::new(),
         sort_key: Vec::new(),
+        temporary: Vec::new(),
     };
     let partition = Partition {
         id: PartitionId(10_011),

@@ -17,7 +17,7 @@ pub(super) const WIDTH: i64 = 10;
 
 pub(super) fn partition_draft(name: &str, lower: i64) -> PartitionDraft {
     let at = |n: i64| Bound::At(vec![Value::Integer(n.into())]);
-    let range = PartitionRange { lower: at(lower), upper: at(lower + WIDTH) };
+    let range = PartitionRange::between(at(lower), at(lower + WIDTH));
     PartitionDraft { name: name.to_owned(), range, buckets: 2 }
 }
 

@@ -41,6 +41,8 @@ pub(crate) async fn create(
         by_name: false,
         label: None,
         partitions: None,
+        temporary: false,
+        partition_values: Vec::new(),
         overwrite: false,
         properties: Properties::default(),
         source: InsertSource::Query(query.query.clone()),

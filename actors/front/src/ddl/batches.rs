@@ -37,7 +37,7 @@ pub(super) fn partitions(
                 return Err(MySqlError::analyzing(text));
             }
             let lower = from_the_least(bound(&name, lower, column)?, keys);
-            let range = PartitionRange { lower, upper: bound(&name, upper, column)? };
+            let range = PartitionRange::between(lower, bound(&name, upper, column)?);
             drafts.push(PartitionDraft { name, range, buckets });
         }
     }

@@ -5,7 +5,7 @@ use runtime_sql::QualifiedName;
 use runtime_sql::statement::Properties;
 use runtime_sql::statement::table::DistributionClause;
 use storage_catalog::{Catalog, PartitionDraft, TableDraft};
-use storage_model::{Column, ColumnId, Distribution, Partitioning, Table};
+use storage_model::{Column, ColumnId, Distribution, PartitionKey, Partitioning, Table};
 
 use super::{LONGEST_NAME, properties, table};
 use crate::names;
@@ -33,6 +33,13 @@ pub(super) fn draft(
     let partitioning = match &source.partitioning {
         Partitioning::Unpartitioned => Partitioning::Unpartitioned,
         Partitioning::Range { columns } => Partitioning::Range { columns: columns.iter().map(renumbered).collect() },
+        Partitioning::Expression { column, step } => {
+            Partitioning::Expression { column: renumbered(column), step: *step }
+        }
+        Partitioning::List { keys, automatic } => {
+            let key = |key: &PartitionKey| PartitionKey { column: renumbered(&key.column), ..key.clone() };
+            Partitioning::List { keys: keys.iter().map(key).collect(), automatic: *automatic }
+        }
     };
     let unpartitioned = partitioning == Partitioning::Unpartitioned;
     let (distribution, buckets_given, buckets) = match distribution {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use runtime_mysql::MySqlError;
 use runtime_sql::statement::Properties;
+use storage_model::dynamic::{self, DynamicPartitions};
+use storage_model::{DataType, Table};
 
 use super::check_properties;
 
@@ -15,7 +17,7 @@ pub(crate) const REPLICATION_NUM: &str = "replication_num";
 const COMPRESSION: &str = "compression";
 
 /// Keys of tables in shared-data mode. What a key asks for and we do not do is harmless: hints for caches and compaction.
-const OF_TABLE: [&str; 32] = [
+const OF_TABLE: [&str; 25] = [
     STORAGE_VOLUME,
     REPLICATION_NUM,
     COMPRESSION,
@@ -26,13 +28,6 @@ const OF_TABLE: [&str; 32] = [
     "colocate_with",
     "datacache.enable",
     "datacache.partition_duration",
-    "dynamic_partition.buckets",
-    "dynamic_partition.enable",
-    "dynamic_partition.end",
-    "dynamic_partition.history_partition_num",
-    "dynamic_partition.prefix",
-    "dynamic_partition.start",
-    "dynamic_partition.time_unit",
     "enable_async_write_back",
     "enable_persistent_index",
     "fast_schema_evolution",
@@ -50,13 +45,9 @@ const OF_TABLE: [&str; 32] = [
     "unique_constraints",
 ];
 /// Keys whose effect would be missed.
-const NOT_YET: [&str; 5] = [
-    "dynamic_partition.enable",
-    "partition_live_number",
-    "partition_ttl",
-    "partition_retention_condition",
-    "colocate_with",
-];
+const NOT_YET: [&str; 2] = ["partition_retention_condition", "colocate_with"];
+/// What files are like is said when a table is created.
+const FIXED: [&str; 3] = [STORAGE_VOLUME, COMPRESSION, "storage_format"];
 
 /// The volume of CREATE DATABASE.
 pub(super) fn of_database(properties: &Properties) -> Result<Option<String>, MySqlError> {
@@ -73,7 +64,61 @@ pub(super) fn of_partition(properties: &Properties) -> Result<(), MySqlError> {
 
 /// The volume of CREATE TABLE, and the properties that the table keeps.
 pub(super) fn of_table(properties: &Properties) -> Result<(Option<String>, BTreeMap<String, String>), MySqlError> {
-    check_properties(properties, |key| OF_TABLE.contains(&key) || NOT_YET.contains(&key))?;
+    check(properties)?;
+    let mut kept = properties.0.clone();
+    let volume = kept.remove(STORAGE_VOLUME);
+    kept.insert(REPLICATION_NUM.to_owned(), "1".to_owned());
+    Ok((volume, kept))
+}
+
+/// ALTER TABLE … SET: what changes, checked together with what stays.
+pub(super) fn to_set(table: &Table, properties: &Properties) -> Result<BTreeMap<String, String>, MySqlError> {
+    check(properties)?;
+    if let Some((key, value)) = properties.iter().find(|(key, _)| FIXED.contains(&key.as_str())) {
+        return Err(MySqlError::analyzing(format_args!("Property {key} = {value} cannot be changed")));
+    }
+    let mut all = table.properties.clone();
+    all.extend(properties.0.clone());
+    check_rolling(&Table { properties: all, ..table.clone() })?;
+    let mut changed = properties.0.clone();
+    if let Some(number) = changed.get_mut(REPLICATION_NUM) {
+        "1".clone_into(number);
+    }
+    Ok(changed)
+}
+
+/// Whether the partitions of a table can come and go with the time as its properties say.
+pub(crate) fn check_rolling(table: &Table) -> Result<(), MySqlError> {
+    let properties = &table.properties;
+    let wrong = |why: String| MySqlError::analyzing(why);
+    let dynamic = DynamicPartitions::parse(properties).map_err(wrong)?;
+    let live_number = dynamic::live_number(properties).map_err(wrong)?;
+    let ttl = dynamic::ttl(properties).map_err(wrong)?;
+    let expires = live_number.is_some() || ttl.is_some();
+    if let Some(zone) = dynamic.as_ref().map(|dynamic| &dynamic.time_zone).filter(|zone| !zone.is_empty())
+        && runtime_query::Zone::parse(zone).is_none()
+    {
+        return Err(MySqlError::unknown_time_zone(zone));
+    }
+    let data_type = dynamic::time_column(table);
+    if dynamic.as_ref().is_some_and(|dynamic| dynamic.enable) && data_type.is_none() {
+        return Err(MySqlError::analyzing(
+            "Dynamic partition only support single-column range partition of DATE or DATETIME",
+        ));
+    }
+    if dynamic.is_some_and(|dynamic| dynamic.unit.is_within_a_day() && data_type == Some(&DataType::Date)) {
+        return Err(MySqlError::analyzing("HOUR could not be partition column type DATE"));
+    }
+    if expires && data_type.is_none() {
+        return Err(MySqlError::analyzing(
+            "partition_live_number and partition_ttl are of tables with single-column range partitions of DATE or DATETIME",
+        ));
+    }
+    Ok(())
+}
+
+fn check(properties: &Properties) -> Result<(), MySqlError> {
+    check_properties(properties, |key| OF_TABLE.contains(&key) || NOT_YET.contains(&key) || dynamic::is_dynamic(key))?;
     let is_off = |value: &str| value.is_empty() || value.eq_ignore_ascii_case("false");
     if let Some((key, value)) = properties.iter().find(|(key, value)| NOT_YET.contains(&key.as_str()) && !is_off(value))
     {
@@ -83,10 +128,7 @@ pub(super) fn of_table(properties: &Properties) -> Result<(Option<String>, BTree
     if let Some(text) = properties.get(COMPRESSION) {
         storage_tablet::parse_compression(text).map_err(MySqlError::analyzing)?;
     }
-    let mut kept = properties.0.clone();
-    let volume = kept.remove(STORAGE_VOLUME);
-    kept.insert(REPLICATION_NUM.to_owned(), "1".to_owned());
-    Ok((volume, kept))
+    Ok(())
 }
 
 fn replication(properties: &Properties) -> Result<(), MySqlError> {

@@ -1,10 +1,14 @@
 //! CREATE TABLE: from what was written to a draft that the catalog can take.
 
+use std::collections::BTreeMap;
+
 use runtime_mysql::MySqlError;
 use runtime_sql::statement::CreateTable;
 use runtime_sql::statement::table::DistributionClause;
 use storage_catalog::TableDraft;
-use storage_model::{Column, ColumnId, Distribution, KeyModel, Partitioning};
+use storage_model::{
+    Column, ColumnId, DatabaseId, Distribution, KeyModel, Partitioning, Schema, Table, TableId, UnixMillis, VolumeId,
+};
 
 use super::{LONGEST_NAME, columns, partitions, properties};
 use crate::names;
@@ -32,6 +36,7 @@ pub(crate) fn analyze(create: &CreateTable, alive: usize) -> Result<TableDraft, 
         return Err(MySqlError::analyzing("The partition column could not be aggregated column"));
     }
     let (volume, properties) = properties::of_table(&create.properties)?;
+    check_rolling(&columns, &partitioning, &properties)?;
     Ok(TableDraft {
         name: create.name.name.clone(),
         columns,
@@ -48,11 +53,34 @@ pub(crate) fn analyze(create: &CreateTable, alive: usize) -> Result<TableDraft, 
 }
 
 fn partition_columns<'a>(partitioning: &Partitioning, columns: &'a [Column]) -> impl Iterator<Item = &'a Column> {
-    let by = match partitioning {
-        Partitioning::Unpartitioned => Vec::new(),
-        Partitioning::Range { columns } => columns.clone(),
-    };
+    let by = partitioning.columns();
     columns.iter().filter(move |column| by.contains(&column.id))
+}
+
+/// The partitions of the table can come and go with the time as its properties say.
+fn check_rolling(
+    columns: &[Column],
+    partitioning: &Partitioning,
+    properties: &BTreeMap<String, String>,
+) -> Result<(), MySqlError> {
+    properties::check_rolling(&Table {
+        id: TableId(0),
+        database: DatabaseId(0),
+        name: String::new(),
+        schema: Schema::new(columns.to_vec()),
+        model: KeyModel::Duplicate,
+        partitioning: partitioning.clone(),
+        distribution: Distribution::Random,
+        buckets_given: None,
+        volume: VolumeId(0),
+        comment: String::new(),
+        properties: properties.clone(),
+        partitions: Vec::new(),
+        created_at: UnixMillis(0),
+        schema_changes: Vec::new(),
+        sort_key: Vec::new(),
+        temporary: Vec::new(),
+    })
 }
 
 /// Rows with equal keys must meet in one bucket where they become one.

@@ -20,14 +20,22 @@ pub(super) fn partitions_meta(catalog: &Catalog) -> Sheet {
     for database in catalog.databases() {
         for table in catalog.tables_of(database.id) {
             for partition in catalog.partitions_of(table) {
-                sheet.push(partition_row(catalog, &database.name, table, partition));
+                sheet.push(partition_row(catalog, &database.name, table, (partition, false)));
+            }
+            for partition in catalog.temporary_partitions_of(table) {
+                sheet.push(partition_row(catalog, &database.name, table, (partition, true)));
             }
         }
     }
     sheet
 }
 
-fn partition_row(catalog: &Catalog, database: &str, table: &Table, partition: &Partition) -> Vec<Item> {
+fn partition_row(
+    catalog: &Catalog,
+    database: &str,
+    table: &Table,
+    (partition, temporary): (&Partition, bool),
+) -> Vec<Item> {
     let (average, median, most) = show::runs_of_tablets(partition);
     let cache = table.properties.get("datacache.enable").is_none_or(|v| v.eq_ignore_ascii_case("true"));
     let service = &catalog.identity().service_id;
@@ -57,7 +65,7 @@ fn partition_row(catalog: &Catalog, database: &str, table: &Table, partition: &P
         Item::Null,
         Item::Null,
         false.into(),
-        false.into(),
+        temporary.into(),
         (&size).into(),
         partition.rows().into(),
         cache.into(),

@@ -3,7 +3,7 @@
 use runtime_mysql::MySqlError;
 use runtime_sql::QualifiedName;
 use storage_catalog::Catalog;
-use storage_model::{Bound, Distribution, Partition, Table};
+use storage_model::{Bound, Distribution, Partition, Table, Value};
 
 use crate::names;
 use crate::sheet::{Item, Sheet, row};
@@ -36,9 +36,11 @@ pub(super) fn partitions(
     current: Option<&str>,
 ) -> Result<Sheet, MySqlError> {
     let (_, table) = names::stored_table(catalog, name, current)?;
-    let mut sheet = Sheet::text(&COLUMNS);
-    if !temporary {
-        catalog.partitions_of(&table).for_each(|partition| sheet.push(partition_row(&table, partition)));
+    let columns = COLUMNS.map(|name| if name == "Range" && table.partitioning.is_list() { "List" } else { name });
+    let mut sheet = Sheet::text(&columns);
+    match temporary {
+        true => catalog.temporary_partitions_of(&table).for_each(|p| sheet.push(partition_row(&table, p))),
+        false => catalog.partitions_of(&table).for_each(|p| sheet.push(partition_row(&table, p))),
     }
     Ok(sheet)
 }
@@ -93,12 +95,26 @@ pub(crate) fn distribution_key(table: &Table) -> String {
     }
 }
 
+/// What a list partition holds: `(("a"), ("b"))`, with several columns `(("a", "1"))`.
+fn list_text(partition: &Partition) -> String {
+    let value = |value: &Option<Value>| match value {
+        Some(value) => format!("\"{}\"", value.to_string().replace('"', "\\\"")),
+        None => "NULL".to_owned(),
+    };
+    let values = partition.range.values.iter();
+    let values = values.map(|values| format!("({})", values.iter().map(value).collect::<Vec<_>>().join(", ")));
+    format!("({})", values.collect::<Vec<_>>().join(", "))
+}
+
 /// `[types: [DATETIME]; keys: [2015-09-12 06:00:00]; ..types: [DATETIME]; keys: [2015-09-12 12:00:00]; )`, empty for the
 /// one partition of an unpartitioned table.
 pub(crate) fn range_text(table: &Table, partition: &Partition) -> String {
     let positions = table.partition_positions();
     if positions.is_empty() {
         return String::new();
+    }
+    if table.partitioning.is_list() {
+        return list_text(partition);
     }
     let types: Vec<String> =
         positions.iter().map(|at| table.schema.columns[*at].data_type.name().to_uppercase()).collect();

@@ -107,6 +107,8 @@ fn tables_of(catalog: &Catalog, database: &Database) -> Sheet {
         let kind = match table.partitioning {
             Partitioning::Unpartitioned => "UNPARTITIONED",
             Partitioning::Range { .. } => "RANGE",
+            Partitioning::Expression { .. } => "EXPR_RANGE",
+            Partitioning::List { .. } => "LIST",
         };
         let (_, _, tablets) = totals(catalog, table);
         let service = &catalog.identity().service_id;

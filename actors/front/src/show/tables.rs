@@ -7,7 +7,8 @@ use runtime_sql::statement::show::ShownObject;
 use runtime_sql::{QualifiedName, quote_identifier, quote_string};
 use storage_catalog::Catalog;
 use storage_model::{
-    Aggregation, Bound, Column, DefaultValue, Distribution, KeyModel, Partition, Partitioning, Table, View, ViewColumn,
+    Aggregation, Bound, Column, DefaultValue, Distribution, KeyModel, Partition, PartitionValues, Partitioning, Step,
+    Table, Value, View, ViewColumn,
 };
 
 use crate::names::{self, Named};
@@ -65,11 +66,7 @@ pub(crate) fn create_table_text(catalog: &Catalog, table: &Table) -> String {
     if !table.comment.is_empty() {
         let _ = write!(text, "\nCOMMENT {}", quote_string(&table.comment));
     }
-    if let Partitioning::Range { .. } = table.partitioning {
-        let keys = names_at(table, &table.partition_positions());
-        let parts: Vec<String> = catalog.partitions_of(table).map(|p| partition_text(p)).collect();
-        let _ = write!(text, "\nPARTITION BY RANGE({keys})\n({})", parts.join(",\n"));
-    }
+    text.push_str(&partitions_text(catalog, table));
     match &table.distribution {
         Distribution::Random => text.push_str("\nDISTRIBUTED BY RANDOM"),
         Distribution::Hash { .. } => {
@@ -109,8 +106,40 @@ fn column_text(column: &Column) -> String {
     text
 }
 
+/// PARTITION BY, empty when unpartitioned. Partitions that loads make are not written: they are made again.
+fn partitions_text(catalog: &Catalog, table: &Table) -> String {
+    let partitions = || catalog.partitions_of(table).map(|p| partition_text(p)).collect::<Vec<_>>().join(",\n");
+    let names = table.partition_positions().into_iter().map(|at| quote_identifier(&table.schema.columns[at].name));
+    let key = |(name, step): (String, Option<Step>)| step.map_or_else(|| name.clone(), |step| step.expression(&name));
+    let keys: Vec<String> = names.zip(table.partitioning.steps()).map(key).collect();
+    let keys = keys.join(", ");
+    match &table.partitioning {
+        Partitioning::Unpartitioned => String::new(),
+        Partitioning::Range { .. } => format!("\nPARTITION BY RANGE({keys})\n({})", partitions()),
+        Partitioning::Expression { .. } => format!("\nPARTITION BY {keys}"),
+        Partitioning::List { automatic: true, .. } => format!("\nPARTITION BY ({keys})"),
+        Partitioning::List { automatic: false, .. } => format!("\nPARTITION BY LIST({keys})\n({})", partitions()),
+    }
+}
+
+/// A constant of a list, or NULL.
+fn listed_text(value: Option<&Value>) -> String {
+    value.map_or_else(|| "NULL".to_owned(), |value| quote_string(&value.to_string()))
+}
+
 fn partition_text(partition: &Partition) -> String {
     let name = quote_identifier(&partition.name);
+    if !partition.range.values.is_empty() {
+        let one = |values: &PartitionValues| match values.as_slice() {
+            [only] => listed_text(only.as_ref()),
+            several => {
+                let texts: Vec<String> = several.iter().map(|value| listed_text(value.as_ref())).collect();
+                format!("({})", texts.join(", "))
+            }
+        };
+        let values: Vec<String> = partition.range.values.iter().map(one).collect();
+        return format!("PARTITION {name} VALUES IN ({})", values.join(", "));
+    }
     let upper = bound_text(&partition.range.upper);
     match &partition.range.lower {
         // Only LESS THAN reads back as "from below everything".
@@ -122,7 +151,11 @@ fn partition_text(partition: &Partition) -> String {
 fn bound_text(bound: &Bound) -> String {
     match bound {
         Bound::At(values) => {
-            let values: Vec<String> = values.iter().map(|value| quote_string(&value.to_string())).collect();
+            let text = |value: &Value| match value {
+                Value::Max => value.to_string(),
+                value => quote_string(&value.to_string()),
+            };
+            let values: Vec<String> = values.iter().map(text).collect();
             format!("({})", values.join(", "))
         }
         Bound::Min | Bound::Max => "(MAXVALUE)".to_owned(),

@@ -84,6 +84,10 @@ impl FrontSettings for Settings {
     fn max_connections(&self) -> usize {
         100
     }
+
+    fn max_partitions_in_one_batch(&self) -> usize {
+        4096
+    }
 }
 
 /// What the fakes have seen, and how they shall answer.

@@ -37,6 +37,7 @@ pub(super) const KNOWN: &[Known] = &[
     v("default_tmp_storage_engine", "olap", Free),
     n("disable_join_reorder", "0", Boolean),
     n("div_precision_increment", "4", Number),
+    n("dynamic_overwrite", "0", Boolean),
     n("enable_insert_strict", "1", Boolean),
     n("enable_linearizable_read", "0", Boolean),
     n("enable_materialized_view_rewrite", "1", Boolean),

@@ -53,7 +53,6 @@ pub(super) const TUNING: &[Known] = &[
     n("disable_colocate_join", "0", Boolean),
     n("disable_colocate_set", "0", Boolean),
     n("disable_spill_to_local_disk", "0", Boolean),
-    n("dynamic_overwrite", "0", Boolean),
     n("enable_adaptive_sink_dop", "0", Boolean),
     n("enable_array_distinct_after_agg_opt", "1", Boolean),
     n("enable_big_query_log", "1", Boolean),

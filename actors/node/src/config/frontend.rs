@@ -88,6 +88,14 @@ settings! {
         lake_compaction_max_tasks: i32 = -1 => .mutable();
         /// Seconds after which a load that is not committed is given up and what it wrote is deleted.
         lake_orphan_min_age_seconds: u64 = 86400 => .mutable().at_least(1);
+        /// Partitions that one load or one START ... END ... EVERY makes.
+        max_partitions_in_one_batch: u32 = 4096 => .mutable().at_least(1);
+        /// Seconds between two looks whether it is time for partitions to come or go.
+        dynamic_partition_check_interval_seconds: u64 = 600 => .mutable().at_least(1);
+        /// Whether the partitions of tables with dynamic_partition.enable come and go with the time.
+        dynamic_partition_enable: bool = true => .mutable();
+        /// Partitions that a table gets at once as time goes on.
+        max_dynamic_partition_num: u32 = 500 => .mutable().at_least(1);
         /// Log entries between two images of the metadata.
         edit_log_roll_num: u64 = 50000 => .mutable().at_least(1);
         /// Connections that are served at once.

@@ -15,10 +15,11 @@ use actors_messages::supervisor::{
 use actors_messages::{CatalogView, ReadLease, ReadPoints};
 use actors_meta::{
     Again, Checkpointer, CompactionCoordinator, FrontendMonitor, GcCoordinator, MetadataFollower, MetadataLeader,
-    MetadataObserver, NodeDirectory, OrphanSweeper, OwnerWatch, Ownership, ReadLeases, ReplicaFacts, Route, Routes,
-    SelfReport, SettingsReader, SnapshotJobSupervisor,
+    MetadataObserver, NodeDirectory, OrphanSweeper, OwnerWatch, Ownership, PartitionRoller, ReadLeases, ReplicaFacts,
+    Route, Routes, SelfReport, SettingsReader, SnapshotJobSupervisor,
 };
 use runtime_actor::{Actor, Answer, Budget, Context, Handle, Message, Strategy, Supervisor, Tree};
+use runtime_query::Zone;
 use runtime_raft::{Meta, MetaDir, ProposeError, Role};
 use runtime_rpc::Registry;
 use serde::Serialize;
@@ -319,6 +320,10 @@ impl Stage {
             let (reads, owner) = (reads.clone(), watched.clone());
             CompactionCoordinator::new(meta.clone(), reads, nodes.clone(), owner, config.clone())
         });
+        let (meta, config) = (self.meta.clone(), self.settings.clone());
+        group.start(with_effects("partition_roller", BRIEF_EFFECTS), move || {
+            PartitionRoller::new(meta.clone(), config.clone(), Arc::new(local_time))
+        });
         self.routes.preflight.seat(supervisor.recipient());
         self.routes.create_snapshot.seat(supervisor.recipient());
         self.routes.verify_snapshot.seat(supervisor.recipient());
@@ -328,4 +333,10 @@ impl Stage {
         self.routes.collect.seat(collector.recipient());
         group
     }
+}
+
+/// What the clocks of a time zone show, in microseconds; those of this host when it has no name.
+fn local_time(zone: &str, unix_millis: u64) -> Option<i64> {
+    let zone = if zone.is_empty() { Zone::system().clone() } else { Zone::parse(zone)? };
+    Some(zone.to_local(i64::try_from(unix_millis).ok()? * 1000))
 }

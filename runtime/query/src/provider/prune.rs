@@ -1,14 +1,18 @@
 //! Which partitions and buckets can hold rows that a filter lets through. Everything here may keep too much and never
 //! too little: what is not understood keeps everything.
 
+pub(crate) mod list;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType as ArrowType, TimeUnit};
+use arrow::datatypes::{DataType as ArrowType, SchemaRef, TimeUnit};
+use datafusion::catalog::Session;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
-use storage_model::{Bound, Partition, Partitioning, Table, Value};
+use storage_model::{Bound, Column, Partition, Partitioning, Table, Value};
 
 use crate::error::QueryError;
 use crate::types;
@@ -17,14 +21,39 @@ const MICROS_A_DAY: i128 = 86_400_000_000;
 /// More combinations of constants than this are not hashed.
 const MOST_POINTS: usize = 4096;
 
-/// Whether a partition can hold a row that passes all filters.
-pub(crate) fn partition_may_match(table: &Table, partition: &Partition, filters: &[Expr]) -> bool {
-    let Partitioning::Range { columns } = &table.partitioning else { return true };
-    let Some(column) = columns.first().and_then(|c| table.schema.position_of(*c)) else { return true };
-    let span = Span::of(partition, columns.len());
-    let column = &table.schema.columns[column];
-    let subject = Subject { name: types::plan_name(&column.name), is_time: !column.data_type.is_integer() };
-    filters.iter().all(|filter| span.may_match(filter, &subject))
+/// The partitions that can hold a row which passes all filters. `schema`: the columns that filters are over.
+pub(crate) fn partitions<'a>(
+    state: &dyn Session,
+    table: &Table,
+    schema: &SchemaRef,
+    mut partitions: Vec<&'a Arc<Partition>>,
+    filters: &[Expr],
+) -> Vec<&'a Arc<Partition>> {
+    if filters.is_empty() {
+        return partitions;
+    }
+    if let Partitioning::List { keys, .. } = &table.partitioning {
+        return list::partitions(state, table, keys, schema, partitions, filters);
+    }
+    let Some((subject, columns)) = first_subject(table) else { return partitions };
+    partitions.retain(|partition| {
+        let span = Span::of(partition, columns);
+        filters.iter().all(|filter| span.may_match(filter, &subject))
+    });
+    partitions
+}
+
+/// Whether every row that a partition of ranges can hold passes the filter.
+pub(crate) fn all_match(table: &Table, partition: &Partition, filter: &Expr) -> bool {
+    let Some((subject, columns)) = first_subject(table) else { return false };
+    Span::of(partition, columns).must_match(filter, &subject)
+}
+
+/// The first partition column of a table of ranges, and how many there are.
+fn first_subject(table: &Table) -> Option<(Subject, usize)> {
+    let positions = table.partition_positions();
+    let column = &table.schema.columns[*positions.first()?];
+    Some((Subject::of(column), positions.len()))
 }
 
 /// The first partition column.
@@ -32,6 +61,12 @@ struct Subject {
     name: String,
     /// DATE or DATETIME: on the axis in microseconds, which only casts between the two keep.
     is_time: bool,
+}
+
+impl Subject {
+    fn of(column: &Column) -> Subject {
+        Subject { name: types::plan_name(&column.name), is_time: !column.data_type.is_integer() }
+    }
 }
 
 /// The values that the first partition column takes in a partition, on one axis: whole numbers, or microseconds.
@@ -46,10 +81,55 @@ struct Span {
 impl Span {
     fn of(partition: &Partition, columns: usize) -> Span {
         let first = |bound: &Bound| match bound {
-            Bound::At(values) => values.first().map(axis_of_value),
+            Bound::At(values) => values.first().and_then(axis_of_value),
             _ => None,
         };
         Span { lower: first(&partition.range.lower), upper: first(&partition.range.upper), upper_included: columns > 1 }
+    }
+
+    /// Whether every value in it passes the filter, and NULL too where it is in it. False where that is not understood.
+    fn must_match(&self, filter: &Expr, column: &Subject) -> bool {
+        match filter {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+                self.must_match(left, column) && self.must_match(right, column)
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+                self.must_match(left, column) || self.must_match(right, column)
+            }
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+                if let (true, Some(Constant::At(value))) = (is_column(left, column), constant(right)) {
+                    self.is_all(*op, value)
+                } else if let (Some(Constant::At(value)), true, Some(op)) =
+                    (constant(left), is_column(right, column), op.swap())
+                {
+                    self.is_all(op, value)
+                } else {
+                    false
+                }
+            }
+            Expr::Between(between) if !between.negated && is_column(&between.expr, column) => {
+                let side = |op, bound: &Expr| matches!(constant(bound), Some(Constant::At(at)) if self.is_all(op, at));
+                side(Operator::GtEq, &between.low) && side(Operator::LtEq, &between.high)
+            }
+            Expr::IsNotNull(inner) => is_column(inner, column) && self.lower.is_some(),
+            Expr::Literal(ScalarValue::Boolean(Some(true)), _) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether `x op value` is true of all in it. Where it has no lower end, NULL is in it, of which nothing is true.
+    fn is_all(&self, op: Operator, value: i128) -> bool {
+        let Some(lower) = self.lower else { return false };
+        let last = self.upper.map(|upper| if self.upper_included { upper } else { upper - 1 });
+        match op {
+            Operator::GtEq => lower >= value,
+            Operator::Gt => lower > value,
+            Operator::Lt => last.is_some_and(|last| last < value),
+            Operator::LtEq => last.is_some_and(|last| last <= value),
+            Operator::Eq => lower == value && last == Some(value),
+            Operator::NotEq => value < lower || last.is_some_and(|last| last < value),
+            _ => false,
+        }
     }
 
     fn may_match(&self, filter: &Expr, column: &Subject) -> bool {
@@ -114,11 +194,13 @@ enum Constant {
     Unknown,
 }
 
-fn axis_of_value(value: &Value) -> i128 {
+fn axis_of_value(value: &Value) -> Option<i128> {
     match value {
-        Value::Integer(number) => *number,
-        Value::Date(days) => i128::from(*days) * MICROS_A_DAY,
-        Value::DateTime(micros) => i128::from(*micros),
+        Value::Integer(number) => Some(*number),
+        Value::Date(days) => Some(i128::from(*days) * MICROS_A_DAY),
+        Value::DateTime(micros) => Some(i128::from(*micros)),
+        // Above everything, like no bound at all.
+        Value::Max | Value::Text(_) => None,
     }
 }
 

@@ -10,7 +10,8 @@ use datafusion::common::Result;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use storage_model::{PartitionId, Table};
+use runtime_sql::partition_names::PartitionNames;
+use storage_model::{Partition, PartitionId, Table};
 
 use super::scan::{Piece, scan_plan};
 use super::{ScanNote, ScanNotes, merge, prune};
@@ -42,6 +43,25 @@ impl StoredTable {
         StoredTable { only: Some(partitions.into_iter().collect()), ..self }
     }
 
+    /// Only the rows of the partitions that a query names.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub(crate) fn of_named(self, named: &PartitionNames) -> Result<StoredTable, QueryError> {
+        let catalog = &self.cx.catalog;
+        let there: Vec<_> = match named.temporary {
+            true => catalog.temporary_partitions_of(&self.table).collect(),
+            false => catalog.partitions_of(&self.table).collect(),
+        };
+        let mut only = BTreeSet::new();
+        for name in &named.names {
+            let found = there.iter().find(|partition| partition.name.eq_ignore_ascii_case(name));
+            let found = found.ok_or_else(|| QueryError::unknown_partition(name, &self.table.name))?;
+            only.insert(found.id);
+        }
+        Ok(self.of_partitions(only))
+    }
+
     /// With one more column, which says in which partition a row is.
     pub(crate) fn saying_partitions(self) -> StoredTable {
         let column = Arc::new(Field::new(PARTITION, DataType::UInt64, false));
@@ -50,7 +70,7 @@ impl StoredTable {
     }
 
     /// The rowsets that the filters leave, and a note of them.
-    fn pieces(&self, filters: &[Expr]) -> Result<Vec<Piece>, QueryError> {
+    fn pieces(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Piece>, QueryError> {
         let catalog = &self.cx.catalog;
         let buckets = prune::Buckets::new(&self.table, filters);
         let model = self.table.model;
@@ -62,15 +82,16 @@ impl StoredTable {
             merged: (0, model.clause()),
         };
         let mut pieces = Vec::new();
-        for partition in catalog.partitions_of(&self.table) {
-            note.partitions.1 += 1;
-            note.tablets.1 += partition.buckets as usize;
-            if self.only.as_ref().is_some_and(|only| !only.contains(&partition.id)) {
-                continue;
-            }
-            if !prune::partition_may_match(&self.table, partition, filters) {
-                continue;
-            }
+        let own: Vec<_> = catalog.partitions_of(&self.table).collect();
+        note.partitions.1 = own.len();
+        note.tablets.1 = own.iter().map(|partition| partition.buckets as usize).sum();
+        // Temporary partitions are read only by those who name them.
+        let named = |partition: &&Arc<Partition>| self.only.as_ref().is_some_and(|only| only.contains(&partition.id));
+        let chosen: Vec<_> = match self.only {
+            None => own,
+            Some(_) => own.into_iter().chain(catalog.temporary_partitions_of(&self.table)).filter(named).collect(),
+        };
+        for partition in prune::partitions(state, &self.table, self.schema.file_schema(), chosen, filters) {
             note.partitions.0 += 1;
             let selected = buckets.selected(partition.buckets)?;
             note.tablets.0 += selected.as_ref().map_or(partition.buckets as usize, |s| s.len());
@@ -113,7 +134,7 @@ impl TableProvider for StoredTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let pieces = self.pieces(filters)?;
+        let pieces = self.pieces(state, filters)?;
         if self.table.model.merges() {
             return merge::merged_plan(state, &self.table, &self.schema, pieces, projection, limit);
         }

@@ -2,8 +2,8 @@
 
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, LimitClause, ObjectName, Offset, OffsetRows, TableAlias, TableAliasColumnDef,
-    TableFactor, TableFunctionArgs, UnaryOperator, Value,
+    FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart, Offset, OffsetRows, TableAlias,
+    TableAliasColumnDef, TableFactor, TableFunctionArgs, UnaryOperator, Value,
 };
 
 use crate::functions::READ_TIME;
@@ -77,6 +77,16 @@ pub(crate) fn series_alias(name: &str) -> TableAlias {
     let name = name.to_ascii_lowercase();
     let column = TableAliasColumnDef { name: Ident::new(name.clone()), data_type: None };
     TableAlias { explicit: true, name: Ident::new(name), columns: vec![column], at: None }
+}
+
+/// A table of which some partitions are read is known by the name that it would have with all of them.
+pub(crate) fn name_as_table(factor: &mut TableFactor) {
+    let TableFactor::Table { name, alias: alias @ None, .. } = factor else { return };
+    let Some(ObjectNamePart::Identifier(last)) = name.0.last() else { return };
+    if let (table, Some(_)) = runtime_sql::partition_names::split(&last.value) {
+        let name = Ident::with_quote('`', table);
+        *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
+    }
 }
 
 /// A table function in FROM.

@@ -13,7 +13,7 @@ fn unsupported(what: &str) -> Result<(), QueryError> {
 pub(super) fn table(factor: &TableFactor) -> Result<(), QueryError> {
     let TableFactor::Table { with_hints, version, partitions, sample, .. } = factor else { return Ok(()) };
     if !partitions.is_empty() {
-        return unsupported("PARTITION (...) behind a table that is read");
+        return unsupported("PARTITION behind the alias of a table");
     }
     if sample.is_some() {
         return unsupported("TABLESAMPLE");

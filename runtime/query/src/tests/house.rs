@@ -155,7 +155,7 @@ impl House {
                 let mut lower = Bound::Min;
                 let mut drafts = Vec::new();
                 for day in days {
-                    let range = PartitionRange { lower, upper: bound(day) };
+                    let range = PartitionRange::between(lower, bound(day));
                     lower = bound(day);
                     drafts.push(PartitionDraft { name: format!("p{day}"), range, buckets });
                 }
@@ -361,6 +361,7 @@ impl House {
             txn: TxnId(self.txn),
             attempt: 0,
             seed: 0,
+            makes_partitions: false,
         }
     }
 
@@ -369,7 +370,7 @@ impl House {
         let Statement::Update(update) = statement(sql) else { panic!("not an update: {sql}") };
         let table = self.table(&update.table.name);
         let planned = plan_update(&self.context(), &table, &update).await?;
-        let storage_tablet::Written { rows, files } = self.write(&table, &planned).await?;
+        let storage_tablet::Written { rows, files, .. } = self.write(&table, &planned).await?;
         let txn = TxnId(self.txn);
         let read = |file: &WrittenFile| self.catalog.partition(file.partition).unwrap();
         let base = |file| ReplacedPartition { partition: read(file).id, base: Some(read(file).visible_version) };
@@ -388,7 +389,7 @@ impl House {
         let all = plan_count(&cx, &table, &hit).await?;
         let all = found(&self.run(&all).await?)?;
         let rest = plan_rest(&cx, &table, &delete, &hit).await?;
-        let storage_tablet::Written { rows, files } = self.write(&table, &rest).await?;
+        let storage_tablet::Written { rows, files, .. } = self.write(&table, &rest).await?;
         let txn = TxnId(self.txn);
         let deleted: u64 = hits.values().sum();
         assert_eq!(rows + deleted, hit.iter().map(|id| all[id]).sum::<u64>(), "{sql}");

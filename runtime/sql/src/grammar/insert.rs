@@ -3,7 +3,7 @@
 use crate::cursor::{Cursor, Mark, Parse, error_at};
 use crate::delegate;
 use crate::error::SyntaxError;
-use crate::grammar::{common, query};
+use crate::grammar::{common, partition, query};
 use crate::lexer::Kind;
 use crate::rows::{RowValue, TooLong, ValueRows};
 use crate::statement::{Insert, InsertSource, Statement};
@@ -23,15 +23,22 @@ pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         by_name: false,
         label: None,
         partitions: None,
+        temporary: false,
+        partition_values: Vec::new(),
         overwrite,
         properties: Default::default(),
         source: InsertSource::Values(ValueRows::default()),
     };
-    if cursor.at_all(&["TEMPORARY", "PARTITION"]) || cursor.at_all(&["TEMPORARY", "PARTITIONS"]) {
-        cursor.skip_statement()?;
-        return Ok(Statement::Unsupported { what: "INSERT INTO temporary partitions".to_owned() });
+    insert.temporary = cursor.at("TEMPORARY") && ["PARTITION", "PARTITIONS"].iter().any(|k| cursor.ahead(1).is_word(k));
+    if insert.temporary {
+        cursor.advance();
     }
-    insert.partitions = partitions(cursor)?;
+    if !insert.temporary && at_values(cursor) {
+        cursor.advance();
+        insert.partition_values = cursor.parenthesised(partition_value)?;
+    } else {
+        insert.partitions = partitions(cursor)?;
+    }
     while clause(cursor, &mut insert)? {}
     insert.properties = common::properties(cursor)?;
     check_by_name(cursor, &insert)?;
@@ -52,6 +59,20 @@ fn check_by_name(cursor: &Cursor<'_>, insert: &Insert) -> Parse<()> {
 /// Whether the word is called with a string or with nothing, as no column list can be.
 fn is_table_function(cursor: &Cursor<'_>) -> bool {
     cursor.ahead(1).is_symbol("(") && (cursor.ahead(2).kind == Kind::Text || cursor.ahead(2).is_symbol(")"))
+}
+
+/// Whether `PARTITION (a = 'x')` comes.
+fn at_values(cursor: &Cursor<'_>) -> bool {
+    let is_name = matches!(cursor.ahead(2).kind, Kind::Word | Kind::Quoted);
+    cursor.at("PARTITION") && cursor.ahead(1).is_symbol("(") && is_name && cursor.ahead(3).is_symbol("=")
+}
+
+/// `a = 'x'`: None is NULL.
+fn partition_value(cursor: &mut Cursor<'_>) -> Parse<(String, Option<String>)> {
+    let column = cursor.identifier()?;
+    cursor.expect_symbol("=")?;
+    let value = if cursor.take("NULL") { None } else { Some(partition::constant(cursor)?) };
+    Ok((column, value))
 }
 
 /// `PARTITION (a, b)` if it is there.

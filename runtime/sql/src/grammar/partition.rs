@@ -5,7 +5,8 @@ use crate::grammar::common;
 use crate::lexer::Kind;
 use crate::statement::Properties;
 use crate::statement::table::{
-    DistributionClause, PartitionBatch, PartitionClause, PartitionStep, PartitionValue, RangeClause, RangePartition,
+    DistributionClause, ListPartition, PartitionBatch, PartitionClause, PartitionExpression, PartitionStep,
+    PartitionValue, RangeClause, RangePartition,
 };
 
 /// Behind `PARTITION`.
@@ -13,13 +14,131 @@ pub(super) fn clause(cursor: &mut Cursor<'_>) -> Parse<PartitionClause> {
     cursor.expect("BY")?;
     let start = cursor.mark();
     if cursor.take("RANGE") {
-        match cursor.parenthesised(Cursor::identifier) {
-            Ok(columns) => return range_partitions(cursor, columns),
-            // RANGE over an expression.
-            Err(_) => cursor.reset(start),
+        let inside = cursor.mark();
+        if let Ok(columns) = cursor.parenthesised(Cursor::identifier) {
+            let (partitions, batches) = range_partitions(cursor)?;
+            return Ok(PartitionClause::Range { columns, partitions, batches });
+        }
+        cursor.reset(inside);
+        if let Some(key) = single_step(cursor) {
+            return expression_partitions(cursor, key);
+        }
+        cursor.reset(start);
+        return other(cursor);
+    }
+    if cursor.at("LIST") && cursor.ahead(1).is_symbol("(") {
+        cursor.advance();
+        if let Ok(keys) = cursor.parenthesised(expression) {
+            let partitions = list_partitions(cursor)?;
+            return Ok(PartitionClause::List { keys, partitions, automatic: false });
+        }
+        cursor.reset(start);
+        return other(cursor);
+    }
+    match expressions(cursor) {
+        Some(keys) => by_expressions(cursor, keys),
+        None => {
+            cursor.reset(start);
+            other(cursor)
         }
     }
-    other(cursor)
+}
+
+/// `(date_trunc('day', c))`, or the same without parentheses.
+fn single_step(cursor: &mut Cursor<'_>) -> Option<PartitionExpression> {
+    match expressions(cursor)?.as_slice() {
+        [only] if only.step.is_some() => Some(only.clone()),
+        _ => None,
+    }
+}
+
+/// Columns and steps of columns, in parentheses or not. None: something else, or something more.
+fn expressions(cursor: &mut Cursor<'_>) -> Option<Vec<PartitionExpression>> {
+    let keys = match cursor.at_symbol("(") {
+        true => cursor.parenthesised(expression).ok()?,
+        false => cursor.list(expression).ok()?,
+    };
+    Some(keys)
+}
+
+/// A column, `date_trunc('unit', column)` or `time_slice(column, INTERVAL n unit)`.
+fn expression(cursor: &mut Cursor<'_>) -> Parse<PartitionExpression> {
+    let behind = cursor.ahead(2);
+    let begins_partitions = behind.is_word("PARTITION") || behind.is_word("START") || behind.is_symbol(")");
+    if !cursor.ahead(1).is_symbol("(") || begins_partitions {
+        return Ok(PartitionExpression { column: cursor.identifier()?, step: None });
+    }
+    let (column, step) = match cursor.expect_any(&["DATE_TRUNC", "TIME_SLICE"])? {
+        "DATE_TRUNC" => {
+            cursor.expect_symbol("(")?;
+            let unit = cursor.string()?;
+            cursor.expect_symbol(",")?;
+            (cursor.identifier()?, (1, unit))
+        }
+        _ => {
+            cursor.expect_symbol("(")?;
+            let column = cursor.identifier()?;
+            cursor.expect_symbol(",")?;
+            cursor.expect("INTERVAL")?;
+            let count = cursor.integer()?;
+            let unit = cursor.identifier()?;
+            if cursor.take_symbol(",") {
+                // Slices begin with the earliest moment that is in them.
+                cursor.expect("FLOOR")?;
+            }
+            (column, (count, unit))
+        }
+    };
+    cursor.expect_symbol(")")?;
+    Ok(PartitionExpression { column, step: Some(step) })
+}
+
+/// Behind the columns and expressions of PARTITION BY.
+fn by_expressions(cursor: &mut Cursor<'_>, keys: Vec<PartitionExpression>) -> Parse<PartitionClause> {
+    if let [only] = keys.as_slice()
+        && only.step.is_some()
+    {
+        return expression_partitions(cursor, only.clone());
+    }
+    let partitions = if cursor.at_symbol("(") { list_partitions(cursor)? } else { Vec::new() };
+    Ok(PartitionClause::List { keys, partitions, automatic: true })
+}
+
+fn expression_partitions(cursor: &mut Cursor<'_>, key: PartitionExpression) -> Parse<PartitionClause> {
+    let (partitions, batches) =
+        if cursor.at_symbol("(") { range_partitions(cursor)? } else { (Vec::new(), Vec::new()) };
+    Ok(PartitionClause::Expression { key, partitions, batches })
+}
+
+/// `(PARTITION p VALUES IN (...), ...)`.
+fn list_partitions(cursor: &mut Cursor<'_>) -> Parse<Vec<ListPartition>> {
+    cursor.expect_symbol("(")?;
+    if cursor.take_symbol(")") {
+        return Ok(Vec::new());
+    }
+    let partitions = cursor.list(|c| {
+        c.expect("PARTITION")?;
+        list_partition(c)
+    })?;
+    cursor.expect_symbol(")")?;
+    Ok(partitions)
+}
+
+/// `[IF NOT EXISTS] name VALUES IN (...)`, behind `PARTITION`.
+pub(super) fn list_partition(cursor: &mut Cursor<'_>) -> Parse<ListPartition> {
+    let if_not_exists = cursor.if_not_exists();
+    let name = cursor.identifier()?;
+    cursor.expect_all(&["VALUES", "IN"])?;
+    let listed = |c: &mut Cursor<'_>| if c.take("NULL") { Ok(None) } else { constant(c).map(Some) };
+    let values = match cursor.ahead(1).is_symbol("(") {
+        true => cursor.parenthesised(|c| c.parenthesised(listed))?,
+        false => cursor.parenthesised(listed)?.into_iter().map(|value| vec![value]).collect(),
+    };
+    let properties = match cursor.at_symbol("(") {
+        true => common::property_list(cursor)?,
+        false => Properties::default(),
+    };
+    Ok(ListPartition { if_not_exists, name, values, properties })
 }
 
 /// Anything but ranges over columns, as written.
@@ -46,7 +165,7 @@ fn other(cursor: &mut Cursor<'_>) -> Parse<PartitionClause> {
     Ok(PartitionClause::Other(cursor.text()[start..cursor.consumed()].to_owned()))
 }
 
-fn range_partitions(cursor: &mut Cursor<'_>, columns: Vec<String>) -> Parse<PartitionClause> {
+fn range_partitions(cursor: &mut Cursor<'_>) -> Parse<(Vec<RangePartition>, Vec<PartitionBatch>)> {
     let (mut partitions, mut batches) = (Vec::new(), Vec::new());
     cursor.expect_symbol("(")?;
     if !cursor.take_symbol(")") {
@@ -62,7 +181,7 @@ fn range_partitions(cursor: &mut Cursor<'_>, columns: Vec<String>) -> Parse<Part
         })?;
         cursor.expect_symbol(")")?;
     }
-    Ok(PartitionClause::Range { columns, partitions, batches })
+    Ok((partitions, batches))
 }
 
 /// `[IF NOT EXISTS] name VALUES ...`, behind `PARTITION`.
@@ -103,7 +222,7 @@ fn bound(cursor: &mut Cursor<'_>) -> Parse<Vec<PartitionValue>> {
 }
 
 /// A string or a number with a sign, as text.
-fn constant(cursor: &mut Cursor<'_>) -> Parse<String> {
+pub(super) fn constant(cursor: &mut Cursor<'_>) -> Parse<String> {
     let sign = if cursor.take_symbol("-") { "-" } else { "" };
     match cursor.current().kind {
         Kind::Number => Ok(format!("{sign}{}", cursor.advance().source)),

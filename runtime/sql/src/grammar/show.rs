@@ -113,6 +113,9 @@ fn filtered(cursor: &mut Cursor<'_>) -> Parse<Shown> {
     if cursor.take_all(&["MATERIALIZED", "VIEWS"]) {
         return Ok(Shown::MaterializedViews { database: in_database(cursor)? });
     }
+    if cursor.take_all(&["DYNAMIC", "PARTITION", "TABLES"]) {
+        return Ok(Shown::DynamicPartitionTables { database: in_database(cursor)? });
+    }
     if cursor.take("COUNT") {
         ["(", "*", ")"].iter().try_for_each(|s| cursor.expect_symbol(s))?;
         return Ok(match cursor.expect_any(&["WARNINGS", "ERRORS"])? {

@@ -1,7 +1,7 @@
 //! Tables: CREATE, DROP, TRUNCATE, ALTER.
 
 use crate::cursor::{Cursor, Parse, error_at};
-use crate::grammar::{alter_column, column, common, insert, partition, view};
+use crate::grammar::{alter_column, alter_partition, column, common, insert, partition, view};
 use crate::lexer::Kind;
 use crate::statement::table::{AlterTableAction, ColumnDefinition, CreateTable, KeyClause, KeyKind, PartitionClause};
 use crate::statement::{Properties, Statement};
@@ -168,24 +168,17 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     let Some(verb) = cursor.take_any(&ALTER_CLAUSES) else {
         return Err(cursor.unexpected_of(&ALTER_CLAUSES));
     };
-    let object = cursor.take_any(&["PARTITION", "PARTITIONS"]);
-    let action = match (verb, object) {
-        ("ADD", Some("PARTITION")) if !list_partition(cursor) => add_partition(cursor)?,
-        ("ADD", Some("PARTITIONS")) if cursor.at("START") => add_partitions(cursor)?,
-        ("DROP", Some("PARTITION")) => AlterTableAction::DropPartition {
-            if_exists: cursor.if_exists(),
-            name: cursor.identifier()?,
-            force: cursor.take("FORCE"),
-        },
-        ("RENAME", Some("PARTITION")) => {
-            AlterTableAction::RenamePartition { name: cursor.identifier()?, new_name: cursor.identifier()? }
+    let action = match verb {
+        _ if alter_partition::begins(verb, cursor) => alter_partition::action(verb, cursor)?,
+        "SET" if cursor.at_symbol("(") => {
+            AlterTableAction::SetProperties { properties: common::property_list(cursor)? }
         }
-        ("RENAME", None) if !renames_a_part(cursor) => AlterTableAction::Rename { new_name: cursor.identifier()? },
-        ("SWAP", None) => {
+        "RENAME" if !renames_a_part(cursor) => AlterTableAction::Rename { new_name: cursor.identifier()? },
+        "SWAP" => {
             cursor.expect("WITH")?;
             AlterTableAction::Swap { other: cursor.identifier()? }
         }
-        ("COMMENT", None) => {
+        "COMMENT" => {
             cursor.expect_symbol("=")?;
             AlterTableAction::Comment { comment: cursor.string()? }
         }
@@ -211,24 +204,4 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 fn renames_a_part(cursor: &Cursor<'_>) -> bool {
     let next = cursor.ahead(1);
     ["COLUMN", "ROLLUP"].iter().any(|k| cursor.at(k)) && matches!(next.kind, Kind::Word | Kind::Quoted)
-}
-
-/// Whether a partition `VALUES IN` is added.
-fn list_partition(cursor: &Cursor<'_>) -> bool {
-    let name = if cursor.at_all(&["IF", "NOT", "EXISTS"]) { 3 } else { 0 };
-    cursor.ahead(name + 1).is_word("VALUES") && cursor.ahead(name + 2).is_word("IN")
-}
-
-fn add_partition(cursor: &mut Cursor<'_>) -> Parse<AlterTableAction> {
-    let partition = partition::range_partition(cursor)?;
-    let distribution = partition::distribution(cursor)?;
-    let properties = common::properties(cursor)?;
-    Ok(AlterTableAction::AddPartition { partition, distribution, properties })
-}
-
-fn add_partitions(cursor: &mut Cursor<'_>) -> Parse<AlterTableAction> {
-    let batch = partition::batch(cursor)?;
-    let distribution = partition::distribution(cursor)?;
-    let properties = common::properties(cursor)?;
-    Ok(AlterTableAction::AddPartitions { batch, distribution, properties })
 }

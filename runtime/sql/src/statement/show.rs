@@ -86,6 +86,11 @@ pub enum Shown {
         /// The table.
         table: QualifiedName,
     },
+    /// SHOW DYNAMIC PARTITION TABLES [FROM database].
+    DynamicPartitionTables {
+        /// FROM [catalog.]database.
+        database: Option<DatabaseName>,
+    },
     /// SHOW INDEX FROM table.
     Index {
         /// The table, its database filled in when it was named apart.

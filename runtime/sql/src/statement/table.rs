@@ -1,5 +1,6 @@
 //! CREATE TABLE and ALTER TABLE, as written.
 
+use sqlparser::ast::Expr;
 use storage_model::DataType;
 
 use super::Properties;
@@ -104,8 +105,48 @@ pub enum PartitionClause {
         /// START (...) END (...) EVERY (...).
         batches: Vec<PartitionBatch>,
     },
-    /// LIST and expression partitions, as written.
+    /// PARTITION BY expression, or RANGE (expression): a load makes the ranges that it needs.
+    Expression {
+        /// The expression.
+        key: PartitionExpression,
+        /// Ranges that are there from the beginning.
+        partitions: Vec<RangePartition>,
+        /// START (...) END (...) EVERY (...), likewise.
+        batches: Vec<PartitionBatch>,
+    },
+    /// PARTITION BY LIST (columns) (...), and PARTITION BY of columns or of several expressions.
+    List {
+        /// What is listed.
+        keys: Vec<PartitionExpression>,
+        /// Lists that are there from the beginning.
+        partitions: Vec<ListPartition>,
+        /// Without LIST: a load makes the partitions that it needs.
+        automatic: bool,
+    },
+    /// Any other expression, as written.
     Other(String),
+}
+
+/// A column, or a step of time that its values are in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionExpression {
+    /// The column.
+    pub column: String,
+    /// `date_trunc('unit', column)` is one unit, `time_slice(column, INTERVAL n unit)` several.
+    pub step: Option<(u64, String)>,
+}
+
+/// A list partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPartition {
+    /// IF NOT EXISTS.
+    pub if_not_exists: bool,
+    /// Its name.
+    pub name: String,
+    /// VALUES IN: for each combination a constant for each column; None is NULL.
+    pub values: Vec<Vec<Option<String>>>,
+    /// Properties behind the values.
+    pub properties: Properties,
 }
 
 /// A range partition.
@@ -184,32 +225,53 @@ pub enum DistributionClause {
 /// What ALTER TABLE does. What is not here parses to `Statement::Unsupported`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlterTableAction {
-    /// ADD PARTITION.
-    AddPartition {
-        /// The partition.
-        partition: RangePartition,
-        /// DISTRIBUTED BY of this partition.
-        distribution: Option<DistributionClause>,
-        /// Properties behind it.
-        properties: Properties,
-    },
-    /// ADD PARTITIONS START ... END ... EVERY ...
+    /// ADD PARTITION, ADD PARTITIONS.
     AddPartitions {
+        /// TEMPORARY.
+        temporary: bool,
         /// The partitions.
-        batch: PartitionBatch,
+        partitions: NewPartitions,
         /// DISTRIBUTED BY of these partitions.
         distribution: Option<DistributionClause>,
         /// Properties behind them.
         properties: Properties,
     },
-    /// DROP PARTITION.
-    DropPartition {
+    /// DROP PARTITION, DROP PARTITIONS.
+    DropPartitions {
+        /// TEMPORARY.
+        temporary: bool,
         /// IF EXISTS.
         if_exists: bool,
-        /// Its name.
-        name: String,
+        /// Which.
+        which: ChosenPartitions,
         /// FORCE: not to the recycle bin.
         force: bool,
+    },
+    /// TRUNCATE PARTITION.
+    TruncatePartitions {
+        /// Their names.
+        partitions: Vec<String>,
+    },
+    /// REPLACE PARTITION ... WITH TEMPORARY PARTITION ...
+    ReplacePartitions {
+        /// What gives way.
+        partitions: Vec<String>,
+        /// What takes its place.
+        temporary: Vec<String>,
+        /// PROPERTIES.
+        properties: Properties,
+    },
+    /// MODIFY PARTITION ... SET (...).
+    ModifyPartitions {
+        /// Their names; None: `(*)`, all of them.
+        partitions: Option<Vec<String>>,
+        /// What is set.
+        properties: Properties,
+    },
+    /// SET (...).
+    SetProperties {
+        /// What is set.
+        properties: Properties,
     },
     /// RENAME.
     Rename {
@@ -235,6 +297,30 @@ pub enum AlterTableAction {
     },
     /// ADD, DROP, MODIFY and RENAME COLUMN: one after the other.
     Columns(Vec<ColumnClause>),
+}
+
+/// Partitions to add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewPartitions {
+    /// One range.
+    Range(RangePartition),
+    /// One list.
+    List(ListPartition),
+    /// START ... END ... EVERY ...
+    Batch(PartitionBatch),
+}
+
+/// Partitions that are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChosenPartitions {
+    /// These.
+    Named(Vec<String>),
+    /// All of them.
+    All,
+    /// Those that ADD PARTITIONS would name so.
+    Batch(PartitionBatch),
+    /// Those of whose rows it is true.
+    Where(Box<Expr>),
 }
 
 /// One change of a column.

@@ -4,10 +4,10 @@ use storage_model::DataType;
 
 use super::{message, one};
 use crate::statement::table::{
-    AlterTableAction, ColumnClause, ColumnDefault, ColumnPosition, CreateTable, DistributionClause, KeyKind,
-    PartitionClause, PartitionStep, PartitionValue, RangeClause,
+    AlterTableAction, ChosenPartitions, ColumnClause, ColumnDefault, ColumnPosition, CreateTable, DistributionClause,
+    KeyKind, NewPartitions, PartitionClause, PartitionExpression, PartitionStep, PartitionValue, RangeClause,
 };
-use crate::statement::{AssignedValue, Insert, InsertSource};
+use crate::statement::{AssignedValue, Insert, InsertSource, Properties};
 use crate::{RowValue, Statement, parse};
 
 const QUICKSTART: &str = r##"CREATE DATABASE IF NOT EXISTS quickstart;
@@ -215,10 +215,8 @@ fn tables_carry_their_clauses_in_one_order() {
         Some(DistributionClause::Random { buckets: Some(3) })
     );
     for (clause, text) in [
-        ("PARTITION BY date_trunc('day', a) DISTRIBUTED BY RANDOM", "date_trunc('day', a)"),
-        ("PARTITION BY LIST (a) (PARTITION p VALUES IN ('x'))", "LIST (a) (PARTITION p VALUES IN ('x'))"),
+        ("PARTITION BY str2date(a, '%Y') DISTRIBUTED BY RANDOM", "str2date(a, '%Y')"),
         ("PARTITION BY RANGE (f(a)) () PROPERTIES ('a' = 'b')", "RANGE (f(a)) ()"),
-        ("PARTITION BY (a, b)", "(a, b)"),
         (
             "PARTITION BY RANGE (f(a)) (PARTITION p VALUES [('1'), ('2'))) DISTRIBUTED BY RANDOM",
             "RANGE (f(a)) (PARTITION p VALUES [('1'), ('2')))",
@@ -258,21 +256,23 @@ fn tables_change() {
         Statement::AlterTable { action, .. } => *action,
         other => panic!("{other:?}"),
     };
-    let AlterTableAction::AddPartition { partition, distribution, properties } = action(
+    let AlterTableAction::AddPartitions {
+        temporary: false,
+        partitions: NewPartitions::Range(partition),
+        distribution,
+        properties,
+    } = action(
         "ALTER TABLE t ADD PARTITION IF NOT EXISTS p VALUES LESS THAN ('2020-01-01') DISTRIBUTED BY HASH(a) BUCKETS 2 \
          PROPERTIES ('a' = 'b')",
-    ) else {
+    )
+    else {
         panic!()
     };
     assert!(partition.if_not_exists && distribution.is_some() && properties.len() == 1);
     assert!(matches!(
         action("ALTER TABLE t ADD PARTITIONS START ('1') END ('5') EVERY (1)"),
-        AlterTableAction::AddPartitions { .. }
+        AlterTableAction::AddPartitions { partitions: NewPartitions::Batch(_), .. }
     ));
-    assert_eq!(
-        action("ALTER TABLE t DROP PARTITION IF EXISTS p FORCE"),
-        AlterTableAction::DropPartition { if_exists: true, name: "p".into(), force: true }
-    );
     assert!(message("ALTER TABLE t FROBNICATE").contains("'FROBNICATE'"));
 }
 
@@ -348,7 +348,12 @@ fn inserts_carry_their_clauses() {
     assert_eq!(full.label.as_deref(), Some("l1"));
     assert_eq!(insert("insert into t with label `l` (a) values (1)").columns.unwrap().len(), 1);
     assert!(insert("insert into t by name select 1 as a").by_name);
-    assert!(insert("insert into t (a) by name select 1 as a").columns.is_some());
+    for (sql, says) in [
+        ("insert into t (a) by name select 1 as a", "COLUMN LIST and BY NAME"),
+        ("insert into t by name values (1)", "does not support values()"),
+    ] {
+        assert!(message(sql).contains(says), "{sql}");
+    }
     for sql in [
         "insert into t (select 1)",
         "insert into t ((select 1) union (select 2))",
@@ -573,4 +578,126 @@ fn deep_types_end_before_the_stack_does() {
     let deep = format!("CREATE TABLE t (k INT, v {}INT{})", "ARRAY<".repeat(5000), ">".repeat(5000));
     let error = parse(&deep).unwrap_err();
     assert!(error.message.contains("maximum nesting depth"), "{error:?}");
+}
+
+fn key(column: &str, step: Option<(u64, &str)>) -> PartitionExpression {
+    PartitionExpression { column: column.into(), step: step.map(|(count, unit)| (count, unit.to_owned())) }
+}
+
+#[test]
+fn partitions_that_loads_make() {
+    let clause = |text: &str| table(&format!("create table t (a int) {text} DISTRIBUTED BY RANDOM")).partition;
+    for text in [
+        "PARTITION BY date_trunc('day', `a`)",
+        "PARTITION BY (date_trunc(\"day\", a))",
+        "PARTITION BY RANGE(date_trunc('day', a)) ()",
+        "PARTITION BY RANGE date_trunc('day', a) ()",
+    ] {
+        let PartitionClause::Expression { key: found, partitions, batches } = clause(text) else { panic!("{text}") };
+        assert_eq!(found, key("a", Some((1, "day"))), "{text}");
+        assert!(partitions.is_empty() && batches.is_empty(), "{text}");
+    }
+    let before = "PARTITION BY time_slice(a, INTERVAL 7 day, floor) (START ('2026-01-01') END ('2026-02-01') EVERY (INTERVAL 1 DAY))";
+    let PartitionClause::Expression { key: found, batches, .. } = clause(before) else { panic!() };
+    assert_eq!((found, batches.len()), (key("a", Some((7, "day"))), 1));
+    for (text, keys) in [
+        ("PARTITION BY a", vec![key("a", None)]),
+        ("PARTITION BY (a, b)", vec![key("a", None), key("b", None)]),
+        ("PARTITION BY date_trunc('month', a), b", vec![key("a", Some((1, "month"))), key("b", None)]),
+    ] {
+        assert_eq!(clause(text), PartitionClause::List { keys, partitions: Vec::new(), automatic: true }, "{text}");
+    }
+    assert!(matches!(clause("PARTITION BY time_slice(a, INTERVAL 7 day, ceil)"), PartitionClause::Other(_)));
+}
+
+#[test]
+fn partitions_of_listed_values() {
+    let lists = |text: &str| match table(&format!("create table t (a int) {text}")).partition {
+        PartitionClause::List { keys, partitions, automatic: false } => (keys.len(), partitions),
+        other => panic!("{other:?}"),
+    };
+    let (columns, partitions) =
+        lists("PARTITION BY LIST (a) (PARTITION p VALUES IN ('x', NULL, -1), PARTITION q VALUES IN ('y') ('k' = 'v'))");
+    let some = |text: &str| vec![Some(text.to_owned())];
+    assert_eq!((columns, &partitions[0].values), (1, &vec![some("x"), vec![None], some("-1")]));
+    assert_eq!(partitions[1].properties["k"], "v");
+    let (columns, partitions) = lists("PARTITION BY LIST (a, b) (PARTITION p VALUES IN (('x', 'y'), (NULL, '1')))");
+    assert_eq!((columns, partitions[0].values[1].clone()), (2, vec![None, Some("1".to_owned())]));
+    assert_eq!(lists("PARTITION BY LIST (a) ()").1, []);
+    assert!(message("create table t (a int) PARTITION BY LIST (a) (PARTITION p VALUES IN ())").contains("')'"));
+}
+
+#[test]
+fn partitions_change() {
+    let action = |sql: &str| match one(&format!("ALTER TABLE t {sql}")) {
+        Statement::AlterTable { action, .. } => *action,
+        other => panic!("{other:?}"),
+    };
+    let dropped =
+        |temporary, if_exists, which, force| AlterTableAction::DropPartitions { temporary, if_exists, which, force };
+    let named = |names: &[&str]| ChosenPartitions::Named(names.iter().map(|n| (*n).to_owned()).collect());
+    assert_eq!(action("DROP PARTITION IF EXISTS p FORCE"), dropped(false, true, named(&["p"]), true));
+    assert_eq!(action("DROP PARTITIONS (p, 'q')"), dropped(false, false, named(&["p", "q"]), false));
+    assert_eq!(action("DROP TEMPORARY PARTITION tp"), dropped(true, false, named(&["tp"]), false));
+    assert_eq!(action("DROP ALL TEMPORARY PARTITIONS FORCE"), dropped(true, false, ChosenPartitions::All, true));
+    let batch = "DROP PARTITIONS IF EXISTS START ('1') END ('5') EVERY (1) FORCE";
+    assert!(matches!(
+        action(batch),
+        AlterTableAction::DropPartitions { which: ChosenPartitions::Batch(_), force: true, .. }
+    ));
+    let condition = "DROP PARTITIONS WHERE a >= '1' AND b IS NULL FORCE";
+    assert!(matches!(
+        action(condition),
+        AlterTableAction::DropPartitions { which: ChosenPartitions::Where(_), force: true, .. }
+    ));
+    let AlterTableAction::AddPartitions { temporary: true, partitions: NewPartitions::List(list), .. } =
+        action("ADD TEMPORARY PARTITION IF NOT EXISTS tp VALUES IN ('a')")
+    else {
+        panic!()
+    };
+    assert!(list.if_not_exists && list.name == "tp");
+    assert_eq!(
+        action("REPLACE PARTITION (p, q) WITH TEMPORARY PARTITION (tp) PROPERTIES ('strict_range' = 'false')"),
+        AlterTableAction::ReplacePartitions {
+            partitions: vec!["p".into(), "q".into()],
+            temporary: vec!["tp".into()],
+            properties: Properties([("strict_range".to_owned(), "false".to_owned())].into()),
+        }
+    );
+    assert_eq!(action("TRUNCATE PARTITION p"), AlterTableAction::TruncatePartitions { partitions: vec!["p".into()] });
+    assert!(matches!(
+        action("MODIFY PARTITION (*) SET ('a' = 'b')"),
+        AlterTableAction::ModifyPartitions { partitions: None, .. }
+    ));
+    assert!(matches!(action("SET ('a' = 'b')"), AlterTableAction::SetProperties { .. }));
+    for (wrong, at) in [
+        ("REPLACE PARTITION p WITH PARTITION q", "'TEMPORARY'"),
+        ("DROP PARTITIONS", "<EOF>"),
+        ("ADD TEMPORARY PARTITION", "<EOF>"),
+        ("MODIFY PARTITION p", "<EOF>"),
+        ("SET ('a' = 1)", "a string"),
+    ] {
+        let message = message(&format!("ALTER TABLE t {wrong}"));
+        assert!(message.contains(at), "{wrong}: {message}");
+    }
+}
+
+#[test]
+fn partitions_are_named_where_tables_are() {
+    let text = |sql: &str| match one(sql) {
+        Statement::Query(query) => query.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let read = text("SELECT a FROM d.t TEMPORARY PARTITION (p, `q 1`) x JOIN u PARTITION (r) ON 1 = 1");
+    let names: Vec<_> = read.split('`').filter(|name| crate::partition_names::has_partitions(name)).collect();
+    let (table, partitions) = crate::partition_names::split(names[0]);
+    let partitions = partitions.unwrap();
+    assert_eq!((table, partitions.temporary, partitions.names), ("t", true, vec!["p".to_owned(), "q 1".to_owned()]));
+    assert_eq!(crate::partition_names::split(names[1]).0, "u");
+    let window = "SELECT row_number() OVER (PARTITION BY a ORDER BY b) FROM t";
+    assert!(!crate::partition_names::has_partitions(&text(window)));
+    let Statement::Insert(insert) = one("INSERT OVERWRITE t TEMPORARY PARTITION (p) SELECT 1") else { panic!() };
+    assert!(insert.temporary && insert.partitions == Some(vec!["p".to_owned()]));
+    let Statement::Insert(insert) = one("INSERT INTO t PARTITION (a = 'x', b = NULL) SELECT 1") else { panic!() };
+    assert_eq!(insert.partition_values, [("a".to_owned(), Some("x".to_owned())), ("b".to_owned(), None)]);
 }

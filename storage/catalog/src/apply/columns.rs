@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use storage_model::{
-    Aggregation, Column, ColumnId, DataType, Distribution, KeyModel, Partitioning, SchemaChange, Table,
-};
+use storage_model::{Aggregation, Column, ColumnId, DataType, Distribution, KeyModel, SchemaChange, Table};
 
 use crate::catalog::Catalog;
 use crate::columns::{ColumnChange, ColumnPlace};
@@ -240,7 +238,7 @@ fn position(table: &Table, name: &str) -> Result<usize, Rejection> {
 
 /// What rows are placed by the column for, if they are.
 fn role(table: &Table, id: ColumnId) -> Option<&'static str> {
-    if matches!(&table.partitioning, Partitioning::Range { columns } if columns.contains(&id)) {
+    if table.partitioning.columns().contains(&id) {
         return Some("Partition");
     }
     match &table.distribution {

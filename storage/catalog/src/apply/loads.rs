@@ -112,7 +112,7 @@ impl Catalog {
     ) -> Result<BTreeSet<PartitionId>, Rejection> {
         let mut chosen = BTreeSet::new();
         for ReplacedPartition { partition, base } in replaced {
-            let found = self.partitions.get(partition).filter(|_| table.partitions.contains(partition));
+            let found = self.partitions.get(partition).filter(|_| table.has_partition(*partition));
             let found = found.ok_or_else(|| lost_partition(table))?;
             if base.is_some_and(|base| base != found.visible_version) {
                 let text = format!("partition {} of table {} changed while the statement ran", found.name, table.name);
@@ -147,7 +147,7 @@ impl Catalog {
         let mut rows = 0;
         let mut fresh: BTreeMap<PartitionId, Vec<Rowset>> = BTreeMap::new();
         for written in files {
-            if !table.partitions.contains(&written.partition) {
+            if !table.has_partition(written.partition) {
                 return Err(lost_partition(table));
             }
             self.check_file(written)?;

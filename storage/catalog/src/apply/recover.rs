@@ -55,7 +55,10 @@ impl Catalog {
         let Some((trash, partition)) = self.dropped_partition(&old, name) else {
             return rule(format!("No partition named '{name}' in recycle bin that belongs to table '{table}'"));
         };
-        let Ok(at) = self.place_among(&old, &partition.range) else {
+        if old.partitioning.is_list() {
+            return rule("Does not support recover list partition".to_owned());
+        }
+        let Some(at) = self.place_among(&old, &partition.range) else {
             return rule(format!("Can not recover partition[{name}]. Range conflict."));
         };
         let id = partition.id;

@@ -30,7 +30,8 @@ impl Catalog {
         }
         let id = TableId(self.draw_id());
         let created_at = self.header.clock;
-        let mut table = Table { id, database, partitions: Vec::new(), created_at, ..restored.clone() };
+        let (partitions_now, temporary) = (Vec::new(), Vec::new());
+        let mut table = Table { id, database, partitions: partitions_now, temporary, created_at, ..restored.clone() };
         self.insert_restored(&mut table, partitions)?;
         self.table_names.insert((database, table.name.clone()), id);
         self.tables.insert(id, Arc::new(table));

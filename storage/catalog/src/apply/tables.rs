@@ -41,6 +41,7 @@ impl Catalog {
             created_at: self.header.clock,
             schema_changes: Vec::new(),
             sort_key: draft.sort_key.clone(),
+            temporary: Vec::new(),
         };
         self.insert_partitions(&mut table, &draft.partitions)?;
         self.table_names.insert((db, table.name.clone()), id);
@@ -77,6 +78,9 @@ impl Catalog {
             .map(|p| PartitionDraft { name: p.name.clone(), range: p.range.clone(), buckets: p.buckets })
             .collect();
         self.erase_partitions(gone);
+        if partitions.is_empty() {
+            self.erase_partitions(std::mem::take(&mut table.temporary));
+        }
         table.partitions = kept;
         self.insert_partitions(&mut table, &drafts)?;
         self.tables.insert(table.id, Arc::new(table));

@@ -10,6 +10,7 @@ mod image;
 mod loads;
 mod nodes;
 mod once;
+mod partitions;
 mod rebase;
 mod recover;
 mod renames;
@@ -29,8 +30,8 @@ use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
     Bound, ClusterId, Column, ColumnId, DataType, Distribution, Epoch, FileId, Incarnation, JobId, KeyModel, Now,
-    PartitionId, PartitionRange, Partitioning, RetentionChange, Revision, ServiceId, SnapshotKind, TableId, TxnId,
-    UnixMillis, Uptime, Value, VolumeId, VolumeType, WrittenFile,
+    PartitionId, PartitionKey, PartitionRange, Partitioning, RetentionChange, Revision, ServiceId, SnapshotKind,
+    TableId, TxnId, UnixMillis, Uptime, Value, VolumeId, VolumeType, WrittenFile,
 };
 
 use crate::catalog::{Catalog, ClusterIdentity, Header};
@@ -73,7 +74,7 @@ fn at(n: i128) -> Bound {
 }
 
 fn part(name: &str, lower: Bound, upper: Bound) -> PartitionDraft {
-    PartitionDraft { name: name.to_owned(), range: PartitionRange { lower, upper }, buckets: 2 }
+    PartitionDraft { name: name.to_owned(), range: PartitionRange::between(lower, upper), buckets: 2 }
 }
 
 fn column(name: &str) -> Column {

@@ -42,6 +42,7 @@ fn merging(model: KeyModel, columns: Vec<Column>) -> Merging {
         created_at: UnixMillis(0),
         schema_changes: Vec::new(),
         sort_key: Vec::new(),
+        temporary: Vec::new(),
     };
     Merging::of(&table).unwrap()
 }
@@ -202,6 +203,7 @@ fn a_table_that_keeps_all_rows_merges_none() {
         created_at: UnixMillis(0),
         schema_changes: Vec::new(),
         sort_key: Vec::new(),
+        temporary: Vec::new(),
     };
     assert!(Merging::of(&table).is_none());
     table.model = KeyModel::Unique;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Date32Array, Decimal256Array, Int32Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{BooleanArray, Date32Array, Decimal256Array, Int32Array, StringArray, TimestampMicrosecondArray};
 use proptest::prelude::*;
+use storage_model::time::days_from_civil;
+use storage_model::{ColumnId, PartitionKey, StepUnit};
 
 use super::*;
 
 fn range(lower: Bound, upper: Bound) -> PartitionRange {
-    PartitionRange { lower, upper }
+    PartitionRange::between(lower, upper)
 }
 
 fn at(number: i128) -> Bound {
@@ -78,4 +80,66 @@ proptest! {
             prop_assert_eq!(found.map(|at| at as usize), wanted, "{:?}", row);
         }
     }
+}
+
+#[test]
+fn maxvalue_in_a_bound_is_above_all_values_of_its_column() {
+    let at = |a: i128, b: Value| Bound::At(vec![Value::Integer(a), b]);
+    let ranges = [
+        range(Bound::Min, at(10, Value::Max)),
+        range(at(10, Value::Max), at(20, Value::Integer(5))),
+        range(at(20, Value::Integer(5)), Bound::Max),
+    ];
+    let first: ArrayRef = Arc::new(Int32Array::from(vec![10, 11, 20, 20]));
+    let second: ArrayRef = Arc::new(Int32Array::from(vec![i32::MAX, 0, 4, 5]));
+    assert_eq!(partition_of(&[first, second], 4, &ranges).unwrap(), [Some(0), Some(1), Some(1), Some(2)]);
+}
+
+fn list_of(steps: &[Option<Step>]) -> Partitioning {
+    let key = |(at, step): (u64, &Option<Step>)| PartitionKey { column: ColumnId(at), step: *step };
+    Partitioning::List { keys: (1..).zip(steps).map(key).collect(), automatic: true }
+}
+
+#[test]
+fn rows_go_where_their_values_are_listed() {
+    let text = |text: &str| Some(Value::Text(text.to_owned()));
+    let month = Some(Value::Date(days_from_civil(2026, 11, 1) as i32));
+    let ranges = [
+        PartitionRange::among(vec![vec![text("a"), month.clone()], vec![None, month.clone()]]),
+        PartitionRange::among(vec![vec![text("b"), None]]),
+    ];
+    let steps = [None, Some(Step { count: 1, unit: StepUnit::Month })];
+    let router = Router::new(&list_of(&steps), &ranges).unwrap();
+    let names: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("b"), Some("b"), Some("A")]));
+    let day = |day| Some(days_from_civil(2026, 11, day) as i32);
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![day(1), day(30), None, day(2), day(3)]));
+    let columns = [names, days];
+    assert_eq!(router.route(&columns, 5).unwrap(), [Some(0), Some(0), Some(1), None, None]);
+    assert_eq!(values_at(&columns, &steps, 3).unwrap(), [text("b"), month]);
+    let twice = [ranges[0].clone(), ranges[0].clone()];
+    assert!(Router::new(&list_of(&steps), &twice).is_err());
+    assert!(Router::new(&list_of(&steps[..1]), &ranges).is_err());
+}
+
+#[test]
+fn every_listed_type_is_read() {
+    let largest = arrow::datatypes::i256::from_i128(i128::MAX);
+    let large = Decimal256Array::from_iter_values([largest]).with_precision_and_scale(39, 0).unwrap();
+    let columns: [ArrayRef; 5] = [
+        Arc::new(BooleanArray::from(vec![true])),
+        Arc::new(Int32Array::from(vec![-1])),
+        Arc::new(TimestampMicrosecondArray::from(vec![3_599_999_999])),
+        Arc::new(large),
+        Arc::new(StringArray::from(vec![""])),
+    ];
+    let hour = Some(Step { count: 1, unit: StepUnit::Hour });
+    let values = values_at(&columns, &[None, None, hour, None, None], 0).unwrap();
+    let wanted = [
+        Value::Integer(1),
+        Value::Integer(-1),
+        Value::DateTime(0),
+        Value::Integer(i128::MAX),
+        Value::Text(String::new()),
+    ];
+    assert_eq!(values, wanted.map(Some));
 }

@@ -57,6 +57,7 @@ fn spec(columns: Vec<Column>, partition_by: &[u64], bucket_by: &[u64], partition
         created_at: UnixMillis(0),
         schema_changes: Vec::new(),
         sort_key: Vec::new(),
+        temporary: Vec::new(),
     };
     let target = |(id, range): (u64, PartitionRange)| TargetPartition {
         id: PartitionId(id),
@@ -73,13 +74,14 @@ fn spec(columns: Vec<Column>, partition_by: &[u64], bucket_by: &[u64], partition
         txn: TxnId(5),
         attempt: 1,
         seed: 2,
+        makes_partitions: false,
     }
 }
 
 /// `k INT NULL KEY, v VARCHAR(5) NOT NULL`, in [MIN, 10), [10, 20), [30, 40), three buckets each by k.
 fn ranged() -> WriteSpec {
     let at = |n: i128| Bound::At(vec![Value::Integer(n)]);
-    let range = |lower, upper| PartitionRange { lower, upper };
+    let range = |lower, upper| PartitionRange::between(lower, upper);
     spec(
         vec![column(1, "k", DataType::Int, true, true), column(2, "v", DataType::Varchar(5), false, false)],
         &[1],
@@ -400,4 +402,23 @@ async fn a_spec_that_cannot_be_is_refused() {
     let column: ArrayRef = Arc::new(Int32Array::from(vec![25]));
     let ranges: Vec<_> = ranged().partitions.into_iter().map(|p| p.range).collect();
     assert_eq!(partition_of(&[column], 1, &ranges).unwrap(), [None]);
+}
+
+#[tokio::test]
+async fn rows_without_a_partition_are_told_of_where_partitions_can_be_made() {
+    let store = store();
+    let mut spec = ranged();
+    spec.makes_partitions = true;
+    let batches = vec![
+        rows(&[(Some(1), "a")]),
+        rows(&[(Some(25), "b"), (Some(2), "c")]),
+        rows(&[(Some(45), "d"), (Some(25), "e")]),
+    ];
+    // A file of the first batch is written before anything is missing, and does not stay.
+    let written = store.write(batches, &spec, 1).await.unwrap();
+    let number = |n: i128| vec![Some(Value::Integer(n))];
+    assert_eq!(written, Written { missing: vec![number(25), number(45)], ..Written::default() });
+    assert_eq!(store.objects().await, 0);
+    let all = store.write(vec![rows(&[(Some(1), "a")])], &spec, usize::MAX).await.unwrap();
+    assert_eq!((all.rows, all.missing.len()), (1, 0));
 }

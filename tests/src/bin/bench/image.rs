@@ -183,7 +183,7 @@ fn table(n: u64) -> TableDraft {
     let at = |day: u64| if day == 0 { Bound::Min } else { Bound::At(vec![Cell::Integer(i128::from(day))]) };
     let partition = |day: u64| PartitionDraft {
         name: format!("p{day}"),
-        range: PartitionRange { lower: at(day), upper: at(day + 1) },
+        range: PartitionRange::between(at(day), at(day + 1)),
         buckets: BUCKETS as u32,
     };
     TableDraft {

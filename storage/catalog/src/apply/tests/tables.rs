@@ -127,7 +127,7 @@ fn a_partition_is_dropped_into_the_bin_or_for_good() {
     kit.ok(drop_part("orders", "mid", false, true));
     assert_eq!(kit.catalog.file(mid).unwrap().references, 0);
     assert!(kit.partitions("orders").is_empty());
-    let missing = Rejection::UnknownPartition { table: "orders".to_owned(), partition: "mid".to_owned() };
+    let missing = Rejection::NoPartitionToDrop("mid".to_owned());
     assert_eq!(kit.refused(drop_part("orders", "mid", false, false)), missing);
     assert_eq!(kit.ok(drop_part("orders", "mid", true, false)), Outcome::Nothing);
     assert!(matches!(kit.refused(drop_part("notes", "notes", false, true)), Rejection::BadPartition(_)));
