@@ -37,7 +37,7 @@ pub(super) fn draft(
             Partitioning::Expression { column: renumbered(column), step: *step }
         }
         Partitioning::List { keys, automatic } => {
-            let key = |key: &PartitionKey| PartitionKey { column: renumbered(&key.column), ..key.clone() };
+            let key = |key: &PartitionKey| PartitionKey { column: renumbered(&key.column), ..*key };
             Partitioning::List { keys: keys.iter().map(key).collect(), automatic: *automatic }
         }
     };

@@ -45,7 +45,7 @@ fn arrays(types: &[DataType]) -> Option<Vec<DataType>> {
 fn sort_by(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
     let of = lists(&args[0])?;
     let by = args[1..].iter().map(lists).collect::<Result<Vec<_>>>()?;
-    let keys = by.iter().map(|list| Ok(comparable([list.values()])?)).collect::<Result<Vec<[Rows; 1]>>>()?;
+    let keys = by.iter().map(|list| comparable([list.values()])).collect::<Result<Vec<[Rows; 1]>>>()?;
     let mut chosen = Chosen::with_capacity(rows);
     for row in 0..rows {
         let Some(all) = places(&of, row) else {
