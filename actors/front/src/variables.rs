@@ -27,8 +27,10 @@ pub(crate) struct Known {
 pub(crate) enum Domain {
     /// ON, OFF, TRUE, FALSE, 1, 0.
     Boolean,
-    /// A whole number.
+    /// A whole number that is not negative.
     Number,
+    /// Any whole number.
+    Whole,
     /// SYSTEM, an offset, a name.
     TimeZone,
     /// Anything.
@@ -108,6 +110,10 @@ impl Known {
                 Ok(_) => Err(wrong()),
                 // Larger than anything that counts here: 18446744073709551615 is what clients call no limit.
                 Err(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => Ok(i64::MAX.to_string()),
+                Err(_) => Err(MySqlError::wrong_type_for_variable(self.name)),
+            },
+            Domain::Whole => match text.parse::<i64>() {
+                Ok(number) => Ok(number.to_string()),
                 Err(_) => Err(MySqlError::wrong_type_for_variable(self.name)),
             },
             Domain::TimeZone => time_zone(&text).ok_or_else(|| MySqlError::unknown_time_zone(&text)),

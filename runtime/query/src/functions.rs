@@ -12,6 +12,7 @@ mod maps;
 mod members;
 pub(crate) mod merged;
 mod moments;
+mod slice;
 mod text;
 mod time;
 pub(crate) mod truth;
@@ -58,6 +59,8 @@ pub(crate) const READ_TIME: &str = "__read_time";
 /// `number(x)`: any value as what can be summed.
 pub(crate) const NUMBER: &str = "__number";
 
+/// `slice(time, count, unit, floor or ceil)`.
+pub(crate) const SLICE: &str = "__slice";
 /// `week(time, mode)`.
 pub(crate) const WEEK: &str = "__week";
 
@@ -68,6 +71,7 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.extend(moments::functions());
     all.extend(hash::functions());
     all.extend(week::functions());
+    all.extend(slice::functions());
     let mut all: Vec<Arc<ScalarUDF>> = all.into_iter().map(|f| Arc::new(ScalarUDF::new_from_impl(f))).collect();
     all.push(Arc::new(ScalarUDF::new_from_impl(crate::insert::store::Store::new())));
     all.push(Arc::new(ScalarUDF::new_from_impl(truth::Truth::new())));

@@ -91,14 +91,14 @@ impl Step {
             origin + (micros - origin).div_euclid(length) * length
         };
         match self.unit {
-            StepUnit::Second => floor(SECOND * count),
-            StepUnit::Minute => floor(60 * SECOND * count),
-            StepUnit::Hour => floor(3600 * SECOND * count),
-            StepUnit::Day => floor(DAY * count),
-            StepUnit::Week => floor(7 * DAY * count),
+            StepUnit::Second => floor(SECOND.saturating_mul(count)),
+            StepUnit::Minute => floor((60 * SECOND).saturating_mul(count)),
+            StepUnit::Hour => floor((3600 * SECOND).saturating_mul(count)),
+            StepUnit::Day => floor(DAY.saturating_mul(count)),
+            StepUnit::Week => floor((7 * DAY).saturating_mul(count)),
             StepUnit::Month => month_of(micros, count),
-            StepUnit::Quarter => month_of(micros, 3 * count),
-            StepUnit::Year => month_of(micros, 12 * count),
+            StepUnit::Quarter => month_of(micros, count.saturating_mul(3)),
+            StepUnit::Year => month_of(micros, count.saturating_mul(12)),
         }
     }
 

@@ -10,7 +10,7 @@ use super::forms::Form;
 use super::{build, conditions, forms, lambdas};
 use crate::context::SessionFacts;
 use crate::error::QueryError;
-use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, SHIFT, TEXT, WEEK, WORDS};
+use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, SHIFT, SLICE, TEXT, WEEK, WORDS};
 
 /// The name of a function without a schema, in lower case.
 pub(super) fn plain_name(function: &Function) -> Option<String> {
@@ -332,6 +332,14 @@ fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Res
             };
             shift(time, if name == "date_sub" { negative(count) } else { count }, unit)
         }
+        ("add_months", 2) => {
+            let [time, count] = take(function)?;
+            shift(time, count, "month")
+        }
+        ("time_slice" | "date_slice", 2 | 3) => {
+            let slice = slice(name, take_arguments(function)?)?;
+            if name == "date_slice" { build::cast(slice, SqlType::Date) } else { slice }
+        }
         ("timestampadd", 3) => {
             let [unit, count, time] = take(function)?;
             shift(time, count, unit_of(&unit_name(&unit))?)
@@ -427,6 +435,28 @@ fn part(name: &str, time: Expr) -> Expr {
         return Expr::BinaryOp { left: Box::new(value), op: BinaryOperator::Plus, right: one };
     }
     value
+}
+
+/// `time_slice(time, INTERVAL n unit [, floor | ceil])`.
+fn slice(name: &str, args: Vec<Expr>) -> Result<Expr, QueryError> {
+    let no_interval = || QueryError::analyzing(format!("{name} requires second parameter must be a constant interval"));
+    let mut args = args.into_iter();
+    let (Some(time), Some(Expr::Interval(interval))) = (args.next(), args.next()) else { return Err(no_interval()) };
+    let (count, unit) = interval_parts(interval)?;
+    let is_whole = |digits: &str| digits.parse::<i64>().is_ok();
+    match &count {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _) | Value::SingleQuotedString(digits), .. })
+            if is_whole(digits) => {}
+        _ => return Err(no_interval()),
+    }
+    let boundary = match args.next() {
+        None => "floor".to_owned(),
+        Some(word) => unit_name(&word),
+    };
+    if boundary != "floor" && boundary != "ceil" {
+        return Err(QueryError::analyzing(format!("{name} requires third parameter must be FLOOR or CEIL")));
+    }
+    Ok(build::call(SLICE, vec![time, count, build::text(unit), build::text(boundary)]))
 }
 
 fn shift(time: Expr, count: Expr, unit: &str) -> Expr {
