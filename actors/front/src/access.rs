@@ -12,7 +12,7 @@ use runtime_sql::statement::access::{
     AccessStatement, GrantedOn, GranteeName, NewPassword, RoleChoice, UserAlteration,
 };
 use storage_catalog::{AccessChange, ChosenRoles, Command, Grantee, UserChange, UserDraft};
-use storage_model::{Grant, GrantObject, PasswordHash, Privilege, RoleId, User, UserName};
+use storage_model::{Grant, GrantObject, PasswordHash, Privilege, RoleId, User, UserId, UserName};
 
 use crate::privileges::{Account, Asker};
 use crate::session::Session;
@@ -198,6 +198,10 @@ fn granted(asker: &Asker, names: &[String], on: &GrantedOn, grantable: bool) -> 
             }
             _ => names.iter().map(|name| privilege(name, object)).collect::<Result<_, _>>()?,
         };
+        let holds_root = matches!(object, GrantObject::AllUsers | GrantObject::User(UserId::ROOT));
+        if holds_root && asker.user().id != UserId::ROOT {
+            return Err(MySqlError::analyzing("Can not grant or revoke IMPERSONATE on root user, except root itself"));
+        }
         for privilege in all {
             if !asker.may_grant(privilege, object) {
                 return Err(asker.denied(Privilege::Grant.name(), GrantObject::System));

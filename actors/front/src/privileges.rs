@@ -249,8 +249,13 @@ fn check_access(asker: &Asker, statement: &AccessStatement) -> Checked {
             }
             Ok(Go)
         }
+        AccessStatement::SetProperty { user, .. } => {
+            if let Some(user) = user {
+                minds_root(asker, user)?;
+            }
+            grants(asker)
+        }
         AccessStatement::DropUser { .. }
-        | AccessStatement::SetProperty { .. }
         | AccessStatement::CreateRole { .. }
         | AccessStatement::AlterRole { .. }
         | AccessStatement::DropRole { .. } => grants(asker),

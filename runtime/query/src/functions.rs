@@ -80,6 +80,7 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.push(Arc::new(ScalarUDF::new_from_impl(merged::Merged::new())));
     all.push(Arc::new(ScalarUDF::new_from_impl(cast::Cast::new())));
     let typed = arrays::functions().into_iter().chain(maps::functions()).chain(json::functions());
+    let typed = typed.chain([slice::truncation()]);
     all.extend(typed.map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.push(Arc::new(ScalarUDF::new_from_impl(unnest::elements())));
     all.push(Arc::new(wait::sleep()));

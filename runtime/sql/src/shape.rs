@@ -6,6 +6,8 @@
 
 use crate::lexer::{Kind, Token};
 
+/// What a subscript counts for: it is a list in the tree, but a call in a call where it is planned.
+const SUBSCRIPT_LINKS: usize = 8;
 /// Brackets within brackets.
 const DEEPEST_NESTING: usize = 200;
 /// Tokens that may follow each other between two commas, over all open brackets. Every level of a tree takes two at least.
@@ -42,7 +44,13 @@ impl Shape {
     pub fn admit(&mut self, token: &Token<'_>) -> Result<(), &'static str> {
         let symbol = if token.kind == Kind::Symbol { token.source } else { "" };
         match symbol {
-            "(" | "[" | "{" => self.open.push(Level { links: 0, readings: 1 }),
+            "(" | "[" | "{" => {
+                if symbol == "[" {
+                    *self.open.last_mut().map_or(&mut self.outside, |level| &mut level.links) += SUBSCRIPT_LINKS;
+                    self.chain += SUBSCRIPT_LINKS;
+                }
+                self.open.push(Level { links: 0, readings: 1 });
+            }
             ")" | "]" | "}" => {
                 let closed = self.open.pop();
                 self.chain -= closed.map_or(0, |level| level.links);

@@ -218,7 +218,10 @@ impl Catalog {
 /// Whether something was taken away on which there may be grants.
 fn may_end_grants(command: &Command, reply: &Reply) -> bool {
     match command {
-        Command::DropDatabase { .. } | Command::DropTable { .. } | Command::DropVolume { .. } => true,
+        Command::DropDatabase { .. }
+        | Command::DropTable { .. }
+        | Command::DropView { .. }
+        | Command::DropVolume { .. } => true,
         Command::EraseTrash { .. } => !matches!(reply, Ok(Outcome::Erased(0))),
         Command::Access(AccessChange::DropUser { .. }) => true,
         _ => false,

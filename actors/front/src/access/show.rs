@@ -7,7 +7,7 @@ use runtime_sql::DEFAULT_CATALOG;
 use runtime_sql::statement::access::GranteeName;
 use storage_catalog::Catalog;
 use storage_catalog::access::builtin_grants;
-use storage_model::{Grant, GrantObject, Privilege, Role, RoleId, User, UserName};
+use storage_model::{Grant, GrantObject, Privilege, Role, RoleId, TableId, User, UserName};
 
 use super::{CONNECTIONS, find_user};
 use crate::privileges::Asker;
@@ -117,7 +117,7 @@ fn described(catalog: &Catalog, object: GrantObject) -> Option<String> {
         GrantObject::Catalog => format!("{kind} {DEFAULT_CATALOG}"),
         GrantObject::Database(id) => format!("{kind} {}", catalog.database(id)?.name),
         GrantObject::Relation(_, database, id) => {
-            format!("{kind} {}.{}", catalog.database(database)?.name, catalog.table(id)?.name)
+            format!("{kind} {}.{}", catalog.database(database)?.name, relation_name(catalog, id)?)
         }
         GrantObject::RelationsOf(_, id) => format!("ALL {kind}S IN DATABASE {}", catalog.database(id)?.name),
         GrantObject::AllRelations(_) => format!("ALL {kind}S IN ALL DATABASES"),
@@ -173,7 +173,7 @@ fn place(catalog: &Catalog, object: GrantObject) -> Option<[Option<String>; 2]> 
         }
         GrantObject::Database(id) => [Some(catalog.database(id)?.name.clone()), None],
         GrantObject::Relation(_, database, id) => {
-            [Some(catalog.database(database)?.name.clone()), Some(catalog.table(id)?.name.clone())]
+            [Some(catalog.database(database)?.name.clone()), Some(relation_name(catalog, id)?)]
         }
         GrantObject::RelationsOf(_, id) => [Some(catalog.database(id)?.name.clone()), all("ALL")],
         GrantObject::AllRelations(_) => [all("ALL"), all("ALL")],
@@ -220,4 +220,10 @@ pub(crate) fn applicable_roles(asker: Option<&Asker>) -> Sheet {
         sheet.push(row![name, host, name, host, &role.name, "%", "NO", is_default, is_mandatory]);
     }
     sheet
+}
+
+/// The name of a table or a view.
+fn relation_name(catalog: &Catalog, id: TableId) -> Option<String> {
+    let view = || catalog.view(id).map(|view| view.name.clone());
+    catalog.table(id).map(|table| table.name.clone()).or_else(view)
 }

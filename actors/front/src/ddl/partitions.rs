@@ -56,7 +56,8 @@ pub(super) fn of_table(
                 if !can_be_listed(&column.data_type) {
                     return Err(wrong_key(column, "list"));
                 }
-                if keys.iter().any(|(known, _)| *known == key) {
+                // Once by its values and once by steps of them would be two answers to one question.
+                if keys.iter().any(|(known, _)| known.column == key.column) {
                     return Err(MySqlError::duplicate_column(&column.name));
                 }
                 keys.push((key, column));

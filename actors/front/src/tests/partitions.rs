@@ -255,3 +255,31 @@ async fn properties_of_partitions_that_come_with_the_time() {
     let (_, text) = client.fails(&format!("CREATE TABLE w (d DATE, v INT) PROPERTIES ({dynamic})")).await;
     assert!(text.contains("single-column range partition"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_row_hides_from_a_condition() {
+    let mut cluster = cluster().await;
+    let client = &mut cluster.client;
+    client
+        .ok("CREATE TABLE two (a INT, b INT, v INT) DUPLICATE KEY(a, b) PARTITION BY RANGE(a, b) (PARTITION p0 VALUES \
+             LESS THAN ('10', '10'), PARTITION p1 VALUES LESS THAN ('20', '20'), PARTITION p2 VALUES LESS THAN \
+             (MAXVALUE, MAXVALUE)) DISTRIBUTED BY HASH(a) BUCKETS 1")
+        .await;
+    client.ok("INSERT INTO two VALUES (15, NULL, 2), (25, NULL, 4), (15, 3, 6), (NULL, 1, 8)").await;
+    assert_eq!(client.rows("SELECT v FROM two WHERE a = 15 ORDER BY v").await, ["2", "6"]);
+    assert_eq!(client.rows("SELECT v FROM two WHERE a IS NULL").await, ["8"]);
+    client.ok("DELETE FROM two WHERE a = 25").await;
+    assert_eq!(client.rows("SELECT count(*) FROM two").await, ["3"]);
+    // A cast is NULL where the value is not.
+    client
+        .ok("CREATE TABLE wide (k INT) DUPLICATE KEY(k) PARTITION BY RANGE(k) (PARTITION p0 VALUES LESS THAN ('10'), \
+             PARTITION p1 VALUES LESS THAN ('10000')) DISTRIBUTED BY HASH(k) BUCKETS 1")
+        .await;
+    client.ok("INSERT INTO wide VALUES (5), (50), (5000), (NULL)").await;
+    let nulls = client.rows("SELECT k FROM wide WHERE CAST(k AS DECIMAL(3, 0)) IS NULL ORDER BY k").await;
+    assert_eq!(nulls, ["NULL", "5000"]);
+    client.ok("ALTER TABLE wide DROP PARTITIONS WHERE CAST(k AS DECIMAL(3, 0)) IS NOT NULL").await;
+    assert_eq!(client.rows("SELECT count(*) FROM wide").await, ["4"]);
+    let (_, text) = client.fails("CREATE TABLE same (d DATETIME) PARTITION BY date_trunc('month', d), d").await;
+    assert!(text.contains("Duplicate column name 'd'"), "{text}");
+}

@@ -29,6 +29,14 @@ async fn a_view_is_read_like_a_table() {
     assert_eq!(client.rows("SELECT * FROM every WHERE k = 1").await, ["1|9|2019-01-01|a|1.00"]);
     client.ok("INSERT INTO t (k, d, n) VALUES (7, '2019-01-01', 7)").await;
     assert_eq!(client.rows("SELECT count(*), sum(many) FROM v").await, ["3|20.00"]);
+    // Never another column that came to have the name.
+    client.ok("CREATE TABLE prices (k INT, price INT)").await;
+    client.ok("INSERT INTO prices VALUES (1, 100)").await;
+    client.ok("CREATE VIEW joined AS SELECT a.*, b.price FROM t a JOIN prices b ON a.k = b.k").await;
+    assert_eq!(client.rows("SELECT price FROM joined").await, ["100"]);
+    client.ok("ALTER TABLE t ADD COLUMN price INT DEFAULT '-1'").await;
+    let (_, message) = client.fails("SELECT price FROM joined").await;
+    assert!(message.contains("several columns 'price'"), "{message}");
     // Into a table and back.
     client.ok("INSERT INTO t (k, n) SELECT id + 100, many FROM v").await;
     assert_eq!(client.rows("SELECT count(*) FROM t WHERE k > 100").await, ["3"]);
@@ -97,6 +105,13 @@ async fn views_that_cannot_be() {
     let (_, message) = client.fails("CREATE VIEW w32 AS SELECT k FROM w31").await;
     assert!(message.contains("in a circle or too deep"), "{message}");
     assert_eq!(client.rows("SELECT count(*) FROM w31").await, ["3"]);
+    // Not deep, but wide.
+    client.ok("CREATE VIEW x0 AS SELECT a.k FROM v a JOIN v b ON a.k = b.k").await;
+    for n in 1..5 {
+        client.ok(&format!("CREATE VIEW x{n} AS SELECT a.k FROM x{} a JOIN x{} b ON a.k = b.k", n - 1, n - 1)).await;
+    }
+    let (_, message) = client.fails("SELECT count(*) FROM x4 a JOIN x4 b ON a.k = b.k JOIN x4 c ON a.k = c.k").await;
+    assert!(message.contains("reads views more than 128 times"), "{message}");
     client.ok("ALTER TABLE t RENAME COLUMN k TO key_of_it").await;
     let (_, message) = client.fails("SELECT * FROM w31").await;
     assert!(message.contains("'k'"), "{message}");

@@ -72,6 +72,9 @@ fn read(values: &ArrayRef) -> Result<Vec<Option<Value>>> {
         let texts = super::texts(values, values.len())?;
         return Ok(texts.iter().map(|text| text.and_then(json::parse)).collect());
     }
+    if values.data_type() == &DataType::Null {
+        return Ok(vec![None; values.len()]);
+    }
     if values.data_type() == &DataType::LargeUtf8 {
         return Ok(nested::parsed(values));
     }

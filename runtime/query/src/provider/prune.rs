@@ -76,6 +76,8 @@ struct Span {
     upper: Option<i128>,
     /// Whether `upper` itself is in it: so when more columns follow.
     upper_included: bool,
+    /// Whether rows are in it that have NULL in a later column, whatever they have in the first.
+    takes_nulls: bool,
 }
 
 impl Span {
@@ -84,7 +86,12 @@ impl Span {
             Bound::At(values) => values.first().and_then(axis_of_value),
             _ => None,
         };
-        Span { lower: first(&partition.range.lower), upper: first(&partition.range.upper), upper_included: columns > 1 }
+        Span {
+            lower: first(&partition.range.lower),
+            upper: first(&partition.range.upper),
+            upper_included: columns > 1,
+            takes_nulls: columns > 1 && partition.range.lower == Bound::Min,
+        }
     }
 
     /// Whether every value in it passes the filter, and NULL too where it is in it. False where that is not understood.
@@ -111,7 +118,7 @@ impl Span {
                 let side = |op, bound: &Expr| matches!(constant(bound), Some(Constant::At(at)) if self.is_all(op, at));
                 side(Operator::GtEq, &between.low) && side(Operator::LtEq, &between.high)
             }
-            Expr::IsNotNull(inner) => is_column(inner, column) && self.lower.is_some(),
+            Expr::IsNotNull(inner) => is_itself(inner, column) && self.lower.is_some(),
             Expr::Literal(ScalarValue::Boolean(Some(true)), _) => true,
             _ => false,
         }
@@ -133,6 +140,9 @@ impl Span {
     }
 
     fn may_match(&self, filter: &Expr, column: &Subject) -> bool {
+        if self.takes_nulls {
+            return true;
+        }
         match filter {
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
                 self.may_match(left, column) && self.may_match(right, column)
@@ -156,7 +166,7 @@ impl Span {
             Expr::InList(list) if !list.negated && is_column(&list.expr, column) => {
                 list.list.iter().any(|value| constant(value).is_none_or(|value| self.compares(Operator::Eq, value)))
             }
-            Expr::IsNull(inner) if is_column(inner, column) => self.lower.is_none(),
+            Expr::IsNull(inner) if is_itself(inner, column) => self.lower.is_none(),
             Expr::Literal(ScalarValue::Boolean(Some(false)), _) => false,
             _ => true,
         }
@@ -202,6 +212,11 @@ fn axis_of_value(value: &Value) -> Option<i128> {
         // Above everything, like no bound at all.
         Value::Max | Value::Text(_) => None,
     }
+}
+
+/// The column and nothing else: a cast can be NULL where the value is not.
+fn is_itself(expr: &Expr, column: &Subject) -> bool {
+    matches!(expr, Expr::Column(found) if found.name == column.name)
 }
 
 /// The column, or a cast of it that keeps every value in its place on the axis.

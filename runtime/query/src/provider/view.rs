@@ -9,11 +9,11 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use runtime_sql::Statement;
-use storage_catalog::Database;
+use storage_catalog::{Catalog, Database};
 use storage_model::{TableId, View};
 
 use super::Resolver;
-use crate::context::{Access, Everything, PlanContext};
+use crate::context::{Access, PlanContext};
 use crate::depth::Stack;
 use crate::error::QueryError;
 use crate::plan::resolved_labels;
@@ -22,6 +22,9 @@ use crate::types::plan_name;
 
 /// How many views may read each other, one inside the other.
 pub const MOST_NESTED_VIEWS: usize = 32;
+
+/// How often a statement may read views, those in views counted: each is planned anew.
+const MOST_VIEWS: usize = 128;
 
 /// A view that a query reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +42,29 @@ pub fn too_deep(name: &str) -> QueryError {
     ))
 }
 
+/// What is read through a view: all that its query names, and in lists what the reader sees anyway.
+struct Through(Arc<dyn Access>);
+
+impl Access for Through {
+    fn may_read(&self, _database: &str, _table: &str) -> Result<(), QueryError> {
+        Ok(())
+    }
+
+    fn seen(&self, catalog: &Arc<Catalog>) -> Arc<Catalog> {
+        self.0.seen(catalog)
+    }
+}
+
 impl Resolver<'_> {
     pub(super) fn view(&self, database: &Database, view: &View) -> Result<Arc<dyn TableProvider>, QueryError> {
         let name = format!("`{}`.`{}`", database.name, view.name);
         if self.depth == MOST_NESTED_VIEWS {
             return Err(too_deep(&name));
+        }
+        if self.views.borrow().len() == MOST_VIEWS {
+            return Err(QueryError::analyzing(format!(
+                "the statement reads views more than {MOST_VIEWS} times, those in views counted: {name} is one too many"
+            )));
         }
         let query = parsed(&view.query, &name)?;
         self.views.borrow_mut().push(ViewRead { view: view.id, depth: self.depth });
@@ -56,7 +77,8 @@ impl Resolver<'_> {
     fn plan_of(&self, view: &View, query: &Query, name: &str) -> Result<LogicalPlan, QueryError> {
         let home = view.home.and_then(|home| self.cx.catalog.database(home));
         // Whoever may read the view may read through it, unless it says otherwise.
-        let access: Arc<dyn Access> = if view.invoker { Arc::clone(&self.cx.access) } else { Arc::new(Everything) };
+        let access: Arc<dyn Access> =
+            if view.invoker { Arc::clone(&self.cx.access) } else { Arc::new(Through(Arc::clone(&self.cx.access))) };
         let cx = PlanContext { database: home.map(|home| home.name.clone()), access, ..self.cx.clone() };
         let Rewritten { query, labels, spelling } = rewrite(query, &cx)?;
         let inner = Resolver {
@@ -72,7 +94,14 @@ impl Resolver<'_> {
         let columns = plan.schema().columns();
         let mut shown = Vec::with_capacity(view.columns.len());
         for column in &view.columns {
-            let at = labels.iter().position(|label| label.eq_ignore_ascii_case(&column.label));
+            let is_it = |label: &String| label.eq_ignore_ascii_case(&column.label);
+            if labels.iter().filter(|label| is_it(label)).count() > 1 {
+                return Err(QueryError::analyzing(format!(
+                    "View {name} references invalid table(s) or column(s): its query has several columns '{}' by now",
+                    column.label
+                )));
+            }
+            let at = labels.iter().position(is_it);
             let found = at.and_then(|at| columns.get(at)).ok_or_else(|| {
                 QueryError::analyzing(format!(
                     "View {name} references invalid table(s) or column(s): its query has no column '{}' any more",

@@ -34,7 +34,8 @@ impl Catalog {
             columns: draft.columns.clone(),
             query: draft.query.clone(),
             home: draft.home.as_deref().map(|home| self.find_database(home)).transpose()?,
-            invoker: draft.invoker,
+            // ALTER VIEW says nothing of it: what was strict stays so.
+            invoker: draft.invoker || (how == ViewPut::Alter && old.as_ref().is_some_and(|old| old.invoker)),
             comment,
             created_at: old.map_or(self.header.clock, |old| old.created_at),
         };

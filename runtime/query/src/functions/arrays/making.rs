@@ -196,10 +196,13 @@ fn repeated(types: &[DataType]) -> Option<Vec<DataType>> {
 
 fn repeat(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
     let counts = args[1].as_primitive::<Int64Type>();
+    let mut all = 0;
     let mut chosen = Chosen::with_capacity(rows);
     for row in 0..rows {
         let count = counts.is_valid(row).then(|| counts.value(row).max(0));
         check_count(count.unwrap_or(0))?;
+        all += count.unwrap_or(0);
+        check_all(all)?;
         chosen.row(count.map(|count| (0..count).map(|_| row)))?;
     }
     chosen.finish(&args[0])
@@ -208,6 +211,14 @@ fn repeat(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
 fn check_count(count: i64) -> Result<()> {
     match count > MOST_ELEMENTS {
         true => exec_err!("an array of {count} elements is longer than the {MOST_ELEMENTS} that a call may make"),
+        false => Ok(()),
+    }
+}
+
+/// All rows of a batch are in memory at once.
+fn check_all(count: i64) -> Result<()> {
+    match count > 4 * MOST_ELEMENTS {
+        true => exec_err!("the arrays of some rows have {count} elements, more than a call may make at once"),
         false => Ok(()),
     }
 }
@@ -241,7 +252,8 @@ fn generate(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
             let count = if span.signum() * i128::from(step).signum() < 0 { 0 } else { count.max(0) };
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             check_count(count)?;
-            values.extend((0..count).map(|n| from + n * step));
+            check_all(values.len() as i64 + count)?;
+            values.extend((0..count).map(|n| from.wrapping_add(n.wrapping_mul(step))));
         }
         chosen.row(Some(first..values.len()))?;
     }

@@ -66,10 +66,10 @@ pub(crate) fn all_match(
 /// The moments of a step, or NULL.
 fn span(step: Step, value: Option<&Value>) -> Span {
     match value.and_then(axis_of_value) {
-        None => Span { lower: None, upper: Some(i128::MIN), upper_included: false },
+        None => Span { lower: None, upper: Some(i128::MIN), upper_included: false, takes_nulls: false },
         Some(start) => {
             let end = i64::try_from(start).map_or(i128::MAX, |start| step.end(step.start(start)).into());
-            Span { lower: Some(start), upper: Some(end), upper_included: false }
+            Span { lower: Some(start), upper: Some(end), upper_included: false, takes_nulls: false }
         }
     }
 }

@@ -55,6 +55,26 @@ fn a_view_is_made_replaced_changed_and_dropped() {
 }
 
 #[test]
+fn grants_on_a_view_end_with_it() {
+    use storage_model::{Grant, GrantObject, Privilege, RelationKind, UserName};
+
+    use crate::access::{AccessChange, Grantee, UserDraft};
+    let mut kit = Kit::new();
+    let Outcome::Table(id) = kit.ok(put("v", "SELECT 1", ViewPut::Create)) else { panic!("no id") };
+    let database = kit.catalog.database_by_name("shop").unwrap().id;
+    let name = || UserName { name: "ann".into(), host: "%".into() };
+    let draft = UserDraft { name: name(), password: None, default_roles: Vec::new(), max_connections: None };
+    kit.ok(Command::Access(AccessChange::CreateUser { draft, if_not_exists: false }));
+    let object = GrantObject::Relation(RelationKind::View, database, id);
+    let grants = vec![Grant { object, privilege: Privilege::Select, grantable: false }];
+    kit.ok(Command::Access(AccessChange::Grant { grants, to: Grantee::User(name()) }));
+    assert_eq!(kit.catalog.user_by_name(&name()).unwrap().grants.len(), 1);
+    kit.ok(drop_view("v", false));
+    assert_eq!(invariant::check(&kit.catalog), Ok(()));
+    assert_eq!(kit.catalog.user_by_name(&name()).unwrap().grants.len(), 0);
+}
+
+#[test]
 fn tables_and_views_share_their_names() {
     let mut kit = Kit::new();
     kit.ok(create_table(plain("t")));
