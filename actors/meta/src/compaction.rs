@@ -16,6 +16,7 @@ use storage_catalog::{Catalog, Command, Outcome, Rejection};
 use storage_model::{FileId, NodeId, Partition, PartitionId, Revision, TableId, TxnId, VolumeId};
 use tokio::sync::watch;
 
+use crate::look::Look;
 use crate::nodes::NodeDirectory;
 use crate::owner::Ownership;
 use crate::settings::{MetaSettings, SettingsReader};
@@ -83,14 +84,6 @@ pub struct CompactionState {
     #[serde(flatten)]
     counts: Counts,
     last_error: String,
-}
-
-#[derive(Debug)]
-struct Look;
-
-impl Message for Look {
-    type Reply = ();
-    const NAME: &'static str = "Look";
 }
 
 /// A compaction is over.

@@ -21,6 +21,7 @@ pub mod collector;
 pub mod compaction;
 pub mod frontends;
 pub mod leader;
+mod look;
 pub mod nodes;
 pub mod owner;
 pub mod replica;

@@ -13,6 +13,7 @@ use storage_catalog::{Catalog, Command, Outcome, PartitionDraft};
 use storage_model::dynamic::{self, DynamicPartitions};
 use storage_model::{Partition, Revision, Table, TableId};
 
+use crate::look::Look;
 use crate::settings::{MetaSettings, SettingsReader};
 
 /// Between two looks at the settings and the tables.
@@ -54,14 +55,6 @@ pub struct PartitionRollerState {
     #[serde(flatten)]
     counts: Counts,
     last_error: String,
-}
-
-#[derive(Debug)]
-struct Look;
-
-impl Message for Look {
-    type Reply = ();
-    const NAME: &'static str = "Look";
 }
 
 /// All that was to be proposed was proposed.

@@ -17,6 +17,7 @@ use storage_model::{ObjectName, Revision, ServiceId, StorageVolume, VolumeId};
 use storage_volume::layout::{IMAGE, SnapshotObject, parse_data_object, parse_snapshot_object};
 use tokio::sync::watch;
 
+use crate::look::Look;
 use crate::nodes::NodeDirectory;
 use crate::owner::Ownership;
 use crate::settings::SettingsReader;
@@ -83,14 +84,6 @@ pub struct OrphanSweeperState {
     #[serde(flatten)]
     counts: Counts,
     last_error: String,
-}
-
-#[derive(Debug)]
-struct Look;
-
-impl Message for Look {
-    type Reply = ();
-    const NAME: &'static str = "Look";
 }
 
 /// Old transactions were given up, or could not be.

@@ -19,18 +19,7 @@ use crate::plan::Planned;
 /// When the table cannot be updated, or the statement says nothing that can be done to it.
 pub async fn plan_update(cx: &PlanContext, table: &Table, update: &Update) -> Result<Planned, QueryError> {
     check(table, update)?;
-    let rows = Insert {
-        table: update.table.clone(),
-        columns: None,
-        by_name: false,
-        label: None,
-        partitions: None,
-        temporary: false,
-        partition_values: Vec::new(),
-        overwrite: false,
-        properties: Default::default(),
-        source: InsertSource::Query(Box::new(query_of(cx, table, update)?)),
-    };
+    let rows = Insert::plain(update.table.clone(), InsertSource::Query(Box::new(query_of(cx, table, update)?)));
     plan_insert(cx, table, &rows).await
 }
 

@@ -416,6 +416,24 @@ pub struct Insert {
     pub source: InsertSource,
 }
 
+impl Insert {
+    /// INSERT INTO table, and no clause besides.
+    pub fn plain(table: QualifiedName, source: InsertSource) -> Insert {
+        Insert {
+            table,
+            columns: None,
+            by_name: false,
+            label: None,
+            partitions: None,
+            temporary: false,
+            partition_values: Vec::new(),
+            overwrite: false,
+            properties: Properties::default(),
+            source,
+        }
+    }
+}
+
 /// DELETE.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delete {

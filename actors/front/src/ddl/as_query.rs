@@ -3,7 +3,7 @@
 use runtime_mysql::{MySqlError, OkInfo};
 use runtime_query::{ResultColumn, ResultType, plan_query};
 use runtime_sql::statement::table::{ColumnDefault, ColumnDefinition};
-use runtime_sql::statement::{CreateTable, Insert, InsertSource, Properties, SourcedQuery};
+use runtime_sql::statement::{CreateTable, Insert, InsertSource, SourcedQuery};
 use storage_catalog::{Command, Outcome};
 use storage_model::DataType;
 
@@ -35,18 +35,7 @@ pub(crate) async fn create(
     let name = draft.name.clone();
     let create = Command::CreateTable { database: database.clone(), draft, if_not_exists: table.if_not_exists };
     let Outcome::Table(id) = session.front().propose(create).await? else { return Ok(OkInfo::default()) };
-    let rows = Insert {
-        table: table.name.clone(),
-        columns: None,
-        by_name: false,
-        label: None,
-        partitions: None,
-        temporary: false,
-        partition_values: Vec::new(),
-        overwrite: false,
-        properties: Properties::default(),
-        source: InsertSource::Query(query.query.clone()),
-    };
+    let rows = Insert::plain(table.name.clone(), InsertSource::Query(query.query.clone()));
     let inserted = Box::pin(insert::insert(session, &rows, &query.text, running)).await;
     if inserted.is_err() {
         let catalog = session.catalog();

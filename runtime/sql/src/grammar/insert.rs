@@ -17,18 +17,8 @@ pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         cursor.skip_statement()?;
         return Ok(Statement::Unsupported { what });
     }
-    let mut insert = Insert {
-        table: cursor.qualified_name()?,
-        columns: None,
-        by_name: false,
-        label: None,
-        partitions: None,
-        temporary: false,
-        partition_values: Vec::new(),
-        overwrite,
-        properties: Default::default(),
-        source: InsertSource::Values(ValueRows::default()),
-    };
+    let mut insert =
+        Insert { overwrite, ..Insert::plain(cursor.qualified_name()?, InsertSource::Values(ValueRows::default())) };
     insert.temporary = cursor.at("TEMPORARY") && ["PARTITION", "PARTITIONS"].iter().any(|k| cursor.ahead(1).is_word(k));
     if insert.temporary {
         cursor.advance();
