@@ -39,6 +39,8 @@ mod names;
 mod nested;
 #[path = "e2e/partitions.rs"]
 mod partitions;
+#[path = "e2e/primary.rs"]
+mod primary;
 #[path = "e2e/restored_tables.rs"]
 mod restored_tables;
 #[path = "e2e/scripts.rs"]

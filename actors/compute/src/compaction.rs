@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use actors_messages::compute::CompactRows;
+use actors_messages::compute::{CatchUp, CompactRows};
 use runtime_actor::{Actor, Address, Answer, Context, Handle, Message};
 use runtime_query::{Engine, encode, plan_compaction};
 use serde::Serialize;
-use storage_model::WrittenFile;
+use storage_model::{Superseded, WrittenFile};
 use storage_tablet::{Compacted, TargetPartition, WriteSpec};
 use storage_volume::error_chain;
 
+use crate::keys;
 use crate::volumes::Volumes;
 
 /// The role.
@@ -80,6 +81,16 @@ impl Handle<CompactRows> for CompactionAgent {
             let written = engine.run(work).await.unwrap_or_else(|given_up| Err(given_up.message));
             over.is(&written);
             written
+        })
+    }
+}
+
+impl Handle<CatchUp> for CompactionAgent {
+    fn handle(&mut self, message: CatchUp, _: &mut Context<Self>) -> Answer<Result<Superseded, String>> {
+        let (engine, volumes) = (Arc::clone(&self.engine), self.volumes.clone());
+        Answer::while_wanted(async move {
+            let work = async move { keys::caught_up(&volumes, &message).await.map_err(|e| error_chain(&e)) };
+            engine.run(work).await.unwrap_or_else(|given_up| Err(given_up.message))
         })
     }
 }

@@ -3,12 +3,13 @@
 //!
 //! ```text
 //!   rpc ──▶ compute_node (Heartbeat, DeleteObjects)     rpc ──▶ snapshot_agent (AttestFiles)
-//!               ▲ FragmentStarted/Ended             rpc ──▶ compaction_agent (CompactRows)
-//!   Flight ──▶ plane: ticket → rows · action load → written files
+//!               ▲ FragmentStarted/Ended             rpc ──▶ compaction_agent (CompactRows, CatchUp)
+//!   Flight ──▶ plane: ticket → rows · action load → written files · supersede, delete → rows that go
 //! ```
 
 pub mod agent;
 pub mod compaction;
+mod keys;
 pub mod membership;
 pub mod node;
 pub mod plane;

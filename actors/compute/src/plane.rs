@@ -1,11 +1,15 @@
 //! The data plane of a compute node: Arrow Flight. A ticket is a [`ReadFragment`] and streams rows; the action `load` is a
-//! [`LoadFragment`] and answers with the files written. Who may call is decided by the interceptor in front of it.
+//! [`LoadFragment`] and answers with the files written; `supersede` and `delete` look keys up and answer with the rows that a
+//! commit takes away. Who may call is decided by the interceptor in front of it.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actors_messages::compute::{FragmentEnded, FragmentStarted, LOAD_ACTION, LoadDone, LoadFragment, ReadFragment};
+use actors_messages::compute::{
+    DELETE_ACTION, DeleteFragment, FragmentEnded, FragmentStarted, LOAD_ACTION, LoadDone, LoadFragment, ReadFragment,
+    SUPERSEDE_ACTION, SupersedeFragment,
+};
 use arrow::record_batch::RecordBatch;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
@@ -20,9 +24,11 @@ use runtime_actor::trace::RootSpan;
 use runtime_actor::{Recipient, Recorder, TraceContext};
 use runtime_query::{Engine, QueryError};
 use runtime_rpc::plane::MESSAGE_LIMIT;
+use storage_model::Superseded;
 use storage_tablet::WriteSpec;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::keys;
 use crate::volumes::Volumes;
 
 /// The service. Cloning shares it.
@@ -47,10 +53,10 @@ impl Plane {
         Plane { engine, volumes, started, ended, recorder }
     }
 
-    async fn begin(&self, read: &ReadFragment, what: &'static str) -> Result<Running, Status> {
-        let span = self.recorder.open_in(TraceContext::from_wire(read.trace, read.parent), "fragment", what);
-        span.label("query", read.query.as_str());
-        let started = FragmentStarted { query: read.query.clone(), what };
+    async fn begin(&self, query: &str, cause: (u128, u64), what: &'static str) -> Result<Running, Status> {
+        let span = self.recorder.open_in(TraceContext::from_wire(cause.0, cause.1), "fragment", what);
+        span.label("query", query);
+        let started = FragmentStarted { query: query.to_owned(), what };
         let started = span.run(self.started.ask(started)).await;
         let fragment = started.map_err(|e| Status::unavailable(e.to_string()))?;
         let rows = Arc::new(AtomicU64::new(0));
@@ -58,9 +64,45 @@ impl Plane {
     }
 
     async fn load(&self, fragment: LoadFragment<WriteSpec>) -> Result<LoadDone, Status> {
-        let mut running = self.begin(&fragment.read, "load").await?;
+        let running = self.begin_read(&fragment.read, "load").await?;
         let (plane, rows) = (self.clone(), running.rows.clone());
-        let work = async move { plane.write(&fragment, rows).await };
+        self.work(running, async move { plane.write(&fragment, rows).await }).await
+    }
+
+    async fn supersede(&self, fragment: SupersedeFragment) -> Result<Superseded, Status> {
+        let running = self.begin(&fragment.query, (fragment.trace, fragment.parent), "supersede").await?;
+        let (volumes, rows) = (self.volumes.clone(), running.rows.clone());
+        let work = async move {
+            let found = keys::superseded(&volumes, &fragment).await.map_err(|e| status_of_write(&e))?;
+            rows.store(found.rows(), Ordering::Relaxed);
+            Ok(found)
+        };
+        self.work(running, work).await
+    }
+
+    async fn delete(&self, fragment: DeleteFragment) -> Result<Superseded, Status> {
+        let running = self.begin_read(&fragment.read, "delete").await?;
+        let (plane, rows) = (self.clone(), running.rows.clone());
+        let work = async move {
+            let read = &fragment.read;
+            let found = plane.engine.execute(&read.plan, &read.volumes).map_err(|e| status_of(&e))?;
+            let found = keys::deleted(&plane.volumes, &fragment, found).await.map_err(|e| status_of_write(&e))?;
+            rows.store(found.rows(), Ordering::Relaxed);
+            Ok(found)
+        };
+        self.work(running, work).await
+    }
+
+    async fn begin_read(&self, read: &ReadFragment, what: &'static str) -> Result<Running, Status> {
+        self.begin(&read.query, (read.trace, read.parent), what).await
+    }
+
+    /// Work of a fragment, on the threads of the engine.
+    async fn work<T: Send + 'static>(
+        &self,
+        mut running: Running,
+        work: impl Future<Output = Result<T, Status>> + Send + 'static,
+    ) -> Result<T, Status> {
         let done = running.inside(self.engine.run(work)).await.map_err(|e| status_of(&e)).and_then(|done| done);
         running.error = done.as_ref().err().map(|status| status.message().to_owned());
         done
@@ -151,6 +193,11 @@ fn decode<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T,
     decoded.map(|(value, _)| value).map_err(|e| Status::invalid_argument(format!("{what} cannot be read: {e}")))
 }
 
+fn encode<T: serde::Serialize>(answer: &T) -> Result<Vec<u8>, Status> {
+    bincode::serde::encode_to_vec(answer, bincode::config::standard())
+        .map_err(|e| Status::internal(format!("the answer cannot be written: {e}")))
+}
+
 type Answer<T> = Result<Response<T>, Status>;
 
 fn not_here<T>(what: &str) -> Answer<T> {
@@ -169,7 +216,7 @@ impl FlightService for Plane {
 
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
         let fragment: ReadFragment = decode("the ticket", &request.into_inner().ticket)?;
-        let mut running = self.begin(&fragment, "read").await?;
+        let mut running = self.begin_read(&fragment, "read").await?;
         let batches = running.inside(async { self.engine.execute(&fragment.plan, &fragment.volumes) }).await;
         let batches = batches.map_err(|error| {
             running.error = Some(error.to_string());
@@ -188,13 +235,12 @@ impl FlightService for Plane {
 
     async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
         let action = request.into_inner();
-        if action.r#type != LOAD_ACTION {
-            return Err(Status::invalid_argument(format!("there is no action {}", action.r#type)));
-        }
-        let fragment: LoadFragment<WriteSpec> = decode("the load", &action.body)?;
-        let done = self.load(fragment).await?;
-        let body = bincode::serde::encode_to_vec(&done, bincode::config::standard())
-            .map_err(|e| Status::internal(format!("the answer cannot be written: {e}")))?;
+        let body = match action.r#type.as_str() {
+            LOAD_ACTION => encode(&self.load(decode("the load", &action.body)?).await?)?,
+            SUPERSEDE_ACTION => encode(&self.supersede(decode("the look for keys", &action.body)?).await?)?,
+            DELETE_ACTION => encode(&self.delete(decode("the deletion", &action.body)?).await?)?,
+            other => return Err(Status::invalid_argument(format!("there is no action {other}"))),
+        };
         let answer = Ok(ActionResult { body: body.into() });
         Ok(Response::new(futures::stream::iter([answer]).boxed()))
     }
@@ -224,9 +270,14 @@ impl FlightService for Plane {
     }
 
     async fn list_actions(&self, _: Request<Empty>) -> Answer<Self::ListActionsStream> {
-        let load =
-            ActionType { r#type: LOAD_ACTION.to_owned(), description: "run a plan and write its rows".to_owned() };
-        Ok(Response::new(futures::stream::iter([Ok(load)]).boxed()))
+        let known = [
+            (LOAD_ACTION, "run a plan and write its rows"),
+            (SUPERSEDE_ACTION, "look the keys of new runs up in those that are there"),
+            (DELETE_ACTION, "run a plan and look up the keys that it finds"),
+        ];
+        let action =
+            |(name, what): (&str, &str)| Ok(ActionType { r#type: name.to_owned(), description: what.to_owned() });
+        Ok(Response::new(futures::stream::iter(known.map(action)).boxed()))
     }
 
     async fn do_exchange(&self, _: Request<Streaming<FlightData>>) -> Answer<Self::DoExchangeStream> {

@@ -35,7 +35,7 @@ impl Session {
                 out.ok(info).await
             }
             Statement::Commit => {
-                let info = self.commit_transaction().await?;
+                let info = Box::pin(self.commit_transaction(running)).await?;
                 out.ok(info).await
             }
             Statement::Insert(ast) => {

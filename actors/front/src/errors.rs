@@ -49,6 +49,7 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
         | Rejection::TooLarge { .. }
         | Rejection::TooManyExpired(_)
         | Rejection::CannotRestore(_)
+        | Rejection::Overtaken(_)
         | Rejection::Stale(_) => MySqlError::common(error),
         _ => MySqlError::analyzing(error),
     }

@@ -25,7 +25,7 @@ use crate::errors;
 use crate::logins::Logins;
 use crate::processlist::Sessions;
 use crate::settings::FrontSettings;
-use crate::update::Turns;
+use crate::turns::Turns;
 use crate::variables::Globals;
 
 /// How long a statement waits until this frontend may read, or shows what it must.
@@ -130,14 +130,16 @@ impl Front {
     }
 
     /// The same for a command that was made from what the catalog said, and that can be made again: the inner error is
-    /// [`Rejection::Stale`], nothing has changed then, and the view shows what has overtaken it.
+    /// [`Rejection::Stale`] or [`Rejection::Overtaken`], nothing has changed then, and the view shows what has overtaken it.
     pub(crate) async fn propose_unless_stale(
         &self,
         command: Command,
     ) -> Result<Result<Outcome, Rejection>, MySqlError> {
         match self.propose.ask(Propose { command }).await {
             Ok(Ok(outcome)) => Ok(Ok(outcome)),
-            Ok(Err(ProposeFailure::Rejected(stale @ Rejection::Stale(_)))) => Ok(Err(stale)),
+            Ok(Err(ProposeFailure::Rejected(stale @ (Rejection::Stale(_) | Rejection::Overtaken(_))))) => {
+                Ok(Err(stale))
+            }
             Ok(Err(failure)) => Err(errors::propose(&failure)),
             Err(lost) => Err(errors::ask(&lost, "metadata leader", true)),
         }

@@ -9,13 +9,14 @@ use actors_messages::leader::DrawTxn;
 use runtime_mysql::{MySqlError, OkInfo};
 use runtime_query::{PlanContext, Planned, plan_insert};
 use runtime_sql::statement::Insert;
-use storage_catalog::{Command, Outcome, Rejection, ReplacedPartition};
-use storage_model::{DefaultValue, Partition, PartitionValues, Table, TxnId};
+use storage_catalog::{Command, Rejection, ReplacedPartition};
+use storage_model::{DefaultValue, KeyModel, Partition, PartitionValues, Table, TxnId};
 use storage_tablet::{TargetPartition, WriteSpec};
 
 use crate::ddl::automatic;
 use crate::session::{Limit, Running, Session};
-use crate::{ddl, errors, names, workers};
+use crate::supersede::Looks;
+use crate::{ddl, errors, names, turns, workers};
 
 /// PROPERTIES of an INSERT that we know; their checks are those of strict mode, which is always on.
 const PROPERTIES: [&str; 4] = ["strict_mode", "max_filter_ratio", "timeout", "enable_insert_strict"];
@@ -58,8 +59,7 @@ pub(crate) async fn insert(
     let mut attempt = 1;
     let loaded = loop {
         let loaded = running.within_limit(&limit, running.reading(load(session, ast, text, running))).await?;
-        // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
-        match commit(session, ast, &loaded).await? {
+        match commit(session, ast, &loaded, (&limit, running)).await? {
             Ok(()) => break loaded,
             // What it read and replaces has changed: it is read again.
             Err(_) if attempt < ATTEMPTS && loaded.replaced.iter().any(|replaced| replaced.base.is_some()) => {
@@ -337,23 +337,49 @@ pub(crate) async fn write(
 }
 
 /// Makes the rows true. The inner error: the table has changed meanwhile, and nothing of them is.
-async fn commit(session: &Session, ast: &Insert, loaded: &Loaded) -> Result<Result<(), Rejection>, MySqlError> {
+async fn commit(
+    session: &Session,
+    ast: &Insert,
+    loaded: &Loaded,
+    (limit, running): (&Limit, &Running),
+) -> Result<Result<(), Rejection>, MySqlError> {
     let Loaded { table, txn, done, replaced } = loaded;
-    let (txn, table, label, files) = (*txn, table.id, ast.label.clone(), done.files.clone());
-    let written: u64 = files.iter().map(|file| file.rows()).sum();
-    let command = if ast.overwrite {
-        Command::ReplaceRows { txn, table, label, partitions: replaced.clone(), files }
-    } else if done.rows > 0 || label.is_some() {
-        Command::CommitLoad { txn, table, label, files }
-    } else {
+    let front = session.front();
+    if !ast.overwrite && done.rows == 0 && ast.label.is_none() {
         return Ok(Ok(()));
-    };
-    match session.front().propose_unless_stale(command).await? {
-        Ok(Outcome::Committed { rows }) if rows != written => {
-            tracing::error!(%txn, written, committed = rows, "a load was committed with another row count");
-            Ok(Ok(()))
+    }
+    let is_primary = table.model == KeyModel::Primary;
+    let (mut looks, mut attempt) = (Looks::of(*txn), 1);
+    loop {
+        let turn = session.shared.turns.of(table.id);
+        let mut held = None;
+        if is_primary {
+            held = Some(running.within_limit(limit, async { Ok(turn.lock().await) }).await?);
         }
-        other => Ok(other.map(drop)),
+        // Held until the commit: indexes of files are read.
+        let (catalog, _point) = front.reads.begin(|| front.view.now());
+        let looking = async {
+            match ast.overwrite {
+                true => looks.superseded_alone(session, &catalog, table, &done.files, running).await,
+                false => looks.superseded(session, &catalog, table, &done.files, running).await,
+            }
+        };
+        let superseded = running.within_limit(limit, running.reading(looking)).await?;
+        let (txn, table, label, files) = (*txn, table.id, ast.label.clone(), done.files.clone());
+        let command = match ast.overwrite {
+            true => Command::ReplaceRows { txn, table, label, partitions: replaced.clone(), files, superseded },
+            false => Command::CommitLoad { txn, table, label, files, superseded },
+        };
+        // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
+        match front.propose_unless_stale(command).await? {
+            Err(Rejection::Overtaken(why)) if attempt < turns::ATTEMPTS => {
+                tracing::debug!(%txn, attempt, why, "keys are looked up again");
+                drop(held);
+                running.within_limit(limit, async { Ok(tokio::time::sleep(turns::pause(attempt)).await) }).await?;
+                attempt += 1;
+            }
+            other => return Ok(other.map(drop)),
+        }
     }
 }
 

@@ -20,6 +20,7 @@
 //! | `show`, `sheet` | SHOW, DESC, HELP: small tables of text |
 //! | `information_schema` | the virtual tables that only a frontend can fill |
 //! | `query`, `insert`, `delete`, `update`, `workers` | what runs on compute nodes |
+//! | `supersede`, `turns` | which rows of PRIMARY KEY tables a commit takes away, and who commits first |
 //! | `volumes`, `snapshot`, `system`, `access` | administration |
 //! | `variables`, `processlist`, `tally`, `privileges`, `logins`, `names`, `errors` | one subject each |
 
@@ -44,9 +45,11 @@ pub mod settings;
 mod sheet;
 mod show;
 mod snapshot;
+mod supersede;
 mod system;
 mod tally;
 mod transaction;
+mod turns;
 mod update;
 mod variables;
 mod volumes;

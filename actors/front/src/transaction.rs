@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use runtime_mysql::{MySqlError, OkInfo};
 use runtime_sql::Statement;
 use runtime_sql::statement::Insert;
-use storage_catalog::{Command, Outcome, TransactionLoad};
-use storage_model::{DatabaseId, TableId};
+use storage_catalog::{Catalog, Command, Outcome, Rejection, TransactionLoad};
+use storage_model::{DatabaseId, KeyModel, Superseded, TableId};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::insert::{is_label, load, visible};
 use crate::session::{Limit, Running, Session};
-use crate::{errors, names};
+use crate::supersede::Looks;
+use crate::{errors, names, turns};
 
 /// What a session has written since BEGIN.
 #[derive(Debug, Default)]
@@ -49,14 +51,65 @@ impl Session {
     }
 
     /// COMMIT. Whatever the answer, the transaction is over.
-    pub(crate) async fn commit_transaction(&mut self) -> Result<OkInfo, MySqlError> {
-        let Some(Transaction { label, loads, .. }) = self.transaction.take() else { return Ok(OkInfo::default()) };
+    pub(crate) async fn commit_transaction(&mut self, running: &Running) -> Result<OkInfo, MySqlError> {
+        let Some(Transaction { label, loads, tables, .. }) = self.transaction.take() else {
+            return Ok(OkInfo::default());
+        };
         let Some(first) = loads.first().map(|load| load.txn) else { return Ok(OkInfo::default()) };
         let said = label.clone().unwrap_or_else(|| format!("txn_{}", uuid::Uuid::new_v4()));
-        match self.front().propose(Command::CommitTransaction { label, loads }).await? {
-            Outcome::Committed { rows } => Ok(visible(&said, first, rows)),
-            other => Err(MySqlError::unknown_error(format_args!("unexpected answer to a commit: {other:?}"))),
+        let limit = Limit::new("Commit", "insert_timeout", self.variables.number("insert_timeout"));
+        let mut looks = Looks::of(loads.last().map_or(first, |load| load.txn));
+        let mut attempt = 1;
+        loop {
+            let held = running.within_limit(&limit, self.turns_of(&tables)).await?;
+            // Held until the commit: indexes of files are read.
+            let (catalog, _point) = self.front().reads.begin(|| self.front().view.now());
+            let looking = self.superseded(&catalog, &loads, &tables, &mut looks, running);
+            let superseded = running.within_limit(&limit, running.reading(looking)).await?;
+            let command = Command::CommitTransaction { label: label.clone(), loads: loads.clone(), superseded };
+            match self.front().propose_unless_stale(command).await? {
+                Ok(Outcome::Committed { rows }) => return Ok(visible(&said, first, rows)),
+                Ok(other) => {
+                    return Err(MySqlError::unknown_error(format_args!("unexpected answer to a commit: {other:?}")));
+                }
+                Err(Rejection::Overtaken(_)) if attempt < turns::ATTEMPTS => {
+                    drop(held);
+                    let wait = async { Ok(tokio::time::sleep(turns::pause(attempt)).await) };
+                    running.within_limit(&limit, wait).await?;
+                    attempt += 1;
+                }
+                Err(stale) => return Err(errors::rejection(&stale)),
+            }
         }
+    }
+
+    /// The turns of those tables that keys are looked up in, always in one order.
+    async fn turns_of(&self, tables: &BTreeSet<TableId>) -> Result<Vec<OwnedMutexGuard<()>>, MySqlError> {
+        let catalog = self.catalog();
+        let primary = tables.iter().filter(|id| catalog.table(**id).is_some_and(|t| t.model == KeyModel::Primary));
+        let mut held = Vec::new();
+        for table in primary {
+            held.push(self.shared.turns.of(*table).lock_owned().await);
+        }
+        Ok(held)
+    }
+
+    /// What all loads together take away.
+    async fn superseded(
+        &self,
+        catalog: &Catalog,
+        loads: &[TransactionLoad],
+        tables: &BTreeSet<TableId>,
+        looks: &mut Looks,
+        running: &Running,
+    ) -> Result<Superseded, MySqlError> {
+        let mut all = Superseded::default();
+        for table in tables.iter().filter_map(|id| catalog.table(*id)) {
+            let of_table = loads.iter().filter(|load| load.table == table.id);
+            let files: Vec<_> = of_table.flat_map(|load| load.files.iter().cloned()).collect();
+            all.add(looks.superseded(self, catalog, table, &files, running).await?);
+        }
+        Ok(all)
     }
 
     /// Whether a statement may run while a transaction is open.

@@ -1,48 +1,24 @@
 //! UPDATE of a PRIMARY KEY table: a compute node finds the rows and writes them as they are to be. One log entry puts them over
 //! the old, if the partitions that they are of are still what was read; if not, all begins again.
 //!
-//! Statements that were overtaken wait for their turn: of those of one frontend over one table one at a time begins again, so
-//! that many who change the same rows do not overtake each other for ever.
+//! Statements that were overtaken wait for their turn, so that many who change the same rows do not overtake each other for ever.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use actors_messages::compute::LoadDone;
-use runtime_actor::random;
 use runtime_mysql::{MySqlError, OkInfo};
 use runtime_query::{PlanContext, plan_update};
 use runtime_sql::statement::Update;
 use storage_catalog::{Command, ReplacedPartition};
-use storage_model::{Table, TableId, TxnId};
+use storage_model::{Superseded, Table, TxnId};
 use storage_tablet::TargetPartition;
 
 use crate::insert::{self, InsertPlan};
 use crate::session::{Limit, Running, Session};
+use crate::supersede::Looks;
+use crate::turns::{ATTEMPTS, pause};
 use crate::{dispatch, errors, names};
-
-/// How often an UPDATE begins at most.
-const ATTEMPTS: u32 = 32;
-/// The longest pause before another frontend's statements are tried against again, for each time it was overtaken.
-const LONGEST_PAUSE: Duration = Duration::from_millis(5);
-
-/// Whose turn it is among the statements that were overtaken, by table.
-#[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<HashMap<TableId, Weak<tokio::sync::Mutex<()>>>>);
-
-impl Turns {
-    /// What the holder of the turn holds.
-    fn of(&self, table: TableId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = turns.get(&table).and_then(Weak::upgrade) {
-            return turn;
-        }
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::default();
-        turns.insert(table, Arc::downgrade(&turn));
-        turn
-    }
-}
 
 /// New rows that are in the store and not yet true.
 struct Changed {
@@ -50,6 +26,7 @@ struct Changed {
     txn: TxnId,
     partitions: Vec<ReplacedPartition>,
     done: LoadDone,
+    superseded: Superseded,
 }
 
 /// Runs an UPDATE; the answer is what the OK packet says.
@@ -65,10 +42,10 @@ pub(crate) async fn update(
     let mut turn = None;
     for attempt in 1..=ATTEMPTS {
         let work = running.reading(write_rows(session, ast, text, running));
-        let Changed { table, txn, partitions, done } = running.within_limit(&limit, work).await?;
+        let Changed { table, txn, partitions, done, superseded } = running.within_limit(&limit, work).await?;
         // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
         let (id, rows) = (table.id, done.rows);
-        let command = Command::UpdateRows { txn, table: id, partitions, files: done.files };
+        let command = Command::UpdateRows { txn, table: id, partitions, files: done.files, superseded };
         if rows == 0 || session.front().propose_unless_stale(command).await?.is_ok() {
             return Ok(insert::visible(&format!("update_{}", uuid::Uuid::new_v4()), txn, rows));
         }
@@ -86,12 +63,6 @@ pub(crate) async fn update(
         "rows of the same partitions were changed by others {ATTEMPTS} times while the UPDATE ran: nothing was updated; try \
          again when less is loaded into them"
     )))
-}
-
-/// A random part of a time that grows.
-fn pause(attempt: u32) -> Duration {
-    let [part] = random::bytes::<1>();
-    LONGEST_PAUSE * attempt * u32::from(part) / u32::from(u8::MAX)
 }
 
 /// Plans the new rows in the columns of the table.
@@ -125,28 +96,7 @@ async fn write_rows(session: &Session, ast: &Update, text: &str, running: &Runni
     };
     let read = touched.iter().filter_map(|id| cx.catalog.partition(*id));
     let read = read.map(|found| ReplacedPartition { partition: found.id, base: Some(found.visible_version) });
-    Ok(Changed { partitions: read.collect(), table: plan.table, txn, done })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_turn_is_of_one_table_and_is_forgotten_with_its_last_holder() {
-        let turns = Turns::default();
-        let (first, again, other) = (turns.of(TableId(1)), turns.of(TableId(1)), turns.of(TableId(2)));
-        assert!(Arc::ptr_eq(&first, &again) && !Arc::ptr_eq(&first, &other));
-        let held = first.try_lock();
-        assert!(held.is_ok() && again.try_lock().is_err() && other.try_lock().is_ok());
-        drop(held);
-        drop((first, again, other));
-        turns.of(TableId(3));
-        assert_eq!(turns.0.lock().unwrap().len(), 1);
-    }
-
-    #[test]
-    fn pauses_grow_to_a_limit() {
-        assert!((1..=ATTEMPTS).all(|attempt| pause(attempt) <= LONGEST_PAUSE * attempt));
-    }
+    let partitions = read.collect();
+    let superseded = Looks::of(txn).superseded(session, &cx.catalog, &plan.table, &done.files, running).await?;
+    Ok(Changed { partitions, table: plan.table, txn, done, superseded })
 }

@@ -4,7 +4,10 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
-use actors_messages::compute::{LOAD_ACTION, LoadDone, LoadFragment, ReadFragment};
+use actors_messages::compute::{
+    DELETE_ACTION, DeleteFragment, LOAD_ACTION, LoadDone, LoadFragment, ReadFragment, SUPERSEDE_ACTION,
+    SupersedeFragment,
+};
 use actors_messages::nodes::{BeatNow, NodeStatus, SuspectNode};
 use arrow::array::RecordBatch;
 use arrow_flight::decode::FlightRecordBatchStream;
@@ -14,8 +17,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use runtime_mysql::MySqlError;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use storage_catalog::Catalog;
-use storage_model::{NodeId, StorageVolume, TableId};
+use storage_model::{NodeId, Rowset, StorageVolume, Superseded, TableId};
 use storage_tablet::WriteSpec;
 use tonic::Status;
 
@@ -86,8 +90,8 @@ pub(crate) fn volumes_of(catalog: &Catalog, tables: &[TableId]) -> Vec<StorageVo
     // A table's files may lie in a volume that it no longer writes to.
     for table in tables.iter().filter_map(|id| catalog.table(*id)) {
         let partitions = catalog.partitions_of(table).chain(catalog.temporary_partitions_of(table));
-        let rowsets = partitions.flat_map(|p| &p.rowsets);
-        ids.extend(rowsets.filter_map(|rowset| catalog.file(rowset.file)).map(|file| file.volume));
+        let files = partitions.flat_map(|p| &p.rowsets).flat_map(Rowset::files);
+        ids.extend(files.filter_map(|file| catalog.file(file)).map(|file| file.volume));
         ids.sort_unstable();
         ids.dedup();
     }
@@ -115,15 +119,42 @@ pub(crate) async fn load(
     node: &NodeStatus,
     fragment: &LoadFragment<WriteSpec>,
 ) -> Result<LoadDone, Status> {
+    act(shared, node, LOAD_ACTION, fragment).await
+}
+
+/// Has keys looked up on a node.
+pub(crate) async fn supersede(
+    shared: &Shared,
+    node: &NodeStatus,
+    fragment: &SupersedeFragment,
+) -> Result<Superseded, Status> {
+    act(shared, node, SUPERSEDE_ACTION, fragment).await
+}
+
+/// Has keys searched and looked up on a node.
+pub(crate) async fn delete(
+    shared: &Shared,
+    node: &NodeStatus,
+    fragment: &DeleteFragment,
+) -> Result<Superseded, Status> {
+    act(shared, node, DELETE_ACTION, fragment).await
+}
+
+async fn act<T: DeserializeOwned>(
+    shared: &Shared,
+    node: &NodeStatus,
+    action: &str,
+    fragment: &impl Serialize,
+) -> Result<T, Status> {
     let mut client = client(shared, node)?;
-    let action = Action { r#type: LOAD_ACTION.to_owned(), body: encode(fragment)?.into() };
-    let mut answers = client.do_action(action).await?.into_inner();
-    let answer = answers.message().await?.ok_or_else(|| Status::internal("the load was not answered"))?;
+    let asked = Action { r#type: action.to_owned(), body: encode(fragment)?.into() };
+    let mut answers = client.do_action(asked).await?.into_inner();
+    let answer = answers.message().await?.ok_or_else(|| Status::internal(format!("{action} was not answered")))?;
     let decoded = bincode::serde::decode_from_slice(
         &answer.body,
         bincode::config::standard().with_limit::<{ runtime_rpc::plane::MESSAGE_LIMIT }>(),
     );
-    decoded.map(|(done, _)| done).map_err(|e| Status::internal(format!("the answer of a load cannot be read: {e}")))
+    decoded.map(|(done, _)| done).map_err(|e| Status::internal(format!("the answer to {action} cannot be read: {e}")))
 }
 
 fn client(shared: &Shared, node: &NodeStatus) -> Result<runtime_rpc::plane::FlightClient, Status> {

@@ -4,8 +4,8 @@
 use runtime_actor::Message;
 use serde::{Deserialize, Serialize};
 use storage_model::{
-    FileEntry, Incarnation, NodeId, ObjectName, Partition, PartitionValues, ServiceId, StorageVolume, Table, TxnId,
-    WrittenFile,
+    CompactedTablet, FileEntry, Incarnation, KeyedTablet, NodeId, ObjectName, Partition, PartitionId, PartitionValues,
+    ServiceId, StorageVolume, Superseded, Table, TxnId, VectorSpec, WrittenFile,
 };
 
 /// The mailbox of a compute node.
@@ -183,6 +183,60 @@ impl Message for CompactRows {
     type Reply = Result<Vec<WrittenFile>, String>;
     const NAME: &'static str = "CompactRows";
 }
+
+/// To the compaction agent: what new runs of a PRIMARY KEY partition lose because the old ones have lost it since they were read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CatchUp {
+    /// Where delete vectors go.
+    pub spec: VectorSpec,
+    /// Where rows were lost.
+    pub tablets: Vec<CompactedTablet>,
+    /// Where all of it lies.
+    pub volumes: Vec<StorageVolume>,
+}
+
+impl Message for CatchUp {
+    type Reply = Result<Superseded, String>;
+    const NAME: &'static str = "CatchUp";
+}
+
+/// Payload of the Flight action `supersede`: look keys of new runs up in those that are there. The one result is a [`Superseded`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SupersedeFragment {
+    /// For logs and the node's list of running fragments.
+    pub query: String,
+    /// The trace it belongs to.
+    pub trace: u128,
+    /// The span that caused it.
+    pub parent: u64,
+    /// Where delete vectors go.
+    pub spec: VectorSpec,
+    /// The tablets.
+    pub tablets: Vec<KeyedTablet>,
+    /// Where all of it lies.
+    pub volumes: Vec<StorageVolume>,
+}
+
+/// The name of the Flight action that runs a [`SupersedeFragment`].
+pub const SUPERSEDE_ACTION: &str = "supersede";
+
+/// Payload of the Flight action `delete`: run a plan and look the keys up that it finds. The one result is a [`Superseded`].
+#[derive(Clone, Serialize, Deserialize)]
+pub struct DeleteFragment {
+    /// The plan: the partition of each row and its key. All volumes are named here.
+    pub read: ReadFragment,
+    /// Where delete vectors go.
+    pub spec: VectorSpec,
+    /// Where rows may be.
+    pub tablets: Vec<KeyedTablet>,
+    /// How many buckets each partition has.
+    pub buckets: Vec<(PartitionId, u32)>,
+    /// Which columns of the key say the bucket, in their order.
+    pub distribution: Vec<u32>,
+}
+
+/// The name of the Flight action that runs a [`DeleteFragment`].
+pub const DELETE_ACTION: &str = "delete";
 
 /// Payload of a Flight ticket: run a plan, stream its rows. bincode.
 #[derive(Clone, Serialize, Deserialize)]

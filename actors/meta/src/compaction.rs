@@ -7,13 +7,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use actors_messages::ReadPoints;
-use actors_messages::compute::{COMPACTION_AGENT, CompactRows};
+use actors_messages::compute::{COMPACTION_AGENT, CatchUp, CompactRows};
 use runtime_actor::{Actor, Answer, Context, Handle, Message};
 use runtime_raft::{Meta, ProposeError};
 use runtime_rpc::Peer;
 use serde::Serialize;
+use storage_catalog::keyed::Lost;
 use storage_catalog::{Catalog, Command, Outcome, Rejection};
-use storage_model::{FileId, NodeId, Partition, PartitionId, Revision, TableId, TxnId, VolumeId};
+use storage_model::{
+    CompactedTablet, FileId, KeyModel, NodeId, Partition, PartitionId, Revision, Rowset, Superseded, Table, TableId,
+    TxnId, VectorSpec, VolumeId,
+};
 use tokio::sync::watch;
 
 use crate::look::Look;
@@ -30,6 +34,8 @@ const RETRY: Duration = Duration::from_secs(15);
 const MOST_DOUBLED: u32 = 6;
 /// After so long without another one, failures are forgotten.
 const FORGET: Duration = Duration::from_secs(3600);
+/// So often is looked at what a PRIMARY KEY table has lost while it was compacted.
+const LOOKS: u32 = 16;
 /// A node may take this long for one compaction.
 const DEADLINE: Duration = Duration::from_secs(540);
 
@@ -195,29 +201,66 @@ async fn compact(
         Err(error) => return Err(error.to_string()),
     };
     let Some(message) = message(&catalog, txn, table, partition, &inputs) else { return Ok(overtaken) };
-    let target = message.table.volume;
+    let (target, read) = (message.table.clone(), message.partition.clone());
     let written = peer.ask(COMPACTION_AGENT, message, DEADLINE).await.map_err(|e| e.to_string())?;
     let files = written?;
     let files_after = files.len() as u64;
     fail::fail_point!("compaction.commit.before");
-    if !is_ours(target) {
-        return Err("the owner claims were not read lately".to_owned());
-    }
-    let command = Command::CompactPartition { txn, table, partition, inputs: inputs.clone(), files };
-    let committed = meta.propose(command).await;
-    fail::fail_point!("compaction.commit.after");
-    match committed {
-        Ok(Outcome::Committed { rows }) => {
-            let files_before = inputs.len() as u64;
-            Ok(Counts { compactions: 1, files_before, files_after, rows, ..Counts::default() })
+    for look in 0..LOOKS {
+        if !is_ours(target.volume) {
+            return Err("the owner claims were not read lately".to_owned());
         }
-        Ok(other) => Err(format!("CompactPartition was answered with {other:?}")),
-        Err(ProposeError::Rejected(Rejection::Stale(why))) => {
-            tracing::info!(%partition, why, "a compaction came too late");
-            Ok(overtaken)
+        // Rows of a PRIMARY KEY table may have gone meanwhile. Held: GC leaves alone what is read.
+        let (now, _point) = reads.begin(|| meta.view());
+        let Lost { tablets, seen } = match target.model {
+            KeyModel::Primary => now.lost_since(&read, &catalog, &files),
+            _ => Lost::default(),
+        };
+        let superseded = match tablets.is_empty() {
+            true => Superseded::default(),
+            false => {
+                let message = catch_up(&now, &target, txn, look, tablets);
+                peer.ask(COMPACTION_AGENT, message, DEADLINE).await.map_err(|e| e.to_string())??
+            }
+        };
+        let (inputs, files) = (inputs.clone(), files.clone());
+        let files_before = inputs.len() as u64;
+        let command = Command::CompactPartition { txn, table, partition, inputs, files, superseded, seen };
+        let committed = meta.propose(command).await;
+        fail::fail_point!("compaction.commit.after");
+        match committed {
+            Ok(Outcome::Committed { rows }) => {
+                return Ok(Counts { compactions: 1, files_before, files_after, rows, ..Counts::default() });
+            }
+            Ok(other) => return Err(format!("CompactPartition was answered with {other:?}")),
+            Err(ProposeError::Rejected(Rejection::Overtaken(why))) => {
+                tracing::debug!(%partition, why, look, "a compaction looks again at what was lost");
+            }
+            Err(ProposeError::Rejected(Rejection::Stale(why))) => {
+                tracing::info!(%partition, why, "a compaction came too late");
+                return Ok(overtaken);
+            }
+            Err(error) => return Err(error.to_string()),
         }
-        Err(error) => Err(error.to_string()),
     }
+    Ok(overtaken)
+}
+
+/// What a compute node needs to know to say what the new file has lost.
+fn catch_up(now: &Catalog, table: &Table, txn: TxnId, look: u32, tablets: Vec<CompactedTablet>) -> CatchUp {
+    let places = tablets.iter().flat_map(|tablet| tablet.places());
+    let volumes = now.volumes_of_places(places, table.volume);
+    let spec = VectorSpec {
+        database: table.database,
+        table: table.id,
+        volume: table.volume,
+        service_id: now.identity().service_id.clone(),
+        incarnation: now.identity().incarnation.clone(),
+        txn,
+        // The rows themselves are the first attempt.
+        attempt: look + 1,
+    };
+    CatchUp { spec, tablets, volumes }
 }
 
 /// What a compute node needs to know; None: the partition is another by now.
@@ -230,8 +273,9 @@ fn message(
 ) -> Option<CompactRows> {
     let (table, partition) = (catalog.table(table)?.as_ref().clone(), catalog.partition(partition)?);
     let chosen: BTreeSet<FileId> = inputs.iter().copied().collect();
-    let rowsets = partition.rowsets.iter().filter(|rowset| chosen.contains(&rowset.file)).cloned().collect();
-    let files: Vec<_> = inputs.iter().map(|id| catalog.file(*id).cloned()).collect::<Option<_>>()?;
+    let rowsets: Vec<_> = partition.rowsets.iter().filter(|rowset| chosen.contains(&rowset.file)).cloned().collect();
+    let named: BTreeSet<FileId> = chosen.into_iter().chain(rowsets.iter().flat_map(Rowset::files)).collect();
+    let files: Vec<_> = named.into_iter().map(|id| catalog.file(id).cloned()).collect::<Option<_>>()?;
     let volumes: BTreeSet<_> = files.iter().map(|file| file.volume).chain([table.volume]).collect();
     Some(CompactRows {
         table,

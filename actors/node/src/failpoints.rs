@@ -24,13 +24,15 @@ use serde::Serialize;
 use serde_json::json;
 
 /// Every place, by name.
-pub const POINTS: [&str; 58] = [
+pub const POINTS: [&str; 60] = [
     "cn.compact.after",
     "cn.compact.before",
     "cn.delete.after",
     "cn.delete.before",
     "cn.rowset.after",
     "cn.rowset.before",
+    "cn.supersede.after",
+    "cn.supersede.before",
     "compaction.begin",
     "compaction.commit.after",
     "compaction.commit.before",

@@ -34,13 +34,11 @@ pub fn plan_compaction(
     let files: HashMap<FileId, &FileEntry> = files.iter().map(|file| (file.id, file)).collect();
     let mut pieces = Vec::new();
     for (sequence, rowset) in (0..).zip(&partition.rowsets).filter(|(_, rowset)| rowset.bucket == bucket) {
-        let file = files.get(&rowset.file);
-        let file = file.ok_or_else(|| QueryError::internal(format!("file {} is not known", rowset.file)))?;
-        pieces.push(Piece::new(partition.id, sequence, rowset, file, service));
+        pieces.push(Piece::new(partition.id, sequence, rowset, service, |id| files.get(&id).copied())?);
     }
     let schema = TableSchema::from(storage_tablet::read_schema(&table.schema));
     let state = session::planner(1);
-    let rows = match table.model.merges() {
+    let rows = match table.model.merges_when_read() {
         true => merged_plan(&*state, table, &schema, pieces, None, None)?,
         false => scan_plan(&*state, &schema, pieces, None, None)?,
     };

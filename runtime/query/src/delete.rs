@@ -86,6 +86,32 @@ pub async fn plan_rest(
     plan_over(cx, table, delete, partitions, columns_of(table), build).await
 }
 
+/// Plans the partition and the key of each row that a DELETE finds in these partitions of its PRIMARY KEY table: the columns of the
+/// key are in the order in which keys are looked up.
+///
+/// # Errors
+/// As [`plan_search`].
+pub async fn plan_keys(
+    cx: &PlanContext,
+    table: &Arc<Table>,
+    delete: &Delete,
+    partitions: &[PartitionId],
+) -> Result<Planned, QueryError> {
+    let key = storage_tablet::keys::positions(&table.schema);
+    let mut columns = columns_of_search();
+    columns.truncate(1);
+    columns.extend(key.iter().filter_map(|at| columns_of(table).into_iter().nth(*at)));
+    let build = |stored: StoredTable, Target { name, condition }: Target| -> Result<LogicalPlan, QueryError> {
+        let column = |of: String| Expr::Column(Column::new(Some(name.clone()), of));
+        let keys = key.iter().map(|at| column(table.schema.columns[*at].name.to_lowercase()));
+        let wanted: Vec<Expr> = std::iter::once(column(PARTITION.to_owned())).chain(keys).collect();
+        let source = provider_as_source(Arc::new(stored.saying_partitions()));
+        let plan = LogicalPlanBuilder::scan(name.clone(), source, None)?;
+        Ok(plan.filter(condition)?.project(wanted)?.build()?)
+    };
+    plan_over(cx, table, delete, partitions, columns, build).await
+}
+
 /// Plans what `build` makes of some partitions of the table and the condition. What the condition itself reads of the table is
 /// not cut down.
 async fn plan_over(

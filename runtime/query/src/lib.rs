@@ -48,7 +48,7 @@ pub use context::{
     Access, Constant, DEFAULT_CATALOG, Everything, MYSQL_VERSION, NoVariables, NoVirtualTables, PlanContext,
     SessionFacts, Variables, VirtualTables,
 };
-pub use delete::{Found, found, plan_count, plan_rest, plan_search};
+pub use delete::{Found, found, plan_count, plan_keys, plan_rest, plan_search};
 pub use error::QueryError;
 pub use explain::{explain, explain_planned};
 pub use information_schema::tables as information_schema_tables;

@@ -2,6 +2,7 @@
 //! tables of the house are computed instead of stored.
 
 pub(crate) mod by_id;
+pub(crate) mod deleted;
 pub(crate) mod merge;
 pub(crate) mod prune;
 pub(crate) mod scan;

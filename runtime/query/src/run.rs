@@ -27,8 +27,8 @@ use tracing::Instrument;
 use crate::depth;
 use crate::error::{ANALYZE_ERROR, QueryError};
 use crate::plan::Planned;
-use crate::provider::by_id;
 use crate::provider::scan::volume_url;
+use crate::provider::{by_id, deleted};
 use crate::session;
 use memory::{Gauge, Ledger};
 pub use rows::Rows;
@@ -191,15 +191,18 @@ impl Engine {
     ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>), QueryError> {
         // The stores of this plan alone: another plan may see the same volume under changed credentials.
         let registry = DefaultObjectStoreRegistry::new();
+        let mut stores = HashMap::new();
         for volume in volumes {
-            let url = volume_url(volume.id)?;
-            registry.register_store(url.as_ref(), self.store(volume)?);
+            let (url, store) = (volume_url(volume.id)?, self.store(volume)?);
+            stores.insert(volume.id, Arc::clone(&store));
+            registry.register_store(url.as_ref(), store);
         }
         let runtime = RuntimeEnv { object_store_registry: Arc::new(registry), ..self.runtime.clone() };
         let task = session::task("query".to_owned(), Arc::new(runtime), self.parallelism);
         let plan = depth::decoding(|| physical_plan_from_bytes(plan, &task))?;
         // How columns are found in files is no part of the bytes.
-        Ok((by_id::reading_by_id(plan)?, task))
+        let plan = by_id::reading_by_id(plan)?;
+        Ok((deleted::without_deleted(plan, &Arc::new(stores))?, task))
     }
 
     fn store(&self, volume: &StorageVolume) -> Result<Arc<dyn ObjectStore>, QueryError> {

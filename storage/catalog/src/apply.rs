@@ -14,6 +14,7 @@ mod recover;
 mod renames;
 mod restore_table;
 mod snapshots;
+mod supersede;
 mod tables;
 mod temporary;
 mod views;
@@ -75,7 +76,9 @@ impl Catalog {
                 self.drop_partition(database, table, partition, *if_exists, *force)
             }
             Command::LeaseTxns { count } => self.lease_txns(*count),
-            Command::CommitLoad { txn, table, label, files } => self.commit_load(*txn, *table, label.as_deref(), files),
+            Command::CommitLoad { txn, table, label, files, superseded } => {
+                self.commit_load(*txn, *table, label.as_deref(), files, superseded)
+            }
             Command::CreateVolume { draft, if_not_exists } => self.create_volume(draft, *if_not_exists),
             Command::AlterVolume { name, comment, enabled, properties } => {
                 self.alter_volume(name, comment.as_deref(), *enabled, properties)
@@ -113,8 +116,8 @@ impl Catalog {
             }
             // Keeps its reply, whatever that is: see `attempt`.
             Command::Once { proposer, sequence, heard, command } => self.once(*proposer, *sequence, *heard, command),
-            Command::ReplaceRows { txn, table, label, partitions, files } => {
-                self.replace_rows(*txn, *table, label.as_deref(), partitions, files)
+            Command::ReplaceRows { txn, table, label, partitions, files, superseded } => {
+                self.replace_rows(*txn, *table, label.as_deref(), partitions, (files, superseded))
             }
             Command::RenameDatabase { name, new_name } => self.rename_database(name, new_name),
             Command::RenameTable { database, table, new_name } => self.rename_table(database, table, new_name),
@@ -129,17 +132,21 @@ impl Catalog {
                 self.recover_partition(database, table, partition)
             }
             Command::AddPartitions { database, table, drafts } => self.add_partitions(database, table, drafts),
-            Command::CompactPartition { txn, table, partition, inputs, files } => {
-                self.compact_partition(*txn, *table, *partition, inputs, files)
+            Command::CompactPartition { txn, table, partition, inputs, files, superseded, seen } => {
+                self.compact_partition(*txn, *table, *partition, (inputs, files), (superseded, seen))
             }
             Command::GiveUpTxns { below } => self.give_up_txns(*below),
             Command::RestoreTable { job, cut, database, table, partitions, files } => {
                 self.restore_table((*job, *cut), database, table, partitions, files)
             }
             Command::AlterColumns { database, table, changes } => self.alter_columns(database, table, changes),
-            Command::UpdateRows { txn, table, partitions, files } => self.update_rows(*txn, *table, partitions, files),
+            Command::UpdateRows { txn, table, partitions, files, superseded } => {
+                self.update_rows(*txn, *table, partitions, files, superseded)
+            }
             Command::PutView { database, draft, how } => self.put_view(database, draft, *how),
-            Command::CommitTransaction { label, loads } => self.commit_transaction(label.as_deref(), loads),
+            Command::CommitTransaction { label, loads, superseded } => {
+                self.commit_transaction(label.as_deref(), loads, superseded)
+            }
             Command::DropView { database, name, if_exists } => self.drop_view(database, name, *if_exists),
             Command::Access(change) => self.change_access(change),
             Command::RollPartitions { table, drafts, dropped } => self.roll_partitions(*table, drafts, dropped),
@@ -187,8 +194,8 @@ impl Catalog {
     }
 
     fn drop_references(&mut self, rowsets: &[Rowset]) {
-        for rowset in rowsets {
-            self.drop_reference(rowset.file);
+        for file in rowsets.iter().flat_map(Rowset::files) {
+            self.drop_reference(file);
         }
     }
 

@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    FileId, Frontend, FrontendRole, JobId, NodeId, Now, Partition, PartitionId, RetentionChange, SnapshotKind, Table,
-    TableId, TxnId, VolumeId, WrittenFile,
+    FileId, Frontend, FrontendRole, JobId, NodeId, Now, Partition, PartitionId, RetentionChange, SnapshotKind,
+    Superseded, Table, TableId, TxnId, VolumeId, WrittenFile,
 };
 
 use crate::access::AccessChange;
 use crate::columns::ColumnChange;
 pub use drafts::{
-    PartitionDraft, ReplacedPartition, RestoredFile, TableDraft, TransactionLoad, ViewDraft, ViewPut, VolumeDraft,
+    PartitionDraft, ReplacedPartition, RestoredFile, SeenDeletes, TableDraft, TransactionLoad, ViewDraft, ViewPut,
+    VolumeDraft,
 };
 pub use reply::{Outcome, Rejection, Reply};
 
@@ -118,6 +119,8 @@ pub enum Command {
         label: Option<String>,
         /// What was written.
         files: Vec<WrittenFile>,
+        /// What it takes away of a PRIMARY KEY table.
+        superseded: Superseded,
     },
     /// CREATE STORAGE VOLUME.
     CreateVolume {
@@ -294,6 +297,8 @@ pub enum Command {
         partitions: Vec<ReplacedPartition>,
         /// What was written, for these partitions and no others.
         files: Vec<WrittenFile>,
+        /// Rows among the new ones whose keys come again, in a PRIMARY KEY table.
+        superseded: Superseded,
     },
     /// ALTER DATABASE … RENAME.
     RenameDatabase {
@@ -383,6 +388,10 @@ pub enum Command {
         inputs: Vec<FileId>,
         /// What was written instead.
         files: Vec<WrittenFile>,
+        /// What the new files lose of a PRIMARY KEY table: what the old have lost since they were read.
+        superseded: Superseded,
+        /// How many rows of each rowset that gives way were gone when that was looked at.
+        seen: Vec<SeenDeletes>,
     },
     /// Loads that were begun long ago and are not committed never will be: what they wrote can be deleted.
     GiveUpTxns {
@@ -413,8 +422,8 @@ pub enum Command {
         /// What changes.
         changes: Vec<ColumnChange>,
     },
-    /// The moment at which an UPDATE is true: rows that were made from those of some versions are added to the same partitions,
-    /// where they take the place of rows with their keys.
+    /// The moment at which an UPDATE or a DELETE of a PRIMARY KEY table is true: rows that were made from those of some versions
+    /// are added to the same partitions, where they take the place of rows with their keys; or rows of them are gone.
     UpdateRows {
         /// The load.
         txn: TxnId,
@@ -424,6 +433,8 @@ pub enum Command {
         partitions: Vec<ReplacedPartition>,
         /// What was written, for these partitions and no others.
         files: Vec<WrittenFile>,
+        /// What they take the place of, or what a DELETE takes away.
+        superseded: Superseded,
     },
     /// CREATE VIEW, CREATE OR REPLACE VIEW, ALTER VIEW.
     PutView {
@@ -449,6 +460,8 @@ pub enum Command {
         label: Option<String>,
         /// In the order of the statements; of tables of one database.
         loads: Vec<TransactionLoad>,
+        /// What they take away of PRIMARY KEY tables.
+        superseded: Superseded,
     },
     /// Users, roles and privileges.
     Access(AccessChange),

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use storage_model::{Distribution, FileId, Partition, RoleId, UserId};
+use storage_model::{Distribution, FileId, KeyModel, Partition, RoleId, Rowset, UserId};
 use thiserror::Error;
 
 use crate::catalog::Catalog;
@@ -37,6 +37,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("columns_have_ids_of_their_own", columns_have_ids_of_their_own),
     ("grants_name_what_is_there", grants_name_what_is_there),
     ("users_and_roles_are_whole", users_and_roles_are_whole),
+    ("only_primary_keys_are_looked_up", only_primary_keys_are_looked_up),
 ];
 
 /// The first rule that does not hold.
@@ -87,8 +88,8 @@ fn users_and_roles_are_whole(catalog: &Catalog) -> Result<(), String> {
 
 fn counted(catalog: &Catalog) -> HashMap<FileId, u32> {
     let mut counts = HashMap::new();
-    for rowset in catalog.partitions.values().flat_map(|p| &p.rowsets) {
-        *counts.entry(rowset.file).or_default() += 1;
+    for file in catalog.partitions.values().flat_map(|p| &p.rowsets).flat_map(Rowset::files) {
+        *counts.entry(file).or_default() += 1;
     }
     counts
 }
@@ -105,6 +106,26 @@ fn references_are_counted(catalog: &Catalog) -> Result<(), String> {
         Some(unknown) => Err(format!("a rowset names the unknown file {unknown}")),
         None => Ok(()),
     }
+}
+
+/// In PRIMARY KEY tables every rowset tells where its keys are, and rows of it may be gone, but not all; elsewhere none does.
+fn only_primary_keys_are_looked_up(catalog: &Catalog) -> Result<(), String> {
+    let trash = catalog.trash.values().flat_map(|t| &t.tables);
+    let models: HashMap<_, _> = catalog.tables.values().chain(trash).map(|table| (table.id, table.model)).collect();
+    for partition in catalog.partitions.values() {
+        let is_primary = models.get(&partition.table) == Some(&KeyModel::Primary);
+        for rowset in &partition.rowsets {
+            let is_whole = match &rowset.deletes {
+                _ if rowset.index.is_some() != is_primary => false,
+                Some(deletes) => is_primary && (1..rowset.rows).contains(&deletes.rows),
+                None => true,
+            };
+            if !is_whole {
+                return Err(format!("partition {} of a table of another key model has {rowset:?}", partition.id));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn removed_means_unreferenced(catalog: &Catalog) -> Result<(), String> {

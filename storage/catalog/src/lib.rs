@@ -16,6 +16,7 @@ pub mod command;
 pub mod image;
 pub mod invariant;
 pub mod keep;
+pub mod keyed;
 pub mod pinned;
 pub mod rebase;
 pub mod restore_table;
@@ -24,8 +25,8 @@ pub use access::{AccessChange, ChosenRoles, Grantee, Subject, UserChange, UserDr
 pub use catalog::{Catalog, ClusterIdentity, Database, Header, RestoreFacts, Trash};
 pub use columns::{ColumnChange, ColumnPlace};
 pub use command::{
-    Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, Reply, RestoredFile, TableDraft,
-    TransactionLoad, ViewDraft, ViewPut, VolumeDraft,
+    Command, Envelope, Outcome, PartitionDraft, Rejection, ReplacedPartition, Reply, RestoredFile, SeenDeletes,
+    TableDraft, TransactionLoad, ViewDraft, ViewPut, VolumeDraft,
 };
 pub use pinned::Pinned;
 pub use rebase::{Adopt, PresentManifest, Rebase, adopt, rebase};

@@ -78,19 +78,17 @@ pub fn command(
     let mut partitions: Vec<Partition> = Vec::with_capacity(table.partitions.len());
     for partition in past.partitions_of(table) {
         let mut partition = partition.as_ref().clone();
-        for rowset in &mut partition.rowsets {
-            let there = rowset.file;
-            let known = match files.get(&there) {
-                Some(known) => known.id,
-                None => {
-                    let found = file_here(now, job, past, there, &from.table)?;
-                    let (id, volume, object) = (found.id, found.volume, found.object.clone());
-                    files.insert(there, RestoredFile { id, volume, object });
-                    id
-                }
-            };
-            rowset.file = known;
-        }
+        let mut here = |there: FileId| {
+            if let Some(known) = files.get(&there) {
+                return Ok(known.id);
+            }
+            let found = file_here(now, job, past, there, &from.table)?;
+            let (id, volume, object) = (found.id, found.volume, found.object.clone());
+            files.insert(there, RestoredFile { id, volume, object });
+            Ok(id)
+        };
+        let rowsets: Vec<_> = partition.rowsets.iter().map(|rowset| rowset.with_files(&mut here)).collect();
+        partition.rowsets = rowsets.into_iter().collect::<Result<_, Rejection>>()?;
         partitions.push(partition);
     }
     // Temporary partitions are on their way to something that the snapshot has not seen: they do not come back.

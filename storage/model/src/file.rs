@@ -1,4 +1,10 @@
 //! Data files and rowsets: what compute nodes write and the catalog names.
+//!
+//! A PRIMARY KEY table never merges when it is read. Beside the rows of a run its file has an index of their keys; a commit
+//! looks its keys up in those of the runs before it, and says which of their rows are there no more.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +59,145 @@ pub struct Rowset {
     pub rows: u64,
     /// The partition version that brought it.
     pub version: u64,
+    /// Where in the file the keys of its rows are found; only in PRIMARY KEY tables.
+    pub index: Option<ByteRange>,
+    /// Which of its rows are there no more; only in PRIMARY KEY tables.
+    pub deletes: Option<Arc<Deletes>>,
+}
+
+impl Rowset {
+    /// Rows that are still there.
+    pub fn live_rows(&self) -> u64 {
+        self.rows.saturating_sub(self.deleted_rows())
+    }
+
+    /// Rows that are there no more.
+    pub fn deleted_rows(&self) -> u64 {
+        self.deletes.as_ref().map_or(0, |deletes| deletes.rows)
+    }
+
+    /// The files that it names, each of which it holds one reference to.
+    pub fn files(&self) -> impl Iterator<Item = FileId> + use<> {
+        [Some(self.file), self.deletes.as_ref().and_then(|deletes| deletes.vector.file())].into_iter().flatten()
+    }
+
+    /// The same rowset over the same files under other ids.
+    pub fn with_files<E>(&self, mut id: impl FnMut(FileId) -> Result<FileId, E>) -> Result<Rowset, E> {
+        let mut rowset = Rowset { file: id(self.file)?, ..self.clone() };
+        if let Some(Deletes { rows, vector: Vector::Stored { file, bytes } }) = self.deletes.as_deref() {
+            let vector = Vector::Stored { file: id(*file)?, bytes: *bytes };
+            rowset.deletes = Some(Arc::new(Deletes { rows: *rows, vector }));
+        }
+        Ok(rowset)
+    }
+}
+
+/// Some bytes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ByteRange {
+    /// The first.
+    pub start: u64,
+    /// The first behind them.
+    pub end: u64,
+}
+
+impl ByteRange {
+    /// As a range.
+    pub fn range(self) -> Range<u64> {
+        self.start..self.end
+    }
+}
+
+/// Rows of a rowset that are there no more. They only become more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletes {
+    /// How many.
+    pub rows: u64,
+    /// Which.
+    pub vector: Vector<FileId>,
+}
+
+/// A delete vector, by the numbers of rows in their file: where its bytes are. `F` names a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Vector<F> {
+    /// A small one, here.
+    Inline(Vec<u8>),
+    /// A part of an object with such vectors.
+    Stored {
+        /// The object.
+        file: F,
+        /// Its bytes there.
+        bytes: ByteRange,
+    },
+}
+
+impl<F: Copy> Vector<F> {
+    /// The file that it lies in.
+    pub fn file(&self) -> Option<F> {
+        match self {
+            Vector::Inline(_) => None,
+            Vector::Stored { file, .. } => Some(*file),
+        }
+    }
+}
+
+/// What a commit takes away of the rows of a PRIMARY KEY table, whose keys it brings again or deletes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Superseded {
+    /// Every tablet to which rows are added or of which rows are taken, once.
+    pub tablets: Vec<TabletChange>,
+    /// Objects with delete vectors, which no tablet names before.
+    pub vectors: Vec<WrittenFile>,
+}
+
+impl Superseded {
+    /// What another commit at the same moment takes away of other tablets, too.
+    pub fn add(&mut self, other: Superseded) {
+        let before = self.vectors.len() as u32;
+        self.vectors.extend(other.vectors);
+        for mut tablet in other.tablets {
+            for change in &mut tablet.rowsets {
+                if let Vector::Stored { file, .. } = &mut change.vector {
+                    *file += before;
+                }
+            }
+            self.tablets.push(tablet);
+        }
+    }
+
+    /// How many rows are taken away.
+    pub fn rows(&self) -> u64 {
+        let changes = self.tablets.iter().flat_map(|tablet| &tablet.rowsets);
+        changes.map(|change| change.rows.saturating_sub(change.before)).sum()
+    }
+}
+
+/// What happens to the rows of a tablet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TabletChange {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The tablet.
+    pub bucket: u32,
+    /// The version of the newest rowset whose keys were looked at; 0: there was none.
+    pub base: u64,
+    /// The rowsets that lose rows, those of the same commit too.
+    pub rowsets: Vec<RowsetChange>,
+}
+
+/// Rows that a rowset loses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowsetChange {
+    /// Where its file is.
+    pub volume: VolumeId,
+    /// Its file.
+    pub object: ObjectName,
+    /// How many of its rows were gone before.
+    pub before: u64,
+    /// How many are gone then, these among them.
+    pub rows: u64,
+    /// Which; stored ones are in the n-th of [`Superseded::vectors`].
+    pub vector: Vector<u32>,
 }
 
 /// A file that a compute node has written and uploaded, not yet committed.
@@ -87,6 +232,8 @@ pub struct WrittenRun {
     pub end: u64,
     /// Rows.
     pub rows: u64,
+    /// Where the keys of its rows are found.
+    pub index: Option<ByteRange>,
 }
 
 impl WrittenFile {

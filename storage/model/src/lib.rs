@@ -2,7 +2,7 @@
 //! no I/O, no clock, no randomness.
 //!
 //! ```text
-//! ids ── schema ── table ── partition ── rowset/file
+//! ids ── schema ── table ── partition ── rowset/file ── keys (what is looked up in PRIMARY KEY tablets)
 //!   │                                      │
 //!   ├── view   (queries with a name)       └── named by the catalog, written by compute nodes
 //!   ├── volume (storage volumes)
@@ -17,6 +17,7 @@ pub mod access;
 pub mod dynamic;
 pub mod file;
 pub mod ids;
+pub mod keys;
 pub mod kind;
 mod nesting;
 pub mod node;
@@ -33,11 +34,14 @@ pub mod view;
 pub mod volume;
 
 pub use access::{DefaultRoles, Grant, GrantObject, PasswordHash, Privilege, RelationKind, Role, User, UserName};
-pub use file::{FileEntry, ObjectName, Rowset, WrittenFile};
+pub use file::{
+    ByteRange, Deletes, FileEntry, ObjectName, Rowset, RowsetChange, Superseded, TabletChange, Vector, WrittenFile,
+};
 pub use ids::{
     ClusterId, ColumnId, DatabaseId, Epoch, FileId, Incarnation, JobId, NodeId, PartitionId, Revision, RoleId,
     ServiceId, TableId, TxnId, UserId, VolumeId,
 };
+pub use keys::{CompactedTablet, GoneRows, KeyedRun, KeyedTablet, Place, VectorSpec};
 pub use kind::Kind;
 pub use node::{ComputeNode, Frontend, FrontendRole};
 pub use partition::{Bound, Partition, PartitionRange, PartitionValues};

@@ -126,7 +126,13 @@ pub struct Partition {
 impl Partition {
     /// Rows in the newest version.
     pub fn rows(&self) -> u64 {
-        self.rowsets.iter().map(|r| r.rows).sum()
+        self.rowsets.iter().map(Rowset::live_rows).sum()
+    }
+
+    /// The version of the newest rowset of a tablet; 0: it has none.
+    pub fn newest_of(&self, bucket: u32) -> u64 {
+        let of_tablet = self.rowsets.iter().filter(|rowset| rowset.bucket == bucket);
+        of_tablet.map(|rowset| rowset.version).max().unwrap_or(0)
     }
 
     /// Bytes of the newest version's rowsets in the store.

@@ -47,6 +47,11 @@ impl KeyModel {
     pub fn merges(self) -> bool {
         self != KeyModel::Duplicate
     }
+
+    /// Whether several rowsets may have a row of one key, so that whoever reads them makes one of these.
+    pub fn merges_when_read(self) -> bool {
+        matches!(self, KeyModel::Aggregate | KeyModel::Unique)
+    }
 }
 
 /// What the partitions of a list are told by: a column, or where its slice of time begins.

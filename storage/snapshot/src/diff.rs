@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use storage_catalog::Catalog;
-use storage_model::{Epoch, FileEntry, Partition, Revision, Schema, ServiceId, Table};
+use storage_model::{Deletes, Epoch, FileEntry, Partition, Revision, Rowset, Schema, ServiceId, Table, Vector};
 
 use crate::check::FileCheck;
 use crate::error::SnapshotError;
@@ -260,11 +260,18 @@ fn all_partitions<'a>(catalog: &'a Catalog, table: &'a Table) -> BTreeMap<&'a st
     catalog.partitions_of(table).map(|partition| (partition.name.as_str(), &**partition)).collect()
 }
 
+/// A sorted run: the hash of its file, the tablet, row groups, and which of its rows are gone.
+type Run<'a> = (&'a str, u32, u32, u32, Option<(u64, &'a str, &'a [u8])>);
+
 /// The rows of a partition: which row groups of which files, wherever these lie.
-fn data<'a>(catalog: &'a Catalog, partition: &Partition) -> Vec<(&'a str, u32, u32, u32)> {
+fn data<'a>(catalog: &'a Catalog, partition: &'a Partition) -> Vec<Run<'a>> {
     let hash = |file| catalog.file(file).map_or("", |file| file.sha256.as_str());
-    let runs = partition.rowsets.iter().map(|r| (hash(r.file), r.bucket, r.first_row_group, r.row_groups));
-    let mut runs: Vec<_> = runs.collect();
+    let gone = |deletes: &'a Deletes| match &deletes.vector {
+        Vector::Inline(bytes) => (deletes.rows, "", bytes.as_slice()),
+        Vector::Stored { file, .. } => (deletes.rows, hash(*file), [].as_slice()),
+    };
+    let run = |r: &'a Rowset| (hash(r.file), r.bucket, r.first_row_group, r.row_groups, r.deletes.as_deref().map(gone));
+    let mut runs: Vec<_> = partition.rowsets.iter().map(run).collect();
     runs.sort_unstable();
     runs
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use storage_catalog::Catalog;
-use storage_model::{Epoch, FileId, Kind, Revision, ServiceId, SnapshotJob, StorageVolume};
+use storage_model::{Epoch, FileId, Kind, Revision, Rowset, ServiceId, SnapshotJob, StorageVolume};
 use storage_volume::{Layout, Volume, VolumeError, join_location};
 
 use crate::check::{FileCheck, Problem, check_files, verify_data};
@@ -172,7 +172,7 @@ pub async fn show(source: &Source) -> Result<Shown, SnapshotError> {
 pub fn contents(catalog: &Catalog) -> Vec<ShownDatabase> {
     let table = |table: &storage_model::Table| {
         let files: BTreeSet<FileId> =
-            catalog.partitions_of(table).flat_map(|p| p.rowsets.iter().map(|r| r.file)).collect();
+            catalog.partitions_of(table).flat_map(|p| &p.rowsets).flat_map(Rowset::files).collect();
         ShownTable {
             name: table.name.clone(),
             volume: catalog.volume(table.volume).map(|v| v.name.clone()).unwrap_or_default(),

@@ -19,8 +19,8 @@ use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
     ClusterId, Column, ColumnId, DataType, Distribution, Epoch, Incarnation, JobId, KeyModel, Now, PartitionRange,
-    Partitioning, Revision, ServiceId, SnapshotKind, StorageVolume, TableId, TxnId, UnixMillis, VolumeId, VolumeType,
-    WrittenFile,
+    Partitioning, Revision, ServiceId, SnapshotKind, StorageVolume, Superseded, TableId, TxnId, UnixMillis, VolumeId,
+    VolumeType, WrittenFile,
 };
 use storage_volume::layout::{DataName, data_object};
 use storage_volume::{Layout, Volume, VolumeError};
@@ -151,9 +151,15 @@ impl Kit {
         let path = self.layout.in_root(&object);
         self.volume.put(&path, Bytes::from_static(body)).await.unwrap();
         let (size, sha256) = (body.len() as u64, crate::store::sha256_hex(body));
-        let run = WrittenRun { bucket: 0, first_row_group: 0, row_groups: 1, start: 4, end: size, rows };
+        let run = WrittenRun { bucket: 0, first_row_group: 0, row_groups: 1, start: 4, end: size, rows, index: None };
         let file = WrittenFile { partition, volume, object, size, sha256, runs: vec![run] };
-        self.apply(Command::CommitLoad { txn, table: table_id, label: None, files: vec![file] });
+        self.apply(Command::CommitLoad {
+            txn,
+            table: table_id,
+            label: None,
+            files: vec![file],
+            superseded: Superseded::default(),
+        });
         path
     }
 

@@ -1,5 +1,6 @@
 //! A Parquet file from the rows of one partition: buckets one after the other, each in row groups of its own, sorted by
-//! the sort key (ascending, NULL first, rows with equal keys as they came, or as one where the key model merges them).
+//! the sort key (ascending, NULL first, rows with equal keys as they came, or as one where the key model merges them). In a
+//! PRIMARY KEY table an index of each run's keys stands behind them all.
 
 use std::sync::Arc;
 
@@ -16,13 +17,15 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use sha2::{Digest, Sha256};
-use storage_model::Table;
 use storage_model::file::WrittenRun;
+use storage_model::{ByteRange, KeyModel, Table};
 
 use crate::buffer::Place;
 use crate::checksum::{CRC32C_KEY, sums};
 use crate::compression::compression_of;
 use crate::error::TabletError;
+use crate::key_index::{self, Entry};
+use crate::keys;
 use crate::merge::Merging;
 use crate::types::arrow_schema;
 
@@ -118,6 +121,8 @@ pub(crate) struct Encoding {
     pub order: Option<Vec<usize>>,
     /// How rows with equal keys become one; None: all of them are kept.
     pub merging: Option<Merging>,
+    /// Where the columns are that keys are made of, if they are indexed.
+    pub indexed: Option<Vec<usize>>,
     pub compression: Compression,
     /// Most rows of a row group.
     pub row_group_rows: usize,
@@ -134,6 +139,7 @@ impl Encoding {
             keys,
             order,
             merging: Merging::of(table),
+            indexed: (table.model == KeyModel::Primary).then(|| keys::positions(&table.schema)),
             compression: compression_of(table)?,
             row_group_rows: ROW_GROUP_ROWS,
         })
@@ -179,6 +185,13 @@ pub(crate) struct FileWriter {
     /// Of the run that is written now.
     rows: u64,
     first_row_group: usize,
+    indexed: Option<Vec<usize>>,
+    /// Keys of the run that is written now, with the numbers of their rows in the file.
+    entries: Vec<Entry>,
+    /// Rows of the file.
+    all_rows: u64,
+    /// Of the runs, in their order.
+    indexes: Vec<Vec<u8>>,
 }
 
 impl FileWriter {
@@ -188,12 +201,29 @@ impl FileWriter {
             // Readers know the schema from the catalog.
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&encoding.schema), options)?;
-        Ok(FileWriter { writer, runs: Vec::new(), rows: 0, first_row_group: 0 })
+        Ok(FileWriter {
+            writer,
+            runs: Vec::new(),
+            rows: 0,
+            first_row_group: 0,
+            indexed: encoding.indexed.clone(),
+            entries: Vec::new(),
+            all_rows: 0,
+            indexes: Vec::new(),
+        })
     }
 
     /// More rows of the run, in its order.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), TabletError> {
         self.rows += batch.num_rows() as u64;
+        if let Some(positions) = &self.indexed {
+            let columns: Vec<ArrayRef> = positions.iter().map(|at| Arc::clone(batch.column(*at))).collect();
+            let last = self.all_rows + batch.num_rows() as u64;
+            u32::try_from(last).map_err(|_| TabletError::invalid("too many rows in a file"))?;
+            let rows = (self.all_rows..last).map(|row| row as u32);
+            self.entries.extend(keys::hashes(&columns)?.into_iter().zip(rows));
+        }
+        self.all_rows += batch.num_rows() as u64;
         Ok(self.writer.write(batch)?)
     }
 
@@ -207,11 +237,19 @@ impl FileWriter {
         let groups = self.writer.flushed_row_groups();
         let first = std::mem::replace(&mut self.first_row_group, groups.len());
         self.runs.push(run(bucket, rows, first, &groups[first..])?);
+        if self.indexed.is_some() {
+            self.indexes.push(key_index::encode(std::mem::take(&mut self.entries))?);
+        }
         Ok(())
     }
 
     pub fn finish(mut self) -> Result<Encoded, TabletError> {
         let writer = &mut self.writer;
+        for (run, index) in self.runs.iter_mut().zip(&self.indexes) {
+            let start = writer.bytes_written() as u64;
+            writer.write_all(index).map_err(ParquetError::from)?;
+            run.index = Some(ByteRange { start, end: start + index.len() as u64 });
+        }
         writer.sync().map_err(ParquetError::from)?;
         let sums = sums(writer.inner(), writer.flushed_row_groups())?;
         writer.append_key_value_metadata(KeyValue::new(CRC32C_KEY.to_owned(), sums));
@@ -227,7 +265,15 @@ fn run(bucket: u32, rows: u64, first: usize, groups: &[RowGroupMetaData]) -> Res
     let ranges = || groups.iter().flat_map(|group| group.columns().iter().map(|column| column.byte_range()));
     let bounds = ranges().map(|(start, _)| start).min().zip(ranges().map(|(start, size)| start + size).max());
     let (start, end) = bounds.ok_or_else(|| TabletError::invalid("a run without row groups or columns"))?;
-    Ok(WrittenRun { bucket, first_row_group: number(first)?, row_groups: number(groups.len())?, start, end, rows })
+    Ok(WrittenRun {
+        bucket,
+        first_row_group: number(first)?,
+        row_groups: number(groups.len())?,
+        start,
+        end,
+        rows,
+        index: None,
+    })
 }
 
 #[cfg(test)]

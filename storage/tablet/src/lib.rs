@@ -9,6 +9,8 @@
 //!              encode (sort, merge by key model, row groups, footer checksums) ── write (upload, clean up)
 //!
 //!   compact: rows of many files, sorted by whoever reads them ── encode ── one file
+//!
+//!   PRIMARY KEY: each run has a key index in its file; supersede: keys of a commit ── find ── delete vectors
 //! ```
 //!
 //! Who reads a file finds the columns of the table in it by their ids ([`columns`](FileColumns)).
@@ -20,12 +22,16 @@ pub mod checksum;
 mod columns;
 mod compact;
 pub mod compression;
+pub mod delete_vector;
 mod encode;
 pub mod error;
+mod key_index;
+pub mod keys;
 mod merge;
 pub mod partition;
 mod row;
 mod spec;
+pub mod supersede;
 pub mod types;
 mod write;
 
@@ -37,5 +43,6 @@ pub use compression::parse_compression;
 pub use error::{TabletError, WriteError};
 pub use partition::partition_of;
 pub use spec::{TargetPartition, WriteSpec, Written};
+pub use supersede::{Deletion, Lookup, Volumes};
 pub use types::{arrow_schema, arrow_type, map_type};
 pub use write::{DEFAULT_BUFFER_BYTES, write, write_within};

@@ -9,6 +9,7 @@
 //! {service_id}/meta/image/{snapshot}/{cut}.void            this cut is dead, whatever else is there
 //! {service_id}/meta/image/{snapshot}/sections/{hash}       parts of the catalog
 //! {service_id}/db{db}/{table}/{partition}/data/{incarnation}_{txn}_{attempt}_{n}.parquet
+//! {service_id}/db{db}/{table}/{partition}/data/{incarnation}_{txn}_{attempt}_{n}.delvec   which rows of PRIMARY KEY files are gone
 //! ```
 
 use storage_model::{DatabaseId, Epoch, Incarnation, ObjectName, PartitionId, Revision, ServiceId, TableId, TxnId};
@@ -26,6 +27,7 @@ const MANIFEST: &str = ".manifest.json";
 const VOID: &str = ".void";
 const DATA: &str = "data";
 const PARQUET: &str = ".parquet";
+const VECTORS: &str = ".delvec";
 
 /// The paths of one service in a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +184,11 @@ impl DataName {
 
     /// `{incarnation}_{txn}_{attempt}_{n}.parquet`
     pub fn file_name(&self) -> String {
-        format!("{}_{}_{}_{}{PARQUET}", self.incarnation, self.txn, self.attempt, self.n)
+        self.with_suffix(PARQUET)
+    }
+
+    fn with_suffix(&self, suffix: &str) -> String {
+        format!("{}_{}_{}_{}{suffix}", self.incarnation, self.txn, self.attempt, self.n)
     }
 }
 
@@ -191,9 +197,15 @@ pub fn data_object(database: DatabaseId, table: TableId, partition: PartitionId,
     format!("db{database}/{table}/{partition}/{DATA}/{}", name.file_name())
 }
 
-/// Reads the name (or the whole path) of a data object.
+/// An object with delete vectors, beside the data, as the catalog names it.
+pub fn vectors_object(database: DatabaseId, table: TableId, partition: PartitionId, name: &DataName) -> ObjectName {
+    format!("db{database}/{table}/{partition}/{DATA}/{}", name.with_suffix(VECTORS))
+}
+
+/// Reads the name (or the whole path) of a data object, or of one with delete vectors.
 pub fn parse_data_name(path: &str) -> Option<DataName> {
-    let mut parts = last_part(path).strip_suffix(PARQUET)?.split('_');
+    let name = last_part(path);
+    let mut parts = name.strip_suffix(PARQUET).or_else(|| name.strip_suffix(VECTORS))?.split('_');
     let incarnation = parts.next().filter(|text| is_hex(text))?.to_owned();
     let txn = TxnId(number(parts.next()?)?);
     let attempt = u32::try_from(number(parts.next()?)?).ok()?;

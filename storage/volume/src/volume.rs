@@ -235,6 +235,15 @@ impl Volume {
         }
     }
 
+    /// Some bytes of an object, each range by itself; neighbours are fetched together.
+    pub async fn get_ranges(&self, path: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, VolumeError> {
+        let at = self.path("read", path)?;
+        match self.inner.store.get_ranges(&at, ranges).await {
+            Ok(bytes) => Ok(bytes),
+            Err(e) => Err(self.failed_read("read", path, &at, &e).await),
+        }
+    }
+
     /// Size and time of an object; None when there is none.
     pub async fn head(&self, path: &str) -> Result<Option<ObjectInfo>, VolumeError> {
         let at = self.path("look up", path)?;

@@ -30,12 +30,17 @@ pub fn text_of(client: u32, sequence: u64, i: u32) -> String {
     format!("{mixed:016x}")
 }
 
-/// The statement that makes a table with partitions `0..n`.
+/// The statement that makes a table with partitions `0..n`. Half of the tables have a PRIMARY KEY: what is written to them is looked
+/// up first.
 pub fn create(table: &str, partitions: u32) -> String {
     let parts: Vec<String> = (0..partitions).map(partition).collect();
+    let key = match table.bytes().fold(0, u8::wrapping_add) % 2 {
+        0 => "PRIMARY KEY(c, s, i, p)",
+        _ => "DUPLICATE KEY(c, s)",
+    };
     format!(
         "CREATE TABLE {DATABASE}.{table} (c INT NOT NULL, s BIGINT NOT NULL, i INT NOT NULL, p INT NOT NULL, v VARCHAR(64)) \
-         DUPLICATE KEY(c, s) PARTITION BY RANGE(p) ({}) DISTRIBUTED BY HASH(c) BUCKETS 2",
+         {key} PARTITION BY RANGE(p) ({}) DISTRIBUTED BY HASH(c) BUCKETS 2",
         parts.join(", ")
     )
 }

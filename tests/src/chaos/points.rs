@@ -32,7 +32,7 @@ enum How {
 }
 
 /// Places, how they are reached, and which actor is rebuilt after a panic there.
-const PLACES: [(&str, How, Option<&str>); 59] = [
+const PLACES: [(&str, How, Option<&str>); 61] = [
     ("job.begin.before", How::Wait, Some(JOBS)),
     ("job.begin.after", How::Wait, Some(JOBS)),
     ("job.cut.before", How::Wait, Some(JOBS)),
@@ -75,6 +75,8 @@ const PLACES: [(&str, How, Option<&str>); 59] = [
     ("load.commit.after", How::Wait, None),
     ("cn.rowset.before", How::Worker, None),
     ("cn.rowset.after", How::Worker, None),
+    ("cn.supersede.before", How::Worker, None),
+    ("cn.supersede.after", How::Worker, None),
     ("cn.compact.before", How::Worker, None),
     ("cn.compact.after", How::Worker, None),
     ("cn.delete.before", How::Worker, None),

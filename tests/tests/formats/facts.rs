@@ -10,11 +10,12 @@ use storage_catalog::{
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    Aggregation, Bound, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution, Epoch, FileId,
-    Frontend, FrontendRole, Grant, GrantObject, Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId,
-    PartitionKey, PartitionRange, Partitioning, PasswordHash, Privilege, RelationKind, RetentionChange, Revision,
-    Rowset, Schema, ServiceId, SnapshotKind, Step, StepUnit, StructField, Table, TableId, TxnId, UnixMillis, Uptime,
-    UserId, UserName, Value, ViewColumn, VolumeId, VolumeType, WrittenFile,
+    Aggregation, Bound, ByteRange, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution,
+    Epoch, FileId, Frontend, FrontendRole, Grant, GrantObject, Incarnation, JobId, KeyModel, NodeId, Now, Partition,
+    PartitionId, PartitionKey, PartitionRange, Partitioning, PasswordHash, Privilege, RelationKind, RetentionChange,
+    Revision, Rowset, RowsetChange, Schema, ServiceId, SnapshotKind, Step, StepUnit, StructField, Superseded, Table,
+    TableId, TabletChange, TxnId, UnixMillis, Uptime, UserId, UserName, Value, Vector, ViewColumn, VolumeId,
+    VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 use storage_snapshot::mark::Mark;
@@ -181,7 +182,15 @@ fn volume(name: &str, volume_type: VolumeType, location: &str, properties: &[(&s
 }
 
 fn written(partition: u64, object: &str) -> WrittenFile {
-    let run = |bucket, rows| WrittenRun { bucket, first_row_group: bucket, row_groups: 2, start: 4, end: 1000, rows };
+    let run = |bucket, rows| WrittenRun {
+        bucket,
+        first_row_group: bucket,
+        row_groups: 2,
+        start: 4,
+        end: 1000,
+        rows,
+        index: None,
+    };
     WrittenFile {
         partition: PartitionId(partition),
         volume: VolumeId(10_001),
@@ -189,6 +198,35 @@ fn written(partition: u64, object: &str) -> WrittenFile {
         size: 1234,
         sha256: "ab".repeat(32),
         runs: vec![run(0, 5), run(2, 7)],
+    }
+}
+
+/// A file of the PRIMARY KEY table.
+fn keyed_file(object: &str) -> WrittenFile {
+    let mut file = written(10_042, object);
+    let start = |bucket: u32| 1000 + u64::from(bucket) * 50;
+    file.runs
+        .iter_mut()
+        .for_each(|run| run.index = Some(ByteRange { start: start(run.bucket), end: start(run.bucket) + 50 }));
+    file
+}
+
+/// What its commits take away: of the first tablet a row that stands here, of the other some that stand in an object.
+fn superseded(base: u64, loser: Option<&str>) -> Superseded {
+    let tablet = |bucket: u32, vector: Vector<u32>| TabletChange {
+        partition: PartitionId(10_042),
+        bucket,
+        base,
+        rowsets: loser
+            .map(|object| RowsetChange { volume: VolumeId(10_001), object: text(object), before: 0, rows: 2, vector })
+            .into_iter()
+            .collect(),
+    };
+    let stored = Vector::Stored { file: 0, bytes: ByteRange { start: 0, end: 40 } };
+    let vectors = loser.map(|_| WrittenFile { runs: Vec::new(), ..written(10_042, "o8.delvec") });
+    Superseded {
+        tablets: vec![tablet(0, Vector::Inline(vec![1, 2, 3])), tablet(2, stored)],
+        vectors: vectors.into_iter().collect(),
     }
 }
 
@@ -244,8 +282,15 @@ pub fn commands() -> Vec<(Now, Command)> {
             table: TableId(10_007),
             label: Some(text("monday")),
             files: vec![written(10_008, "o1"), written(10_009, "o2")],
+            superseded: Superseded::default(),
         },
-        Command::CommitLoad { txn: TxnId(2), table: TableId(10_010), label: None, files: vec![written(10_011, "o3")] },
+        Command::CommitLoad {
+            txn: TxnId(2),
+            table: TableId(10_010),
+            label: None,
+            files: vec![written(10_011, "o3")],
+            superseded: Superseded::default(),
+        },
         Command::EnableSnapshots {
             volume: Some(text("main")),
             interval_seconds: Some(600),
@@ -300,6 +345,7 @@ pub fn commands() -> Vec<(Now, Command)> {
             label: Some(text("tuesday")),
             partitions: vec![ReplacedPartition { partition: PartitionId(10_011), base: Some(2) }],
             files: vec![written(10_011, "o4")],
+            superseded: Superseded::default(),
         },
         Command::RecoverTable { database: shop.clone(), table: text("gone") },
         Command::RecoverPartition { database: shop.clone(), table: edits_name.clone(), partition: text("p12") },
@@ -350,6 +396,8 @@ pub fn commands() -> Vec<(Now, Command)> {
             partition: PartitionId(10_034),
             inputs: vec![FileId(10_015)],
             files: vec![written(10_034, "o5")],
+            superseded: Superseded::default(),
+            seen: Vec::new(),
         },
         Command::GiveUpTxns { below: 6 },
         Command::AlterColumns { database: text("store"), table: text("edits"), changes: changes() },
@@ -372,7 +420,8 @@ pub fn commands() -> Vec<(Now, Command)> {
             txn: TxnId(7),
             table: TableId(10_041),
             partitions: vec![ReplacedPartition { partition: PartitionId(10_042), base: Some(1) }],
-            files: vec![written(10_042, "o6")],
+            files: vec![keyed_file("o6")],
+            superseded: superseded(0, None),
         },
         Command::CreateTable { database: text("store"), draft: cities(), if_not_exists: false },
         Command::RollPartitions {
@@ -420,9 +469,10 @@ pub fn commands() -> Vec<(Now, Command)> {
         Command::CommitTransaction {
             label: Some(text("both")),
             loads: vec![
-                TransactionLoad { txn: TxnId(8), table: TableId(10_041), files: vec![written(10_042, "o7")] },
-                TransactionLoad { txn: TxnId(9), table: TableId(10_041), files: vec![written(10_042, "o8")] },
+                TransactionLoad { txn: TxnId(8), table: TableId(10_041), files: vec![keyed_file("o7")] },
+                TransactionLoad { txn: TxnId(9), table: TableId(10_041), files: vec![keyed_file("o8")] },
             ],
+            superseded: superseded(2, Some("o6")),
         },
         Command::CreateTable { database: text("store"), draft: nested("things"), if_not_exists: false },
     ];
@@ -510,6 +560,8 @@ fn restore_table() -> Command {
         end: 1000,
         rows,
         version: 2,
+        index: None,
+        deletes: None,
     };
     let draft = notes("restored");
     let mut columns = draft.columns;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rand::Rng;
 use rand::seq::IteratorRandom;
 use storage_catalog::{Command, Outcome};
-use storage_model::{FileId, PartitionId, TableId, TxnId, WrittenFile};
+use storage_model::{FileId, PartitionId, Superseded, TableId, TxnId, WrittenFile};
 
 use super::model::File;
 use super::world::World;
@@ -70,6 +70,8 @@ impl World {
             partition: ids.1,
             inputs: inputs.iter().map(|(file, _)| *file).collect(),
             files: vec![file.clone()],
+            superseded: Superseded::default(),
+            seen: Vec::new(),
         };
         let reply = self.apply(command);
         let target = self.model.table(table).and_then(|(_, t)| t.partitions.values().find(|p| p.birth == partition));

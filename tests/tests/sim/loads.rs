@@ -6,7 +6,7 @@ use rand::Rng;
 use rand::seq::IteratorRandom;
 use storage_catalog::{Command, Outcome, Rejection, ReplacedPartition};
 use storage_model::file::WrittenRun;
-use storage_model::{PartitionId, TableId, TxnId, WrittenFile};
+use storage_model::{PartitionId, Superseded, TableId, TxnId, WrittenFile};
 
 use super::model::{File, Table};
 use super::world::World;
@@ -31,11 +31,11 @@ impl Load {
             Some(replaced) => {
                 let partitions = replaced.values().cloned().collect();
                 if self.updates {
-                    return Command::UpdateRows { txn, table, partitions, files };
+                    return Command::UpdateRows { txn, table, partitions, files, superseded: Superseded::default() };
                 }
-                Command::ReplaceRows { txn, table, label, partitions, files }
+                Command::ReplaceRows { txn, table, label, partitions, files, superseded: Superseded::default() }
             }
-            None => Command::CommitLoad { txn, table, label, files },
+            None => Command::CommitLoad { txn, table, label, files, superseded: Superseded::default() },
         }
     }
 
@@ -118,7 +118,7 @@ impl World {
         let runs = (0..self.rng.random_range(1..4))
             .map(|bucket| {
                 let rows = self.rng.random_range(1..100);
-                WrittenRun { bucket, first_row_group: bucket, row_groups: 1, start: 4, end: 9, rows }
+                WrittenRun { bucket, first_row_group: bucket, row_groups: 1, start: 4, end: 9, rows, index: None }
             })
             .collect();
         WrittenFile { partition, volume: self.volume, object, size: 9, sha256: "aa".repeat(32), runs }

@@ -6,7 +6,7 @@ use storage_catalog::{ClusterIdentity, Envelope, PartitionDraft, TableDraft, Vol
 use storage_model::file::WrittenRun;
 use storage_model::{
     ClusterId, Column, ColumnId, DataType, Distribution, Epoch, Incarnation, KeyModel, Now, PartitionRange,
-    Partitioning, Revision, ServiceId, TableId, TxnId, UnixMillis, VolumeType, WrittenFile,
+    Partitioning, Revision, ServiceId, Superseded, TableId, TxnId, UnixMillis, VolumeType, WrittenFile,
 };
 
 use super::*;
@@ -80,10 +80,16 @@ impl House {
         self.loads += 1;
         let partition = self.catalog.table(table).unwrap().partitions[0];
         let volume = self.catalog.volume_by_name("builtin_storage_volume").unwrap().id;
-        let run = WrittenRun { bucket: 0, first_row_group: 0, row_groups: 1, start: 4, end: 10, rows: 5 };
+        let run = WrittenRun { bucket: 0, first_row_group: 0, row_groups: 1, start: 4, end: 10, rows: 5, index: None };
         let object = format!("object{}", self.loads);
         let file = WrittenFile { partition, volume, object, size: 10, sha256: String::new(), runs: vec![run] };
-        self.apply(Command::CommitLoad { txn: TxnId(self.loads), table, label: None, files: vec![file] });
+        self.apply(Command::CommitLoad {
+            txn: TxnId(self.loads),
+            table,
+            label: None,
+            files: vec![file],
+            superseded: Superseded::default(),
+        });
         self.catalog.files().last().unwrap().id
     }
 

@@ -1,5 +1,6 @@
 //! What to compact: a pure function over the catalog. Size-tiered: files are merged with neighbours of about their size, so
-//! that each byte is written anew once for each time that its file grows fourfold, and few files of each size are left.
+//! that each byte is written anew once for each time that its file grows fourfold, and few files of each size are left. A file of
+//! which half of the rows are gone is written anew by itself.
 
 use std::ops::Range;
 
@@ -54,20 +55,22 @@ pub fn candidates(catalog: &Catalog, min_files: usize, free: impl Fn(PartitionId
     let mut found: Vec<Candidate> = catalog
         .tables()
         .flat_map(|table| catalog.partitions_of(table))
-        // Each file has a rowset at least.
-        .filter(|partition| partition.rowsets.len() >= min_files.max(2) && free(partition.id))
+        .filter(|partition| may_be_worth(partition, min_files) && free(partition.id))
         .filter_map(|partition| candidate(catalog, partition, min_files))
         .collect();
     found.sort_by_key(|candidate| (std::cmp::Reverse(candidate.score), candidate.partition));
     found
 }
 
+/// Each file has a rowset at least.
+fn may_be_worth(partition: &Partition, min_files: usize) -> bool {
+    partition.rowsets.len() >= min_files.max(2) || partition.rowsets.iter().any(|rowset| rowset.deletes.is_some())
+}
+
 fn candidate(catalog: &Catalog, partition: &Partition, min_files: usize) -> Option<Candidate> {
     let files = files_of(catalog, partition);
-    if files.len() < min_files {
-        return None;
-    }
-    let chosen = choose(&files, FAN_IN.min(min_files.max(2)))?;
+    let several = (files.len() >= min_files).then(|| choose(&files, FAN_IN.min(min_files.max(2)))).flatten();
+    let chosen = several.or_else(|| files.iter().position(Size::is_half_gone).map(|at| at..at + 1))?;
     let files_chosen = files[chosen].iter().map(|file| file.id).collect();
     Some(Candidate { table: partition.table, partition: partition.id, files: files_chosen, score: files.len() })
 }
@@ -78,18 +81,28 @@ struct Size {
     id: FileId,
     bytes: u64,
     rowsets: usize,
+    /// Rows that the partition has of it, and how many of these are gone.
+    rows: (u64, u64),
+}
+
+impl Size {
+    /// Whether it is worth while to get rid of what is gone. Small files are merged with others soon anyway.
+    fn is_half_gone(&self) -> bool {
+        self.bytes > SMALL_BYTES && self.rows.1 * 2 >= self.rows.0
+    }
 }
 
 /// In the order of the rowsets; those of a file stand together.
 fn files_of(catalog: &Catalog, partition: &Partition) -> Vec<Size> {
     let mut files: Vec<Size> = Vec::new();
     for rowset in &partition.rowsets {
-        match files.last_mut() {
-            Some(last) if last.id == rowset.file => last.rowsets += 1,
-            _ => {
-                let bytes = catalog.file(rowset.file).map_or(0, |file| file.size);
-                files.push(Size { id: rowset.file, bytes, rowsets: 1 });
-            }
+        if files.last().is_none_or(|last| last.id != rowset.file) {
+            let bytes = catalog.file(rowset.file).map_or(0, |file| file.size);
+            files.push(Size { id: rowset.file, bytes, rowsets: 0, rows: (0, 0) });
+        }
+        if let Some(last) = files.last_mut() {
+            last.rowsets += 1;
+            last.rows = (last.rows.0 + rowset.rows, last.rows.1 + rowset.deleted_rows());
         }
     }
     files
@@ -142,7 +155,7 @@ mod tests {
     use super::*;
 
     fn files(bytes: &[u64]) -> Vec<Size> {
-        let file = |(id, bytes): (u64, &u64)| Size { id: FileId(id), bytes: *bytes, rowsets: 1 };
+        let file = |(id, bytes): (u64, &u64)| Size { id: FileId(id), bytes: *bytes, rowsets: 1, rows: (1, 0) };
         (0..).zip(bytes).map(file).collect()
     }
 
@@ -169,6 +182,13 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_which_half_is_gone_is_worth_it_if_it_is_large() {
+        let of = |bytes, rows| Size { id: FileId(0), bytes, rowsets: 1, rows };
+        assert!(of(MB, (10, 5)).is_half_gone() && of(MB, (10, 9)).is_half_gone());
+        assert!(!of(MB, (10, 4)).is_half_gone() && !of(MB, (10, 0)).is_half_gone() && !of(KB, (10, 9)).is_half_gone());
+    }
+
+    #[test]
     fn after_failures_less_is_tried_and_elsewhere() {
         let all: Vec<FileId> = (0..12).map(FileId).collect();
         let narrowed = |failures| {
@@ -189,7 +209,7 @@ mod tests {
         assert_eq!(eight(&files(&[100 * MB; 20])), None, "two of them are no eight");
         assert_eq!(eight(&files(&[30 * MB; 20])), Some(0..8));
         assert_eq!(eight(&files(&vec![KB; 2000])), Some(0..MOST_FILES));
-        let wide = Size { id: FileId(0), bytes: KB, rowsets: 4000 };
+        let wide = Size { id: FileId(0), bytes: KB, rowsets: 4000, rows: (1, 0) };
         assert_eq!(eight(&[wide; 20]), Some(0..8));
     }
 

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType as ArrowType, Field, Schema};
+use arrow::datatypes::{DataType as ArrowType, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::datasource::table_schema::TableSchema;
@@ -28,7 +28,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 use storage_model::{Aggregation, Column, PartitionId, Table};
 
-use super::scan::{Piece, SEQUENCE, scan_plan};
+use super::scan::{Piece, SEQUENCE, scan_plan, with_constant};
 use crate::functions::merged::{MERGED, described};
 use crate::functions::{LATEST, LATEST_NOT_NULL, own, own_aggregate};
 
@@ -86,7 +86,7 @@ pub(crate) fn merge(
     let values = read[keys..].to_vec();
     // The sequence stands behind all columns.
     read.push(all.fields().len());
-    let scan = scan_plan(state, &with_sequence(schema), pieces, Some(&read), None)?;
+    let scan = scan_plan(state, &with_constant(schema, SEQUENCE), pieces, Some(&read), None)?;
     let input = scan.schema();
 
     let group = read[..keys].iter().enumerate().map(|(at, of)| {
@@ -118,12 +118,6 @@ pub(crate) fn merge(
     });
     let expressions = expressions.collect::<Result<Vec<_>>>()?;
     Ok(Arc::new(ProjectionExec::try_new(expressions, merged)?))
-}
-
-fn with_sequence(schema: &TableSchema) -> TableSchema {
-    let mut constants = schema.table_partition_cols().to_vec();
-    constants.push(Arc::new(Field::new(SEQUENCE, ArrowType::UInt64, false)));
-    TableSchema::builder(Arc::clone(schema.file_schema())).with_table_partition_cols(constants).build()
 }
 
 fn column(name: &str, at: usize) -> Arc<dyn PhysicalExpr> {

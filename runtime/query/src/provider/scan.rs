@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{FieldRef, Schema};
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result, ScalarValue, Statistics};
@@ -17,8 +17,11 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use storage_model::{FileEntry, PartitionId, Rowset, ServiceId, VolumeId};
+use storage_model::{FileEntry, FileId, PartitionId, Rowset, ServiceId, VolumeId};
 use storage_volume::layout::Layout;
+
+use super::deleted::{DELETED, Deleted};
+use crate::error::QueryError;
 
 /// The column that says which rowset a row is of. Columns of tables are known in lower case, so it is none of theirs.
 pub(crate) const SEQUENCE: &str = "SEQUENCE";
@@ -43,13 +46,29 @@ pub(crate) struct Piece {
     pub size: u64,
     pub start: u64,
     pub end: u64,
+    /// Rows that are still there.
     pub rows: u64,
+    /// Which are not.
+    pub deleted: Option<Deleted>,
 }
 
 impl Piece {
     /// What a rowset is made of, which is the `sequence`th of its partition.
-    pub fn new(partition: PartitionId, sequence: u64, rowset: &Rowset, file: &FileEntry, service: &ServiceId) -> Piece {
-        Piece {
+    ///
+    /// # Errors
+    /// When it names a file that `find` does not find.
+    pub fn new<'a>(
+        partition: PartitionId,
+        sequence: u64,
+        rowset: &Rowset,
+        service: &ServiceId,
+        find: impl Fn(FileId) -> Option<&'a FileEntry>,
+    ) -> Result<Piece, QueryError> {
+        let file = find(rowset.file).ok_or_else(|| {
+            QueryError::internal(format!("partition {partition} names file {} that is unknown", rowset.file))
+        })?;
+        Ok(Piece {
+            deleted: Deleted::of(rowset, file, service, find)?,
             partition,
             bucket: rowset.bucket,
             sequence,
@@ -58,8 +77,8 @@ impl Piece {
             size: file.size,
             start: rowset.start,
             end: rowset.end,
-            rows: rowset.rows,
-        }
+            rows: rowset.live_rows(),
+        })
     }
 }
 
@@ -100,6 +119,11 @@ fn volume_scan(
     projection: Option<&Vec<usize>>,
     limit: Option<usize>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    let all = schema.table_schema().fields().len();
+    let with_deleted = pieces.iter().any(|piece| piece.deleted.is_some()).then(|| with_constant(schema, DELETED));
+    let schema = with_deleted.as_ref().unwrap_or(schema);
+    // What is gone is no column of the rows.
+    let projection = projection.cloned().unwrap_or_else(|| (0..all).collect());
     let options = state.config_options();
     let parquet = TableParquetOptions { global: options.execution.parquet.clone(), ..TableParquetOptions::default() };
     let source = ParquetSource::new(schema.clone()).with_table_parquet_options(parquet);
@@ -108,10 +132,20 @@ fn volume_scan(
     let config = FileScanConfigBuilder::new(volume_url(volume)?, Arc::new(source))
         .with_file_groups(groups)
         .with_statistics(statistics)
-        .with_projection_indices(projection.cloned())?
+        .with_projection_indices(Some(projection))?
         .with_limit(limit)
         .build();
     Ok(DataSourceExec::from_data_source(config))
+}
+
+/// The schema with one more constant behind all columns: one that says which rows are gone, or the sequence.
+pub(crate) fn with_constant(schema: &TableSchema, name: &str) -> TableSchema {
+    let mut constants = schema.table_partition_cols().to_vec();
+    constants.push(Arc::new(match name {
+        DELETED => Field::new(name, ArrowType::Binary, true),
+        _ => Field::new(name, ArrowType::UInt64, false),
+    }));
+    TableSchema::builder(Arc::clone(schema.file_schema())).with_table_partition_cols(constants).build()
 }
 
 /// The catalog knows the rows exactly.
@@ -137,8 +171,11 @@ fn file_groups(mut pieces: Vec<Piece>, target: usize, constants: &[FieldRef]) ->
         }
     }
     let file = |p: Piece| {
-        let constant =
-            |field: &FieldRef| ScalarValue::from(if field.name() == SEQUENCE { p.sequence } else { p.partition.0 });
+        let constant = |field: &FieldRef| match field.name().as_str() {
+            SEQUENCE => ScalarValue::from(p.sequence),
+            DELETED => p.deleted.as_ref().map_or(ScalarValue::Binary(None), Deleted::to_scalar),
+            _ => ScalarValue::from(p.partition.0),
+        };
         let values = constants.iter().map(constant).collect();
         PartitionedFile::new(p.path, p.size).with_range(p.start as i64, p.end as i64).with_partition_values(values)
     };

@@ -99,17 +99,12 @@ impl StoredTable {
                 if rowset.rows == 0 || selected.as_ref().is_some_and(|s| !s.contains(&rowset.bucket)) {
                     continue;
                 }
-                let file = catalog.file(rowset.file).ok_or_else(|| {
-                    QueryError::internal(format!(
-                        "partition {} names file {} that is unknown",
-                        partition.id, rowset.file
-                    ))
-                })?;
-                note.rows += rowset.rows;
-                pieces.push(Piece::new(partition.id, sequence, rowset, file, &self.cx.service_id));
+                note.rows += rowset.live_rows();
+                let find = |id| catalog.file(id);
+                pieces.push(Piece::new(partition.id, sequence, rowset, &self.cx.service_id, find)?);
             }
         }
-        if model.merges() {
+        if model.merges_when_read() {
             note.merged.0 = merge::tablets(&pieces).values().filter(|count| **count > 1).count();
         }
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
@@ -135,7 +130,7 @@ impl TableProvider for StoredTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let pieces = self.pieces(state, filters)?;
-        if self.table.model.merges() {
+        if self.table.model.merges_when_read() {
             return merge::merged_plan(state, &self.table, &self.schema, pieces, projection, limit);
         }
         scan_plan(state, &self.schema, pieces, projection, limit)

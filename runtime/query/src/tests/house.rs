@@ -1,8 +1,11 @@
 //! A small house to ask: one LOCAL volume, one database `db`, an engine.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+mod compaction;
+mod keys;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use arrow::array::RecordBatch;
 use futures::{StreamExt, TryStreamExt};
@@ -12,10 +15,10 @@ use storage_catalog::{
 };
 use storage_model::{
     Bound, ClusterId, Column, ColumnId, DataType, DefaultValue, Distribution, Epoch, Incarnation, KeyModel, Now,
-    PartitionId, PartitionRange, Partitioning, ServiceId, StorageVolume, Table, TxnId, UnixMillis, Value, VolumeType,
-    WrittenFile,
+    PartitionId, PartitionRange, Partitioning, ServiceId, StorageVolume, Superseded, Table, TxnId, UnixMillis, Value,
+    VolumeType, WrittenFile,
 };
-use storage_tablet::{Compacted, TargetPartition, WriteSpec};
+use storage_tablet::{TargetPartition, WriteSpec};
 use storage_volume::Volume;
 
 use crate::*;
@@ -30,6 +33,8 @@ pub(super) struct House {
     pub parallelism: usize,
     pub time_zone: String,
     txn: u64,
+    /// How often keys were looked up.
+    looks: AtomicU32,
     directory: tempfile::TempDir,
 }
 
@@ -90,6 +95,7 @@ impl House {
             parallelism: 2,
             time_zone: "UTC".into(),
             txn: 0,
+            looks: AtomicU32::new(1),
             directory,
         };
         house.apply(Command::CreateVolume {
@@ -305,50 +311,6 @@ impl House {
         Ok((found.iter().map(|(id, rows)| format!("{}: {rows}", name(*id))).collect(), rest))
     }
 
-    /// Compacts all files of every partition of a table: how many files and runs there were, and how many there are.
-    pub async fn compact(&mut self, name: &str) -> Vec<((usize, usize), (usize, usize))> {
-        self.compact_some(name, |files| 0..files).await
-    }
-
-    /// Compacts some neighbouring files of every partition that has any: which, is said of how many there are.
-    pub async fn compact_some(
-        &mut self,
-        name: &str,
-        mut which: impl FnMut(usize) -> Range<usize>,
-    ) -> Vec<((usize, usize), (usize, usize))> {
-        let table = self.table(name);
-        let mut seen = Vec::new();
-        for id in &table.partitions {
-            let before = self.files_and_runs(*id);
-            let mut partition = self.catalog.partition(*id).unwrap().as_ref().clone();
-            let mut inputs: Vec<_> = partition.rowsets.iter().map(|rowset| rowset.file).collect();
-            inputs.dedup();
-            let inputs = inputs[which(inputs.len())].to_vec();
-            if inputs.is_empty() {
-                continue;
-            }
-            partition.rowsets.retain(|rowset| inputs.contains(&rowset.file));
-            let partition = Arc::new(partition);
-            let files: Vec<_> = inputs.iter().map(|file| self.catalog.file(*file).unwrap().clone()).collect();
-            let spec = self.spec(&table, &[Arc::clone(&partition)]);
-            let volume = Volume::open(&self.volumes()[0]).unwrap();
-            let mut file = Compacted::new(&spec, &volume).unwrap();
-            for bucket in 0..partition.buckets {
-                let plan = plan_compaction(&table, &partition, &files, &spec.service_id, bucket).unwrap();
-                file.write_bucket(bucket, self.start(&plan).unwrap()).await.unwrap();
-            }
-            let files = file.finish().await.unwrap().into_iter().collect();
-            self.apply(Command::CompactPartition { txn: spec.txn, table: table.id, partition: *id, inputs, files });
-            seen.push((before, self.files_and_runs(*id)));
-        }
-        seen
-    }
-
-    fn files_and_runs(&self, partition: PartitionId) -> (usize, usize) {
-        let rowsets = &self.catalog.partition(partition).unwrap().rowsets;
-        (rowsets.iter().map(|rowset| rowset.file).collect::<BTreeSet<_>>().len(), rowsets.len())
-    }
-
     /// The next load into some partitions of a table.
     fn spec(&mut self, table: &Table, partitions: &[Arc<storage_model::Partition>]) -> WriteSpec {
         self.txn += 1;
@@ -375,7 +337,8 @@ impl House {
         let read = |file: &WrittenFile| self.catalog.partition(file.partition).unwrap();
         let base = |file| ReplacedPartition { partition: read(file).id, base: Some(read(file).visible_version) };
         let partitions = files.iter().map(base).collect();
-        self.apply(Command::UpdateRows { txn, table: table.id, partitions, files });
+        let superseded = self.superseded(&table, &files, false).await;
+        self.apply(Command::UpdateRows { txn, table: table.id, partitions, files, superseded });
         Ok(rows)
     }
 
@@ -386,6 +349,18 @@ impl House {
         let search = plan_search(&cx, &table, &delete, &table.partitions).await?;
         let hits = found(&self.run(&search).await?)?;
         let hit: Vec<_> = hits.keys().copied().collect();
+        if table.model == KeyModel::Primary {
+            self.txn += 1;
+            let txn = TxnId(self.txn);
+            let superseded = self.keys_of(&cx, &table, &delete, &hit).await?;
+            let deleted: u64 = hits.values().sum();
+            assert_eq!(superseded.rows(), deleted, "{sql}");
+            let base = |id: &PartitionId| cx.catalog.partition(*id).map(|found| found.visible_version);
+            let replaced = |id: &PartitionId| ReplacedPartition { partition: *id, base: base(id) };
+            let (partitions, files) = (hit.iter().map(replaced).collect(), Vec::new());
+            self.apply(Command::UpdateRows { txn, table: table.id, partitions, files, superseded });
+            return Ok(deleted);
+        }
         let all = plan_count(&cx, &table, &hit).await?;
         let all = found(&self.run(&all).await?)?;
         let rest = plan_rest(&cx, &table, &delete, &hit).await?;
@@ -394,7 +369,8 @@ impl House {
         let deleted: u64 = hits.values().sum();
         assert_eq!(rows + deleted, hit.iter().map(|id| all[id]).sum::<u64>(), "{sql}");
         let partitions = hit.iter().map(|id| ReplacedPartition { partition: *id, base: None }).collect();
-        self.apply(Command::ReplaceRows { txn, table: table.id, label: None, partitions, files });
+        let superseded = Superseded::default();
+        self.apply(Command::ReplaceRows { txn, table: table.id, label: None, partitions, files, superseded });
         Ok(deleted)
     }
 
@@ -413,10 +389,11 @@ impl House {
         let written = self.write(&table, &planned).await?;
         let replaced = |p: &Arc<storage_model::Partition>| ReplacedPartition { partition: p.id, base: None };
         let partitions = self.catalog.partitions_of(&table).map(replaced).collect();
+        let superseded = self.superseded(&table, &written.files, insert.overwrite).await;
         let (txn, table, rows, files) = (TxnId(self.txn), table.id, written.rows, written.files);
         let command = match insert.overwrite {
-            true => Command::ReplaceRows { txn, table, label: None, partitions, files },
-            false => Command::CommitLoad { txn, table, label: None, files },
+            true => Command::ReplaceRows { txn, table, label: None, partitions, files, superseded },
+            false => Command::CommitLoad { txn, table, label: None, files, superseded },
         };
         Ok((command, rows))
     }
@@ -437,6 +414,7 @@ impl House {
             label: None,
             partitions,
             files: written.files,
+            superseded: Superseded::default(),
         })
     }
 

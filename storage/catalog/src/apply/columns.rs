@@ -195,6 +195,9 @@ fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Re
     if old.key && table.model == KeyModel::Primary && wanted.nullable {
         return refuse(format!("primary key column[{}] cannot be nullable", old.name));
     }
+    if old.key && table.model == KeyModel::Primary && from != to {
+        return refuse(format!("Can not modify key column: {} for primary key table", old.name));
+    }
     check_type(from, to)?;
     let initial = old.initial.clone().map(|text| widened(text, from, to));
     let comment = if wanted.comment.is_empty() { old.comment.clone() } else { wanted.comment.clone() };

@@ -1,11 +1,12 @@
 //! Loads: transaction ids and the commit, the one moment at which written files become rows, beside the old, over them or
 //! in their place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use storage_model::{FileEntry, FileId, PartitionId, Rowset, Table, TableId, TxnId, WrittenFile};
+use storage_model::{FileEntry, FileId, PartitionId, Rowset, Superseded, Table, TableId, TxnId, WrittenFile};
 
+use super::supersede::Fresh;
 use crate::catalog::{Catalog, UsedLabel};
 use crate::command::{Outcome, Rejection, ReplacedPartition, Reply, TransactionLoad};
 
@@ -40,32 +41,46 @@ impl Catalog {
         table: TableId,
         label: Option<&str>,
         files: &[WrittenFile],
+        superseded: &Superseded,
     ) -> Reply {
         let table = self.begin_commit(txn, table, label)?;
-        let rows = self.add_rows(&table, files)?;
-        self.header.starmgr_id += 1;
+        let (rows, fresh) = self.name_files(&table, files)?;
+        self.add_rows(fresh, superseded)?;
         Ok(Outcome::Committed { rows })
     }
 
-    pub(super) fn commit_transaction(&mut self, label: Option<&str>, loads: &[TransactionLoad]) -> Reply {
-        let mut rows = 0;
+    pub(super) fn commit_transaction(
+        &mut self,
+        label: Option<&str>,
+        loads: &[TransactionLoad],
+        superseded: &Superseded,
+    ) -> Reply {
+        let (mut rows, mut fresh) = (0, Fresh::new());
         // The label belongs to the transaction: its first load takes it.
         let mut label = label;
         for TransactionLoad { txn, table, files } in loads {
             let table = self.begin_commit(*txn, *table, label.take())?;
-            rows += self.add_rows(&table, files)?;
+            let (of_load, rowsets) = self.name_files(&table, files)?;
+            rows += of_load;
+            for (partition, rowsets) in rowsets {
+                fresh.entry(partition).or_default().extend(rowsets);
+            }
         }
-        self.header.starmgr_id += 1;
+        self.add_rows(fresh, superseded)?;
         Ok(Outcome::Committed { rows })
     }
 
-    /// Rows beside those that are there.
-    fn add_rows(&mut self, table: &Table, files: &[WrittenFile]) -> Result<u64, Rejection> {
-        let (rows, fresh) = self.name_files(table, files)?;
-        for (id, rowsets) in fresh {
-            self.next_version(id, rowsets);
+    /// Rows beside those that are there, and without those that they supersede: one more version of each partition.
+    fn add_rows(&mut self, mut fresh: Fresh, superseded: &Superseded) -> Result<(), Rejection> {
+        self.check_superseded(&fresh, superseded)?;
+        let changed: BTreeSet<PartitionId> =
+            fresh.keys().copied().chain(superseded.tablets.iter().map(|tablet| tablet.partition)).collect();
+        for id in changed {
+            self.next_version(id, fresh.remove(&id).unwrap_or_default());
         }
-        Ok(rows)
+        self.supersede(superseded)?;
+        self.header.starmgr_id += 1;
+        Ok(())
     }
 
     pub(super) fn replace_rows(
@@ -74,18 +89,19 @@ impl Catalog {
         table: TableId,
         label: Option<&str>,
         replaced: &[ReplacedPartition],
-        files: &[WrittenFile],
+        (files, superseded): (&[WrittenFile], &Superseded),
     ) -> Reply {
         let table = self.begin_commit(txn, table, label)?;
         let chosen = self.check_bases(&table, replaced, files)?;
         let (rows, mut fresh) = self.name_files(&table, files)?;
-        for id in chosen {
-            let Some(partition) = self.partitions.get_mut(&id) else { continue };
+        for id in &chosen {
+            let Some(partition) = self.partitions.get_mut(id) else { continue };
             let old = std::mem::take(&mut Arc::make_mut(partition).rowsets);
             self.drop_references(&old);
-            self.next_version(id, fresh.remove(&id).unwrap_or_default());
+            // One without new rows has another version too.
+            fresh.entry(*id).or_default();
         }
-        self.header.starmgr_id += 1;
+        self.add_rows(fresh, superseded)?;
         Ok(Outcome::Committed { rows })
     }
 
@@ -95,11 +111,15 @@ impl Catalog {
         table: TableId,
         partitions: &[ReplacedPartition],
         files: &[WrittenFile],
+        superseded: &Superseded,
     ) -> Reply {
         let table = self.begin_commit(txn, table, None)?;
-        self.check_bases(&table, partitions, files)?;
-        let rows = self.add_rows(&table, files)?;
-        self.header.starmgr_id += 1;
+        let chosen = self.check_bases(&table, partitions, files)?;
+        if let Some(stray) = superseded.tablets.iter().find(|tablet| !chosen.contains(&tablet.partition)) {
+            return Err(Rejection::Stale(format!("rows of partition {} go that were not read", stray.partition)));
+        }
+        let (rows, fresh) = self.name_files(&table, files)?;
+        self.add_rows(fresh, superseded)?;
         Ok(Outcome::Committed { rows })
     }
 
@@ -139,20 +159,18 @@ impl Catalog {
     }
 
     /// Takes files into the catalog: how many rows there are, and the rowsets of each partition, still without a version.
-    pub(super) fn name_files(
-        &mut self,
-        table: &Table,
-        files: &[WrittenFile],
-    ) -> Result<(u64, BTreeMap<PartitionId, Vec<Rowset>>), Rejection> {
-        let mut rows = 0;
-        let mut fresh: BTreeMap<PartitionId, Vec<Rowset>> = BTreeMap::new();
+    pub(super) fn name_files(&mut self, table: &Table, files: &[WrittenFile]) -> Result<(u64, Fresh), Rejection> {
+        let (mut rows, mut fresh) = (0, Fresh::new());
         for written in files {
             if !table.has_partition(written.partition) {
                 return Err(lost_partition(table));
             }
-            self.check_file(written)?;
+            if written.runs.is_empty() {
+                return Err(Rejection::Stale(format!("the file {} holds no rows", written.object)));
+            }
+            self.check_place(written)?;
             rows += written.rows();
-            let file = self.insert_file(written);
+            let file = self.insert_file(written, written.runs.len() as u32);
             let runs = written.runs.iter().map(|run| Rowset {
                 file,
                 bucket: run.bucket,
@@ -162,6 +180,8 @@ impl Catalog {
                 end: run.end,
                 rows: run.rows,
                 version: 0,
+                index: run.index,
+                deletes: None,
             });
             fresh.entry(written.partition).or_default().extend(runs);
         }
@@ -179,7 +199,7 @@ impl Catalog {
     }
 
     /// Objects are written once and named once: a load that is proposed again is refused, not doubled.
-    fn check_file(&self, written: &WrittenFile) -> Result<(), Rejection> {
+    pub(super) fn check_place(&self, written: &WrittenFile) -> Result<(), Rejection> {
         let refuse = |why: &str| Err(Rejection::Stale(format!("the file {} {why}", written.object)));
         if self.objects.contains_key(&(written.volume, written.object.clone())) {
             return refuse("was committed before");
@@ -187,10 +207,10 @@ impl Catalog {
         if !self.volumes.contains_key(&written.volume) {
             return refuse("lies in a storage volume that was dropped while the load ran");
         }
-        if written.runs.is_empty() { refuse("holds no rows") } else { Ok(()) }
+        Ok(())
     }
 
-    fn insert_file(&mut self, written: &WrittenFile) -> FileId {
+    pub(super) fn insert_file(&mut self, written: &WrittenFile, references: u32) -> FileId {
         let id = FileId(self.draw_id());
         let entry = FileEntry {
             id,
@@ -200,7 +220,7 @@ impl Catalog {
             sha256: written.sha256.clone(),
             rows: written.rows(),
             created_at: self.header.revision,
-            references: written.runs.len() as u32,
+            references,
             removed_at: None,
             condemned_at: None,
         };

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use storage_model::{FileId, JobId, JobState, Partition, Partitioning, Revision, SnapshotJob, Table, TableId};
+use storage_model::{FileId, JobId, JobState, Partition, Partitioning, Revision, Rowset, SnapshotJob, Table, TableId};
 
 use crate::catalog::Catalog;
 use crate::command::{Outcome, PartitionDraft, Rejection, Reply, RestoredFile};
@@ -25,8 +25,9 @@ impl Catalog {
         }
         self.check_home(restored)?;
         let known = self.check_restored_files(&job, files)?;
-        if let Some(stray) = partitions.iter().flat_map(|p| &p.rowsets).find(|r| !known.contains(&r.file)) {
-            return Err(cannot(format!("the file {} of table {} was not looked at", stray.file, restored.name)));
+        let mut named = partitions.iter().flat_map(|p| &p.rowsets).flat_map(Rowset::files);
+        if let Some(stray) = named.find(|file| !known.contains(file)) {
+            return Err(cannot(format!("the file {stray} of table {} was not looked at", restored.name)));
         }
         let id = TableId(self.draw_id());
         let created_at = self.header.clock;
@@ -86,7 +87,7 @@ impl Catalog {
             let mut fresh = self.find_partition(table, &draft.name)?.as_ref().clone();
             fresh.visible_version = restored.visible_version;
             fresh.rowsets.clone_from(&restored.rowsets);
-            restored.rowsets.iter().for_each(|rowset| self.add_reference(rowset.file));
+            restored.rowsets.iter().flat_map(Rowset::files).for_each(|file| self.add_reference(file));
             self.partitions.insert(fresh.id, Arc::new(fresh));
         }
         Ok(())

@@ -19,6 +19,7 @@ mod restore_table;
 mod restored;
 mod retention;
 mod snapshots;
+mod supersede;
 mod tables;
 mod updates;
 mod views;
@@ -31,7 +32,7 @@ use storage_model::snapshot::JobEvent;
 use storage_model::{
     Bound, ClusterId, Column, ColumnId, DataType, Distribution, Epoch, FileId, Incarnation, JobId, KeyModel, Now,
     PartitionId, PartitionKey, PartitionRange, Partitioning, RetentionChange, Revision, ServiceId, SnapshotKind,
-    TableId, TxnId, UnixMillis, Uptime, Value, VolumeId, VolumeType, WrittenFile,
+    Superseded, TableId, TxnId, UnixMillis, Uptime, Value, VolumeId, VolumeType, WrittenFile,
 };
 
 use crate::catalog::{Catalog, ClusterIdentity, Header};
@@ -191,7 +192,8 @@ impl Kit {
     }
 
     fn written(&self, table: &str, partition: usize, object: &str) -> WrittenFile {
-        let run = |bucket| WrittenRun { bucket, first_row_group: 0, row_groups: 1, start: 4, end: 14, rows: 5 };
+        let run =
+            |bucket| WrittenRun { bucket, first_row_group: 0, row_groups: 1, start: 4, end: 14, rows: 5, index: None };
         WrittenFile {
             partition: self.partitions(table)[partition],
             volume: self.volume("main"),
@@ -203,7 +205,13 @@ impl Kit {
     }
 
     fn commit(&self, table: &str, label: Option<&str>, files: Vec<WrittenFile>) -> Command {
-        Command::CommitLoad { txn: TxnId(1), table: self.table(table), label: label.map(str::to_owned), files }
+        Command::CommitLoad {
+            txn: TxnId(1),
+            table: self.table(table),
+            label: label.map(str::to_owned),
+            files,
+            superseded: Superseded::default(),
+        }
     }
 
     /// All rows of these partitions give way to the files. `base`: the version that they must have.
@@ -211,13 +219,28 @@ impl Kit {
         let all = self.partitions(table);
         let replaced = |(at, base): &(usize, Option<u64>)| ReplacedPartition { partition: all[*at], base: *base };
         let partitions = partitions.iter().map(replaced).collect();
-        Command::ReplaceRows { txn: TxnId(2), table: self.table(table), label: None, partitions, files }
+        Command::ReplaceRows {
+            txn: TxnId(2),
+            table: self.table(table),
+            label: None,
+            partitions,
+            files,
+            superseded: Superseded::default(),
+        }
     }
 
     /// Files of a partition give way to others with the same rows.
     fn compact(&self, table: &str, partition: usize, inputs: &[FileId], files: Vec<WrittenFile>) -> Command {
         let (table, partition) = (self.table(table), self.partitions(table)[partition]);
-        Command::CompactPartition { txn: TxnId(3), table, partition, inputs: inputs.to_vec(), files }
+        Command::CompactPartition {
+            txn: TxnId(3),
+            table,
+            partition,
+            inputs: inputs.to_vec(),
+            files,
+            superseded: Superseded::default(),
+            seen: Vec::new(),
+        }
     }
 
     /// Loads one file of ten rows in two runs; the file.

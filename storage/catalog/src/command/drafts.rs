@@ -96,6 +96,17 @@ pub struct ReplacedPartition {
     pub base: Option<u64>,
 }
 
+/// How many rows of a rowset were gone when somebody looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenDeletes {
+    /// Its file.
+    pub file: FileId,
+    /// Its tablet.
+    pub bucket: u32,
+    /// So many.
+    pub rows: u64,
+}
+
 /// A data file that a snapshot names, as this catalog knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoredFile {

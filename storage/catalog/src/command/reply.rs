@@ -201,6 +201,9 @@ pub enum Rejection {
     /// DROP PARTITION of one that is not there.
     #[error("Error in list of partitions to [{0}]")]
     NoPartitionToDrop(String),
+    /// Rows of a tablet changed after a commit had looked its keys up; nothing of it is visible, and it can look again.
+    #[error("{0}")]
+    Overtaken(String),
 }
 
 impl Rejection {

@@ -27,7 +27,7 @@ fn example(row_group_rows: usize) -> Encoded {
     }
     let rows = Sortable::new(batches, &[0], None).unwrap();
     let compression = crate::compression::parse_compression("lz4").unwrap();
-    Encoding { schema, keys: vec![0], order: None, merging: None, compression, row_group_rows }
+    Encoding { schema, keys: vec![0], order: None, merging: None, indexed: None, compression, row_group_rows }
         .encode(&rows, places)
         .unwrap()
 }

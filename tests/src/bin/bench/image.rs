@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use storage_catalog::{Catalog, Command, Envelope, Outcome, PartitionDraft, TableDraft, image};
 use storage_model::file::WrittenRun;
 use storage_model::{
-    Bound, Column, ColumnId, DataType, Distribution, KeyModel, Now, PartitionRange, Partitioning, TableId, TxnId,
-    Value as Cell, VolumeId, WrittenFile,
+    Bound, Column, ColumnId, DataType, Distribution, KeyModel, Now, PartitionRange, Partitioning, Superseded, TableId,
+    TxnId, Value as Cell, VolumeId, WrittenFile,
 };
 use tests::house::START;
 use tests::{Client, House, HouseSpec};
@@ -158,7 +158,10 @@ fn grow(catalog: &mut Catalog, tablets: u64) -> anyhow::Result<()> {
         let created = apply(catalog, Command::CreateTable { database: "b".to_owned(), draft, if_not_exists: false })?;
         let Outcome::Table(id) = created else { bail!("CREATE TABLE was answered with {created:?}") };
         let files = files(catalog, id, volume)?;
-        apply(catalog, Command::CommitLoad { txn: TxnId(n + 1), table: id, label: None, files })?;
+        apply(
+            catalog,
+            Command::CommitLoad { txn: TxnId(n + 1), table: id, label: None, files, superseded: Superseded::default() },
+        )?;
     }
     Ok(())
 }
@@ -226,7 +229,15 @@ fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec
                 ),
                 size,
                 sha256: hex::encode(random.random::<[u8; 32]>()),
-                runs: vec![WrittenRun { bucket, first_row_group: 0, row_groups: 1, start: 4, end: size, rows }],
+                runs: vec![WrittenRun {
+                    bucket,
+                    first_row_group: 0,
+                    row_groups: 1,
+                    start: 4,
+                    end: size,
+                    rows,
+                    index: None,
+                }],
             });
         }
     }

@@ -66,9 +66,15 @@ fn a_load_that_is_proposed_again_is_refused_and_not_doubled() {
     assert!(matches!(kit.refused(command.clone()), Rejection::Stale(why) if why.contains("committed before")));
     let Command::CommitLoad { txn, table, files, .. } = command else { unreachable!() };
     let twice = vec![WrittenFile { object: "o2".into(), ..files[0].clone() }; 2];
-    assert!(matches!(kit.refused(Command::CommitLoad { txn, table, label: None, files: twice }), Rejection::Stale(_)));
+    assert!(matches!(
+        kit.refused(Command::CommitLoad { txn, table, label: None, files: twice, superseded: Superseded::default() }),
+        Rejection::Stale(_)
+    ));
     let empty = vec![WrittenFile { object: "o3".into(), runs: Vec::new(), ..files[0].clone() }];
-    assert!(matches!(kit.refused(Command::CommitLoad { txn, table, label: None, files: empty }), Rejection::Stale(_)));
+    assert!(matches!(
+        kit.refused(Command::CommitLoad { txn, table, label: None, files: empty, superseded: Superseded::default() }),
+        Rejection::Stale(_)
+    ));
     assert_eq!(kit.catalog.file_count(), 1);
 }
 
@@ -114,7 +120,10 @@ fn what_was_given_up_is_never_committed() {
     assert_eq!(kit.ok(Command::GiveUpTxns { below: 1000 }), Outcome::Done);
     assert_eq!(kit.catalog.header.txn_floor, 11);
     let Command::CommitLoad { table, label, files, .. } = load else { unreachable!() };
-    assert_eq!(kit.ok(Command::CommitLoad { txn: TxnId(11), table, label, files }), Outcome::Committed { rows: 10 });
+    assert_eq!(
+        kit.ok(Command::CommitLoad { txn: TxnId(11), table, label, files, superseded: Superseded::default() }),
+        Outcome::Committed { rows: 10 }
+    );
 }
 
 #[test]
@@ -128,15 +137,23 @@ fn a_transaction_is_committed_whole_or_not() {
         files: vec![kit.written(table, 0, object)],
     };
     let loads = vec![load(&kit, 1, "a", "o1"), load(&kit, 2, "b", "o2"), load(&kit, 3, "a", "o3")];
-    let commit = Command::CommitTransaction { label: Some("both".into()), loads };
+    let commit = Command::CommitTransaction { label: Some("both".into()), loads, superseded: Superseded::default() };
     assert_eq!(kit.ok(commit), Outcome::Committed { rows: 30 });
     let rows = |kit: &Kit, table| kit.catalog.partition(kit.partitions(table)[0]).unwrap().rows();
     assert_eq!((rows(&kit, "a"), rows(&kit, "b")), (20, 10));
-    let again = Command::CommitTransaction { label: Some("both".into()), loads: vec![load(&kit, 4, "b", "o4")] };
+    let again = Command::CommitTransaction {
+        label: Some("both".into()),
+        loads: vec![load(&kit, 4, "b", "o4")],
+        superseded: Superseded::default(),
+    };
     assert!(matches!(kit.refused(again), Rejection::LabelUsed { txn: TxnId(1), .. }));
     let gone = load(&kit, 6, "b", "o6");
     kit.ok(Command::DropTable { database: "shop".into(), table: "b".into(), if_exists: false, force: true });
-    let half = Command::CommitTransaction { label: None, loads: vec![load(&kit, 5, "a", "o5"), gone] };
+    let half = Command::CommitTransaction {
+        label: None,
+        loads: vec![load(&kit, 5, "a", "o5"), gone],
+        superseded: Superseded::default(),
+    };
     assert!(matches!(kit.refused(half), Rejection::Stale(_)));
     assert_eq!(rows(&kit, "a"), 20);
 }

@@ -66,6 +66,7 @@ fn only_partitions_of_the_table_that_are_there_are_replaced() {
         label: None,
         partitions: vec![ReplacedPartition { partition: kit.partitions("notes")[0], base: None }],
         files: Vec::new(),
+        superseded: Superseded::default(),
     };
     assert!(matches!(kit.refused(foreign), Rejection::Stale(_)));
     kit.ok(truncate("orders", &["mid"]));
@@ -97,7 +98,14 @@ fn a_replacement_uses_its_label_as_a_load_does() {
         else {
             unreachable!()
         };
-        Command::ReplaceRows { txn, table, label: Some("monday".to_owned()), partitions, files }
+        Command::ReplaceRows {
+            txn,
+            table,
+            label: Some("monday".to_owned()),
+            partitions,
+            files,
+            superseded: Superseded::default(),
+        }
     };
     let first = labelled(&kit);
     kit.ok(first.clone());

@@ -6,7 +6,7 @@ fn update(kit: &Kit, table: &str, partitions: &[(usize, Option<u64>)], files: Ve
     let Command::ReplaceRows { txn, table, partitions, files, .. } = kit.replace(table, partitions, files) else {
         panic!()
     };
-    Command::UpdateRows { txn, table, partitions, files }
+    Command::UpdateRows { txn, table, partitions, files, superseded: Superseded::default() }
 }
 
 fn versions(kit: &Kit) -> Vec<(u64, u64)> {

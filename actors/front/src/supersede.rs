@@ -1,0 +1,102 @@
+//! What a commit takes away of a PRIMARY KEY table: a compute node looks its keys up in the tablets as this frontend sees them. If
+//! they are others by the time of the commit, the log refuses it, and the keys are looked up again; the rows stay written.
+
+use actors_messages::compute::SupersedeFragment;
+use runtime_mysql::MySqlError;
+use storage_catalog::Catalog;
+use storage_catalog::keyed::nothing_to_look_up;
+use storage_model::{KeyModel, Superseded, Table, TxnId, VectorSpec, WrittenFile};
+
+use crate::session::{Running, Session};
+use crate::workers;
+
+/// The first attempt of a look: far behind those that write rows, so that no two objects have one name.
+const FIRST_LOOK: u32 = 1 << 16;
+
+/// The looks of one load.
+pub(crate) struct Looks {
+    txn: TxnId,
+    next: u32,
+}
+
+impl Looks {
+    pub(crate) fn of(txn: TxnId) -> Looks {
+        Looks { txn, next: FIRST_LOOK }
+    }
+
+    /// Where this look writes, and under which name.
+    pub(crate) fn spec(&mut self, catalog: &Catalog, table: &Table) -> VectorSpec {
+        let attempt = self.next;
+        self.next += 1;
+        VectorSpec {
+            database: table.database,
+            table: table.id,
+            volume: table.volume,
+            service_id: catalog.identity().service_id.clone(),
+            incarnation: catalog.identity().incarnation.clone(),
+            txn: self.txn,
+            attempt,
+        }
+    }
+
+    /// What rows beside those that are there supersede.
+    pub(crate) async fn superseded(
+        &mut self,
+        session: &Session,
+        catalog: &Catalog,
+        table: &Table,
+        files: &[WrittenFile],
+        running: &Running,
+    ) -> Result<Superseded, MySqlError> {
+        self.look(session, catalog, table, (files, false), running).await
+    }
+
+    /// What rows in the place of those that are there supersede of each other.
+    pub(crate) async fn superseded_alone(
+        &mut self,
+        session: &Session,
+        catalog: &Catalog,
+        table: &Table,
+        files: &[WrittenFile],
+        running: &Running,
+    ) -> Result<Superseded, MySqlError> {
+        self.look(session, catalog, table, (files, true), running).await
+    }
+
+    async fn look(
+        &mut self,
+        session: &Session,
+        catalog: &Catalog,
+        table: &Table,
+        (files, replaces): (&[WrittenFile], bool),
+        running: &Running,
+    ) -> Result<Superseded, MySqlError> {
+        if table.model != KeyModel::Primary {
+            return Ok(Superseded::default());
+        }
+        let tablets = catalog.keyed_tablets(files, replaces);
+        if let Some(known) = nothing_to_look_up(&tablets) {
+            return Ok(known);
+        }
+        let volumes = catalog.volumes_of_places(tablets.iter().flat_map(|tablet| tablet.places()), table.volume);
+        let mut fragment = SupersedeFragment {
+            query: running.query_id.clone(),
+            trace: running.cause.trace.as_u128(),
+            parent: running.cause.span.as_u64(),
+            spec: self.spec(catalog, table),
+            tablets,
+            volumes,
+        };
+        let (shared, mut lost) = (&session.shared, Vec::new());
+        loop {
+            // The same node for the same table: there its files are cached.
+            let node = workers::choose(shared, table.id, &lost).await?;
+            match workers::supersede(shared, &node, &fragment).await {
+                Ok(found) => return Ok(found),
+                Err(status) => workers::judge(shared, &node, &status, &mut lost)?,
+            }
+            // The lost node may still be writing.
+            fragment.spec = self.spec(catalog, table);
+        }
+    }
+}
