@@ -49,6 +49,10 @@ mod secure;
 mod snapshots;
 #[path = "e2e/sql.rs"]
 mod sql;
+#[path = "e2e/stores.rs"]
+mod stores;
+#[path = "e2e/takeover.rs"]
+mod takeover;
 #[path = "e2e/tpch.rs"]
 mod tpch;
 #[path = "e2e/views.rs"]
