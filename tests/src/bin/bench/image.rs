@@ -37,7 +37,7 @@ const WARM: Duration = Duration::from_millis(300);
 const CREATE: &str = "ALTER SYSTEM CREATE IMAGE";
 /// A frontend may take so long to load the image.
 const LOAD: Duration = Duration::from_secs(300);
-const MIB: f64 = 1024.0 * 1024.0;
+pub(crate) const MIB: f64 = 1024.0 * 1024.0;
 
 pub(crate) async fn run(tablets: u64, time: Duration) -> anyhow::Result<Value> {
     ensure!(tablets >= PARTITIONS * BUCKETS, "{tablets} tablets are less than a table");
@@ -150,7 +150,7 @@ fn replace(dir: &MetaDir, tablets: u64) -> anyhow::Result<Vec<Value>> {
 }
 
 /// Applies what a million tablets would have been made by.
-fn grow(catalog: &mut Catalog, tablets: u64) -> anyhow::Result<()> {
+pub(crate) fn grow(catalog: &mut Catalog, tablets: u64) -> anyhow::Result<()> {
     let volume = catalog.header.default_volume.context("there is no default volume")?;
     apply(catalog, Command::CreateDatabase { name: "b".to_owned(), volume: None, if_not_exists: false })?;
     for n in 0..tablets / (PARTITIONS * BUCKETS) {
@@ -168,7 +168,7 @@ fn apply(catalog: &mut Catalog, command: Command) -> anyhow::Result<Outcome> {
     Ok(catalog.apply(&Envelope { proposed_at, command })?)
 }
 
-fn table(n: u64) -> TableDraft {
+pub(crate) fn table(n: u64) -> TableDraft {
     let column = |id: u64, name: &str, data_type: DataType, is_key: bool| Column {
         id: ColumnId(id),
         name: name.to_owned(),
@@ -207,7 +207,7 @@ fn table(n: u64) -> TableDraft {
 }
 
 /// A file for each tablet, with names and hashes that do not compress better than real ones.
-fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec<WrittenFile>> {
+pub(crate) fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec<WrittenFile>> {
     let table = catalog.table(id).context("the table is gone")?;
     let incarnation = &catalog.identity().incarnation.0;
     let mut random = rand::rng();
