@@ -31,6 +31,8 @@ mod garbage;
 mod hostile;
 #[path = "e2e/http.rs"]
 mod http;
+#[path = "e2e/matrix.rs"]
+mod matrix;
 #[path = "e2e/models.rs"]
 mod models;
 #[path = "e2e/names.rs"]

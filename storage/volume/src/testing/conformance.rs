@@ -1,4 +1,5 @@
 //! What every store has to do to carry a cluster, asked of an empty volume. It says so by a panic when one does not.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use bytes::Bytes;
 use futures::Stream;
