@@ -12,7 +12,6 @@
 //!   image       an image of a catalog with very many tablets: built, written, loaded, sent to a new frontend
 //!   snapshot    a snapshot of such a catalog brought into a directory and into an S3 server, and the memory that takes
 //!   restore     the same read back and checked
-//!   copy        a snapshot with a gigabyte of data files copied between directories and S3 servers
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -72,8 +71,6 @@ enum Name {
     Snapshot,
     /// Seconds and memory of reading it back.
     Restore,
-    /// Bytes a second of copies of a snapshot.
-    Copy,
 }
 
 #[path = "bench/actor.rs"]
@@ -107,7 +104,6 @@ fn main() -> anyhow::Result<()> {
             Name::Image => image::run(arguments.tablets, time).await,
             Name::Snapshot => snapshots::run(arguments.tablets, snapshots::What::Upload).await,
             Name::Restore => snapshots::run(arguments.tablets, snapshots::What::Restore).await,
-            Name::Copy => snapshots::copies().await,
         }
     })?;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);

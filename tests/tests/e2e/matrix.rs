@@ -56,7 +56,7 @@ async fn disturb(house: &mut House, round: u64) -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_millis(170 * round)).await;
     let port = leader(house).await?;
     let node = house.frontend_mut(port);
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         node.kill().await?;
         node.start(&[])?;
         node.ready(START).await?;

@@ -168,7 +168,7 @@ fn apply(catalog: &mut Catalog, command: Command) -> anyhow::Result<Outcome> {
     Ok(catalog.apply(&Envelope { proposed_at, command })?)
 }
 
-pub(crate) fn table(n: u64) -> TableDraft {
+fn table(n: u64) -> TableDraft {
     let column = |id: u64, name: &str, data_type: DataType, is_key: bool| Column {
         id: ColumnId(id),
         name: name.to_owned(),
@@ -207,7 +207,7 @@ pub(crate) fn table(n: u64) -> TableDraft {
 }
 
 /// A file for each tablet, with names and hashes that do not compress better than real ones.
-pub(crate) fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec<WrittenFile>> {
+fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec<WrittenFile>> {
     let table = catalog.table(id).context("the table is gone")?;
     let incarnation = &catalog.identity().incarnation.0;
     let mut random = rand::rng();

@@ -1,20 +1,14 @@
 //! Snapshots of a catalog with very many tablets, in this process: brought into a store and back, in a directory and on an S3
-//! server; and copies of a snapshot with data files that are really there. With the memory that each took.
+//! server. With the memory that each took.
 
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-use bytes::Bytes;
-use rand::Rng as _;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, Outcome, VolumeDraft};
 use storage_model::snapshot::JobEvent;
-use storage_model::{ClusterId, Epoch, Incarnation, JobId, Now, ServiceId, SnapshotKind, TableId, TxnId, UnixMillis};
-use storage_snapshot::copy::{Copy, FILES_AT_ONCE, copy};
-use storage_snapshot::owner::OwnerFacts;
-use storage_snapshot::place::Source;
+use storage_model::{ClusterId, Epoch, Incarnation, JobId, Now, ServiceId, SnapshotKind, UnixMillis};
 use storage_snapshot::{Facts, load, newest, upload};
 use storage_volume::{Layout, Volume};
 use tests::Place;
@@ -23,9 +17,6 @@ use crate::image::{self, MIB};
 
 const NAME: &str = "measured";
 const VOLUME: &str = "lake";
-/// Files of a copy, and bytes of each.
-const FILES: usize = 64;
-const FILE_BYTES: usize = 16 << 20;
 
 /// What is measured of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,73 +112,6 @@ async fn restore(volume: &Volume, layout: &Layout, tablets: u64) -> anyhow::Resu
     Ok(json!({
         "what": "find, load and check", "find_seconds": looked, "seconds": seconds, "mib": mib,
         "mib_per_second": mib / seconds, "memory_mib": memory.taken()?,
-    }))
-}
-
-/// Copies between all pairs of stores.
-pub(crate) async fn copies() -> anyhow::Result<Value> {
-    let dir = tempfile::Builder::new().prefix("starkeep-bench-").tempdir()?;
-    let mut runs = Vec::new();
-    for (from, source) in places(&dir.path().join("source")).await? {
-        let (mut catalog, layout) = genesis(&source)?;
-        apply(&mut catalog, Command::CreateDatabase { name: "b".to_owned(), volume: None, if_not_exists: false })?;
-        let create = Command::CreateTable { database: "b".to_owned(), draft: image::table(0), if_not_exists: false };
-        let created = apply(&mut catalog, create)?;
-        let Outcome::Table(table) = created else { bail!("CREATE TABLE was answered with {created:?}") };
-        let volume = source.open()?;
-        fill(&mut catalog, table, &volume, &layout).await?;
-        let job = begin(&mut catalog)?;
-        send(&catalog, job, &volume, &layout).await?;
-        for (to, target) in places(&dir.path().join(format!("from-{from}"))).await? {
-            runs.push(copy_once(from, &source, to, &target).await?);
-        }
-    }
-    Ok(json!({ "files": FILES, "file_mib": FILE_BYTES as f64 / MIB, "runs": runs }))
-}
-
-/// Writes files and commits them.
-async fn fill(catalog: &mut Catalog, table: TableId, volume: &Volume, layout: &Layout) -> anyhow::Result<()> {
-    let lake = catalog.header.default_volume.context("there is no default volume")?;
-    let mut files = image::files(catalog, table, lake)?;
-    files.truncate(FILES);
-    for file in &mut files {
-        let body = Bytes::from((0..FILE_BYTES / 8).flat_map(|_| rand::rng().random::<[u8; 8]>()).collect::<Vec<u8>>());
-        file.size = body.len() as u64;
-        file.sha256 = hex::encode(Sha256::digest(&body));
-        for run in &mut file.runs {
-            run.end = file.size;
-        }
-        volume.put(&layout.in_root(&file.object), body).await?;
-    }
-    apply(catalog, Command::CommitLoad { txn: TxnId(1_000_000), table, label: None, files }).map(drop)
-}
-
-async fn copy_once(from: &str, source: &Place, to: &str, target: &Place) -> anyhow::Result<Value> {
-    let at = |place: &Place| Source {
-        location: place.location(),
-        properties: place.properties(),
-        volumes: Default::default(),
-    };
-    let (source, target) = (at(source), at(target));
-    let memory = Memory::begin()?;
-    let since = Instant::now();
-    let asked = Copy {
-        source: &source,
-        target: &target,
-        with_data: false,
-        dry_run: false,
-        force: false,
-        files_at_once: FILES_AT_ONCE,
-        facts: OwnerFacts::new("bench", UnixMillis(1), "bench"),
-        say: &|_| (),
-        progress: &|_| (),
-    };
-    let copied = copy(&asked, std::future::pending()).await?;
-    ensure!(copied.problems.is_empty() && copied.copied.files == FILES as u64, "{copied:?}");
-    let (seconds, mib) = (since.elapsed().as_secs_f64(), copied.copied.bytes as f64 / MIB);
-    Ok(json!({
-        "from": from, "to": to, "seconds": seconds, "mib": mib, "mib_per_second": mib / seconds,
-        "memory_mib": memory.taken()?,
     }))
 }
 
