@@ -14,6 +14,8 @@ Usage: start_fe.sh [options]
   --helper HOST:PORT    join the cluster of this frontend (its edit_log_port)
   --cluster_snapshot    restore what cluster_snapshot.yaml (beside the configuration file) names, then start;
                         RESTORE_CLUSTER_SNAPSHOT=true does the same
+  --takeover            with --cluster_snapshot: although the cluster that owns the storage volumes is alive; it turns
+                        read-only
   --daemon              in the background
   --logconsole          log to the console (LOG_CONSOLE=1 does the same)
   --conf FILE           default: conf/fe.conf
@@ -26,6 +28,7 @@ DAEMON=0
 CONF_OPTION=
 arguments=()
 restore=0
+takeover=0
 console=0
 while (($#)); do
     SHIFT=1
@@ -45,6 +48,7 @@ while (($#)); do
         CONF_OPTION=$VALUE
         ;;
     --cluster_snapshot) restore=1 ;;
+    --takeover) takeover=1 ;;
     --daemon) DAEMON=1 ;;
     --logconsole) console=1 ;;
     -h | --help)
@@ -61,6 +65,8 @@ done
 [[ ${RESTORE_CLUSTER_SNAPSHOT:-} != true ]] || restore=1
 [[ ${LOG_CONSOLE:-} != 1 && ${SYS_LOG_TO_CONSOLE:-} != 1 ]] || console=1
 ((restore == 0)) || arguments+=(--cluster_snapshot)
+((takeover == 0)) || ((restore == 1)) || fail "--takeover needs --cluster_snapshot."
+((takeover == 0)) || arguments+=(--takeover)
 ((console == 0)) || arguments+=(--logconsole)
 
 resolve_home

@@ -8,6 +8,7 @@
 //!   house   a cluster, its place, its restore plan, its logs
 //!   client  MySQL connections, the mysql command line, error codes
 //!   raw     the MySQL protocol by hand
+//!   emulator moto and Azurite: the stores of others
 //!   chaos   the harness: clusters that are broken on purpose
 //! ```
 
@@ -15,6 +16,7 @@ pub mod binary;
 pub mod browser;
 pub mod chaos;
 pub mod client;
+pub mod emulator;
 pub mod gate;
 pub mod house;
 pub mod place;

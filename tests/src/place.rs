@@ -126,18 +126,22 @@ impl Place {
         self.properties().iter().flat_map(|(k, v)| ["--property".to_owned(), format!("{k}={v}")]).collect()
     }
 
-    /// The place as the product opens it.
-    pub fn open(&self) -> anyhow::Result<Volume> {
-        let definition = StorageVolume {
+    /// A storage volume on it.
+    pub fn volume(&self, name: &str) -> StorageVolume {
+        StorageVolume {
             id: VolumeId(1),
-            name: "seen from outside".to_owned(),
+            name: name.to_owned(),
             volume_type: self.volume_type(),
             location: self.location(),
             comment: String::new(),
             enabled: true,
             properties: self.properties(),
-        };
-        Volume::open(&definition).with_context(|| format!("open {}", self.location()))
+        }
+    }
+
+    /// The place as the product opens it.
+    pub fn open(&self) -> anyhow::Result<Volume> {
+        Volume::open(&self.volume("seen from outside")).with_context(|| format!("open {}", self.location()))
     }
 
     /// Every object's path that contains `part`, in order.

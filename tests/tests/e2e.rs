@@ -31,6 +31,8 @@ mod garbage;
 mod hostile;
 #[path = "e2e/http.rs"]
 mod http;
+#[path = "e2e/matrix.rs"]
+mod matrix;
 #[path = "e2e/models.rs"]
 mod models;
 #[path = "e2e/names.rs"]
@@ -51,6 +53,10 @@ mod secure;
 mod snapshots;
 #[path = "e2e/sql.rs"]
 mod sql;
+#[path = "e2e/stores.rs"]
+mod stores;
+#[path = "e2e/takeover.rs"]
+mod takeover;
 #[path = "e2e/tpch.rs"]
 mod tpch;
 #[path = "e2e/views.rs"]

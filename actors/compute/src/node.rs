@@ -204,10 +204,11 @@ impl Handle<ListDirectory> for ComputeNode {
             let layout = Layout(service);
             let path = if path.is_empty() { layout.root().to_owned() } else { layout.in_root(&path) };
             let level = volume.list_level(&path).await.map_err(|e| error_chain(&e))?;
-            let in_root = |paths: Vec<String>| -> Vec<String> {
-                paths.iter().filter_map(|path| layout.strip_root(path)).map(str::to_owned).collect()
-            };
-            Ok(Listing { directories: in_root(level.directories), objects: in_root(level.objects) })
+            let in_root = |path: &String| layout.strip_root(path).map(str::to_owned);
+            let objects = level.objects.iter().zip(level.sizes).filter_map(|(path, size)| Some((in_root(path)?, size)));
+            let (objects, sizes) = objects.unzip();
+            let directories = level.directories.iter().filter_map(in_root).collect();
+            Ok(Listing { directories, objects, sizes })
         })
     }
 }

@@ -73,12 +73,8 @@ fn draft(
             "{BUILTIN_STORAGE_VOLUME} is described by fe.conf and can not be created"
         )));
     }
-    let volume_type = VolumeType::parse(volume_type).ok_or_else(|| {
-        match ["HDFS", "AZBLOB", "ADLS2", "GS"].iter().find(|known| known.eq_ignore_ascii_case(volume_type)) {
-            Some(known) => errors::unsupported(format_args!("TYPE = {known}")),
-            None => MySqlError::analyzing(format_args!("Unknown storage volume type: {volume_type}")),
-        }
-    })?;
+    let volume_type = VolumeType::parse(volume_type)
+        .ok_or_else(|| MySqlError::analyzing(format_args!("Unknown storage volume type: {volume_type}")))?;
     let [location] = locations else {
         return Err(match locations.is_empty() {
             true => MySqlError::analyzing("a storage volume needs a location"),

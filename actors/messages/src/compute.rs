@@ -108,6 +108,8 @@ pub struct Listing {
     pub directories: Vec<String>,
     /// Right in it.
     pub objects: Vec<ObjectName>,
+    /// Bytes of each of them.
+    pub sizes: Vec<u64>,
 }
 
 /// To the snapshot agent: look at these files before the snapshot that names them may be FINISHED.

@@ -20,7 +20,7 @@ use storage_volume::layout::Layout;
 use tokio::sync::watch;
 
 pub use mark::copied_back;
-use mark::{Told, Written};
+use mark::{HoldSeen, Told, Written};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -122,6 +122,8 @@ impl Message for Tick {
 #[derive(Debug)]
 struct Looked {
     read: Vec<VolumeId>,
+    /// Volumes that somebody holds, with the newest hold there.
+    held: Vec<(VolumeId, HoldSeen)>,
     /// When the look began: what it saw is at least that young.
     at: Instant,
     /// Why nothing may be changed any more.
@@ -170,6 +172,8 @@ struct Look {
 enum Seen {
     /// It is ours.
     Ours,
+    /// It is ours, and somebody looks at it: nothing is deleted until the hold is taken away, or is a day old.
+    Held(HoldSeen),
     /// A greater claim.
     Greater(String),
     /// A mark that these metadata are behind.
@@ -179,7 +183,8 @@ enum Seen {
 impl Look {
     async fn look(self) -> Looked {
         let catalog = &self.catalog;
-        let mut looked = Looked { read: Vec::new(), at: self.at, refusal: None, failures: Vec::new() };
+        let mut looked =
+            Looked { read: Vec::new(), held: Vec::new(), at: self.at, refusal: None, failures: Vec::new() };
         let layout = Layout(catalog.identity().service_id.clone());
         let volumes = used_volumes(catalog);
         // Side by side and not for long: a store that does not answer must not let the readings of the others go stale.
@@ -191,6 +196,12 @@ impl Look {
         for (spec, seen) in volumes.iter().zip(seen) {
             match seen {
                 Ok(Seen::Ours) => looked.read.push(spec.id),
+                Ok(Seen::Held(hold)) => {
+                    let holder = &hold.0;
+                    let why = format!("a restore or a copy (incarnation {holder}) holds it: nothing is deleted there");
+                    looked.failures.push(format!("{}: {why}", spec.name));
+                    looked.held.push((spec.id, hold));
+                }
                 Ok(Seen::Greater(by)) => looked.refusal = Some(Ownership::Superseded(by)),
                 Ok(Seen::Behind(why)) => looked.refusal = Some(Ownership::CopiedBack(why)),
                 Err(cause) => looked.failures.push(format!("{}: {cause}", spec.name)),
@@ -217,15 +228,10 @@ impl Look {
             let claimed = owner::claim(&volume, layout, identity.epoch, &identity.incarnation, &self.facts).await;
             claimed.map_err(|e| e.chain())?;
         }
-        // Somebody restores from here: nothing is deleted until the hold is taken away, or is a day old.
         let oldest = UnixMillis(SystemClock.now_unix_ms().saturating_sub(HOLD_MILLIS));
-        match owners.holds.iter().find(|h| h.incarnation != identity.incarnation && h.written_at > oldest) {
-            Some(hold) => Err(format!(
-                "a restore or a copy (incarnation {}) holds it: nothing is deleted there",
-                hold.incarnation
-            )),
-            None => Ok(Seen::Ours),
-        }
+        let holds = owners.holds.into_iter().filter(|h| h.incarnation != identity.incarnation && h.written_at > oldest);
+        let newest = holds.max_by_key(|hold| hold.written_at);
+        Ok(newest.map_or(Seen::Ours, |hold| Seen::Held((hold.incarnation, hold.written_at))))
     }
 }
 
@@ -316,8 +322,10 @@ impl Handle<Looked> for OwnerWatch {
             self.ownership.send_replace(refusal);
             return Answer::done();
         }
-        self.told.checked.extend(&looked.read);
-        self.tell(&looked.read, cx);
+        let held: Vec<VolumeId> = looked.held.iter().map(|(volume, _)| *volume).collect();
+        self.told.checked.extend(looked.read.iter().chain(&held));
+        let readable: Vec<VolumeId> = looked.read.iter().copied().chain(held).collect();
+        self.tell(&readable, looked.held, cx);
         self.ownership.send_modify(|ownership| {
             let mut read_at = match ownership {
                 Ownership::Ours { read_at } => std::mem::take(read_at),
@@ -336,17 +344,18 @@ impl Handle<Looked> for OwnerWatch {
 }
 
 impl Handle<MarksWritten> for OwnerWatch {
-    fn handle(&mut self, written: MarksWritten, _: &mut Context<Self>) -> Answer<()> {
-        self.told.take(written.0);
+    fn handle(&mut self, written: MarksWritten, cx: &mut Context<Self>) -> Answer<()> {
+        self.told.take(written.0, cx.clock().monotonic());
         Answer::done()
     }
 }
 
 impl OwnerWatch {
-    /// The view of a leader holds only what is committed.
-    fn tell(&mut self, readable: &[VolumeId], cx: &mut Context<Self>) {
+    /// The view of a leader holds only what is committed. Who holds a root wants to know whether its owner lives.
+    fn tell(&mut self, readable: &[VolumeId], held: Vec<(VolumeId, HoldSeen)>, cx: &mut Context<Self>) {
         let catalog = self.view.now();
-        let due = self.told.due(&catalog, readable, cx.clock().monotonic());
+        let asked = self.told.asked(held);
+        let due = self.told.due(&catalog, readable, &asked, cx.clock().monotonic());
         if due.is_empty() {
             return;
         }

@@ -2,9 +2,11 @@
 //! that runs or comes next, one for those that are over, so that a store that will not delete does not stop new
 //! snapshots.
 
+mod attest;
 mod create;
 pub mod decide;
 mod effects;
+mod limits;
 mod restore_table;
 mod steps;
 mod verify;
@@ -141,12 +143,14 @@ impl SnapshotJobSupervisor {
     }
 
     fn effects(&self, pulse: Pulse) -> Effects {
+        let settings = (self.settings)();
         Effects {
             meta: self.meta.clone(),
             directory: self.directory.clone(),
             detail: self.detail.clone(),
             product_version: self.product_version.clone(),
-            history: (self.settings)().snapshot_history,
+            history: settings.snapshot_history,
+            limit: settings.snapshot_timeout,
             pulse,
         }
     }

@@ -1,22 +1,25 @@
 //! The orphan sweeper: objects that a load, a delete or a compaction has written and that were never committed. First the
 //! catalog gives up all transactions that are old, so that nothing they wrote can be named any more; then the roots are
-//! listed, one directory at a time, and what the catalog does not know *after* that is deleted. What is not of this very
-//! incarnation, or has no name that we read, is left alone; so is a whole root that holds a snapshot which the catalog does not
-//! know (a copy), for that may need what the catalog has forgotten.
+//! listed, one directory at a time, and what the catalog does not know *after* that is deleted. What has no name that we read is
+//! left alone; so is a whole root that holds a snapshot which the catalog does not know (a copy), for that may need what the
+//! catalog has forgotten. What other incarnations wrote is swept after a restore only, and not what their snapshots need.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+mod dead;
+mod root;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actors_messages::compute::{COMPUTE_NODE, DeleteObjects, ListDirectory, Listing};
-use runtime_actor::{Actor, Answer, Context, Handle, Message, Pulse};
+use runtime_actor::{Actor, Answer, Context, Handle, Message};
 use runtime_raft::Meta;
-use runtime_rpc::Peer;
 use serde::Serialize;
 use storage_catalog::{Catalog, Command};
-use storage_model::{ObjectName, Revision, ServiceId, StorageVolume, VolumeId};
-use storage_volume::layout::{IMAGE, SnapshotObject, parse_data_object, parse_snapshot_object};
+use storage_model::VolumeId;
 use tokio::sync::watch;
 
+use self::dead::Closure;
+use self::root::{Level, Root, Taken};
 use crate::look::Look;
 use crate::nodes::NodeDirectory;
 use crate::owner::Ownership;
@@ -30,10 +33,8 @@ const RETRY: Duration = Duration::from_secs(30);
 const MOST_FAILURES: u32 = 5;
 /// Between two directories: nobody waits for a sweep.
 const PAUSE: Duration = Duration::from_millis(50);
-/// A node may take this long for one directory.
-const DEADLINE: Duration = Duration::from_secs(120);
-/// Objects deleted at a time.
-const BATCH: usize = 1000;
+/// Until what the snapshots of other timelines need is read again, when that has failed.
+const READ_AGAIN: Duration = Duration::from_secs(60);
 /// Moments of the past that are remembered.
 const MOMENTS: u32 = 4;
 
@@ -49,6 +50,12 @@ pub struct OrphanSweeper {
     open: BTreeMap<VolumeId, VecDeque<Directory>>,
     /// The floor of the sweep that was begun last: a new leader sweeps once for what the one before it gave up.
     swept_below: u64,
+    /// What the sweep that was begun last has spared of other timelines; None: it left all of them alone.
+    others: Option<Arc<Closure>>,
+    /// When others may be read again.
+    read_again: Option<Instant>,
+    /// What this sweep has taken of other timelines.
+    dead: Taken,
     working: bool,
     /// Volumes that refused something, and when they are tried again: they do not hold up the others.
     put_off: HashMap<VolumeId, Instant>,
@@ -73,6 +80,8 @@ struct Counts {
     directories: u64,
     objects: u64,
     deleted: u64,
+    /// What other timelines had left, and was deleted.
+    dead: Taken,
 }
 
 /// What the dashboard shows of it.
@@ -95,6 +104,15 @@ impl Message for GivenUp {
     const NAME: &'static str = "GivenUp";
 }
 
+/// What the snapshots of other timelines need was read, or could not be.
+#[derive(Debug)]
+struct OthersRead(Result<Closure, String>);
+
+impl Message for OthersRead {
+    type Reply = ();
+    const NAME: &'static str = "OthersRead";
+}
+
 /// A directory was swept, or could not be.
 #[derive(Debug)]
 struct Swept {
@@ -106,14 +124,6 @@ struct Swept {
 impl Message for Swept {
     type Reply = ();
     const NAME: &'static str = "Swept";
-}
-
-/// What was in a directory.
-#[derive(Debug, Default)]
-struct Level {
-    directories: Vec<String>,
-    objects: u64,
-    deleted: u64,
 }
 
 impl OrphanSweeper {
@@ -132,6 +142,9 @@ impl OrphanSweeper {
             moments: VecDeque::new(),
             open: BTreeMap::new(),
             swept_below: 0,
+            others: None,
+            read_again: None,
+            dead: Taken::default(),
             working: false,
             put_off: HashMap::new(),
             asked: 0,
@@ -152,10 +165,13 @@ impl OrphanSweeper {
         if !self.open.is_empty() {
             return self.sweep_next(&catalog, cx);
         }
+        if self.has_others_to_read(&catalog, now) {
+            self.working = true;
+            cx.effect(async move { OthersRead(Box::pin(Closure::read(&catalog)).await) });
+            return;
+        }
         if catalog.header.txn_floor > self.swept_below {
-            self.swept_below = catalog.header.txn_floor;
-            let root = || VecDeque::from([Directory { path: String::new(), failures: 0 }]);
-            self.open = catalog.volumes().map(|volume| (volume.id, root())).collect();
+            self.begin(&catalog);
             return self.sweep_next(&catalog, cx);
         }
         if let Some(below) = floor.filter(|floor| *floor > catalog.header.txn_floor) {
@@ -166,6 +182,20 @@ impl OrphanSweeper {
                 GivenUp(given_up.map(drop).map_err(|e| e.to_string()))
             });
         }
+    }
+
+    /// After a restore, and whenever a snapshot of another timeline is gone: then less is spared.
+    fn has_others_to_read(&self, catalog: &Catalog, now: Instant) -> bool {
+        catalog.header.restored.is_some()
+            && self.read_again.is_none_or(|at| at <= now)
+            && self.others.as_ref().is_none_or(|others| !others.is_of(catalog))
+    }
+
+    fn begin(&mut self, catalog: &Catalog) {
+        self.swept_below = catalog.header.txn_floor;
+        self.dead = Taken::default();
+        let root = || VecDeque::from([Directory { path: String::new(), failures: 0 }]);
+        self.open = catalog.volumes().map(|volume| (volume.id, root())).collect();
     }
 
     /// What the next transaction was at the last remembered moment that is old enough.
@@ -194,10 +224,11 @@ impl OrphanSweeper {
         self.asked = self.asked.wrapping_add(1);
         self.working = true;
         let (meta, peer, pulse) = (self.meta.clone(), peer.clone(), cx.pulse());
+        let dead = self.others.clone();
         let (owner, clock) = (self.ownership.clone(), cx.clock().clone());
         cx.effect(async move {
             let may_delete = move || owner.borrow().allows_deletes(id, clock.monotonic());
-            let root = Root { meta, peer, volume, pulse };
+            let root = Root { meta, peer, volume, pulse, dead };
             let came = root.sweep(&directory.path, may_delete).await;
             tokio::time::sleep(PAUSE).await;
             Swept { volume: id, directory, came }
@@ -225,111 +256,17 @@ impl OrphanSweeper {
         self.open.retain(|_, directories| !directories.is_empty());
         if self.open.is_empty() {
             self.counts.sweeps += 1;
-        }
-    }
-}
-
-/// A service root, as one node sees it.
-struct Root {
-    meta: Meta,
-    peer: Peer,
-    volume: StorageVolume,
-    pulse: Pulse,
-}
-
-impl Root {
-    /// One directory: what it holds, and what of that nobody can ever name is deleted.
-    async fn sweep(&self, path: &str, may_delete: impl Fn() -> bool) -> Result<Level, String> {
-        if path.is_empty()
-            && let Some(unknown) = self.unknown_snapshot().await?
-        {
-            let volume = &self.volume.name;
-            tracing::warn!(volume, unknown, "a volume holds a snapshot that is not known here: it is not swept");
-            return Ok(Level::default());
-        }
-        let listing = self.list(path).await?;
-        // Read after the listing: whatever was committed before that is known.
-        let orphans = orphans(&self.meta.view(), &listing);
-        let directories = listing.directories.into_iter().filter(|directory| may_hold_data(directory)).collect();
-        let mut level = Level { directories, objects: listing.objects.len() as u64, deleted: 0 };
-        for batch in orphans.chunks(BATCH) {
-            if !may_delete() {
-                return Err("the owner claims were not read lately".to_owned());
-            }
-            level.deleted += self.delete(batch.to_vec()).await?;
-        }
-        Ok(level)
-    }
-
-    async fn list(&self, path: &str) -> Result<Listing, String> {
-        self.pulse.beat();
-        let message = ListDirectory { volume: self.volume.clone(), service: self.service(), path: path.to_owned() };
-        self.peer.ask(COMPUTE_NODE, message, DEADLINE).await.map_err(|e| e.to_string())?
-    }
-
-    fn service(&self) -> ServiceId {
-        self.meta.view().identity().service_id.clone()
-    }
-
-    /// A snapshot here that can be restored and that no job of the catalog is about: its files may be no longer known.
-    async fn unknown_snapshot(&self) -> Result<Option<String>, String> {
-        for directory in self.list(IMAGE).await?.directories {
-            let objects = self.list(&directory).await?.objects;
-            let catalog = self.meta.view();
-            let name = directory.rsplit('/').next().unwrap_or_default();
-            let known = |cut: &Revision| {
-                let mut jobs = catalog.jobs().filter(|job| job.volume == self.volume.id && job.name == name);
-                jobs.any(|job| job.manifest_cuts().contains(cut))
-            };
-            if live_cuts(&objects).iter().any(|cut| !known(cut)) {
-                return Ok(Some(directory));
+            if let Some(others) = self.others.as_ref().filter(|_| self.dead != Taken::default()) {
+                let (Taken { objects, bytes }, spared) = (self.dead, others.len());
+                tracing::info!(
+                    objects,
+                    bytes,
+                    spared,
+                    "what other timelines left was swept; spared is what their snapshots need"
+                );
             }
         }
-        Ok(None)
     }
-
-    async fn delete(&self, objects: Vec<ObjectName>) -> Result<u64, String> {
-        fail::fail_point!("sweep.delete.before");
-        self.pulse.beat();
-        let message = DeleteObjects { volume: self.volume.clone(), service: self.service(), objects };
-        let answer = self.peer.ask(COMPUTE_NODE, message, DEADLINE).await.map_err(|e| e.to_string())?;
-        match answer.failed.first() {
-            Some((object, cause)) => Err(format!("{object} could not be deleted: {cause}")),
-            None => Ok(answer.deleted.len() as u64),
-        }
-    }
-}
-
-/// The cuts whose manifests are there and not voided.
-fn live_cuts(objects: &[ObjectName]) -> BTreeSet<Revision> {
-    let found: Vec<_> = objects.iter().filter_map(|object| parse_snapshot_object(object)).collect();
-    let is_void = |cut: &Revision| found.contains(&SnapshotObject::Void(*cut));
-    let manifests = found.iter().filter_map(|object| match object {
-        SnapshotObject::Manifest(cut) => Some(*cut),
-        _ => None,
-    });
-    manifests.filter(|cut| !is_void(cut)).collect()
-}
-
-/// The objects of a listing that loads of this incarnation wrote which were given up, and that no file is in.
-fn orphans(catalog: &Catalog, listing: &Listing) -> Vec<ObjectName> {
-    let (floor, own) = (catalog.header.txn_floor, catalog.identity().incarnation.short());
-    let is_orphan = |object: &&ObjectName| {
-        parse_data_object(object).is_some_and(|place| place.name.incarnation == own && place.name.txn.0 < floor)
-            && !catalog.has_object(object)
-    };
-    listing.objects.iter().filter(is_orphan).cloned().collect()
-}
-
-/// Whether a directory below a service root is one of `db{db}`, `db{db}/{table}`, … down to `data`.
-fn may_hold_data(path: &str) -> bool {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    path.split('/').enumerate().all(|(depth, part)| match depth {
-        0 => part.strip_prefix("db").is_some_and(is_number),
-        1 | 2 => is_number(part),
-        3 => part == "data",
-        _ => false,
-    })
 }
 
 impl Actor for OrphanSweeper {
@@ -370,6 +307,30 @@ impl Handle<GivenUp> for OrphanSweeper {
     }
 }
 
+impl Handle<OthersRead> for OrphanSweeper {
+    fn handle(&mut self, OthersRead(read): OthersRead, cx: &mut Context<Self>) -> Answer<()> {
+        self.working = false;
+        match read {
+            Ok(others) => {
+                self.others = Some(Arc::new(others));
+                self.read_again = None;
+                self.begin(&self.meta.view());
+                self.look(cx);
+            }
+            Err(error) => {
+                if error != self.last_error {
+                    tracing::warn!(error, "what other timelines left is not swept now");
+                }
+                // Nothing is known, and so nothing of theirs is taken.
+                self.others = None;
+                self.read_again = Some(cx.clock().monotonic() + READ_AGAIN);
+                self.last_error = error;
+            }
+        }
+        Answer::done()
+    }
+}
+
 impl Handle<Swept> for OrphanSweeper {
     fn handle(&mut self, message: Swept, cx: &mut Context<Self>) -> Answer<()> {
         let Swept { volume, directory, came } = message;
@@ -379,6 +340,8 @@ impl Handle<Swept> for OrphanSweeper {
                 self.counts.directories += 1;
                 self.counts.objects += level.objects;
                 self.counts.deleted += level.deleted;
+                self.counts.dead.add(level.dead);
+                self.dead.add(level.dead);
                 if level.deleted > 0 {
                     let (path, deleted) = (directory.path, level.deleted);
                     tracing::info!(%volume, path, deleted, "objects that nobody committed were deleted");
@@ -395,27 +358,5 @@ impl Handle<Swept> for OrphanSweeper {
             }
         }
         Answer::done()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_manifest_counts_until_it_is_voided() {
-        let object = |name: &str| format!("meta/image/s/{name}");
-        let objects = ["7.manifest.json", "9.manifest.json", "7.void", "readme"].map(object);
-        assert_eq!(live_cuts(&objects), BTreeSet::from([Revision(9)]));
-    }
-
-    #[test]
-    fn only_directories_of_data_are_entered() {
-        for path in ["db1", "db1/2", "db1/2/3", "db1/2/3/data"] {
-            assert!(may_hold_data(path), "{path}");
-        }
-        for path in ["meta", "owner", "db", "dbx", "db1/x", "db1/2/3/meta", "db1/2/3/data/x", ""] {
-            assert!(!may_hold_data(path), "{path}");
-        }
     }
 }

@@ -73,6 +73,9 @@ pub struct FrontendArguments {
     /// With --cluster_snapshot: set a meta directory aside that is as new as the snapshot or of another cluster.
     #[arg(long, requires = "cluster_snapshot")]
     pub force: bool,
+    /// With --cluster_snapshot: take storage volumes whose owner is alive; that cluster turns read-only.
+    #[arg(long, requires = "cluster_snapshot")]
+    pub takeover: bool,
     /// Log to the console and not to sys_log_dir.
     #[arg(long)]
     pub logconsole: bool,

@@ -8,6 +8,7 @@
 //!
 //! Nothing here starts, binds or opens anything; a wrong value ends in one [`ConfigError`] that names file, line and key.
 
+mod builtin;
 mod compute;
 mod error;
 mod file;
@@ -19,9 +20,10 @@ mod secure;
 mod settings;
 mod value;
 
+pub use builtin::builtin_volume;
 pub use compute::ComputeConfig;
 pub use error::{ConfigError, SetError, Warning};
-pub use frontend::{FrontendConfig, builtin_volume};
+pub use frontend::FrontendConfig;
 pub use network::{Cidr, PriorityNetworks, advertised_host, bind_host};
 pub use secure::load_tls;
 pub use settings::ConfigEntry;

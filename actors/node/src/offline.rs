@@ -102,6 +102,7 @@ pub fn print_list(rows: &[Listed]) {
             CandidateState::Complete => "COMPLETE".to_owned(),
             CandidateState::Voided => "VOIDED".to_owned(),
             CandidateState::Partial { why } => format!("PARTIAL: {why}"),
+            CandidateState::Newer { why } => format!("NEWER: {why}"),
             CandidateState::Broken { why } => format!("BROKEN: {why}"),
         };
         println!("{}\n  {state}", row.path);

@@ -1,11 +1,14 @@
 //! Restore: from a manifest in an object store to a meta directory that an ordinary start opens. Everything is checked
 //! before anything is changed; the last rename is the moment at which the restored cluster exists.
 //!
-//! 1. plan and volumes  2. hold on the root  3. newest complete manifest  4. every section hash  5. every data file
-//! 6. rebase  7. claim with a new epoch on every root, then look at manifests and files once more
+//! 1. plan and volumes  2. hold on the snapshot's root  3. newest complete manifest  4. every section hash, hold on every root
+//! 5. every data file  6. rebase; no owner lives  7. claim with a new epoch on every root, then look at manifests and files once
+//! more
 //! 8. old meta directory aside  9. new one into place
 //!
 //! The manifests in all roots that the restored catalog does not know become FOREIGN snapshots.
+
+mod takeover;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +26,8 @@ use storage_snapshot::{FileCheck, Found, check_files, find, load, owner};
 use storage_volume::layout::{Layout, SnapshotPlace, split_snapshot_path};
 use storage_volume::{Volume, error_chain};
 use thiserror::Error;
+
+use self::takeover::Asked;
 
 /// Why a restore did not happen. Nothing of the cluster has changed then.
 #[derive(Debug, Error)]
@@ -51,6 +56,9 @@ pub enum RestoreError {
         /// The first problems.
         first: String,
     },
+    /// A root has an owner that lives.
+    #[error("{0}")]
+    OwnerLives(String),
     /// A meta directory is in the way.
     #[error("{0}")]
     MetaDir(String),
@@ -68,6 +76,8 @@ pub struct Restore<'a> {
     pub me: Frontend,
     /// Replace a meta directory that is as new as the snapshot.
     pub force: bool,
+    /// Take roots whose owner lives.
+    pub takeover: bool,
     /// Do everything but change something.
     pub verify_only: bool,
     /// Written into claims and manifests.
@@ -117,16 +127,13 @@ impl Restore<'_> {
         let source = self.source()?;
         let incarnation = Incarnation(random::hex_id());
         let facts = OwnerFacts::new(&self.me.host, now(), self.product_version);
+        let asked = Asked::new(&source.layout, &incarnation, &facts);
         if !self.verify_only {
             (self.say)(&format!("holding {}: a living owner deletes nothing now", source.place.path()));
-            owner::hold(&source.volume, &source.layout, &incarnation, &facts).await.map_err(chain)?;
+            asked.hold(&source.volume).await?;
         }
-        let outcome = self.restore_from(&source, &incarnation, &facts).await;
-        if !self.verify_only
-            && let Err(error) = owner::let_go(&source.volume, &source.layout, &incarnation).await
-        {
-            tracing::warn!(error = error.chain(), "the hold on the snapshot's root could not be removed");
-        }
+        let outcome = self.restore_from(&source, &incarnation, &facts, &asked).await;
+        asked.let_go().await;
         outcome
     }
 
@@ -135,6 +142,7 @@ impl Restore<'_> {
         source: &Source,
         incarnation: &Incarnation,
         facts: &OwnerFacts,
+        asked: &Asked<'_>,
     ) -> Result<Restored, RestoreError> {
         let found =
             find::newest(&source.volume, &source.layout, source.place.snapshot.as_deref()).await.map_err(chain)?;
@@ -155,9 +163,12 @@ impl Restore<'_> {
         let image = load(&source.volume, &source.layout, manifest).await.map_err(chain)?;
         (self.say)("every section is whole");
         let volumes = self.volumes(&image);
+        let roots = open_roots(&image, &volumes)?;
+        if !self.verify_only {
+            asked.hold_all(&roots).await?;
+        }
         let checked = all_files(&name, &image, &volumes).await?;
         (self.say)(&format!("{} data files are there, {} bytes", checked.files, checked.bytes));
-        let roots = open_roots(&image, &volumes)?;
         let epoch = self.next_epoch(&image, &roots, &source.layout).await?;
         let aside = self.check_meta_dir(&image, epoch)?;
         if self.verify_only {
@@ -166,6 +177,9 @@ impl Restore<'_> {
         let mut plan = self.rebase_plan(&found, incarnation, epoch, volumes.clone());
         plan.present = find::present(&roots, &source.layout).await.map_err(chain)?;
         rebased(&image, &plan)?;
+        if !self.takeover {
+            asked.refuse_living(self.say).await?;
+        }
         let placed = async {
             self.claim(&roots, &source.layout, epoch, incarnation, facts).await?;
             // A living owner may have deleted something before it saw the hold, or finished another snapshot: what is there

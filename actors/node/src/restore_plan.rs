@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_yaml_ng::{Mapping, Value};
 use storage_model::restore::{RestoreComputeNode, RestoreFrontend, RestorePlan};
 use storage_model::volume::BUILTIN_STORAGE_VOLUME;
-use storage_model::{FrontendRole, Kind, StorageVolume, VolumeId};
+use storage_model::{FrontendRole, Kind, StorageVolume, VolumeId, VolumeType};
 use storage_volume::check_definition;
 use storage_volume::location::relative_to;
 use thiserror::Error;
@@ -143,12 +143,13 @@ impl Reader<'_> {
         let path = self.needed(&node, "cluster_snapshot_path");
         let name = self.needed(&node, "storage_volume_name");
         let scheme = path.as_deref().and_then(|path| path.split_once("://")).map(|(scheme, _)| scheme.to_lowercase());
-        match (&path, scheme.as_deref()) {
-            (None, _) | (_, Some("s3" | "file")) => {}
-            (Some(path), _) => {
-                let why = format!("{path} is neither s3://bucket/... nor file:///directory/...");
-                self.wrong(&node.at("cluster_snapshot_path"), why)?;
-            }
+        if let Some(path) = &path
+            && scheme.as_deref().and_then(VolumeType::of_scheme).is_none()
+        {
+            let why = format!(
+                "{path} is at no storage volume: it must be s3://bucket/..., file:///directory/... and the like"
+            );
+            self.wrong(&node.at("cluster_snapshot_path"), why)?;
         }
         Some((path?, name?))
     }

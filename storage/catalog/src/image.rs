@@ -7,19 +7,20 @@
 //! ```
 
 mod file;
+mod sections;
 
 use std::io;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::catalog::{Catalog, Header, Heard, UsedLabel};
 use crate::codec::{self, CodecError, SECTION};
 
 pub use file::{from_bytes, read, to_bytes, write};
+pub use sections::each;
 
 /// Raw bytes after which a section is closed.
 const SECTION_BYTES: usize = 8 << 20;
@@ -35,6 +36,9 @@ pub enum ImageError {
     /// Compression failed.
     #[error("image section: {0}")]
     Compression(String),
+    /// Whoever takes the sections takes no more.
+    #[error("image: nobody takes its sections any more")]
+    Unwanted,
     /// A section of a kind that this version does not know.
     #[error("image section of kind {0} is unknown; use a newer starkeep")]
     UnknownKind(u16),
@@ -129,8 +133,8 @@ struct Contents {
 /// Encodes a catalog. The work grows with the catalog: not on a thread that must not wait.
 pub fn encode(catalog: &Catalog, secrets: Secrets) -> Result<Vec<Section>, ImageError> {
     let mut sections = Vec::new();
-    each_section(catalog, secrets, &mut |kind, bytes| {
-        sections.push(Section { kind, sha256: hex::encode(Sha256::digest(&bytes)), bytes });
+    each(catalog, secrets, |section| {
+        sections.push(section);
         Ok(())
     })?;
     Ok(sections)

@@ -17,14 +17,47 @@ pub enum VolumeType {
     S3,
     /// A directory of this host (or mounted on every host).
     Local,
+    /// Azure Blob Storage.
+    AzBlob,
+    /// Azure Data Lake Storage Gen2.
+    Adls2,
+    /// Google Cloud Storage.
+    Gs,
+    /// HDFS, for executables that were built with it.
+    Hdfs,
 }
 
 impl VolumeType {
+    /// All of them.
+    pub const ALL: [VolumeType; 6] =
+        [VolumeType::S3, VolumeType::Local, VolumeType::AzBlob, VolumeType::Adls2, VolumeType::Gs, VolumeType::Hdfs];
+
     /// Reads `TYPE = x`, without case.
     pub fn parse(text: &str) -> Option<VolumeType> {
-        match text.to_ascii_uppercase().as_str() {
-            "S3" => Some(VolumeType::S3),
-            "LOCAL" => Some(VolumeType::Local),
+        VolumeType::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(text))
+    }
+
+    /// As StarRocks writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            VolumeType::S3 => "S3",
+            VolumeType::Local => "LOCAL",
+            VolumeType::AzBlob => "AZBLOB",
+            VolumeType::Adls2 => "ADLS2",
+            VolumeType::Gs => "GS",
+            VolumeType::Hdfs => "HDFS",
+        }
+    }
+
+    /// The type of a volume at a location of this scheme (`s3`, without `://`).
+    pub fn of_scheme(scheme: &str) -> Option<VolumeType> {
+        match scheme.to_ascii_lowercase().as_str() {
+            "s3" => Some(VolumeType::S3),
+            "file" => Some(VolumeType::Local),
+            "azblob" => Some(VolumeType::AzBlob),
+            "adls2" => Some(VolumeType::Adls2),
+            "gs" => Some(VolumeType::Gs),
+            "hdfs" | "viewfs" | "webhdfs" => Some(VolumeType::Hdfs),
             _ => None,
         }
     }
@@ -32,10 +65,7 @@ impl VolumeType {
 
 impl fmt::Display for VolumeType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            VolumeType::S3 => "S3",
-            VolumeType::Local => "LOCAL",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -48,13 +78,13 @@ pub struct StorageVolume {
     pub name: String,
     /// What kind of store.
     pub volume_type: VolumeType,
-    /// `s3://bucket/prefix` or `file:///directory`; one location.
+    /// `s3://bucket/prefix`, `azblob://container/prefix`, `file:///directory` and the like; one location.
     pub location: String,
     /// COMMENT 'text', empty when none.
     pub comment: String,
     /// Whether new data may go there.
     pub enabled: bool,
-    /// `aws.s3.*` properties, secrets among them. Never print this: see [`StorageVolume::masked_properties`].
+    /// `aws.s3.*` and the like, secrets among them. Never print this: see [`StorageVolume::masked_properties`].
     pub properties: BTreeMap<String, String>,
 }
 
@@ -94,6 +124,30 @@ impl fmt::Debug for StorageVolume {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_read_as_they_are_written() {
+        for known in VolumeType::ALL {
+            assert_eq!(VolumeType::parse(&known.to_string().to_lowercase()), Some(known));
+        }
+        assert_eq!(VolumeType::parse("FLOPPY"), None);
+        assert_eq!(VolumeType::of_scheme("ADLS2"), Some(VolumeType::Adls2));
+        assert_eq!(VolumeType::of_scheme("ftp"), None);
+    }
+
+    #[test]
+    fn what_a_stranger_could_use_is_a_secret() {
+        let secrets = [
+            "aws.s3.session_token",
+            "azure.blob.shared_key",
+            "azure.blob.sas_token",
+            "azure.adls2.oauth2_client_secret",
+            "gcp.gcs.service_account_private_key",
+            "password",
+        ];
+        assert!(secrets.iter().all(|key| is_secret(key)));
+        assert!(!["azure.blob.endpoint", "gcp.gcs.service_account_email"].iter().any(|key| is_secret(key)));
+    }
 
     #[test]
     fn secrets_never_print() {

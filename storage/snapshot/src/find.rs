@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use storage_catalog::PresentManifest;
 use storage_model::snapshot::AUTOMATED_PREFIX;
-use storage_model::{Epoch, Kind, Revision, UnixMillis, VolumeId};
+use storage_model::{Epoch, Incarnation, Kind, Revision, UnixMillis, VolumeId};
 use storage_volume::layout::{Layout, SnapshotObject, parse_snapshot_object};
 use storage_volume::{ObjectInfo, Volume};
 
@@ -30,6 +30,11 @@ pub enum CandidateState {
         /// What is there.
         why: String,
     },
+    /// A manifest of a format that this version does not know: what it needs is not known either.
+    Newer {
+        /// Which.
+        why: String,
+    },
     /// A manifest that cannot be restored.
     Broken {
         /// What is wrong.
@@ -43,6 +48,7 @@ impl fmt::Display for CandidateState {
             CandidateState::Complete => f.write_str("COMPLETE"),
             CandidateState::Voided => f.write_str("VOIDED"),
             CandidateState::Partial { why } => write!(f, "PARTIAL: {why}"),
+            CandidateState::Newer { why } => write!(f, "NEWER: {why}"),
             CandidateState::Broken { why } => write!(f, "BROKEN: {why}"),
         }
     }
@@ -68,6 +74,11 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Whether its manifest is of a format that this version does not know.
+    pub fn is_newer(&self) -> bool {
+        matches!(self.state, CandidateState::Newer { .. })
+    }
+
     /// Whether it can be restored.
     pub fn is_complete(&self) -> bool {
         self.state == CandidateState::Complete
@@ -138,15 +149,21 @@ pub async fn at_cut(volume: &Volume, layout: &Layout, name: &str, cut: Revision)
     choose(wanted, Some(name), &layout.image_root())
 }
 
-/// What can be restored from each of these roots: what a rebase must know of them.
+/// What can be restored from each of these roots, or might be by a newer version: what a rebase must know of them.
 pub async fn present(
     roots: &BTreeMap<VolumeId, Volume>,
     layout: &Layout,
 ) -> Result<BTreeMap<VolumeId, Vec<PresentManifest>>, SnapshotError> {
     let mut present = BTreeMap::new();
     for (id, volume) in roots {
-        let complete = candidates(volume, layout, None).await?.into_iter().filter(Candidate::is_complete);
-        present.insert(*id, complete.filter_map(present_manifest).collect());
+        let (newer, known): (Vec<Candidate>, Vec<Candidate>) =
+            candidates(volume, layout, None).await?.into_iter().partition(Candidate::is_newer);
+        let complete = known.into_iter().filter(Candidate::is_complete);
+        let mut all: Vec<PresentManifest> = complete.filter_map(present_manifest).collect();
+        for candidate in newer {
+            all.extend(newer_manifest(volume, layout, candidate).await?);
+        }
+        present.insert(*id, all);
     }
     Ok(present)
 }
@@ -165,6 +182,32 @@ fn present_manifest(candidate: Candidate) -> Option<PresentManifest> {
         comment: manifest.comment,
         revived_at: manifest.revived_at,
     })
+}
+
+/// What a name and a few words say of a manifest of a newer format. Its timeline is taken for another, and so whatever it may
+/// need is kept: missing knowledge deletes nothing.
+async fn newer_manifest(
+    volume: &Volume,
+    layout: &Layout,
+    candidate: Candidate,
+) -> Result<Option<PresentManifest>, SnapshotError> {
+    let Some(cut) = candidate.cut else { return Ok(None) };
+    let path = layout.manifest(&candidate.name, cut);
+    let Some(bytes) = store::read(volume, "read manifest", &path).await? else { return Ok(None) };
+    let words: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let sha256 = words.get("sha256").and_then(serde_json::Value::as_str).map(str::to_owned);
+    Ok(Some(PresentManifest {
+        name: candidate.name,
+        cut,
+        incarnation: Incarnation(String::new()),
+        starmgr_id: 0,
+        sha256: sha256.unwrap_or_else(|| store::sha256_hex(&bytes)),
+        bytes: candidate.bytes,
+        created_at: candidate.written_at,
+        finished_at: candidate.written_at,
+        comment: candidate.state.to_string(),
+        revived_at: None,
+    }))
 }
 
 fn choose(wanted: Vec<Candidate>, name: Option<&str>, root: &str) -> Result<Found, SnapshotError> {
@@ -202,7 +245,7 @@ fn may_be_newer(candidate: &Candidate, best: &Candidate) -> bool {
     match (&candidate.state, candidate.epoch) {
         (CandidateState::Complete | CandidateState::Voided, _) => false,
         (CandidateState::Broken { .. }, Some(epoch)) => (Some(epoch), candidate.cut) > (best.epoch, best.cut),
-        (CandidateState::Broken { .. }, None) => candidate.cut > best.cut || later,
+        (CandidateState::Broken { .. } | CandidateState::Newer { .. }, _) => candidate.cut > best.cut || later,
         (CandidateState::Partial { .. }, _) => match (automated_time(&candidate.name), automated_time(&best.name)) {
             (Some(theirs), Some(ours)) => theirs > ours,
             _ => true,
@@ -269,7 +312,9 @@ async fn read_manifest(
     let manifest = match Manifest::parse(&bytes, &path) {
         Ok(manifest) => manifest,
         Err(e) => {
-            candidate.state = CandidateState::Broken { why: e.chain() };
+            let why = e.chain();
+            let is_newer = e.kind() == Kind::Invalid;
+            candidate.state = if is_newer { CandidateState::Newer { why } } else { CandidateState::Broken { why } };
             return Ok(candidate);
         }
     };

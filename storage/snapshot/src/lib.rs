@@ -5,11 +5,12 @@
 //!   frozen Catalog ── upload ──▶ sections … then the manifest ──▶ find ──▶ load ──▶ Catalog
 //!                       │                        │                 │        └── check (every data file is there)
 //!                    manifest (what it says)   retire (void, delete, sweep)
-//!   owner  (claims and holds: who may delete in a service root)   mark (how far the owner's metadata were)
+//!   owner  (claims and holds: who may delete in a service root)   mark (how far the owner's metadata were)   alive (does it answer?)
 //!   report (`starkeep snapshot list|show|verify`, straight from the store; place: what a location means)
 //!   copy (a snapshot with all its data to another place)   diff (what is not the same in two snapshots)
 //! ```
 
+pub mod alive;
 pub mod check;
 pub mod copy;
 pub mod diff;

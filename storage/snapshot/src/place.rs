@@ -15,7 +15,7 @@ use crate::store;
 pub struct Source {
     /// `s3://…`, `file:///…`, or a path of this host.
     pub location: String,
-    /// Properties of the volume: `aws.s3.*`. Credentials that are not here come from the environment.
+    /// Properties of the volume: `aws.s3.*` and the like. Credentials that are not here come from the environment.
     pub properties: BTreeMap<String, String>,
     /// Volumes of the snapshot that are elsewhere now, by name.
     pub volumes: BTreeMap<String, StorageVolume>,
@@ -147,16 +147,18 @@ fn normalized(text: &str) -> Result<(VolumeType, String), SnapshotError> {
         url::Url::from_directory_path(path).map_err(|()| wrong("it is no path of this host"))?.to_string()
     };
     let location = normalize_location(&url);
-    match location.split("://").next() {
-        Some("s3") => Ok((VolumeType::S3, location)),
-        Some("file") => Ok((VolumeType::Local, location)),
-        _ => Err(wrong("it must begin with s3:// or file://, or be a path of this host")),
+    match location.split_once("://").and_then(|(scheme, _)| VolumeType::of_scheme(scheme)) {
+        Some(volume_type) => Ok((volume_type, location)),
+        None => Err(wrong(
+            "it must begin with s3://, azblob://, adls2://, gs://, hdfs:// or file://, or be a path of this host",
+        )),
     }
 }
 
 /// What kind of store a location that was normalized is in.
 pub(crate) fn type_of(location: &str) -> VolumeType {
-    if location.starts_with("file:") { VolumeType::Local } else { VolumeType::S3 }
+    let scheme = location.split_once("://").map_or(location, |(scheme, _)| scheme);
+    VolumeType::of_scheme(scheme).unwrap_or(VolumeType::S3)
 }
 
 /// Opening a LOCAL volume makes its directory: looking must not.

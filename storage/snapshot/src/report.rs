@@ -201,7 +201,8 @@ pub async fn verify(source: &Source, with_data: bool, progress: impl Fn(Progress
 /// A data volume as the image knows it has no secrets: they come from what the caller gave.
 fn open_offline(source: &Source, definition: &StorageVolume) -> Result<Volume, VolumeError> {
     let mut definition = definition.clone();
-    if !source.volumes.contains_key(&definition.name) {
+    // Properties of another kind of store would be refused.
+    if !source.volumes.contains_key(&definition.name) && definition.volume_type == type_of(&source.location) {
         definition.properties.extend(source.properties.iter().map(|(k, v)| (k.clone(), v.clone())));
     }
     Volume::open(&definition)
@@ -317,7 +318,7 @@ async fn broken(at: Snapshot<'_>, error: SnapshotError) -> Result<Verified, Snap
     let mut found = candidates(volume, layout, name).await?;
     found.retain(|candidate| cut.is_none_or(|cut| candidate.cut == Some(cut)));
     let wrong = |c: &Candidate| match &c.state {
-        CandidateState::Broken { why } | CandidateState::Partial { why } => {
+        CandidateState::Broken { why } | CandidateState::Newer { why } | CandidateState::Partial { why } => {
             let object = match c.cut {
                 Some(cut) => layout.manifest(&c.name, cut),
                 None => layout.snapshot_dir(&c.name),

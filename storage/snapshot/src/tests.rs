@@ -1,5 +1,6 @@
 //! The kit of this room's tests: a service with real files in a LOCAL volume, and its snapshots.
 
+mod alive;
 mod copy;
 mod damage;
 mod diff;

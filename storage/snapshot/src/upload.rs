@@ -1,23 +1,23 @@
 //! Uploading a snapshot: sections by content hash, in any order, as often as one likes; the manifest last; then all of
-//! it is looked at again. Whoever goes on after a crash calls the same function.
+//! it is looked at again. Whoever goes on after a crash calls the same function. A catalog of any size takes the same memory:
+//! sections are packed as they are uploaded, and wait for room.
+
+mod sections;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
-use std::sync::Mutex;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use storage_catalog::Catalog;
-use storage_catalog::image::{self, Secrets, Section};
 use storage_model::{Kind, Revision};
 use storage_volume::layout::{Layout, SnapshotObject, parse_snapshot_object};
 use storage_volume::{Volume, join_location};
 
 use crate::error::SnapshotError;
 use crate::find::missing_section;
-use crate::manifest::{Facts, Manifest, SectionEntry};
-use crate::store::{self, PARALLEL};
+use crate::manifest::{Facts, Manifest};
+use crate::store;
 
 /// How far an upload is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +73,9 @@ pub async fn upload(
         if let Some(done) = present.already(volume, layout, catalog, facts).await? {
             return Ok(Err(done));
         }
-        let sections = encode(catalog.clone(), &facts.name).await?;
-        let entries = sections.iter().map(|section| entry(&facts.name, section)).collect();
-        upload_sections(volume, layout, sections, &present.sizes, &facts.name, &progress).await?;
+        let entries = sections::outline(catalog, &facts.name, &progress).await?;
+        let job = sections::Job { volume, layout, name: &facts.name, present: &present.sizes };
+        job.upload(catalog, &entries, &progress).await?;
         Ok(Ok(entries))
     };
     let sections = tokio::select! {
@@ -196,54 +196,6 @@ impl Present {
         let total = manifest.section_bytes() + bytes.len() as u64;
         Ok(Some(uploaded(volume, layout, &manifest, total)))
     }
-}
-
-async fn encode(catalog: Catalog, name: &str) -> Result<Vec<Section>, SnapshotError> {
-    let internal = |e: String| SnapshotError::internal("encode the catalog of", name, e);
-    // Compression takes a while: not on a thread that others wait for.
-    let encoded = tokio::task::spawn_blocking(move || image::encode(&catalog, Secrets::Omit)).await;
-    encoded.map_err(|e| internal(e.to_string()))?.map_err(|e| internal(e.to_string()))
-}
-
-fn entry(name: &str, section: &Section) -> SectionEntry {
-    SectionEntry {
-        path: Layout::section_in_root(name, &section.sha256),
-        kind: section.kind,
-        size: section.bytes.len() as u64,
-        sha256: section.sha256.clone(),
-    }
-}
-
-async fn upload_sections(
-    volume: &Volume,
-    layout: &Layout,
-    sections: Vec<Section>,
-    present: &BTreeMap<String, u64>,
-    name: &str,
-    progress: &impl Fn(Progress),
-) -> Result<(), SnapshotError> {
-    let bytes = sections.iter().map(|s| s.bytes.len() as u64).sum();
-    let all = Progress { sections: sections.len() as u64, bytes, ..Progress::default() };
-    progress(all);
-    let state = Mutex::new(all);
-    let put = |section: Section| {
-        let (path, bytes) = (layout.section(name, &section.sha256), Bytes::from(section.bytes));
-        let (size, state) = (bytes.len() as u64, &state);
-        async move {
-            if present.get(&path) != Some(&size) {
-                fail::fail_point!("job.section.before");
-                store::write(volume, "upload section", &path, bytes).await?;
-                fail::fail_point!("job.section.after");
-            }
-            let mut now = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            now.sections_done += 1;
-            now.bytes_done += size;
-            progress(*now);
-            Ok::<(), SnapshotError>(())
-        }
-    };
-    let puts: Vec<_> = sections.into_iter().map(put).collect();
-    futures::stream::iter(puts).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await.map(|_| ())
 }
 
 /// Writes the manifest, whose bytes these are, and looks at all of it again.

@@ -5,7 +5,7 @@
 //! ```text
 //!   StorageVolume ── definition (is it sound?) ── location (s3://…, file:///…)
 //!        │
-//!      open ── S3 │ local (a directory, every write on disk before it is acknowledged)
+//!      open ── S3 │ Azure │ Google │ HDFS │ local (a directory, every write on disk before it is acknowledged)
 //!        │
 //!      volume (put, get, head, list, delete) ── probe (does it work, and what can it do?)
 //!        └── layout (names), error (what went wrong, never a secret), testing (faults, an S3 server)

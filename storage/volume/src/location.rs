@@ -1,4 +1,4 @@
-//! Where a volume is: `s3://bucket/prefix` or `file:///directory`, read, compared and joined.
+//! Where a volume is: `s3://bucket/prefix`, `file:///directory` and the like, read, compared and joined.
 
 use std::path::PathBuf;
 
@@ -20,6 +20,27 @@ pub enum Location {
     },
     /// An absolute directory.
     Local(PathBuf),
+    /// A container of an Azure account and a prefix in it; which account, the endpoint among the properties says.
+    Azure {
+        /// The container.
+        container: String,
+        /// Below it.
+        prefix: String,
+    },
+    /// A bucket of Google's and a prefix in it.
+    Google {
+        /// The bucket.
+        bucket: String,
+        /// Below it.
+        prefix: String,
+    },
+    /// A name node (or name service) and a directory.
+    Hdfs {
+        /// `hdfs://host:port`.
+        service: String,
+        /// Without slashes at its ends.
+        directory: String,
+    },
 }
 
 impl Location {
@@ -27,17 +48,35 @@ impl Location {
     pub fn parse(volume_type: VolumeType, text: &str) -> Result<Location, VolumeError> {
         let wrong = |why: &str| VolumeError::definition(format!("Invalid location '{}': {why}", text.trim()));
         let (scheme, rest) = text.trim().split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
-        match (volume_type, scheme.to_ascii_lowercase().as_str()) {
-            (VolumeType::S3, "s3") => {
-                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-                if bucket.is_empty() || !bucket.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
-                    return Err(wrong("it names no bucket"));
-                }
-                let prefix = squeeze(prefix);
+        let scheme = scheme.to_ascii_lowercase();
+        if VolumeType::of_scheme(&scheme) != Some(volume_type) {
+            return Err(wrong(&format!("a volume of type {volume_type} needs {}", form(volume_type))));
+        }
+        match volume_type {
+            VolumeType::S3 => {
+                let (bucket, prefix) = holder(rest, "-._").ok_or_else(|| wrong("it names no bucket"))?;
                 Path::parse(&prefix).map_err(|e| wrong(&e.to_string()))?;
-                Ok(Location::S3 { bucket: bucket.to_owned(), prefix })
+                Ok(Location::S3 { bucket, prefix })
             }
-            (VolumeType::Local, "file") => {
+            VolumeType::AzBlob | VolumeType::Adls2 => {
+                let (container, prefix) = holder(rest, "-$").ok_or_else(|| wrong("it names no container"))?;
+                Path::parse(&prefix).map_err(|e| wrong(&e.to_string()))?;
+                Ok(Location::Azure { container, prefix })
+            }
+            VolumeType::Gs => {
+                let (bucket, prefix) = holder(rest, "-._").ok_or_else(|| wrong("it names no bucket"))?;
+                Path::parse(&prefix).map_err(|e| wrong(&e.to_string()))?;
+                Ok(Location::Google { bucket, prefix })
+            }
+            VolumeType::Hdfs => {
+                let (host, directory) = holder(rest, "-._:").ok_or_else(|| wrong("it names no name node"))?;
+                Path::parse(&directory).map_err(|e| wrong(&e.to_string()))?;
+                if scheme == "webhdfs" {
+                    return Err(wrong("webhdfs:// is not supported, hdfs:// and viewfs:// are"));
+                }
+                Ok(Location::Hdfs { service: format!("{scheme}://{host}"), directory })
+            }
+            VolumeType::Local => {
                 let url = Url::parse(text.trim()).map_err(|e| wrong(&e.to_string()))?;
                 let directory = url.to_file_path().map_err(|()| wrong("it is no absolute directory of this host"))?;
                 if directory.parent().is_none() {
@@ -45,10 +84,27 @@ impl Location {
                 }
                 Ok(Location::Local(directory))
             }
-            (VolumeType::S3, _) => Err(wrong("a volume of type S3 needs s3://bucket[/prefix]")),
-            (VolumeType::Local, _) => Err(wrong("a volume of type LOCAL needs file:///directory")),
         }
     }
+}
+
+/// What locations of a type look like.
+fn form(volume_type: VolumeType) -> &'static str {
+    match volume_type {
+        VolumeType::S3 => "s3://bucket[/prefix]",
+        VolumeType::Local => "file:///directory",
+        VolumeType::AzBlob => "azblob://container[/prefix]",
+        VolumeType::Adls2 => "adls2://container[/prefix]",
+        VolumeType::Gs => "gs://bucket[/prefix]",
+        VolumeType::Hdfs => "hdfs://host[:port][/directory] or viewfs://cluster[/directory]",
+    }
+}
+
+/// `{bucket}[/{prefix}]` in two; None when the bucket is empty or has other characters than letters, digits and these.
+fn holder(rest: &str, others: &str) -> Option<(String, String)> {
+    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));
+    is_name.then(|| (name.to_owned(), squeeze(prefix)))
 }
 
 /// A path without empty parts, and so without slashes at its ends.
@@ -99,6 +155,27 @@ mod tests {
         assert_eq!(local("file:///var/lib/a%20b/").unwrap(), Location::Local("/var/lib/a b/".into()));
         for bad in ["file://host/x", "file:///", "s3://b", "/var", "file:x"] {
             assert!(local(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_type_has_its_scheme() {
+        let azure = Location::Azure { container: "c".into(), prefix: "p/q".into() };
+        assert_eq!(Location::parse(VolumeType::AzBlob, "azblob://c//p/q/").unwrap(), azure);
+        assert_eq!(Location::parse(VolumeType::Adls2, "ADLS2://c/p/q").unwrap(), azure);
+        let google = Location::Google { bucket: "b.c".into(), prefix: String::new() };
+        assert_eq!(Location::parse(VolumeType::Gs, "gs://b.c").unwrap(), google);
+        let hdfs = Location::Hdfs { service: "hdfs://n:9000".into(), directory: "d".into() };
+        assert_eq!(Location::parse(VolumeType::Hdfs, "hdfs://n:9000/d/").unwrap(), hdfs);
+        for (volume_type, bad, says) in [
+            (VolumeType::AzBlob, "adls2://c", "azblob://container[/prefix]"),
+            (VolumeType::Adls2, "adls2:///p", "it names no container"),
+            (VolumeType::Gs, "gs://b?x/p", "it names no bucket"),
+            (VolumeType::Hdfs, "webhdfs://n/d", "hdfs:// and viewfs:// are"),
+            (VolumeType::Hdfs, "hdfs:///d", "it names no name node"),
+        ] {
+            let error = Location::parse(volume_type, bad).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
         }
     }
 

@@ -1,5 +1,7 @@
-//! For tests: faults on request at a location, and an S3 server in this process. Not part of a release.
+//! For tests: faults on request at a location, what every store has to do, and an S3 server in this process. Not part of a release.
 
+pub mod azure;
+pub mod conformance;
 mod faults;
 mod server;
 

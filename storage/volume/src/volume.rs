@@ -18,9 +18,11 @@ use crate::error::{VolumeError, cause_text, kind_of};
 use crate::open::{Opened, open_store};
 
 /// Bodies larger than this go up in parts of this size, bytes.
-const PART: usize = 8 << 20;
+pub(crate) const PART: usize = 8 << 20;
 /// Parts in flight.
 const PARTS_AT_ONCE: usize = 4;
+/// What stores say when the bucket or container itself is not there.
+const HOLDER_IS_GONE: [&str; 3] = ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"];
 /// S3 takes 10,000 parts at most.
 const MOST_PARTS: usize = 9_000;
 
@@ -47,6 +49,8 @@ pub struct Level {
     pub directories: Vec<String>,
     /// Objects.
     pub objects: Vec<String>,
+    /// Bytes of each of them.
+    pub sizes: Vec<u64>,
 }
 
 impl From<ObjectMeta> for ObjectInfo {
@@ -290,10 +294,12 @@ impl Volume {
         let listed = self.inner.store.list_with_delimiter(Some(&at)).await;
         let listed = listed.map_err(|e| self.wrong_kind_if_missing("list", prefix, &e))?;
         let mut directories: Vec<String> = listed.common_prefixes.iter().map(Path::to_string).collect();
-        let mut objects: Vec<String> = listed.objects.iter().map(|object| object.location.to_string()).collect();
+        let objects = listed.objects.iter().map(|object| (object.location.to_string(), object.size));
+        let mut objects: Vec<(String, u64)> = objects.collect();
         directories.sort();
         objects.sort();
-        Ok(Level { directories, objects })
+        let (objects, sizes) = objects.into_iter().unzip();
+        Ok(Level { directories, objects, sizes })
     }
 
     /// Deletes an object. One that is not there is Ok.
@@ -349,7 +355,7 @@ impl Volume {
     pub(crate) fn error(&self, operation: &str, path: &str, error: &object_store::Error) -> VolumeError {
         let cause = cause_text(error, &self.inner.secrets);
         let kind = match kind_of(error) {
-            Kind::NotFound if cause.contains("NoSuchBucket") => Kind::Unavailable,
+            Kind::NotFound if HOLDER_IS_GONE.iter().any(|said| cause.contains(said)) => Kind::Unavailable,
             kind => kind,
         };
         self.operation(kind, operation, path, cause)

@@ -10,6 +10,8 @@
 //!   metacommit  durable metadata commits a second on one frontend and on three, beside etcd
 //!   failover    how long no write is acknowledged when the leader of three frontends is killed, and when it is stopped
 //!   image       an image of a catalog with very many tablets: built, written, loaded, sent to a new frontend
+//!   snapshot    a snapshot of such a catalog brought into a directory and into an S3 server, and the memory that takes
+//!   restore     the same read back and checked
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -42,7 +44,7 @@ struct Arguments {
     /// How often `failover` kills a leader, and how often it stops one.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// Tablets of the catalog of `image`, each with one file; a whole number of hundreds.
+    /// Tablets of the catalog of `image`, `snapshot` and `restore`, each with one file; a whole number of hundreds.
     #[arg(long, default_value_t = 1_000_000)]
     tablets: u64,
 }
@@ -65,6 +67,10 @@ enum Name {
     Failover,
     /// An image of a catalog with many tablets and files: built under load, written, loaded, sent to a new frontend.
     Image,
+    /// Seconds and memory of a snapshot of a catalog with many tablets.
+    Snapshot,
+    /// Seconds and memory of reading it back.
+    Restore,
 }
 
 #[path = "bench/actor.rs"]
@@ -77,6 +83,8 @@ mod failover;
 mod image;
 #[path = "bench/metacommit.rs"]
 mod metacommit;
+#[path = "bench/snapshots.rs"]
+mod snapshots;
 #[path = "bench/tracing.rs"]
 mod tracing;
 
@@ -94,6 +102,8 @@ fn main() -> anyhow::Result<()> {
             Name::Metacommit => metacommit::run(time).await,
             Name::Failover => failover::run(arguments.rounds.max(1)).await,
             Name::Image => image::run(arguments.tablets, time).await,
+            Name::Snapshot => snapshots::run(arguments.tablets, snapshots::What::Upload).await,
+            Name::Restore => snapshots::run(arguments.tablets, snapshots::What::Restore).await,
         }
     })?;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);

@@ -157,12 +157,14 @@ fn a_copy_that_was_stopped_goes_on_where_it_was() {
         ensure!(far.objects("/meta/").await?.is_empty(), "there are metadata already");
 
         // Another is told to stop: it gives up in order.
+        let left = house.place.objects("/owner/hold-").await?;
         let mut stopped = stuck(&source, &far, 1).await?;
+        same("each has a hold of its own", house.place.objects("/owner/hold-").await?.len(), 2)?;
         let pid = stopped.id().context("it has ended")?;
         kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGINT)?;
         let status = tokio::time::timeout(Duration::from_secs(60), stopped.wait()).await??;
         ensure!(!status.success(), "{status}");
-        ensure!(house.place.objects("/owner/hold-").await?.is_empty(), "a hold was left");
+        same("holds, that of the killed one is young", house.place.objects("/owner/hold-").await?, left.clone())?;
 
         let report = copied(&source, &far, &[]).await?;
         same("what was missing", report["copied"]["files"].as_u64(), Some(all as u64 - 4))?;
@@ -171,7 +173,7 @@ fn a_copy_that_was_stopped_goes_on_where_it_was() {
         )
         .await?;
         ensure!(code == 0 && text.contains("good"), "{code} {text}");
-        ensure!(house.place.objects("/owner/hold-").await?.is_empty(), "a hold was left");
+        same("holds", house.place.objects("/owner/hold-").await?, left)?;
         house.finish().await
     });
 }

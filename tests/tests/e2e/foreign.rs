@@ -63,6 +63,57 @@ async fn verified(client: &mut Client, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn data_becomes(house: &House, what: &str, wanted: &BTreeSet<String>) -> anyhow::Result<()> {
+    let is_so = |found: &[String]| found.iter().collect::<BTreeSet<_>>() == wanted.iter().collect();
+    objects_become(&house.place, ".parquet", what, LIMIT, is_so).await.map(drop)
+}
+
+#[test]
+fn what_the_lost_timeline_left_is_swept_but_for_its_snapshots() {
+    e2e("foreign/swept", || async {
+        let mut house = House::build(HouseSpec::default()).await?;
+        let mut client = house.client().await?;
+        client.run("CREATE DATABASE d").await?;
+        table(&mut client, "kept").await?;
+        let one = snapshot(&house, &mut client, "one").await?;
+        let at_one = house.data().await?;
+        table(&mut client, "later").await?;
+        snapshot(&house, &mut client, "two").await?;
+        let at_two = house.data().await?;
+        client.run("INSERT INTO d.kept VALUES (7)").await?;
+        let at_end = house.data().await?;
+        ensure!(at_one.len() < at_two.len() && at_two.len() < at_end.len(), "{at_one:?} {at_two:?} {at_end:?}");
+        // Half of an upload that never went on.
+        let root = one.strip_prefix(&house.place.location()).and_then(|rest| rest.strip_suffix("/meta/image/one"));
+        let half =
+            format!("{}/meta/image/half/sections/{}", root.unwrap_or_default().trim_matches('/'), "ab".repeat(32));
+        house.place.open()?.put(&half, "half".into()).await?;
+        client.close().await?;
+
+        house.lose_everything().await?;
+        house.restore_plan(&one, &house.place)?;
+        house.restore().await?;
+        let mut client = house.client().await?;
+        same("snapshots", listed(&mut client).await?, pairs(&[("one", "MANUAL"), ("two", "FOREIGN")]))?;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        same("a restored cluster is careful: files", house.data().await?, at_end)?;
+        client.run("ADMIN FINISH RESTORE").await?;
+        data_becomes(&house, "what nobody needs is deleted, what the other timeline's snapshot needs stays", &at_two)
+            .await?;
+        objects_become(&house.place, "/meta/image/half/", "the half upload is gone", LIMIT, <[String]>::is_empty)
+            .await?;
+        verified(&mut client, "two").await?;
+        same("tables", sums(&mut client).await?, all(&[("kept", 6)]))?;
+        ensure!(house.frontend_log().contains("what other timelines left was swept"), "the log has no report");
+        drop_snapshot(&house, &mut client, "two").await?;
+        data_becomes(&house, "what only that needed is deleted", &at_one).await?;
+        same("tables", sums(&mut client).await?, all(&[("kept", 6)]))?;
+        verified(&mut client, "one").await?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
 #[test]
 fn the_right_snapshot_can_be_restored_after_the_wrong_one() {
     e2e("foreign/wrong_one_first", || async {

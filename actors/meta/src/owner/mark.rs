@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use storage_catalog::Catalog;
-use storage_model::{Revision, StorageVolume, VolumeId};
+use storage_model::{Incarnation, Revision, StorageVolume, UnixMillis, VolumeId};
 use storage_snapshot::Mark;
 use storage_snapshot::mark;
 use storage_snapshot::owner::OwnerFacts;
@@ -15,43 +15,73 @@ use super::{LOOK_LIMIT, used_volumes};
 
 /// Between two marks.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+/// What has not changed is told again after so long: a root whose owner has told nothing for minutes has none.
+const REPEAT_EVERY: Duration = Duration::from_secs(60);
+
+/// Whose hold, and when it was written or renewed.
+pub(super) type HoldSeen = (Incarnation, UnixMillis);
 
 /// What this leader has told.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// Volumes whose mark is not ahead of the metadata: nothing is told in others.
     pub(super) checked: HashSet<VolumeId>,
-    revisions: HashMap<VolumeId, Revision>,
+    /// What was told, and when.
+    revisions: HashMap<VolumeId, (Revision, Instant)>,
+    /// The last hold that was answered.
+    answered: HashMap<VolumeId, HoldSeen>,
     last: Option<Instant>,
     pub(super) failures: Vec<String>,
 }
 
 impl Told {
-    /// Where to tell that the metadata are at `revision`; nowhere when that is known, or not long ago something else was told.
-    pub(super) fn due(&mut self, catalog: &Catalog, readable: &[VolumeId], now: Instant) -> Vec<StorageVolume> {
-        if self.last.is_some_and(|last| now.saturating_duration_since(last) < TELL_EVERY) {
-            return Vec::new();
+    /// The volumes with a hold that was not answered yet: from now on it is.
+    pub(super) fn asked(&mut self, held: Vec<(VolumeId, HoldSeen)>) -> Vec<VolumeId> {
+        let mut asked = Vec::new();
+        for (volume, hold) in held {
+            if self.answered.get(&volume) != Some(&hold) {
+                self.answered.insert(volume, hold);
+                asked.push(volume);
+            }
         }
-        let is_news = |id: &VolumeId| self.revisions.get(id).is_none_or(|told| *told < catalog.revision());
+        asked
+    }
+
+    /// Where to tell how far the metadata are: at once where somebody has `asked`; elsewhere when that is not known or was told
+    /// long ago, and not shortly after something else was.
+    pub(super) fn due(
+        &mut self,
+        catalog: &Catalog,
+        readable: &[VolumeId],
+        asked: &[VolumeId],
+        now: Instant,
+    ) -> Vec<StorageVolume> {
+        let is_early = self.last.is_some_and(|last| now.saturating_duration_since(last) < TELL_EVERY);
+        let is_news = |id: &VolumeId| {
+            self.revisions.get(id).is_none_or(|(told, at)| {
+                *told < catalog.revision() || now.saturating_duration_since(*at) >= REPEAT_EVERY
+            })
+        };
+        let is_due = |id: &VolumeId| asked.contains(id) || !is_early && is_news(id);
         let mut due = used_volumes(catalog);
-        due.retain(|v| readable.contains(&v.id) && self.checked.contains(&v.id) && is_news(&v.id));
+        due.retain(|v| readable.contains(&v.id) && self.checked.contains(&v.id) && is_due(&v.id));
         if !due.is_empty() {
             self.last = Some(now);
         }
         due
     }
 
-    pub(super) fn take(&mut self, written: Written) {
+    pub(super) fn take(&mut self, written: Written, now: Instant) {
         for failure in written.failures.iter().filter(|f| !self.failures.contains(f)) {
             tracing::warn!(failure, "how far the metadata are could not be told in this volume");
         }
         self.failures = written.failures;
-        self.revisions.extend(written.volumes.into_iter().map(|id| (id, written.revision)));
+        self.revisions.extend(written.volumes.into_iter().map(|id| (id, (written.revision, now))));
     }
 
     /// The greatest revision told.
     pub(super) fn greatest(&self) -> Revision {
-        self.revisions.values().copied().max().unwrap_or_default()
+        self.revisions.values().map(|(revision, _)| *revision).max().unwrap_or_default()
     }
 }
 
@@ -194,17 +224,35 @@ mod tests {
         let (then, now) = (catalog(dir.path(), 3), catalog(dir.path(), 9));
         let id = then.volumes().next().unwrap().id;
         let (mut told, start) = (Told::default(), Instant::now());
-        assert!(told.due(&then, &[id], start).is_empty(), "its mark was not read yet");
+        assert!(told.due(&then, &[id], &[], start).is_empty(), "its mark was not read yet");
         told.checked.insert(id);
-        assert!(told.due(&then, &[], start).is_empty(), "it does not answer");
-        assert_eq!(told.due(&then, &[id], start).len(), 1);
+        assert!(told.due(&then, &[], &[], start).is_empty(), "it does not answer");
+        assert_eq!(told.due(&then, &[id], &[], start).len(), 1);
         let failed = Written { revision: then.revision(), volumes: Vec::new(), failures: vec!["v: no".to_owned()] };
-        told.take(failed);
-        assert!(told.due(&then, &[id], start + TELL_EVERY / 2).is_empty(), "too early");
-        assert_eq!(told.due(&then, &[id], start + TELL_EVERY).len(), 1, "it failed, and is told again");
-        told.take(Written { revision: then.revision(), volumes: vec![id], failures: Vec::new() });
+        told.take(failed, start);
+        assert!(told.due(&then, &[id], &[], start + TELL_EVERY / 2).is_empty(), "too early");
+        assert_eq!(told.due(&then, &[id], &[], start + TELL_EVERY).len(), 1, "it failed, and is told again");
+        let written = Written { revision: then.revision(), volumes: vec![id], failures: Vec::new() };
+        told.take(written, start + TELL_EVERY);
         assert!(told.failures.is_empty() && told.greatest() == then.revision());
-        assert!(told.due(&then, &[id], start + TELL_EVERY * 2).is_empty(), "it has not moved");
-        assert_eq!(told.due(&now, &[id], start + TELL_EVERY * 2).len(), 1);
+        assert!(told.due(&then, &[id], &[], start + TELL_EVERY * 2).is_empty(), "it has not moved");
+        assert_eq!(told.due(&now, &[id], &[], start + TELL_EVERY * 2).len(), 1);
+        assert_eq!(told.due(&then, &[id], &[], start + TELL_EVERY + REPEAT_EVERY).len(), 1, "it was long ago");
+    }
+
+    #[test]
+    fn who_holds_a_root_is_answered_at_once_and_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = catalog(dir.path(), 3);
+        let id = catalog.volumes().next().unwrap().id;
+        let (mut told, start) = (Told::default(), Instant::now());
+        told.checked.insert(id);
+        assert_eq!(told.due(&catalog, &[id], &[], start).len(), 1);
+        let hold = |at| vec![(id, (Incarnation("cd".repeat(16)), UnixMillis(at)))];
+        let asked = told.asked(hold(1));
+        assert_eq!(told.due(&catalog, &[id], &asked, start).len(), 1, "early, and no news: but somebody asks");
+        let again = told.asked(hold(1));
+        assert!(told.due(&catalog, &[id], &again, start).is_empty());
+        assert_eq!(told.asked(hold(2)), [id], "it was renewed");
     }
 }

@@ -1,26 +1,24 @@
 //! What the snapshot job supervisor does to the store and proposes: each effect idempotent, each ends in one event.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actors_messages::compute::{AttestFiles, Attestation, SNAPSHOT_AGENT};
 use actors_messages::supervisor::job_trace;
 use runtime_actor::{Clock, Pulse, SystemClock, trace};
 use runtime_raft::{Meta, ProposeError};
-use storage_catalog::{Catalog, Command, Outcome};
+use storage_catalog::{Command, Outcome};
 use storage_model::snapshot::JobEvent;
-use storage_model::{
-    JobId, JobState, ObjectName, Revision, SnapshotJob, SnapshotKind, StorageVolume, UnixMillis, VolumeId,
-};
+use storage_model::{JobId, JobState, Revision, SnapshotJob, SnapshotKind, StorageVolume, UnixMillis, VolumeId};
 use storage_snapshot::manifest::{Facts, Manifest};
 use storage_snapshot::{owner, retire, upload};
 use storage_volume::Volume;
 use storage_volume::layout::Layout;
 
 use super::Detail;
-use super::decide::{JobStep, SweepStep, attested_up_to, is_wanted};
+use super::decide::{JobStep, SweepStep, is_wanted};
+use super::limits::{self, within};
 use super::steps::{self, Uploading};
 use crate::nodes::NodeDirectory;
 
@@ -31,8 +29,6 @@ const UNDECIDED_MILLIS: u64 = 86_400_000;
 /// What SHOW says of a snapshot that is abandoned.
 const ABANDONED: &str =
     "abandoned: it could not be deleted for a day, and keeps no files any more; it is deleted when the store answers";
-/// An agent may take this long for a batch.
-const ATTEST_DEADLINE: Duration = Duration::from_secs(60);
 
 pub(super) struct Effects {
     pub meta: Meta,
@@ -40,6 +36,8 @@ pub(super) struct Effects {
     pub detail: Detail,
     pub product_version: String,
     pub history: u32,
+    /// What a job may take as a whole.
+    pub limit: Duration,
     /// An upload may take hours: as long as it gets on, it is no stall.
     pub pulse: Pulse,
 }
@@ -63,8 +61,8 @@ fn now() -> UnixMillis {
 }
 
 /// A job with everything that its effects need.
-struct Site {
-    job: Arc<SnapshotJob>,
+pub(super) struct Site {
+    pub job: Arc<SnapshotJob>,
     volume: Volume,
     layout: Layout,
 }
@@ -77,9 +75,27 @@ async fn sweep_voids(site: &Site, cut: Revision) -> Result<(), String> {
     retire::sweep_voids(&site.volume, &site.layout, &manifest).await.map(drop).map_err(|e| e.chain())
 }
 
+/// The manifest of one of the job's cuts, if it is in the store.
+async fn published(site: &Site) -> Result<Option<upload::Uploaded>, String> {
+    let (volume, layout, job) = (&site.volume, &site.layout, &site.job);
+    let asked = async { upload::published(volume, layout, &job.name, &job.cuts).await.map_err(|e| e.chain()) };
+    within("asking whether the manifest is there", limits::ASK, asked).await
+}
+
 impl Effects {
+    /// What is left of the time of a job.
+    fn left(&self, job: &SnapshotJob) -> Duration {
+        limits::left(job, self.limit, self.meta.now().uptime)
+    }
+
+    /// What was said last of the running job.
+    fn said(&self) -> String {
+        let detail = self.detail.lock().unwrap_or_else(PoisonError::into_inner);
+        detail.as_ref().map_or_else(String::new, |(_, text)| text.clone())
+    }
+
     /// What is said is a sign of life.
-    fn say(&self, job: JobId, text: String) {
+    pub(super) fn say(&self, job: JobId, text: String) {
         self.pulse.beat();
         *self.detail.lock().unwrap_or_else(PoisonError::into_inner) = Some((job, text));
     }
@@ -187,7 +203,7 @@ impl Effects {
     async fn check_owner(&self, site: &Site) -> Result<(), String> {
         let identity = self.meta.view().identity().clone();
         let read = async { owner::owners(&site.volume, &site.layout).await.map_err(|e| e.chain()) };
-        let owners = steps::part("read_claims", read).await?;
+        let owners = steps::part("read_claims", within("reading the owner claims", limits::CLAIMS, read)).await?;
         match owners.greatest() {
             Some(c) if (c.epoch, &c.incarnation) > (identity.epoch, &identity.incarnation) => {
                 Err(format!("incarnation {} of epoch {} owns {}", c.incarnation, c.epoch, site.volume.location()))
@@ -202,7 +218,9 @@ impl Effects {
             return self.take_up(&site).await;
         };
         fail::fail_point!("job.attest.before");
-        steps::part("attest", self.attest(&site, &frozen)).await.map_err(Trouble::Fatal)?;
+        let attested = self.attest(&site, &frozen);
+        let attested = within("attesting the data files", self.left(&site.job), attested);
+        steps::part("attest", attested).await.map_err(Trouble::Fatal)?;
         fail::fail_point!("job.attest.after");
         self.check_owner(&site).await.map_err(Trouble::Fatal)?;
         let term = self.meta.status().term;
@@ -213,15 +231,20 @@ impl Effects {
             uploading.progress(&p);
             self.say(id, p.detail());
         };
-        let meta = self.meta.clone();
-        let cancel = async move {
+        let (meta, left, ran_out) = (self.meta.clone(), self.left(&site.job), AtomicBool::new(false));
+        let cancel = async {
             let mut revisions = meta.watch();
-            while is_wanted(&meta.view(), id) && revisions.changed().await.is_ok() {}
+            let unwanted = async { while is_wanted(&meta.view(), id) && revisions.changed().await.is_ok() {} };
+            ran_out.store(tokio::time::timeout(left, unwanted).await.is_err(), Ordering::Relaxed);
         };
         let uploaded = upload::upload(&site.volume, &site.layout, &frozen, &facts, progress, cancel).await;
         uploading.end(&uploaded);
         match uploaded {
             Ok(done) => self.finish(&site, &done).await.map_err(Trouble::Undecided),
+            Err(_) if ran_out.load(Ordering::Relaxed) => {
+                let cause = limits::ran_out(&self.said(), self.limit);
+                Err(self.after_failed_upload(&site, cause).await)
+            }
             Err(error) => Err(self.after_failed_upload(&site, error.chain()).await),
         }
     }
@@ -229,11 +252,11 @@ impl Effects {
     /// The upload failed: is there a manifest after all? While the store cannot say, and one may have been sent, the job
     /// stays as it is.
     async fn after_failed_upload(&self, site: &Site, cause: String) -> Trouble {
-        match upload::published(&site.volume, &site.layout, &site.job.name, &site.job.cuts).await {
+        match published(site).await {
             Ok(Some(_)) => Trouble::Undecided(format!("{cause}; a manifest is there all the same")),
             Ok(None) => Trouble::Fatal(cause),
             Err(unreadable) => {
-                Trouble::Undecided(format!("{cause}; and the store cannot say what is there: {}", unreadable.chain()))
+                Trouble::Undecided(format!("{cause}; and the store cannot say what is there: {unreadable}"))
             }
         }
     }
@@ -241,10 +264,9 @@ impl Effects {
     /// This leader does not hold the frozen view. A former one may have written the manifest; else cut again.
     async fn take_up(&self, site: &Site) -> Result<(), Trouble> {
         self.check_owner(site).await.map_err(Trouble::Undecided)?;
-        match upload::published(&site.volume, &site.layout, &site.job.name, &site.job.cuts).await {
-            Ok(Some(done)) => self.finish(site, &done).await.map_err(Trouble::Undecided),
-            Ok(None) => self.propose(&site.job, JobEvent::Recut, "").await.map_err(Trouble::Undecided),
-            Err(error) => Err(Trouble::Undecided(error.chain())),
+        match published(site).await.map_err(Trouble::Undecided)? {
+            Some(done) => self.finish(site, &done).await.map_err(Trouble::Undecided),
+            None => self.propose(&site.job, JobEvent::Recut, "").await.map_err(Trouble::Undecided),
         }
     }
 
@@ -252,54 +274,11 @@ impl Effects {
         let (cut, sha256, bytes) = (done.cut, done.manifest_sha256.clone(), done.bytes);
         self.propose(&site.job, JobEvent::Uploaded { cut, sha256, bytes }, "").await?;
         fail::fail_point!("job.sweep_voids.before");
-        if let Err(error) = sweep_voids(site, cut).await {
+        let swept = within("sweeping void markers", limits::SWEEP_VOIDS, sweep_voids(site, cut)).await;
+        if let Err(error) = swept {
             tracing::warn!(job = %site.job.id, error, "void markers that the new manifest lists were not swept");
         }
         Ok(())
-    }
-
-    /// The agents look at every data file that is new since the predecessor.
-    async fn attest(&self, site: &Site, frozen: &Catalog) -> Result<(), String> {
-        let before = attested_up_to(frozen);
-        let mut fresh: BTreeMap<VolumeId, Vec<(ObjectName, u64)>> = BTreeMap::new();
-        let is_new = |created: Revision| before.is_none_or(|cut| created > cut);
-        for file in frozen.files().filter(|f| f.references > 0 && is_new(f.created_at)) {
-            fresh.entry(file.volume).or_default().push((file.object.clone(), file.size));
-        }
-        let all: usize = fresh.values().map(Vec::len).sum();
-        let mut seen = 0;
-        for (volume, files) in fresh {
-            let spec = frozen.volume(volume).ok_or_else(|| format!("volume {volume} is gone"))?;
-            // The catalog of the cut may hold older credentials than are valid now.
-            let spec = self.meta.view().volume(volume).unwrap_or(spec).as_ref().clone();
-            for batch in files.chunks(ATTEST_BATCH) {
-                self.say(site.job.id, format!("attesting {seen}/{all} new data files"));
-                let service = frozen.identity().service_id.clone();
-                let found =
-                    self.ask_agent(AttestFiles { volume: spec.clone(), service, files: batch.to_vec() }).await?;
-                if let Some(problem) = found.problems.first() {
-                    let more = found.problems.len() - 1;
-                    return Err(format!(
-                        "data files are not in the store as the catalog knows them: {problem} (and {more} more)"
-                    ));
-                }
-                seen += found.seen;
-            }
-        }
-        Ok(())
-    }
-
-    /// Any agent that is alive, one after the other.
-    pub(super) async fn ask_agent(&self, message: AttestFiles) -> Result<Attestation, String> {
-        let mut last = "no compute node is alive to attest the data files".to_owned();
-        for (node, peer) in self.directory.alive() {
-            self.pulse.beat();
-            match peer.ask(SNAPSHOT_AGENT, message.clone(), ATTEST_DEADLINE).await {
-                Ok(answer) => return answer,
-                Err(error) => last = format!("compute node {node}: {error}"),
-            }
-        }
-        Err(last)
     }
 
     /// Void markers for every cut first; then `Failed`. A store that takes no marker does not keep the job for ever: with
@@ -311,9 +290,13 @@ impl Effects {
             let site = self.site(id)?;
             let mut unmarked = false;
             for cut in &job.cuts {
-                let void = retire::void(&site.volume, &site.layout, &job.name, *cut, &cause, now());
-                if let Err(error) = steps::part("void", void).await {
-                    tracing::warn!(job = %id, %cut, error = error.chain(), "a void marker could not be written");
+                self.pulse.beat();
+                let void = async {
+                    let void = retire::void(&site.volume, &site.layout, &job.name, *cut, &cause, now());
+                    void.await.map_err(|e| e.chain())
+                };
+                if let Err(error) = steps::part("void", within("writing a void marker", limits::VOID, void)).await {
+                    tracing::warn!(job = %id, %cut, error, "a void marker could not be written");
                     unmarked = true;
                 }
             }
@@ -324,11 +307,10 @@ impl Effects {
                 tracing::error!(job = %id, name = job.name, "a snapshot job is abandoned undecided: its volume has not answered for a day");
             }
             if unmarked && !given_up {
-                let there = upload::published(&site.volume, &site.layout, &job.name, &job.cuts).await;
-                match there {
+                match published(&site).await {
                     Ok(None) => {}
                     Ok(Some(_)) => return Err(format!("job {id} has a manifest that cannot be voided: {cause}")),
-                    Err(error) => return Err(format!("job {id} cannot be decided: {}; {cause}", error.chain())),
+                    Err(error) => return Err(format!("job {id} cannot be decided: {error}; {cause}")),
                 }
             }
         }
@@ -366,9 +348,13 @@ impl Effects {
         let site = self.site(id)?;
         self.check_owner(&site).await?;
         let (job, why) = (&site.job, "the snapshot has expired");
-        let gone = retire::delete(&site.volume, &site.layout, &job.name, job.manifest_cuts(), why, now()).await;
+        let gone = async {
+            let gone = retire::delete(&site.volume, &site.layout, &job.name, job.manifest_cuts(), why, now());
+            gone.await.map_err(|e| e.chain())
+        };
+        let gone = within("deleting the objects of a snapshot", limits::DELETE, gone).await?;
         // What another snapshot of the name needs goes with that one.
-        if let Some(cause) = gone.map_err(|e| e.chain())?.undecided {
+        if let Some(cause) = gone.undecided {
             return Err(format!("what is left of the expired snapshot {} could not be deleted: {cause}", job.name));
         }
         self.propose(job, JobEvent::Deleted, "").await?;

@@ -1,16 +1,14 @@
 //! fe.conf.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use runtime_rpc::TlsFiles;
-use storage_catalog::VolumeDraft;
 use storage_model::VolumeType;
 use storage_model::volume::BUILTIN_STORAGE_VOLUME;
 use storage_volume::check_definition;
-use url::Url;
 
 use super::Variables;
+use super::builtin::{builtin_volume, missing_place};
 use super::compute::ComputeConfig;
 use super::error::{ConfigError, Warning};
 use super::layers::Layers;
@@ -48,7 +46,7 @@ settings! {
         run_mode: RunMode = RunMode::SharedData;
         /// Whether builtin_storage_volume is made of the keys below.
         enable_load_volume_from_conf: bool = false;
-        /// Type of builtin_storage_volume: S3 or LOCAL.
+        /// Type of builtin_storage_volume: S3, LOCAL, AZBLOB, ADLS2, GS or HDFS.
         cloud_native_storage_type: VolumeType = VolumeType::S3;
         /// Directory of builtin_storage_volume when its type is LOCAL.
         cloud_native_local_path: Option<PathBuf> = None;
@@ -72,6 +70,44 @@ settings! {
         aws_s3_external_id: Option<String> = None;
         /// Whether the bucket goes into the path of a request; not set: only for endpoints that are not Amazon's.
         aws_s3_enable_path_style_access: Option<bool> = None;
+        /// Where builtin_storage_volume is when its type is AZBLOB: container/prefix or azblob://container/prefix.
+        azure_blob_path: Option<String> = None;
+        /// The account: https://account.blob.core.windows.net.
+        azure_blob_endpoint: Option<String> = None;
+        /// The account's key.
+        azure_blob_shared_key: Option<String> = None;
+        /// A shared access signature.
+        azure_blob_sas_token: Option<String> = None;
+        /// Where builtin_storage_volume is when its type is ADLS2: container/prefix or adls2://container/prefix.
+        azure_adls2_path: Option<String> = None;
+        /// The account: https://account.dfs.core.windows.net.
+        azure_adls2_endpoint: Option<String> = None;
+        /// The account's key.
+        azure_adls2_shared_key: Option<String> = None;
+        /// A shared access signature.
+        azure_adls2_sas_token: Option<String> = None;
+        /// Whether credentials are those of this host, or of the client id on it.
+        azure_adls2_oauth2_use_managed_identity: bool = false;
+        /// Tenant of a service principal.
+        azure_adls2_oauth2_tenant_id: Option<String> = None;
+        /// The service principal.
+        azure_adls2_oauth2_client_id: Option<String> = None;
+        /// Its secret.
+        azure_adls2_oauth2_client_secret: Option<String> = None;
+        /// Where builtin_storage_volume is when its type is GS: bucket/prefix or gs://bucket/prefix.
+        gcp_gcs_path: Option<String> = None;
+        /// A service account.
+        gcp_gcs_service_account_email: Option<String> = None;
+        /// Which of its keys.
+        gcp_gcs_service_account_private_key_id: Option<String> = None;
+        /// The key, as it stands in the file that Google gives out.
+        gcp_gcs_service_account_private_key: Option<String> = None;
+        /// Whether the service account is that of this host.
+        gcp_gcs_use_compute_engine_service_account: bool = false;
+        /// As which service account to act.
+        gcp_gcs_impersonation_service_account: Option<String> = None;
+        /// Where builtin_storage_volume is when its type is HDFS: hdfs://host:port/directory.
+        cloud_native_hdfs_url: Option<String> = None;
         /// Seconds from the start of one automated cluster snapshot to the next.
         automated_cluster_snapshot_interval_seconds: u64 = 600 => .mutable().at_least(1);
         /// Rows that are kept in information_schema.cluster_snapshot_jobs.
@@ -150,12 +186,7 @@ impl FrontendConfig {
         if !self.enable_load_volume_from_conf {
             return Ok(());
         }
-        let needed = match self.cloud_native_storage_type {
-            VolumeType::S3 if self.aws_s3_path.is_none() => Some("aws_s3_path"),
-            VolumeType::Local if self.cloud_native_local_path.is_none() => Some("cloud_native_local_path"),
-            _ => None,
-        };
-        if let Some(key) = needed {
+        if let Some(key) = missing_place(self) {
             let kind = self.cloud_native_storage_type;
             return Err(format!(
                 "{key} is missing: enable_load_volume_from_conf = true and cloud_native_storage_type = {kind} need it"
@@ -193,48 +224,4 @@ impl FrontendConfig {
             self.file.as_deref().and_then(Path::parent).map_or_else(|| self.home.join("conf"), Path::to_owned);
         directory.join("cluster_snapshot.yaml")
     }
-}
-
-/// The volume that fe.conf describes; None without `enable_load_volume_from_conf`.
-pub fn builtin_volume(config: &FrontendConfig) -> Option<VolumeDraft> {
-    if !config.enable_load_volume_from_conf {
-        return None;
-    }
-    let (location, properties) = match config.cloud_native_storage_type {
-        VolumeType::S3 => (s3_location(config.aws_s3_path.as_deref()?), s3_properties(config)),
-        VolumeType::Local => (local_location(config.cloud_native_local_path.as_deref()?), BTreeMap::new()),
-    };
-    Some(VolumeDraft {
-        name: BUILTIN_STORAGE_VOLUME.to_owned(),
-        volume_type: config.cloud_native_storage_type,
-        location,
-        comment: String::new(),
-        enabled: true,
-        properties,
-    })
-}
-
-fn s3_location(path: &str) -> String {
-    let path = ["s3://", "s3a://", "s3n://"].iter().find_map(|scheme| path.strip_prefix(scheme)).unwrap_or(path);
-    format!("s3://{}", path.trim_matches('/'))
-}
-
-/// Percent-encoded where it must be; a relative path cannot become a URL and stays as it is, to be refused by its check.
-fn local_location(path: &Path) -> String {
-    Url::from_file_path(path).map_or_else(|()| format!("file:{}", path.display()), String::from)
-}
-
-fn s3_properties(config: &FrontendConfig) -> BTreeMap<String, String> {
-    let given = [
-        ("aws.s3.region", config.aws_s3_region.clone()),
-        ("aws.s3.endpoint", config.aws_s3_endpoint.clone()),
-        ("aws.s3.access_key", config.aws_s3_access_key.clone()),
-        ("aws.s3.secret_key", config.aws_s3_secret_key.clone()),
-        ("aws.s3.use_aws_sdk_default_behavior", Some(config.aws_s3_use_aws_sdk_default_behavior.to_string())),
-        ("aws.s3.use_instance_profile", Some(config.aws_s3_use_instance_profile.to_string())),
-        ("aws.s3.iam_role_arn", config.aws_s3_iam_role_arn.clone()),
-        ("aws.s3.external_id", config.aws_s3_external_id.clone()),
-        ("aws.s3.enable_path_style_access", config.aws_s3_enable_path_style_access.map(|flag| flag.to_string())),
-    ];
-    given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }

@@ -22,7 +22,6 @@ const ACCEPTED: &[&str] = &[
     "brpc_*",
     "catalog_try_lock_timeout_ms",
     "check_consistency_*",
-    "cloud_native_hdfs_url",
     "cluster_id",
     "cluster_name",
     "compaction_*",

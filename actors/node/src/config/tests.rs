@@ -203,8 +203,7 @@ fn a_wrong_value_is_one_clear_line() {
     assert_eq!(refusal("\nhttp_port 8030"), "fe.conf:2: expected `key = value`, found `http_port 8030`");
     assert_eq!(refusal("http_port = 9030"), "fe.conf: http_port and query_port are both 9030");
     assert!(refusal("run_mode = shared_nothing").contains("use shared_data"));
-    assert!(refusal("cloud_native_storage_type = HDFS").ends_with("HDFS is not supported yet (S3 and LOCAL are)"));
-    assert!(refusal("cloud_native_storage_type = TAPE").ends_with("must be S3 or LOCAL"));
+    assert!(refusal("cloud_native_storage_type = TAPE").ends_with("must be one of S3, LOCAL, AZBLOB, ADLS2, GS, HDFS"));
     assert!(refusal("priority_networks = 10.0.0/8").contains("`10.0.0/8` is no network"));
     assert!(refusal("automated_cluster_snapshot_interval_seconds = 0").ends_with("must be at least 1"));
     assert!(refusal("enable_load_volume_from_conf = yes").ends_with("must be true or false"));

@@ -89,15 +89,10 @@ impl Setting for RunMode {
     }
 }
 
-/// Reads the type of a storage volume; types that StarRocks has and we do not are told apart from nonsense.
+/// Reads the type of a storage volume.
 pub(crate) fn volume_type(text: &str) -> Result<VolumeType, String> {
-    if let Some(kind) = VolumeType::parse(text) {
-        return Ok(kind);
-    }
-    match text.to_ascii_uppercase().as_str() {
-        known @ ("HDFS" | "AZBLOB" | "ADLS2" | "GS") => Err(format!("{known} is not supported yet (S3 and LOCAL are)")),
-        _ => Err("must be S3 or LOCAL".to_owned()),
-    }
+    VolumeType::parse(text)
+        .ok_or_else(|| format!("must be one of {}", VolumeType::ALL.map(VolumeType::name).join(", ")))
 }
 
 impl Setting for VolumeType {

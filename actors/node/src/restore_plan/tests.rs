@@ -1,7 +1,5 @@
 //! Plans as people write them, right and wrong.
 
-use storage_model::VolumeType;
-
 use super::*;
 
 /// The documented template of StarRocks, with an HDFS volume at its end.
@@ -92,9 +90,14 @@ fn the_template_is_read() {
 }
 
 #[test]
-fn what_is_not_built_is_said() {
-    let expected = "plan: storage_volumes[1].type: HDFS is not supported yet (S3 and LOCAL are)";
-    assert_eq!(refusal(&format!("{TEMPLATE}{HDFS}")), expected);
+fn a_volume_of_every_type_is_read() {
+    let volumes = plan(&format!("{TEMPLATE}{HDFS}")).storage_volumes.unwrap();
+    assert_eq!(
+        (volumes[1].volume_type, volumes[1].location.as_str()),
+        (VolumeType::Hdfs, "hdfs://127.0.0.1:9000/sr/test/")
+    );
+    let scheme = TEMPLATE.replacen("cluster_snapshot_path: s3:", "cluster_snapshot_path: ftp:", 1);
+    assert!(refusal(&scheme).contains("is at no storage volume"), "{}", refusal(&scheme));
 }
 
 #[test]

@@ -62,7 +62,9 @@ impl From<ImageError> for Flaw {
         match error {
             ImageError::Codec(error) => error.into(),
             ImageError::UnknownKind(_) => Flaw::Newer(error.to_string()),
-            ImageError::Compression(_) | ImageError::Incomplete(_) => Flaw::Damaged(error.to_string()),
+            ImageError::Compression(_) | ImageError::Incomplete(_) | ImageError::Unwanted => {
+                Flaw::Damaged(error.to_string())
+            }
             ImageError::Io { kind, cause } => io::Error::new(kind, cause).into(),
         }
     }

@@ -1,4 +1,5 @@
-//! The holds of a copy: while it runs no living owner of a source root deletes anything there.
+//! The holds of a copy: while it runs no living owner of a source root deletes anything there. Every copy has a hold of its
+//! own: of two that overlap, the one that ends first lets go of nothing that the other needs.
 
 use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +14,8 @@ use crate::store::sha256_hex;
 
 /// Between two renewals.
 const RENEW_EVERY: Duration = Duration::from_secs(60);
+/// A hold that was not renewed for so long, by the store's clock, was left by a copy that was killed; milliseconds.
+const LEFT_MILLIS: u64 = 240_000;
 
 /// Where a root is: both sides may have the same location, on two servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +28,21 @@ pub(super) enum Side {
 pub(super) struct Holds<'a> {
     layout: &'a Layout,
     copy: &'a Copy<'a>,
-    /// Made of the target: a copy that goes on after another was killed takes over the hold that was left.
+    /// Begins with [`Holds::kin`].
     incarnation: Incarnation,
+    /// Made of the target: a copy that goes on after another was killed knows the hold that was left.
+    kin: String,
     held: Mutex<Vec<(Side, Volume)>>,
 }
 
 impl<'a> Holds<'a> {
     pub fn new(layout: &'a Layout, copy: &'a Copy<'a>) -> Holds<'a> {
         let target = format!("{}/{}", copy.target.location.trim_end_matches('/'), layout.root());
-        let mut incarnation = sha256_hex(target.as_bytes());
-        incarnation.truncate(32);
-        Holds { layout, copy, incarnation: Incarnation(incarnation), held: Mutex::default() }
+        let mut kin = sha256_hex(target.as_bytes());
+        kin.truncate(16);
+        let own = uuid::Uuid::new_v4().simple().to_string();
+        let incarnation = Incarnation(format!("{kin}{}", &own[..16]));
+        Holds { layout, copy, incarnation, kin, held: Mutex::default() }
     }
 
     /// Best effort: a source may be read-only.
@@ -49,11 +56,27 @@ impl<'a> Holds<'a> {
             Ok(()) => {
                 (self.copy.say)(&format!("holding {at}: a living owner deletes nothing there until the copy ends"));
                 self.held.lock().unwrap_or_else(PoisonError::into_inner).push((side, volume.clone()));
+                self.take_away_what_was_left(volume).await;
             }
             Err(error) => (self.copy.say)(&format!(
                 "{at} cannot be held: a living owner may delete files while they are copied; the copy is checked at its end ({})",
                 error.chain()
             )),
+        }
+    }
+
+    /// Holds of copies to the same place that were killed: their holds are renewed no more. Best effort.
+    async fn take_away_what_was_left(&self, volume: &Volume) {
+        let Ok(owners) = owner::owner_names(volume, self.layout).await else { return };
+        let Some(own) = owners.holds.iter().find(|hold| hold.incarnation == self.incarnation) else { return };
+        let is_left = |hold: &&owner::Hold| {
+            let silent = own.written_at.0.saturating_sub(hold.written_at.0);
+            hold.incarnation.as_str().starts_with(&self.kin) && silent > LEFT_MILLIS
+        };
+        for hold in owners.holds.iter().filter(is_left) {
+            if let Err(error) = owner::let_go(volume, self.layout, &hold.incarnation).await {
+                (self.copy.say)(&format!("the hold of a copy that was killed could not be removed: {}", error.chain()));
+            }
         }
     }
 

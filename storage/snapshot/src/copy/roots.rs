@@ -156,7 +156,10 @@ fn source_of(copy: &Copy<'_>, snapshot: &Volume, own: &StorageVolume, known: &St
         return StorageVolume { id: known.id, name: known.name.clone(), ..elsewhere.clone() };
     }
     let mut source = known.clone();
-    source.properties.extend(given.iter().map(|(k, v)| (k.clone(), v.clone())));
+    // Properties of another kind of store would be refused.
+    if known.volume_type == type_of(snapshot.location()) {
+        source.properties.extend(given.iter().map(|(k, v)| (k.clone(), v.clone())));
+    }
     source
 }
 

@@ -272,6 +272,22 @@ async fn a_store_that_fails_ends_the_copy_and_the_next_one_goes_on() {
 }
 
 #[tokio::test]
+async fn copies_that_overlap_hold_each_for_itself() {
+    let mut kit = Kit::new().await;
+    kit.snapshot("s1").await;
+    let target = Target::of(&kit);
+    // Another copy to the same place is under way: its hold is young. So is one to somewhere else.
+    let facts = OwnerFacts::new("h", UnixMillis(1), "0.1.0");
+    let others = ["ab".repeat(16), "cd".repeat(16)].map(storage_model::Incarnation);
+    for other in &others {
+        owner::hold(&kit.volume, &kit.layout, other, &facts).await.unwrap();
+    }
+    target.copy().await.unwrap();
+    target.copy().await.unwrap();
+    assert_eq!(holds(&kit.volume, &kit).await, 2, "neither is taken away");
+}
+
+#[tokio::test]
 async fn a_cancelled_copy_lets_go_of_its_hold() {
     let mut kit = Kit::new().await;
     kit.snapshot("s1").await;

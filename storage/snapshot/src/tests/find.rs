@@ -216,3 +216,25 @@ async fn a_manifest_that_cannot_be_read_now_is_not_passed_over() {
     faults.add(Rule::fail(Operation::Get, "image/new/"));
     assert_eq!(newest(&faulty, &kit.layout, None).await.unwrap_err().kind(), Kind::Unavailable);
 }
+
+#[tokio::test]
+async fn a_manifest_of_a_newer_format_is_kept_as_one_of_another_timeline() {
+    let mut kit = Kit::new().await;
+    let (_, done) = kit.snapshot("s1").await;
+    let path = kit.manifest_path("s1", done.cut);
+    let version = format!("\"format_version\": {}", crate::manifest::FORMAT_VERSION);
+    kit.rewrite(&path, |bytes| {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        assert!(text.contains(&version));
+        *bytes = text.replacen(&version, "\"format_version\": 99", 1).into_bytes();
+    })
+    .await;
+    let found = crate::candidates(&kit.volume, &kit.layout, None).await.unwrap();
+    assert!(found.len() == 1 && found[0].is_newer() && !found[0].is_complete(), "{found:?}");
+    let roots = std::collections::BTreeMap::from([(storage_model::VolumeId(1), kit.volume.clone())]);
+    let present = crate::present(&roots, &kit.layout).await.unwrap().into_values().flatten().collect::<Vec<_>>();
+    assert_eq!((present[0].name.as_str(), present[0].cut, present[0].incarnation.as_str()), ("s1", done.cut, ""));
+    assert_eq!(present[0].sha256, done.manifest_sha256);
+    let error = crate::newest(&kit.volume, &kit.layout, Some("s1")).await.unwrap_err();
+    assert!(error.chain().contains("use a newer starkeep"), "{}", error.chain());
+}

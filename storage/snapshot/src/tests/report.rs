@@ -52,7 +52,7 @@ async fn a_location_with_nothing_is_an_error_and_is_not_made() {
     assert_eq!(error.kind(), Kind::NotFound);
     assert!(!none.exists());
     assert_eq!(list(&Source::at(&dir.path().display().to_string())).await.unwrap_err().kind(), Kind::NotFound);
-    assert_eq!(list(&Source::at("gs://b")).await.unwrap_err().kind(), Kind::Invalid);
+    assert_eq!(list(&Source::at("ftp://b")).await.unwrap_err().kind(), Kind::Invalid);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use storage_model::VolumeType;
 use tempfile::TempDir;
 
 use super::*;
+use crate::testing::conformance::{bytes, conform};
 use crate::testing::{Effect, Faults, Mode, Operation, Rule, S3Server};
 
 fn definition(volume_type: VolumeType, location: String, properties: BTreeMap<String, String>) -> StorageVolume {
@@ -24,82 +25,6 @@ async fn s3(directory: &TempDir) -> (Volume, S3Server) {
     server.create_bucket("bucket").unwrap();
     let definition = definition(VolumeType::S3, "s3://bucket/a/b/".to_owned(), server.properties());
     (Volume::open(&definition).unwrap(), server)
-}
-
-fn bytes(text: &str) -> Bytes {
-    Bytes::copy_from_slice(text.as_bytes())
-}
-
-async fn converse(volume: &Volume) {
-    assert_eq!(volume.list("").await.unwrap(), []);
-    assert_eq!(volume.head("x/1").await.unwrap(), None);
-    assert!(volume.get("x/1").await.unwrap_err().is_not_found());
-    volume.put("x/1", bytes("one")).await.unwrap();
-    volume.put("x/y/2", bytes("two")).await.unwrap();
-    volume.put("xx/3", bytes("three")).await.unwrap();
-    assert_eq!(volume.get("x/1").await.unwrap(), "one");
-    assert_eq!(volume.get_range("xx/3", 1..4).await.unwrap(), "hre");
-    let head = volume.head("xx/3").await.unwrap().unwrap();
-    assert_eq!((head.path.as_str(), head.size), ("xx/3", 5));
-    assert!(head.last_modified_ms > 1_700_000_000_000);
-    let paths = |listed: Vec<ObjectInfo>| listed.into_iter().map(|o| o.path).collect::<Vec<_>>();
-    assert_eq!(paths(volume.list("").await.unwrap()), ["x/1", "x/y/2", "xx/3"]);
-    assert_eq!(paths(volume.list("x").await.unwrap()), ["x/1", "x/y/2"], "a prefix is a directory, not a text");
-    assert_eq!(volume.list_dirs("").await.unwrap(), ["x", "xx"]);
-    assert_eq!(volume.list_dirs("x").await.unwrap(), ["x/y"]);
-    let level = volume.list_level("x").await.unwrap();
-    assert!(level.objects.iter().all(|path| path.starts_with("x/") && !path["x/".len()..].contains('/')), "{level:?}");
-    assert_eq!(level.directories, ["x/y"]);
-    volume.put("x/1", bytes("over")).await.unwrap();
-    assert_eq!(volume.get("x/1").await.unwrap(), "over");
-    volume.delete("x/1").await.unwrap();
-    volume.delete("x/1").await.unwrap();
-    let many = ["x/y/2".to_owned(), "nothing/there".to_owned(), "xx/3".to_owned()];
-    assert_eq!(volume.delete_many(&many).await, [Ok(()), Ok(()), Ok(())]);
-    assert_eq!(volume.list("").await.unwrap(), []);
-    for bad in ["a//b", "../x", "a/./b"] {
-        assert_eq!(volume.put(bad, bytes("")).await.unwrap_err().kind(), Kind::Invalid, "{bad}");
-    }
-    let probe = volume.probe().await.unwrap();
-    assert!(probe.conditional_put);
-    assert_eq!(volume.list("").await.unwrap(), [], "a probe leaves nothing");
-}
-
-async fn write_a_big_one(volume: &Volume) {
-    let body: Vec<u8> = (0..(2 * PART + 12_345)).map(|at| (at % 251) as u8).collect();
-    volume.put("big", Bytes::from(body.clone())).await.unwrap();
-    assert_eq!(volume.head("big").await.unwrap().unwrap().size, body.len() as u64);
-    assert!(volume.get("big").await.unwrap() == body);
-}
-
-type Wrong = fn(&mut Vec<Result<Bytes, VolumeError>>);
-
-/// A stream of an object's pieces; `wrong` changes them.
-fn pieces(body: &[u8], wrong: Wrong) -> impl Stream<Item = Result<Bytes, VolumeError>> + use<> {
-    let size = piece_size(body.len() as u64) as usize;
-    let mut pieces: Vec<_> = body.chunks(size).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    wrong(&mut pieces);
-    futures::stream::iter(pieces)
-}
-
-async fn write_by_pieces(volume: &Volume) {
-    for length in [0, 10, PART, PART + 1, 2 * PART + 12_345] {
-        let body: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
-        volume.put_stream("deep/er/streamed", length as u64, pieces(&body, |_| ())).await.unwrap();
-        assert!(volume.get("deep/er/streamed").await.unwrap() == body, "{length}");
-    }
-    let body = vec![7; 2 * PART + 5];
-    let put = |wrong: Wrong| volume.put_stream("deep/er/refused", body.len() as u64, pieces(&body, wrong));
-    let error = put(|p| p[2] = Err(VolumeError::definition("the last piece is bad"))).await.unwrap_err();
-    assert_eq!(error.to_string(), "the last piece is bad");
-    let wrong: [Wrong; 3] = [|p| drop(p.pop()), |p| p.swap(0, 2), |p| p.push(Ok(bytes("x")))];
-    for wrong in wrong {
-        assert_eq!(put(wrong).await.unwrap_err().kind(), Kind::Internal);
-    }
-    let short = volume.put_stream("deep/er/refused", 3, pieces(b"xy", |_| ())).await.unwrap_err();
-    assert!(short.to_string().contains("a piece of 2 bytes, 3 were due"), "{short}");
-    assert_eq!(volume.head("deep/er/refused").await.unwrap(), None);
-    volume.delete("deep/er/streamed").await.unwrap();
 }
 
 #[tokio::test]
@@ -128,10 +53,7 @@ async fn a_directory_stages_parts_where_a_writer_died_and_not_where_one_lives() 
 async fn a_directory_does_what_a_store_does() {
     let directory = TempDir::new().unwrap();
     let volume = local(&directory);
-    converse(&volume).await;
-    write_a_big_one(&volume).await;
-    write_by_pieces(&volume).await;
-    volume.delete("big").await.unwrap();
+    assert!(conform(&volume).await.conditional_put);
     assert!(volume.list_dirs("").await.unwrap().is_empty(), "directories go with their last file");
     let left: Vec<_> = std::fs::read_dir(directory.path().join("root")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
@@ -162,9 +84,8 @@ async fn the_bare_store_takes_parts_and_copies_too() {
 async fn an_s3_server_does_what_a_store_does() {
     let directory = TempDir::new().unwrap();
     let (volume, server) = s3(&directory).await;
-    converse(&volume).await;
-    write_a_big_one(&volume).await;
-    write_by_pieces(&volume).await;
+    assert!(conform(&volume).await.conditional_put);
+    volume.put("big", bytes("x")).await.unwrap();
     assert!(directory.path().join("bucket/a/b/big").is_file(), "the prefix is applied");
     assert!(server.requests() > 10);
 }
@@ -294,4 +215,54 @@ async fn faults_strike_where_and_when_they_are_told() {
     assert_eq!((faults.struck(), faults.seen(Operation::Put)), (5, 5));
     faults.clear();
     assert_eq!(volume.list("").await.unwrap().len(), 3);
+}
+
+fn open(volume_type: VolumeType, location: &str, pairs: &[(&str, &str)]) -> Result<Volume, VolumeError> {
+    let properties = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Volume::open(&definition(volume_type, location.to_owned(), properties))
+}
+
+#[tokio::test]
+async fn other_stores_open_by_whatever_credentials_there_are() {
+    let blob = ("azure.blob.endpoint", "https://acc.blob.core.windows.net");
+    let lake = ("azure.adls2.endpoint", "https://acc.dfs.core.windows.net");
+    let principal = [
+        lake,
+        ("azure.adls2.oauth2_tenant_id", "t"),
+        ("azure.adls2.oauth2_client_id", "c"),
+        ("azure.adls2.oauth2_client_secret", "hush-secret"),
+        ("azure.adls2.oauth2_client_endpoint", "https://login.example/t/oauth2/token"),
+    ];
+    open(VolumeType::AzBlob, "azblob://c/p", &[blob, ("azure.blob.sas_token", "?sv=1&sig=hush-sig")]).unwrap();
+    open(VolumeType::Adls2, "adls2://c/p", &[lake, ("azure.adls2.oauth2_use_managed_identity", "true")]).unwrap();
+    open(VolumeType::Adls2, "adls2://c/p", &principal).unwrap();
+    open(VolumeType::Gs, "gs://b/p", &[("gcp.gcs.endpoint", "http://127.0.0.1:1")]).unwrap();
+    let role =
+        [("aws.s3.access_key", "a"), ("aws.s3.secret_key", "b"), ("aws.s3.iam_role_arn", "arn:aws:iam::1:role/r")];
+    open(VolumeType::S3, "s3://b/p", &role).unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_is_told_without_a_secret() {
+    let account = [
+        ("gcp.gcs.service_account_email", "a@p"),
+        ("gcp.gcs.service_account_private_key_id", "hush-id"),
+        ("gcp.gcs.service_account_private_key", "hush-key"),
+    ];
+    let blob = ("azure.blob.endpoint", "https://acc.blob.core.windows.net");
+    let refused = [
+        open(VolumeType::Gs, "gs://b/p", &account),
+        open(VolumeType::AzBlob, "azblob://c/p", &[blob, ("azure.blob.shared_key", "hush! no base64")]),
+    ];
+    for refused in refused {
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("cannot open") && !text.contains("hush"), "{text}");
+    }
+}
+
+#[cfg(not(feature = "hdfs"))]
+#[tokio::test]
+async fn hdfs_has_to_be_built_in() {
+    let error = open(VolumeType::Hdfs, "hdfs://n:9000/d", &[]).unwrap_err();
+    assert!(error.kind() == Kind::Invalid && error.to_string().contains("cargo feature `hdfs`"), "{error}");
 }

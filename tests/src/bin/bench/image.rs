@@ -37,7 +37,7 @@ const WARM: Duration = Duration::from_millis(300);
 const CREATE: &str = "ALTER SYSTEM CREATE IMAGE";
 /// A frontend may take so long to load the image.
 const LOAD: Duration = Duration::from_secs(300);
-const MIB: f64 = 1024.0 * 1024.0;
+pub(crate) const MIB: f64 = 1024.0 * 1024.0;
 
 pub(crate) async fn run(tablets: u64, time: Duration) -> anyhow::Result<Value> {
     ensure!(tablets >= PARTITIONS * BUCKETS, "{tablets} tablets are less than a table");
@@ -150,7 +150,7 @@ fn replace(dir: &MetaDir, tablets: u64) -> anyhow::Result<Vec<Value>> {
 }
 
 /// Applies what a million tablets would have been made by.
-fn grow(catalog: &mut Catalog, tablets: u64) -> anyhow::Result<()> {
+pub(crate) fn grow(catalog: &mut Catalog, tablets: u64) -> anyhow::Result<()> {
     let volume = catalog.header.default_volume.context("there is no default volume")?;
     apply(catalog, Command::CreateDatabase { name: "b".to_owned(), volume: None, if_not_exists: false })?;
     for n in 0..tablets / (PARTITIONS * BUCKETS) {

@@ -52,8 +52,8 @@ fn what_is_refused_changes_nothing() {
 #[test]
 fn types_of_volumes() {
     assert_eq!(volume_type("local").unwrap(), VolumeType::Local);
-    assert_eq!(volume_type("hdfs").unwrap_err(), "HDFS is not supported yet (S3 and LOCAL are)");
-    assert_eq!(volume_type("tape").unwrap_err(), "must be S3 or LOCAL");
+    assert_eq!(volume_type("azblob").unwrap(), VolumeType::AzBlob);
+    assert_eq!(volume_type("tape").unwrap_err(), "must be one of S3, LOCAL, AZBLOB, ADLS2, GS, HDFS");
 }
 
 #[test]
