@@ -3,15 +3,21 @@
 //! done earlier, on the syntax tree (see `rewrite`).
 
 mod arrays;
+mod binary;
+mod bitmaps;
+mod bits;
 pub(crate) mod cast;
 mod clock;
+mod gather;
 mod hash;
+mod hlls;
 mod json;
 mod latest;
 mod maps;
 mod members;
 pub(crate) mod merged;
 mod moments;
+pub(crate) mod sketches;
 mod slice;
 mod text;
 mod time;
@@ -20,6 +26,7 @@ mod typed;
 mod unnest;
 mod wait;
 mod week;
+mod xxh3;
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
@@ -56,6 +63,8 @@ pub(crate) const TRUTH: &str = "__truth";
 pub(crate) const BIT: &str = "__bit";
 /// `read_time(x)`: a text or a number as DATETIME, everything else as it is.
 pub(crate) const READ_TIME: &str = "__read_time";
+/// `read_text(x)`: a number, a boolean or a time as its text, everything else as it is.
+pub(crate) const READ_TEXT: &str = "__read_text";
 /// `number(x)`: any value as what can be summed.
 pub(crate) const NUMBER: &str = "__number";
 
@@ -80,7 +89,8 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.push(Arc::new(ScalarUDF::new_from_impl(merged::Merged::new())));
     all.push(Arc::new(ScalarUDF::new_from_impl(cast::Cast::new())));
     let typed = arrays::functions().into_iter().chain(maps::functions()).chain(json::functions());
-    let typed = typed.chain([slice::truncation()]);
+    let typed = typed.chain(bitmaps::functions()).chain(hlls::functions());
+    let typed = typed.chain(binary::functions()).chain(bits::functions()).chain([slice::truncation()]);
     all.extend(typed.map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.push(Arc::new(ScalarUDF::new_from_impl(unnest::elements())));
     all.push(Arc::new(wait::sleep()));
@@ -92,9 +102,17 @@ pub(crate) const LATEST: &str = "__latest";
 /// `latest_not_null(value, sequence)`: the same among those that are not NULL.
 pub(crate) const LATEST_NOT_NULL: &str = "__latest_not_null";
 
+/// `bitmap_union(bitmap)`: what is in any of them.
+pub(crate) const BITMAP_UNION: &str = "bitmap_union";
+/// `hll_union(hll)`: what any of them has counted.
+pub(crate) const HLL_UNION: &str = "hll_union";
+/// `subdivide(bitmap, length)`: a BITMAP as an ARRAY of shorter ones.
+pub(crate) const SUBDIVIDE: &str = "__subdivide";
+
 static OWN_AGGREGATES: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
-    let all = [latest::Latest::new(LATEST, true), latest::Latest::new(LATEST_NOT_NULL, false)];
-    all.into_iter().map(|f| Arc::new(AggregateUDF::new_from_impl(f))).collect()
+    let latest = [latest::Latest::new(LATEST, true), latest::Latest::new(LATEST_NOT_NULL, false)];
+    let latest = latest.into_iter().map(AggregateUDF::new_from_impl);
+    latest.chain(gather::all().into_iter().map(AggregateUDF::new_from_impl)).map(Arc::new).collect()
 });
 
 /// All aggregate functions of this room.

@@ -17,6 +17,7 @@ mod lambdas;
 mod members;
 mod session;
 mod wildcard;
+mod words;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -211,12 +212,12 @@ impl Pass<'_> {
             | TableFactor::NestedJoin { alias, .. } => self.lower_alias(alias.as_mut()),
             TableFactor::TableFunction { .. } => {
                 if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor
-                    && calls::plain_name(function).as_deref() == Some("unnest")
+                    && let Some(name) = members::spreading(&function.name)
                 {
                     let args = calls::take_arguments(function)?.into_iter().map(build::argument).collect();
                     let mut alias = alias.take();
                     self.lower_alias(alias.as_mut());
-                    *factor = members::unnest(args, alias)?;
+                    *factor = members::spread(name, args, alias)?;
                 } else if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor {
                     *factor = table_function(function, alias.take())?;
                 }
@@ -224,11 +225,15 @@ impl Pass<'_> {
             _ => {}
         }
         match factor {
-            TableFactor::Table { name, args: Some(args), alias, .. } if is_unnest(name) => {
-                *factor = members::unnest(std::mem::take(&mut args.args), alias.take())?;
+            TableFactor::Table { name, args: Some(args), alias, .. } => {
+                if let Some(name) = members::spreading(name) {
+                    *factor = members::spread(name, std::mem::take(&mut args.args), alias.take())?;
+                }
             }
-            TableFactor::Function { name, args, alias, .. } if is_unnest(name) => {
-                *factor = members::unnest(std::mem::take(args), alias.take())?;
+            TableFactor::Function { name, args, alias, .. } => {
+                if let Some(name) = members::spreading(name) {
+                    *factor = members::spread(name, std::mem::take(args), alias.take())?;
+                }
             }
             _ => {}
         }
@@ -319,10 +324,6 @@ impl VisitorMut for Pass<'_> {
         let outcome = self.expression(expr);
         self.keep(outcome)
     }
-}
-
-fn is_unnest(name: &ObjectName) -> bool {
-    name.to_string().eq_ignore_ascii_case("unnest")
 }
 
 /// Texts in any quotes are texts; a number with an exponent is a DOUBLE.

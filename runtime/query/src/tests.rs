@@ -13,3 +13,4 @@ mod models;
 mod nested;
 mod queries;
 mod schemas;
+mod sketches;

@@ -11,6 +11,8 @@
 //!   compact: rows of many files, sorted by whoever reads them ── encode ── one file
 //! ```
 //!
+//! What columns of BITMAP and HLL hold is in [`sketch`].
+//!
 //! Who reads a file finds the columns of the table in it by their ids ([`columns`](FileColumns)).
 
 pub mod bucket;
@@ -25,6 +27,7 @@ pub mod error;
 mod merge;
 pub mod partition;
 mod row;
+pub mod sketch;
 mod spec;
 pub mod types;
 mod write;

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::forms::Form;
-use super::{build, conditions, forms, lambdas};
+use super::{build, conditions, forms, lambdas, words};
 use crate::context::SessionFacts;
 use crate::error::QueryError;
 use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, SHIFT, SLICE, TEXT, WEEK, WORDS};
@@ -49,7 +49,6 @@ fn other_name(name: &str, arguments: usize) -> Option<&'static str> {
         "mid" | "substring" => "substr",
         "truncate" => "trunc",
         "ceiling" => "ceil",
-        "ndv" | "approx_count_distinct" => "approx_distinct",
         "any_value" => "first_value",
         "std" | "stddev" | "stddev_pop" => "stddev_pop",
         "variance" => "var_pop",
@@ -80,6 +79,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
         }
         None => name,
     };
+    words::read_arguments(name, function);
     match (name, arguments) {
         ("random", 1) => drop(take_arguments(function)?),
         ("if", 3) => {
@@ -140,10 +140,6 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             give_back(function, args);
         }
         ("map_agg", 2) if is_plain(function) => return map_agg(function).map(Some),
-        ("md5", 1) => {
-            let [value] = take(function)?;
-            return Ok(Some(build::call("md5", vec![build::call(TEXT, vec![value])])));
-        }
         ("concat_ws", 2..) => texts(function)?,
         (
             "sum" | "avg" | "stddev_pop" | "stddev_samp" | "var_pop" | "var_samp" | "covar_pop" | "covar_samp" | "corr",

@@ -76,14 +76,6 @@ pub(super) fn of_two(name: &str, left: Expr, right: Expr) -> Form<(Expr, Expr)> 
     {
         return Form::ShortFor(build::call(DIFFERENCE, vec![build::text(unit), right, left]));
     }
-    if name == "sha2"
-        && let Expr::Value(ValueWithSpan { value: Value::Number(bits, _), .. }) = &right
-        && let Some(hash) =
-            ["sha224", "sha256", "sha384", "sha512"].into_iter().find(|hash| hash.ends_with(bits.as_str()))
-    {
-        let digest = build::call(hash, vec![build::call(TEXT, vec![left])]);
-        return Form::ShortFor(build::call("encode", vec![digest, build::text("hex")]));
-    }
     Form::Plain((left, right))
 }
 
