@@ -4,6 +4,8 @@
 
 mod unordered;
 
+pub(crate) use unordered::check_expression;
+
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;

@@ -8,6 +8,7 @@ mod bitmaps;
 mod bits;
 pub(crate) mod cast;
 mod clock;
+mod extreme;
 mod gather;
 mod hash;
 mod hlls;
@@ -17,6 +18,7 @@ mod maps;
 mod members;
 pub(crate) mod merged;
 mod moments;
+mod ordered;
 pub(crate) mod sketches;
 mod slice;
 mod text;
@@ -106,13 +108,18 @@ pub(crate) const LATEST_NOT_NULL: &str = "__latest_not_null";
 pub(crate) const BITMAP_UNION: &str = "bitmap_union";
 /// `hll_union(hll)`: what any of them has counted.
 pub(crate) const HLL_UNION: &str = "hll_union";
+/// `distinct_ordered(value, how, key, …)`: the different values in the order of keys.
+pub(crate) const DISTINCT_ORDERED: &str = "__distinct_ordered";
 /// `subdivide(bitmap, length)`: a BITMAP as an ARRAY of shorter ones.
 pub(crate) const SUBDIVIDE: &str = "__subdivide";
 
 static OWN_AGGREGATES: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
     let latest = [latest::Latest::new(LATEST, true), latest::Latest::new(LATEST_NOT_NULL, false)];
     let latest = latest.into_iter().map(AggregateUDF::new_from_impl);
-    latest.chain(gather::all().into_iter().map(AggregateUDF::new_from_impl)).map(Arc::new).collect()
+    let gathering = gather::all().into_iter().map(AggregateUDF::new_from_impl);
+    let by = extreme::By::all().into_iter().map(AggregateUDF::new_from_impl);
+    let ordered = AggregateUDF::new_from_impl(ordered::Ordered::new());
+    latest.chain(gathering).chain(by).chain([ordered]).map(Arc::new).collect()
 });
 
 /// All aggregate functions of this room.
@@ -149,7 +156,7 @@ enum Slot {
     Integer,
     /// Cast to text.
     Text,
-    /// Cast to text where all such arguments are texts, to DOUBLE otherwise.
+    /// Cast to text where all such arguments are texts or one is a time, to DOUBLE otherwise.
     Alike,
 }
 
@@ -220,11 +227,9 @@ impl ScalarUDFImpl for Function {
         let Some(last) = self.slots.last().filter(|_| enough) else {
             return plan_err!("No matching function with signature: {} of {} arguments", self.name, arguments.len());
         };
-        let alike = if arguments.iter().all(|given| given.is_string() || given.is_null()) {
-            DataType::Utf8
-        } else {
-            DataType::Float64
-        };
+        let is_time = |given: &DataType| matches!(given, DataType::Date32 | DataType::Timestamp(_, _));
+        let are_texts = arguments.iter().all(|given| given.is_string() || given.is_null());
+        let alike = if are_texts || arguments.iter().any(is_time) { DataType::Utf8 } else { DataType::Float64 };
         let coerced = arguments.iter().enumerate().map(|(at, given)| match self.slots.get(at).unwrap_or(last) {
             Slot::Any => given.clone(),
             Slot::Integer => DataType::Int64,

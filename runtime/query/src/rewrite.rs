@@ -11,6 +11,7 @@ pub(crate) mod build;
 mod calls;
 mod conditions;
 mod forms;
+mod gathered;
 mod ignored;
 mod labels;
 mod lambdas;
@@ -32,7 +33,7 @@ use crate::context::PlanContext;
 use crate::depth;
 use crate::error::QueryError;
 use crate::functions::cast;
-use crate::functions::{NUMBER, READ_TIME, TEXT};
+use crate::functions::{NUMBER, READ_TEXT, READ_TIME, TEXT};
 use crate::nested;
 use crate::types;
 pub(crate) use labels::Label;
@@ -137,7 +138,7 @@ impl Pass<'_> {
             Expr::Array(_)
             | Expr::Map(_)
             | Expr::CompoundFieldAccess { .. }
-            | Expr::BinaryOp { op: BinaryOperator::Arrow | BinaryOperator::LongArrow, .. } => {
+            | Expr::BinaryOp { op: BinaryOperator::Arrow | BinaryOperator::LongArrow | BinaryOperator::Gt, .. } => {
                 if let Some(call) = members::of(expr)? {
                     *expr = call;
                 }
@@ -172,6 +173,9 @@ impl Pass<'_> {
                 if let Some(shifted) = calls::interval_arithmetic(left, op, right)? {
                     *expr = shifted;
                 }
+            }
+            Expr::Substring { expr: inner, .. } | Expr::Trim { expr: inner, .. } => {
+                **inner = build::call(READ_TEXT, vec![build::take(inner)]);
             }
             Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => conditions::wrap(inner),
             Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => *expr = forms::not_bits(build::take(inner)),

@@ -4,6 +4,7 @@ mod access;
 mod compaction;
 mod deletes;
 mod functions;
+mod gathering;
 mod house;
 mod inserts;
 mod kinds;

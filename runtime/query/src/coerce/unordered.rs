@@ -80,8 +80,13 @@ fn check(plan: &LogicalPlan) -> Result<()> {
         }
         _ => {}
     }
-    plan.apply_expressions(|expr| expr.apply(|part| checked(part, &schema).map(|()| TreeNodeRecursion::Continue)))?;
+    plan.apply_expressions(|expr| check_expression(expr, &schema).map(|()| TreeNodeRecursion::Continue))?;
     Ok(())
+}
+
+/// The same for an expression that is in no plan.
+pub(crate) fn check_expression(expr: &Expr, schema: &dyn ExprSchema) -> Result<()> {
+    expr.apply(|part| checked(part, schema).map(|()| TreeNodeRecursion::Continue)).map(|_| ())
 }
 
 fn checked(part: &Expr, schema: &dyn ExprSchema) -> Result<()> {

@@ -10,13 +10,13 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, i256};
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::common::Result;
 use roaring::RoaringTreemap;
 use storage_tablet::sketch::exchange;
 
 use super::binary::{from_base64, to_base64};
 use super::hash::murmur;
-use super::sketches::{BITMAP, Want, numbers, set_at, sets, wanted};
+use super::sketches::{BITMAP, Want, failed, numbers, set_at, sets, wanted};
 use super::text::texts;
 use super::typed::{Typed, element, list, lists, places};
 use super::xxh3::xxh3_64;
@@ -152,7 +152,7 @@ fn from_array(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> 
 /// The bytes in which a BITMAP is given away.
 fn given(bitmaps: &ArrayRef, row: usize) -> Result<Option<Vec<u8>>> {
     let set = set_at(bitmaps, row)?;
-    set.map(|set| exchange::encode(&set).map_err(|error| exec_datafusion_err!("{error}"))).transpose()
+    set.map(|set| exchange::encode(&set).map_err(|error| failed(&error))).transpose()
 }
 
 fn to_base64_text(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewBuilder, LargeBinaryBuilder};
 use arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::{Result, exec_datafusion_err};
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
 use roaring::RoaringTreemap;
+use storage_tablet::TabletError;
 pub(crate) use storage_tablet::sketch::{BITMAP, HLL};
 use storage_tablet::sketch::{Hll, bitmap};
 
 use super::text::texts;
+use crate::error::{ANALYZE_ERROR, QueryError};
 
 /// Whether values of a type in memory are a BITMAP or an HLL.
 pub(crate) fn is_sketch(data_type: &DataType) -> bool {
@@ -25,7 +28,7 @@ pub(super) enum Want {
     Hll,
     /// A number that is read in 64 bits.
     Whole,
-    /// A number without a fraction, as it is.
+    /// A number without a fraction, or a text that is one.
     Integer,
     /// A text, or what is read as one.
     Text,
@@ -43,7 +46,9 @@ impl Want {
             Want::Bitmap => BITMAP,
             Want::Hll => HLL,
             Want::Whole if is_plain => return Some(DataType::Int64),
+            Want::Integer if given.is_signed_integer() => return Some(DataType::Int64),
             Want::Integer if given == &DataType::Boolean || given.is_null() => return Some(DataType::Int64),
+            Want::Integer if is_text => return Some(DataType::Utf8),
             Want::Integer if is_whole => given.clone(),
             Want::Text if !given.is_nested() && !is_sketch(given) && given != &DataType::Binary => DataType::Utf8,
             Want::Bytes if given == &DataType::Binary => DataType::Binary,
@@ -63,14 +68,19 @@ pub(super) fn wanted(given: &[DataType], wants: &[Want]) -> Option<Vec<DataType>
     given.iter().zip(wants).map(|(given, want)| want.of(given)).collect()
 }
 
+/// Bytes that cannot be read, or made, as what they should be.
+pub(super) fn failed(error: &TabletError) -> DataFusionError {
+    QueryError::new(ANALYZE_ERROR, error.kind(), error.to_string()).into()
+}
+
 /// The set of a BITMAP.
 pub(super) fn decoded(bytes: &[u8]) -> Result<RoaringTreemap> {
-    bitmap::decode(bytes).map_err(|error| exec_datafusion_err!("{error}"))
+    bitmap::decode(bytes).map_err(|error| failed(&error))
 }
 
 /// The bytes of a set.
 pub(super) fn encoded(set: &RoaringTreemap) -> Result<Vec<u8>> {
-    bitmap::encode(set).map_err(|error| exec_datafusion_err!("{error}"))
+    bitmap::encode(set).map_err(|error| failed(&error))
 }
 
 /// The set in a row of BITMAPs; None: it is NULL.
@@ -85,7 +95,7 @@ pub(super) fn hll_at(hlls: &ArrayRef, row: usize) -> Result<Option<Hll>> {
     if hlls.is_null(row) {
         return Ok(None);
     }
-    Hll::decode(hlls.value(row)).map(Some).map_err(|error| exec_datafusion_err!("{error}"))
+    Hll::decode(hlls.value(row)).map(Some).map_err(|error| failed(&error))
 }
 
 /// BITMAPs, row by row.

@@ -94,6 +94,26 @@ pub(super) fn count_of_several(function: &mut Function) {
     list.args = vec![build::argument(build::call("concat", parts))];
 }
 
+/// `coalesce(n, 'none')`: beside a text that is no number everything is a text. False: there is none.
+pub(super) fn beside_texts(function: &mut Function) -> bool {
+    let FunctionArguments::List(list) = &mut function.args else { return false };
+    let is_text = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan {
+            value: Value::SingleQuotedString(text),
+            ..
+        }))) => text.parse::<f64>().is_err(),
+        _ => false,
+    };
+    let any = list.args.iter().any(is_text);
+    for arg in list.args.iter_mut().filter(|arg| any && !is_text(arg)) {
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
+            let value = build::take(expr);
+            *expr = build::call(crate::functions::READ_TEXT, vec![value]);
+        }
+    }
+    any
+}
+
 /// `ifnull(b, 0)`: beside a number a boolean is one too.
 pub(super) fn beside_numbers(function: &mut Function) {
     let FunctionArguments::List(list) = &mut function.args else { return };

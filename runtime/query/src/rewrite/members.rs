@@ -7,10 +7,11 @@ use datafusion::sql::sqlparser::ast::{
     Query, SelectFlavor, SelectItem, SetExpr, Subscript, TableAlias, TableAliasColumnDef, TableFactor, Value,
     ValueWithSpan,
 };
+use storage_model::DataType;
 
 use super::build;
 use crate::error::QueryError;
-use crate::functions::{SUBDIVIDE, UNNEST};
+use crate::functions::{SUBDIVIDE, UNNEST, cast};
 use crate::types;
 
 /// The call that a form stands for; None: it is none of these forms.
@@ -25,6 +26,10 @@ pub(super) fn of(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
             let name = if matches!(op, BinaryOperator::Arrow) { "json_query" } else { "get_json_string" };
             build::call(name, vec![build::take(left), build::take(right)])
         }
+        Expr::BinaryOp { left, op: BinaryOperator::Gt, right } => match typed_array(left) {
+            Some(array) => cast::call(build::take(right), &array)?,
+            None => return Ok(None),
+        },
         Expr::CompoundFieldAccess { root, access_chain } => {
             let mut value = build::take(root);
             for access in std::mem::take(access_chain) {
@@ -43,6 +48,21 @@ pub(super) fn of(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
         }
         _ => return Ok(None),
     }))
+}
+
+/// `array<float>[1, 2]` is read as two comparisons; the type, when the first of them is `array<float`.
+fn typed_array(left: &Expr) -> Option<DataType> {
+    let Expr::BinaryOp { left, op: BinaryOperator::Lt, right } = left else { return None };
+    match (left.as_ref(), right.as_ref()) {
+        (Expr::Identifier(array), Expr::Identifier(element))
+            if array.quote_style.is_none() && array.value.eq_ignore_ascii_case("array") =>
+        {
+            // A VARCHAR of any length.
+            let element = if element.value.eq_ignore_ascii_case("varchar") { "string" } else { element.value.as_str() };
+            runtime_sql::parse_type(&format!("array<{element}>"))
+        }
+        _ => None,
+    }
 }
 
 /// Functions in FROM that make rows of what a value holds.

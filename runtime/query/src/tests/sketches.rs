@@ -194,6 +194,9 @@ async fn aggregates_gather_in_parts_and_in_windows() {
         assert_eq!(groups[1..], [format!("0|{}", numbers() - odd), format!("1|{odd}")]);
     }
     assert_eq!(house.one("SELECT bitmap_union_count(b), hll_union_agg(h), ndv(k) FROM t WHERE k < 0").await, "0|0|0");
+    let sql = "SELECT bitmap_union_int(-x), bitmap_to_string(bitmap_agg(x - 3)), bitmap_to_string(bitmap_agg(concat('', x))) \
+               FROM TABLE(generate_series(1, 4)) g(x)";
+    assert_eq!(house.one(sql).await, "4|0,1|1,2,3,4");
     assert_eq!(house.one("SELECT bitmap_union(b) IS NULL, bitmap_agg(k) IS NULL FROM t WHERE k < 0").await, "1|1");
     let windows = house
         .ask("SELECT x, bitmap_union_count(to_bitmap(x)) OVER (ORDER BY x), ndv(x) OVER () FROM TABLE(generate_series(1, 3)) g(x)")
@@ -259,6 +262,7 @@ async fn they_have_no_order_and_no_text() {
         ("SELECT k FROM t WHERE b = b", "couldn't as Predicate"),
         ("SELECT k FROM t WHERE b IN (to_bitmap(1))", "couldn't as Predicate"),
         ("SELECT rank() OVER (PARTITION BY b ORDER BY k) FROM t", "not support partition-by"),
+        ("SELECT to_bitmap(1) = to_bitmap(1)", "couldn't as Predicate"),
         ("SELECT max(b) FROM t", "No matching function with signature: max(bitmap)"),
         ("SELECT bitmap_count(h) FROM t", "No matching function with signature: bitmap_count(hll)"),
         ("SELECT bitmap_union(k) FROM t", "No matching function with signature: bitmap_union(int(11))"),
