@@ -49,6 +49,8 @@ mod restored_tables;
 mod scripts;
 #[path = "e2e/secure.rs"]
 mod secure;
+#[path = "e2e/sketches.rs"]
+mod sketches;
 #[path = "e2e/snapshots.rs"]
 mod snapshots;
 #[path = "e2e/sql.rs"]

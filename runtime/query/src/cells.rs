@@ -10,8 +10,8 @@ use arrow::array::types::{
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::array::{
-    Array, BinaryArray, BooleanArray, FixedSizeBinaryArray, LargeBinaryArray, LargeStringArray, PrimitiveArray,
-    RecordBatch, StringArray, StringViewArray,
+    Array, BinaryArray, BooleanArray, FixedSizeBinaryArray, LargeStringArray, PrimitiveArray, RecordBatch, StringArray,
+    StringViewArray,
 };
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -76,7 +76,6 @@ pub(crate) enum Column<'a> {
     LargeText(&'a LargeStringArray),
     TextView(&'a StringViewArray),
     Binary(&'a BinaryArray),
-    LargeBinary(&'a LargeBinaryArray),
     FixedBinary(&'a FixedSizeBinaryArray),
     List(&'a dyn Array),
     Struct(&'a dyn Array),
@@ -111,7 +110,8 @@ impl<'a> Column<'a> {
             DataType::LargeUtf8 => Column::LargeText(array.as_string()),
             DataType::Utf8View => Column::TextView(array.as_string_view()),
             DataType::Binary => Column::Binary(array.as_binary()),
-            DataType::LargeBinary => Column::LargeBinary(array.as_binary()),
+            // BITMAP and HLL have no text.
+            DataType::LargeBinary | DataType::BinaryView => Column::Null,
             DataType::FixedSizeBinary(_) => Column::FixedBinary(array.as_fixed_size_binary()),
             DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(_, _) => Column::List(array),
             DataType::Struct(_) => Column::Struct(array),
@@ -146,7 +146,6 @@ impl<'a> Column<'a> {
             Column::LargeText(a) => *a,
             Column::TextView(a) => *a,
             Column::Binary(a) => *a,
-            Column::LargeBinary(a) => *a,
             Column::FixedBinary(a) => *a,
             Column::List(a) | Column::Struct(a) | Column::Map(a) | Column::Other(a) => *a,
         })
@@ -182,7 +181,6 @@ impl<'a> Column<'a> {
             Column::LargeText(a) => out.extend_from_slice(a.value(row).as_bytes()),
             Column::TextView(a) => out.extend_from_slice(a.value(row).as_bytes()),
             Column::Binary(a) => out.extend_from_slice(a.value(row)),
-            Column::LargeBinary(a) => out.extend_from_slice(a.value(row)),
             Column::FixedBinary(a) => out.extend_from_slice(a.value(row)),
             Column::List(a) => write_list(*a, row, out),
             Column::Struct(a) => write_struct(*a, row, out),

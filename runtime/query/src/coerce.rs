@@ -2,20 +2,28 @@
 //! beside a time is read as a time, a text beside a number as a number. What cannot be read is NULL, never an error.
 //! Kinds that the engine itself can compare are left to it.
 
+mod unordered;
+
+pub(crate) use unordered::check_expression;
+
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, Like, ScalarFunction, TryCast};
+use datafusion::logical_expr::expr::{
+    AggregateFunction, Between, Case, InList, InSubquery, Like, ScalarFunction, TryCast, WindowFunction,
+};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, cast, try_cast};
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, cast, try_cast,
+};
 use datafusion::optimizer::AnalyzerRule;
 use storage_model::value::parse_datetime;
 
-use crate::functions::{self, DATETIME, TEXT, TIME, Unnesting};
+use crate::functions::{self, DATETIME, TEXT, TIME, Unnesting, sketches};
 use crate::membership::Membership;
 use crate::plan::{ResultType, result_type};
 
@@ -297,6 +305,19 @@ fn comparison(part: &mut Expr, schema: &dyn ExprSchema) -> bool {
             *part = cast;
             true
         }
+        Expr::AggregateFunction(AggregateFunction { func, params }) if params.distinct => {
+            let known = how_much(func, &params.args, schema);
+            params.distinct = known.is_none();
+            known.map(|known| *func = known).is_some()
+        }
+        Expr::WindowFunction(window) if window.params.distinct => {
+            let WindowFunction { fun: WindowFunctionDefinition::AggregateUDF(func), params } = window.as_mut() else {
+                return false;
+            };
+            let known = how_much(func, &params.args, schema);
+            params.distinct = known.is_none();
+            known.map(|known| *func = known).is_some()
+        }
         Expr::Like(Like { expr, .. }) => {
             let is_other =
                 expr.get_type(schema).is_ok_and(|t| !matches!(kind_of(&t), Kind::Text | Kind::Null | Kind::Other));
@@ -308,6 +329,15 @@ fn comparison(part: &mut Expr, schema: &dyn ExprSchema) -> bool {
         }
         _ => false,
     }
+}
+
+/// `count(DISTINCT b)` of a BITMAP or an HLL is how much is in all of them.
+fn how_much(function: &AggregateUDF, args: &[Expr], schema: &dyn ExprSchema) -> Option<Arc<AggregateUDF>> {
+    let [only] = args else { return None };
+    let data_type = only.get_type(schema).ok().filter(|_| function.name() == "count")?;
+    let counts = [(sketches::BITMAP, "bitmap_union_count"), (sketches::HLL, "hll_union_agg")];
+    let (_, name) = counts.into_iter().find(|(sketch, _)| *sketch == data_type)?;
+    functions::own_aggregate(name)
 }
 
 /// [`expression`] in every node of a plan, before the engine gives types to what is left.
@@ -343,6 +373,7 @@ pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = datafusion::optimizer::Analyzer::new().rules;
     rules.insert(0, Arc::new(Unnesting));
     rules.insert(1, Arc::new(Comparisons));
+    rules.insert(2, Arc::new(unordered::Unordered));
     rules.push(Arc::new(Membership));
     rules
 }

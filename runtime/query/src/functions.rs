@@ -3,15 +3,23 @@
 //! done earlier, on the syntax tree (see `rewrite`).
 
 mod arrays;
+mod binary;
+mod bitmaps;
+mod bits;
 pub(crate) mod cast;
 mod clock;
+mod extreme;
+mod gather;
 mod hash;
+mod hlls;
 mod json;
 mod latest;
 mod maps;
 mod members;
 pub(crate) mod merged;
 mod moments;
+mod ordered;
+pub(crate) mod sketches;
 mod slice;
 mod text;
 mod time;
@@ -20,6 +28,7 @@ mod typed;
 mod unnest;
 mod wait;
 mod week;
+mod xxh3;
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
@@ -56,6 +65,8 @@ pub(crate) const TRUTH: &str = "__truth";
 pub(crate) const BIT: &str = "__bit";
 /// `read_time(x)`: a text or a number as DATETIME, everything else as it is.
 pub(crate) const READ_TIME: &str = "__read_time";
+/// `read_text(x)`: a number, a boolean or a time as its text, everything else as it is.
+pub(crate) const READ_TEXT: &str = "__read_text";
 /// `number(x)`: any value as what can be summed.
 pub(crate) const NUMBER: &str = "__number";
 
@@ -80,7 +91,8 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.push(Arc::new(ScalarUDF::new_from_impl(merged::Merged::new())));
     all.push(Arc::new(ScalarUDF::new_from_impl(cast::Cast::new())));
     let typed = arrays::functions().into_iter().chain(maps::functions()).chain(json::functions());
-    let typed = typed.chain([slice::truncation()]);
+    let typed = typed.chain(bitmaps::functions()).chain(hlls::functions());
+    let typed = typed.chain(binary::functions()).chain(bits::functions()).chain([slice::truncation()]);
     all.extend(typed.map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.push(Arc::new(ScalarUDF::new_from_impl(unnest::elements())));
     all.push(Arc::new(wait::sleep()));
@@ -92,9 +104,22 @@ pub(crate) const LATEST: &str = "__latest";
 /// `latest_not_null(value, sequence)`: the same among those that are not NULL.
 pub(crate) const LATEST_NOT_NULL: &str = "__latest_not_null";
 
+/// `bitmap_union(bitmap)`: what is in any of them.
+pub(crate) const BITMAP_UNION: &str = "bitmap_union";
+/// `hll_union(hll)`: what any of them has counted.
+pub(crate) const HLL_UNION: &str = "hll_union";
+/// `distinct_ordered(value, how, key, …)`: the different values in the order of keys.
+pub(crate) const DISTINCT_ORDERED: &str = "__distinct_ordered";
+/// `subdivide(bitmap, length)`: a BITMAP as an ARRAY of shorter ones.
+pub(crate) const SUBDIVIDE: &str = "__subdivide";
+
 static OWN_AGGREGATES: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
-    let all = [latest::Latest::new(LATEST, true), latest::Latest::new(LATEST_NOT_NULL, false)];
-    all.into_iter().map(|f| Arc::new(AggregateUDF::new_from_impl(f))).collect()
+    let latest = [latest::Latest::new(LATEST, true), latest::Latest::new(LATEST_NOT_NULL, false)];
+    let latest = latest.into_iter().map(AggregateUDF::new_from_impl);
+    let gathering = gather::all().into_iter().map(AggregateUDF::new_from_impl);
+    let by = extreme::By::all().into_iter().map(AggregateUDF::new_from_impl);
+    let ordered = AggregateUDF::new_from_impl(ordered::Ordered::new());
+    latest.chain(gathering).chain(by).chain([ordered]).map(Arc::new).collect()
 });
 
 /// All aggregate functions of this room.
@@ -131,7 +156,7 @@ enum Slot {
     Integer,
     /// Cast to text.
     Text,
-    /// Cast to text where all such arguments are texts, to DOUBLE otherwise.
+    /// Cast to text where all such arguments are texts or one is a time, to DOUBLE otherwise.
     Alike,
 }
 
@@ -202,11 +227,9 @@ impl ScalarUDFImpl for Function {
         let Some(last) = self.slots.last().filter(|_| enough) else {
             return plan_err!("No matching function with signature: {} of {} arguments", self.name, arguments.len());
         };
-        let alike = if arguments.iter().all(|given| given.is_string() || given.is_null()) {
-            DataType::Utf8
-        } else {
-            DataType::Float64
-        };
+        let is_time = |given: &DataType| matches!(given, DataType::Date32 | DataType::Timestamp(_, _));
+        let are_texts = arguments.iter().all(|given| given.is_string() || given.is_null());
+        let alike = if are_texts || arguments.iter().any(is_time) { DataType::Utf8 } else { DataType::Float64 };
         let coerced = arguments.iter().enumerate().map(|(at, given)| match self.slots.get(at).unwrap_or(last) {
             Slot::Any => given.clone(),
             Slot::Integer => DataType::Int64,

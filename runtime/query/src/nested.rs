@@ -1,4 +1,4 @@
-//! Values that hold others: JSON, ARRAY, MAP, STRUCT. How they are read from text and from each other, for columns (where what
+//! Values that hold others: JSON, ARRAY, MAP, STRUCT; and those that are bytes: VARBINARY, BITMAP, HLL. How they are read from text and from each other, for columns (where what
 //! does not fit is an error) and for CAST (where it is NULL). A value of an ARRAY that does not fit is NULL by itself.
 //!
 //! In memory JSON is `LargeUtf8`, which nothing else is, in the one form that `json::write` gives it.
@@ -36,12 +36,16 @@ pub(crate) enum Misfit {
 
 /// Whether values of a type in memory are of this room: they hold others, or are JSON or bytes.
 pub(crate) fn is_nested(data_type: &ArrowType) -> bool {
-    data_type.is_nested() || matches!(data_type, ArrowType::LargeUtf8 | ArrowType::Binary)
+    data_type.is_nested()
+        || matches!(
+            data_type,
+            ArrowType::LargeUtf8 | ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView
+        )
 }
 
 /// Whether a column of this type is filled by this room.
 pub(crate) fn holds(data_type: &DataType) -> bool {
-    data_type.is_nested() || matches!(data_type, DataType::Json | DataType::Varbinary(_))
+    data_type.is_nested() || data_type.is_sketch() || matches!(data_type, DataType::Json | DataType::Varbinary(_))
 }
 
 /// Values as a column holds them.
@@ -53,6 +57,10 @@ pub(crate) fn converted(values: &ArrayRef, column: &Column, misfit: Misfit) -> R
     match (&column.data_type, values.data_type()) {
         (_, ArrowType::Null) => Ok(new_null_array(&target, values.len())),
         (DataType::Json, _) => json_of(values, column, misfit),
+        (DataType::Bitmap | DataType::Hll, given) if given == &target => Ok(Arc::clone(values)),
+        (DataType::Bitmap | DataType::Hll, _) => none_fits(values, column, misfit),
+        // Nothing but themselves is what sketches are.
+        (_, ArrowType::LargeBinary | ArrowType::BinaryView) => none_fits(values, column, misfit),
         (DataType::Varbinary(_), _) => bytes_of(values, column, misfit),
         (_, ArrowType::Utf8 | ArrowType::Utf8View | ArrowType::LargeUtf8) if column.data_type.is_nested() => {
             from_text(values, column, misfit)
@@ -121,9 +129,7 @@ fn bytes_of(values: &ArrayRef, column: &Column, misfits: Misfit) -> Result<Array
     let DataType::Varbinary(limit) = column.data_type else { return none_fits(values, column, misfits) };
     let bytes: ArrayRef = match values.data_type() {
         ArrowType::Binary => Arc::clone(values),
-        ArrowType::LargeBinary | ArrowType::BinaryView | ArrowType::FixedSizeBinary(_) => {
-            cast(values, &ArrowType::Binary)?
-        }
+        ArrowType::FixedSizeBinary(_) => cast(values, &ArrowType::Binary)?,
         _ => Arc::new(texts(values, values.len())?.iter().map(|t| t.map(str::as_bytes)).collect::<BinaryArray>()),
     };
     let mut lengths = bytes.as_binary::<i32>().iter();

@@ -258,9 +258,9 @@ pub fn result_type(arrow: &ArrowType) -> ResultType {
         ArrowType::Time32(_) | ArrowType::Time64(_) | ArrowType::Duration(_) | ArrowType::Interval(_) => {
             return ResultType::Time;
         }
-        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView | ArrowType::FixedSizeBinary(_) => {
-            return ResultType::Binary;
-        }
+        ArrowType::LargeBinary => DataType::Bitmap,
+        ArrowType::BinaryView => DataType::Hll,
+        ArrowType::Binary | ArrowType::FixedSizeBinary(_) => return ResultType::Binary,
         ArrowType::LargeUtf8 => DataType::Json,
         ArrowType::Utf8 | ArrowType::Utf8View | ArrowType::Dictionary(_, _) => {
             DataType::Varchar(storage_model::schema::STRING_LENGTH)

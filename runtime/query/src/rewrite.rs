@@ -11,12 +11,14 @@ pub(crate) mod build;
 mod calls;
 mod conditions;
 mod forms;
+mod gathered;
 mod ignored;
 mod labels;
 mod lambdas;
 mod members;
 mod session;
 mod wildcard;
+mod words;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -31,7 +33,7 @@ use crate::context::PlanContext;
 use crate::depth;
 use crate::error::QueryError;
 use crate::functions::cast;
-use crate::functions::{NUMBER, READ_TIME, TEXT};
+use crate::functions::{NUMBER, READ_TEXT, READ_TIME, TEXT};
 use crate::nested;
 use crate::types;
 pub(crate) use labels::Label;
@@ -136,7 +138,7 @@ impl Pass<'_> {
             Expr::Array(_)
             | Expr::Map(_)
             | Expr::CompoundFieldAccess { .. }
-            | Expr::BinaryOp { op: BinaryOperator::Arrow | BinaryOperator::LongArrow, .. } => {
+            | Expr::BinaryOp { op: BinaryOperator::Arrow | BinaryOperator::LongArrow | BinaryOperator::Gt, .. } => {
                 if let Some(call) = members::of(expr)? {
                     *expr = call;
                 }
@@ -171,6 +173,9 @@ impl Pass<'_> {
                 if let Some(shifted) = calls::interval_arithmetic(left, op, right)? {
                     *expr = shifted;
                 }
+            }
+            Expr::Substring { expr: inner, .. } | Expr::Trim { expr: inner, .. } => {
+                **inner = build::call(READ_TEXT, vec![build::take(inner)]);
             }
             Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => conditions::wrap(inner),
             Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => *expr = forms::not_bits(build::take(inner)),
@@ -211,12 +216,12 @@ impl Pass<'_> {
             | TableFactor::NestedJoin { alias, .. } => self.lower_alias(alias.as_mut()),
             TableFactor::TableFunction { .. } => {
                 if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor
-                    && calls::plain_name(function).as_deref() == Some("unnest")
+                    && let Some(name) = members::spreading(&function.name)
                 {
                     let args = calls::take_arguments(function)?.into_iter().map(build::argument).collect();
                     let mut alias = alias.take();
                     self.lower_alias(alias.as_mut());
-                    *factor = members::unnest(args, alias)?;
+                    *factor = members::spread(name, args, alias)?;
                 } else if let TableFactor::TableFunction { expr: Expr::Function(function), alias } = factor {
                     *factor = table_function(function, alias.take())?;
                 }
@@ -224,11 +229,15 @@ impl Pass<'_> {
             _ => {}
         }
         match factor {
-            TableFactor::Table { name, args: Some(args), alias, .. } if is_unnest(name) => {
-                *factor = members::unnest(std::mem::take(&mut args.args), alias.take())?;
+            TableFactor::Table { name, args: Some(args), alias, .. } => {
+                if let Some(name) = members::spreading(name) {
+                    *factor = members::spread(name, std::mem::take(&mut args.args), alias.take())?;
+                }
             }
-            TableFactor::Function { name, args, alias, .. } if is_unnest(name) => {
-                *factor = members::unnest(std::mem::take(args), alias.take())?;
+            TableFactor::Function { name, args, alias, .. } => {
+                if let Some(name) = members::spreading(name) {
+                    *factor = members::spread(name, std::mem::take(args), alias.take())?;
+                }
             }
             _ => {}
         }
@@ -319,10 +328,6 @@ impl VisitorMut for Pass<'_> {
         let outcome = self.expression(expr);
         self.keep(outcome)
     }
-}
-
-fn is_unnest(name: &ObjectName) -> bool {
-    name.to_string().eq_ignore_ascii_case("unnest")
 }
 
 /// Texts in any quotes are texts; a number with an exponent is a DOUBLE.

@@ -54,6 +54,10 @@ pub enum DataType {
     ),
     /// STRUCT<f t, …>: one field at least, each name once, without case.
     Struct(Vec<StructField>),
+    /// BITMAP: a set of whole numbers of 64 bits without a sign.
+    Bitmap,
+    /// HLL: an estimate of how many different values there were.
+    Hll,
 }
 
 /// A field of a STRUCT.
@@ -93,6 +97,12 @@ impl DataType {
     pub fn can_be_key(&self) -> bool {
         !matches!(self, DataType::Float | DataType::Double | DataType::Json | DataType::Varbinary(_))
             && !self.is_nested()
+            && !self.is_sketch()
+    }
+
+    /// Whether values stand for many others and have no text and no order: BITMAP, HLL.
+    pub fn is_sketch(&self) -> bool {
+        matches!(self, DataType::Bitmap | DataType::Hll)
     }
 
     /// Whether values hold others: ARRAY, MAP, STRUCT.
@@ -144,6 +154,8 @@ impl DataType {
             DataType::Array(_) => "array",
             DataType::Map(_, _) => "map",
             DataType::Struct(_) => "struct",
+            DataType::Bitmap => "bitmap",
+            DataType::Hll => "hll",
         }
     }
 }
@@ -203,12 +215,23 @@ pub enum Aggregation {
     Replace,
     /// REPLACE_IF_NOT_NULL: the last one that is not NULL.
     ReplaceIfNotNull,
+    /// BITMAP_UNION: all that are in any; NULL adds nothing.
+    BitmapUnion,
+    /// HLL_UNION: all that any has counted; NULL adds nothing.
+    HllUnion,
 }
 
 impl Aggregation {
     /// All of them.
-    pub const ALL: [Aggregation; 5] =
-        [Aggregation::Sum, Aggregation::Max, Aggregation::Min, Aggregation::Replace, Aggregation::ReplaceIfNotNull];
+    pub const ALL: [Aggregation; 7] = [
+        Aggregation::Sum,
+        Aggregation::Max,
+        Aggregation::Min,
+        Aggregation::Replace,
+        Aggregation::ReplaceIfNotNull,
+        Aggregation::BitmapUnion,
+        Aggregation::HllUnion,
+    ];
 
     /// As CREATE TABLE and DESC say it.
     pub fn name(self) -> &'static str {
@@ -218,6 +241,8 @@ impl Aggregation {
             Aggregation::Min => "MIN",
             Aggregation::Replace => "REPLACE",
             Aggregation::ReplaceIfNotNull => "REPLACE_IF_NOT_NULL",
+            Aggregation::BitmapUnion => "BITMAP_UNION",
+            Aggregation::HllUnion => "HLL_UNION",
         }
     }
 
@@ -230,8 +255,11 @@ impl Aggregation {
             Aggregation::Max | Aggregation::Min => {
                 !matches!(data_type, DataType::Boolean | DataType::Json | DataType::Varbinary(_))
                     && !data_type.is_nested()
+                    && !data_type.is_sketch()
             }
             Aggregation::Replace | Aggregation::ReplaceIfNotNull => true,
+            Aggregation::BitmapUnion => *data_type == DataType::Bitmap,
+            Aggregation::HllUnion => *data_type == DataType::Hll,
         }
     }
 }
@@ -317,11 +345,17 @@ mod tests {
     #[test]
     fn what_can_be_combined_how() {
         let takes = |data_type| Aggregation::ALL.map(|aggregation| aggregation.takes(&data_type));
-        assert_eq!(takes(DataType::Decimal { precision: 5, scale: 1 }), [true; 5]);
-        assert_eq!(takes(DataType::LargeInt), [true; 5]);
-        assert_eq!(takes(DataType::Varchar(3)), [false, true, true, true, true]);
-        assert_eq!(takes(DataType::DateTime), [false, true, true, true, true]);
-        assert_eq!(takes(DataType::Boolean), [false, false, false, true, true]);
+        let plain = |five: [bool; 5]| [five.as_slice(), &[false; 2]].concat();
+        assert_eq!(takes(DataType::Decimal { precision: 5, scale: 1 }).to_vec(), plain([true; 5]));
+        assert_eq!(takes(DataType::LargeInt).to_vec(), plain([true; 5]));
+        assert_eq!(takes(DataType::Varchar(3)).to_vec(), plain([false, true, true, true, true]));
+        assert_eq!(takes(DataType::DateTime).to_vec(), plain([false, true, true, true, true]));
+        assert_eq!(takes(DataType::Boolean).to_vec(), plain([false, false, false, true, true]));
+        assert_eq!(takes(DataType::Bitmap), [false, false, false, true, true, true, false]);
+        assert_eq!(takes(DataType::Hll), [false, false, false, true, true, false, true]);
+        for sketch in [DataType::Bitmap, DataType::Hll] {
+            assert!(!sketch.can_be_key() && !sketch.can_partition_by_range() && sketch.to_sql() == sketch.name());
+        }
     }
 
     fn field(name: &str, data_type: DataType) -> StructField {
@@ -342,7 +376,8 @@ mod tests {
         ] {
             assert_eq!(data_type.to_sql(), text);
             assert!(!data_type.can_be_key() && !data_type.can_partition_by_range(), "{text}");
-            assert_eq!(Aggregation::ALL.map(|a| a.takes(&data_type)), [false, false, false, true, true], "{text}");
+            let takes = Aggregation::ALL.map(|a| a.takes(&data_type));
+            assert_eq!(takes, [false, false, false, true, true, false, false], "{text}");
         }
     }
 

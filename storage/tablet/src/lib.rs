@@ -13,6 +13,8 @@
 //!   PRIMARY KEY: each run has a key index in its file; supersede: keys of a commit ── find ── delete vectors
 //! ```
 //!
+//! What columns of BITMAP and HLL hold is in [`sketch`].
+//!
 //! Who reads a file finds the columns of the table in it by their ids ([`columns`](FileColumns)).
 
 pub mod bucket;
@@ -30,6 +32,7 @@ pub mod keys;
 mod merge;
 pub mod partition;
 mod row;
+pub mod sketch;
 mod spec;
 pub mod supersede;
 pub mod types;

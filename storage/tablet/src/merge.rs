@@ -21,6 +21,7 @@ use crate::buffer::Place;
 use crate::encode::Sortable;
 use crate::error::TabletError;
 use crate::row::row_text;
+use crate::sketch;
 
 /// How rows with equal keys become one.
 #[derive(Clone, Debug)]
@@ -74,6 +75,7 @@ impl Merging {
                     let newest = |group: &Range<usize>| group.clone().rev().find(|row| values.is_valid(*row));
                     chosen(values, groups, newest)?
                 }
+                Some(Aggregation::BitmapUnion | Aggregation::HllUnion) => sketch::unions(values, groups)?,
                 Some(Aggregation::Replace) | None => chosen(values, groups, |group| group.clone().next_back())?,
             });
         }

@@ -7,6 +7,8 @@ use arrow::datatypes::{DataType as ArrowType, Field, Schema as ArrowSchema, Sche
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use storage_model::{Column, DataType, Schema};
 
+use crate::sketch;
+
 /// Digits that hold every LARGEINT.
 pub const LARGEINT_PRECISION: u8 = 39;
 
@@ -28,6 +30,8 @@ pub fn arrow_type(data_type: &DataType) -> ArrowType {
         // Nothing else is held so: it tells JSON from text wherever a plan has only the type of a value.
         DataType::Json => ArrowType::LargeUtf8,
         DataType::Varbinary(_) => ArrowType::Binary,
+        DataType::Bitmap => sketch::BITMAP,
+        DataType::Hll => sketch::HLL,
         DataType::Array(element) => ArrowType::List(Arc::new(Field::new_list_field(arrow_type(element), true))),
         DataType::Map(key, value) => map_type(arrow_type(key), arrow_type(value)),
         DataType::Struct(fields) => ArrowType::Struct(

@@ -137,7 +137,7 @@ fn keyed(name: &str, model: KeyModel) -> TableDraft {
         Column { aggregation: said, ..column(&aggregation.name().to_lowercase(), DataType::BigInt, false, None) }
     };
     let mut columns = vec![column("k", DataType::Int, true, None)];
-    columns.extend(Aggregation::ALL.map(value));
+    columns.extend(Aggregation::ALL.into_iter().filter(|a| a.takes(&DataType::BigInt)).map(value));
     TableDraft {
         columns,
         model,
@@ -145,6 +145,21 @@ fn keyed(name: &str, model: KeyModel) -> TableDraft {
         properties: BTreeMap::new(),
         ..notes(name)
     }
+}
+
+/// A table whose values stand for many others.
+fn sketches() -> Command {
+    let value = |name, data_type, aggregation| Column {
+        aggregation: Some(aggregation),
+        ..column(name, data_type, false, None)
+    };
+    let columns = vec![
+        column("k", DataType::Int, true, None),
+        value("b", DataType::Bitmap, Aggregation::BitmapUnion),
+        value("h", DataType::Hll, Aggregation::HllUnion),
+    ];
+    let draft = TableDraft { columns, ..keyed("sketches", KeyModel::Aggregate) };
+    Command::CreateTable { database: text("store"), draft, if_not_exists: false }
 }
 
 /// A table with columns of the types that hold others.
@@ -476,7 +491,7 @@ pub fn commands() -> Vec<(Now, Command)> {
         },
         Command::CreateTable { database: text("store"), draft: nested("things"), if_not_exists: false },
     ];
-    let commands = commands.into_iter().chain(access().into_iter().map(Command::Access));
+    let commands = commands.into_iter().chain(access().into_iter().map(Command::Access)).chain([sketches()]);
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }
 

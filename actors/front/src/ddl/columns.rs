@@ -121,6 +121,9 @@ fn check_type(name: &str, data_type: &DataType) -> Result<(), MySqlError> {
         nested if nested.is_too_deep() => Err(MySqlError::analyzing(format_args!(
             "Type exceeds the maximum nesting depth of {MAX_NESTING}:\n{nested}"
         ))),
+        nested if nested.inner_types().into_iter().any(DataType::is_sketch) => {
+            wrong(format!("{nested} is not supported: BITMAP and HLL are in no other type"))
+        }
         nested => nested.inner_types().into_iter().try_for_each(|inner| check_type(name, inner)),
     }
 }
@@ -196,7 +199,8 @@ fn default_key(defined: &[ColumnDefinition]) -> Result<usize, MySqlError> {
     }
     match count {
         0 => Err(MySqlError::analyzing(
-            "Data type of first column cannot be FLOAT, DOUBLE, JSON, VARBINARY, ARRAY, MAP or STRUCT: it is the key of the table",
+            "Data type of first column cannot be FLOAT, DOUBLE, JSON, VARBINARY, BITMAP, HLL, ARRAY, MAP or STRUCT: it is the \
+             key of the table",
         )),
         _ => Ok(count),
     }
@@ -250,7 +254,7 @@ fn default(definition: &ColumnDefinition, nullable: bool) -> Result<Option<Defau
 
 /// Whether columns of a type can have a constant as their default.
 fn has_default(data_type: &DataType) -> bool {
-    !data_type.is_nested() && !matches!(data_type, DataType::Json | DataType::Varbinary(_))
+    !data_type.is_nested() && !data_type.is_sketch() && !matches!(data_type, DataType::Json | DataType::Varbinary(_))
 }
 
 /// Whether a text can be stored in a column of this type.

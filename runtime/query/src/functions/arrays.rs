@@ -5,6 +5,7 @@ pub(super) mod looking;
 mod making;
 mod numbers;
 mod sorting;
+mod vectors;
 
 use super::typed::Typed;
 
@@ -13,5 +14,6 @@ pub(super) fn functions() -> Vec<Typed> {
     all.extend(making::functions());
     all.extend(numbers::functions());
     all.extend(sorting::functions());
+    all.extend(vectors::functions());
     all
 }

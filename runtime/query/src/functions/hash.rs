@@ -46,6 +46,11 @@ fn crc_rows(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     Ok(Arc::new(builder.finish()))
 }
 
+/// The hash of bytes with StarRocks' seed.
+pub(super) fn murmur(bytes: &[u8]) -> u32 {
+    murmur3_32(bytes, SEED)
+}
+
 /// MurmurHash3, the 32-bit variant for x86.
 fn murmur3_32(bytes: &[u8], seed: u32) -> u32 {
     const C1: u32 = 0xcc9e_2d51;

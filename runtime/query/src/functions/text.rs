@@ -81,6 +81,17 @@ fn field(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     Ok(Arc::new(Int32Array::from(found)))
 }
 
+/// What a function gives for the text, or the bytes, of each row; None: it is NULL.
+pub(super) fn bytes_of_rows<T>(array: &ArrayRef, rows: usize, of: impl Fn(&[u8]) -> T) -> Vec<Option<T>> {
+    let column = Column::new(array.as_ref());
+    let mut cell = Vec::with_capacity(64);
+    let mut one = |row| {
+        cell.clear();
+        column.write(row, &mut cell).then(|| of(&cell))
+    };
+    (0..rows).map(&mut one).collect()
+}
+
 /// Whether a row of any argument is NULL.
 pub(super) fn any_null(args: &[ArrayRef], row: usize) -> bool {
     args.iter().any(|a| a.data_type() == &DataType::Null || a.is_null(row))

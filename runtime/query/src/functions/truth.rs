@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 
 use super::text::texts;
 use super::time::micros;
-use super::{BIT, DATETIME, NUMBER, READ_TIME, TRUTH};
+use super::{BIT, DATETIME, NUMBER, READ_TEXT, READ_TIME, TRUTH};
 use crate::coerce::text_truth;
 
 /// `truth(x)`: not zero; NULL stays NULL.
@@ -108,6 +108,12 @@ impl ScalarUDFImpl for Truth {
     }
 }
 
+/// What has a text that is the value.
+fn is_plain(data_type: &DataType) -> bool {
+    let is_time = matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _));
+    data_type.is_numeric() || is_time || data_type == &DataType::Boolean
+}
+
 /// A function that reads values of some kinds as another and leaves all others as they are.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Reading {
@@ -118,7 +124,7 @@ pub(super) struct Reading {
 impl Reading {
     /// All of them.
     pub(super) fn all() -> impl Iterator<Item = Reading> {
-        [NUMBER, BIT, READ_TIME]
+        [NUMBER, BIT, READ_TIME, READ_TEXT]
             .into_iter()
             .map(|name| Reading { name, signature: Signature::user_defined(Volatility::Immutable) })
     }
@@ -128,6 +134,7 @@ impl Reading {
         match (self.name, given) {
             (NUMBER | BIT, DataType::Boolean) => DataType::Int64,
             (NUMBER, _) if is_text => DataType::Float64,
+            (READ_TEXT, other) if is_plain(other) => DataType::Utf8,
             (READ_TIME, other) if is_text || other.is_numeric() => DATETIME,
             (_, other) => other.clone(),
         }
@@ -162,7 +169,7 @@ impl ScalarUDFImpl for Reading {
         let [only] = args.as_slice() else { return Ok(ExprSimplifyResult::Original(args)) };
         let given = info.get_data_type(only)?;
         let to = self.target(&given);
-        if to == DATETIME && given != to {
+        if (to == DATETIME || self.name == READ_TEXT) && given != to {
             return Ok(ExprSimplifyResult::Original(args));
         }
         let expr = args.swap_remove(0);
@@ -179,6 +186,7 @@ impl ScalarUDFImpl for Reading {
         let to = self.target(array.data_type());
         let read: ArrayRef = match &to {
             same if same == array.data_type() => array,
+            _ if self.name == READ_TEXT => Arc::new(texts(&array, args.number_rows)?),
             to if to == &DATETIME => Arc::new(TimestampMicrosecondArray::from(micros(&array, args.number_rows)?)),
             to => arrow::compute::cast(&array, to)?,
         };

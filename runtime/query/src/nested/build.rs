@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, LargeStringArray, ListArray, StructArray};
+use arrow::array::{ArrayRef, BinaryArray, LargeStringArray, ListArray, StructArray, new_null_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType as ArrowType, Field};
 use serde_json::Value;
@@ -20,6 +20,11 @@ pub(super) fn values(values: &[Option<&Value>], column: &Column, misfits: Misfit
         DataType::Varbinary(_) => {
             let bytes = values.iter().map(|value| value.and_then(json::plain_text));
             Ok(Arc::new(BinaryArray::from_iter(bytes)))
+        }
+        // JSON says nothing of what these hold.
+        DataType::Bitmap | DataType::Hll => {
+            values.iter().flatten().filter(|value| !value.is_null()).try_for_each(|v| wrong(v, column, misfits))?;
+            Ok(new_null_array(&arrow_type(&column.data_type), values.len()))
         }
         DataType::Array(element) => list(values, column, element, misfits),
         DataType::Map(key, value) => map(values, column, key, value, misfits),

@@ -69,6 +69,7 @@ fn value(cx: &PlanContext, state: &SessionState, expr: &SqlExpr) -> Result<Optio
     let schema = DFSchema::empty();
     let expr = SqlToRel::new(&resolver).sql_to_expr(expr.clone(), &schema, &mut PlannerContext::new())?;
     let expr = coerce::expression(expr, &schema)?.data;
+    coerce::check_expression(&expr, &schema)?;
     if expr.any_column_refs() || !is_scalar(&expr)? {
         return Ok(None);
     }

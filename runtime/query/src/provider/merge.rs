@@ -30,7 +30,7 @@ use storage_model::{Aggregation, Column, PartitionId, Table};
 
 use super::scan::{Piece, SEQUENCE, scan_plan, with_constant};
 use crate::functions::merged::{MERGED, described};
-use crate::functions::{LATEST, LATEST_NOT_NULL, own, own_aggregate};
+use crate::functions::{BITMAP_UNION, HLL_UNION, LATEST, LATEST_NOT_NULL, own, own_aggregate};
 
 /// A sum of so many digits needs more than 128 bits.
 const MOST_DIGITS_IN_128_BITS: u8 = 28;
@@ -132,13 +132,15 @@ fn combination(
     sequence: &Arc<dyn PhysicalExpr>,
     input: &Arc<Schema>,
 ) -> Result<Arc<AggregateFunctionExpr>> {
-    let latest = |name| own_aggregate(name).ok_or_else(|| internal_datafusion_err!("{name} is unknown"));
+    let by_name = |name| own_aggregate(name).ok_or_else(|| internal_datafusion_err!("{name} is unknown"));
     let (function, arguments): (Arc<AggregateUDF>, _) = match table.aggregation_of(column) {
         Some(Aggregation::Sum) => (sum_udaf(), vec![widened(value, input)?]),
         Some(Aggregation::Max) => (max_udaf(), vec![value]),
         Some(Aggregation::Min) => (min_udaf(), vec![value]),
-        Some(Aggregation::ReplaceIfNotNull) => (latest(LATEST_NOT_NULL)?, vec![value, Arc::clone(sequence)]),
-        Some(Aggregation::Replace) | None => (latest(LATEST)?, vec![value, Arc::clone(sequence)]),
+        Some(Aggregation::ReplaceIfNotNull) => (by_name(LATEST_NOT_NULL)?, vec![value, Arc::clone(sequence)]),
+        Some(Aggregation::BitmapUnion) => (by_name(BITMAP_UNION)?, vec![value]),
+        Some(Aggregation::HllUnion) => (by_name(HLL_UNION)?, vec![value]),
+        Some(Aggregation::Replace) | None => (by_name(LATEST)?, vec![value, Arc::clone(sequence)]),
     };
     let name = column.name.to_lowercase();
     let built = AggregateExprBuilder::new(function, arguments).schema(Arc::clone(input)).alias(name).build()?;

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::forms::Form;
-use super::{build, conditions, forms, lambdas};
+use super::{build, conditions, forms, gathered, lambdas, words};
 use crate::context::SessionFacts;
 use crate::error::QueryError;
 use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, SHIFT, SLICE, TEXT, WEEK, WORDS};
@@ -49,7 +49,6 @@ fn other_name(name: &str, arguments: usize) -> Option<&'static str> {
         "mid" | "substring" => "substr",
         "truncate" => "trunc",
         "ceiling" => "ceil",
-        "ndv" | "approx_count_distinct" => "approx_distinct",
         "any_value" => "first_value",
         "std" | "stddev" | "stddev_pop" => "stddev_pop",
         "variance" => "var_pop",
@@ -59,6 +58,8 @@ fn other_name(name: &str, arguments: usize) -> Option<&'static str> {
         "char_length" => "character_length",
         "dlog10" => "log10",
         "split" => "string_to_array",
+        "boolor_agg" => "bool_or",
+        "booland_agg" | "every" => "bool_and",
         "struct" => "row",
         "map" => "__map",
         "json_to_string" => "json_string",
@@ -80,6 +81,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
         }
         None => name,
     };
+    words::read_arguments(name, function);
     match (name, arguments) {
         ("random", 1) => drop(take_arguments(function)?),
         ("if", 3) => {
@@ -88,7 +90,12 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             return Ok(Some(forms::choice(condition, yes, no)));
         }
         ("count", 2..) => forms::count_of_several(function),
-        ("coalesce" | "ifnull" | "nullif" | "greatest" | "least", _) => forms::beside_numbers(function),
+        ("coalesce" | "ifnull", _) => {
+            if !forms::beside_texts(function) {
+                forms::beside_numbers(function);
+            }
+        }
+        ("nullif" | "greatest" | "least", _) => forms::beside_numbers(function),
         ("isnull", 1) => {
             let [value] = take(function)?;
             return Ok(Some(Expr::IsNull(Box::new(value))));
@@ -102,7 +109,6 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             let [part, whole] = take(function)?;
             return Ok(Some(build::call("strpos", vec![whole, part])));
         }
-        ("max_by" | "min_by", 2) => return by_extreme(name == "max_by", function).map(|()| None),
         ("multi_distinct_count" | "multi_distinct_sum", 1) => {
             function.name = ObjectName::from(vec![Ident::new(name.trim_start_matches("multi_distinct_"))]);
             if let FunctionArguments::List(list) = &mut function.args {
@@ -122,8 +128,22 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             let [text, format] = take(function)?;
             return Ok(Some(build::cast(build::call("str_to_date", vec![text, format]), SqlType::Date)));
         }
+        ("array_unique_agg", 1) => {
+            let [array] = take(function)?;
+            return Ok(Some(gathered::unique(function, array)));
+        }
+        ("array_agg", 1) if let Some(keys) = gathered::order_of_distinct(function) => {
+            let [value] = take(function)?;
+            return Ok(Some(gathered::distinct(function, value, keys)));
+        }
         ("group_concat", 1..) => {
+            let keys = gathered::order_of_distinct(function);
             group_concat(function)?;
+            if let Some(keys) = keys {
+                let [whole, separator] = take(function)?;
+                let known = gathered::distinct_known(function, whole, keys);
+                return Ok(Some(build::call("array_join", vec![known, separator])));
+            }
             // The engine has it as what JSON is here.
             return Ok(Some(build::call(WORDS, vec![Expr::Function(function.clone())])));
         }
@@ -140,10 +160,6 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             give_back(function, args);
         }
         ("map_agg", 2) if is_plain(function) => return map_agg(function).map(Some),
-        ("md5", 1) => {
-            let [value] = take(function)?;
-            return Ok(Some(build::call("md5", vec![build::call(TEXT, vec![value])])));
-        }
         ("concat_ws", 2..) => texts(function)?,
         (
             "sum" | "avg" | "stddev_pop" | "stddev_samp" | "var_pop" | "var_samp" | "covar_pop" | "covar_samp" | "corr",
@@ -232,24 +248,6 @@ fn numbers(function: &mut Function) {
             *expr = build::call(NUMBER, vec![value]);
         }
     }
-}
-
-/// `max_by(x, y)` is the x of the row with the greatest y that is not NULL.
-fn by_extreme(greatest: bool, function: &mut Function) -> Result<(), QueryError> {
-    let [value, by] = take(function)?;
-    let known = Expr::IsNotNull(Box::new(Expr::Nested(Box::new(by.clone()))));
-    let filter = function.filter.take().map(|filter| Expr::BinaryOp {
-        left: Box::new(Expr::Nested(filter)),
-        op: BinaryOperator::And,
-        right: Box::new(known.clone()),
-    });
-    function.filter = Some(Box::new(filter.unwrap_or(known)));
-    function.name = ObjectName::from(vec![Ident::new("first_value")]);
-    if let FunctionArguments::List(list) = &mut function.args {
-        list.args = vec![build::argument(value)];
-        list.clauses.push(FunctionArgumentClause::OrderBy(vec![ordered(by, !greatest)]));
-    }
-    Ok(())
 }
 
 /// `percentile(x, p [, compression])` is `percentile(p) WITHIN GROUP (ORDER BY x)`.

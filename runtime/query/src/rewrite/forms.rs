@@ -76,14 +76,6 @@ pub(super) fn of_two(name: &str, left: Expr, right: Expr) -> Form<(Expr, Expr)> 
     {
         return Form::ShortFor(build::call(DIFFERENCE, vec![build::text(unit), right, left]));
     }
-    if name == "sha2"
-        && let Expr::Value(ValueWithSpan { value: Value::Number(bits, _), .. }) = &right
-        && let Some(hash) =
-            ["sha224", "sha256", "sha384", "sha512"].into_iter().find(|hash| hash.ends_with(bits.as_str()))
-    {
-        let digest = build::call(hash, vec![build::call(TEXT, vec![left])]);
-        return Form::ShortFor(build::call("encode", vec![digest, build::text("hex")]));
-    }
     Form::Plain((left, right))
 }
 
@@ -100,6 +92,26 @@ pub(super) fn count_of_several(function: &mut Function) {
         parts.extend([build::call("octet_length", vec![text.clone()]), build::text(":"), text]);
     }
     list.args = vec![build::argument(build::call("concat", parts))];
+}
+
+/// `coalesce(n, 'none')`: beside a text that is no number everything is a text. False: there is none.
+pub(super) fn beside_texts(function: &mut Function) -> bool {
+    let FunctionArguments::List(list) = &mut function.args else { return false };
+    let is_text = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(ValueWithSpan {
+            value: Value::SingleQuotedString(text),
+            ..
+        }))) => text.parse::<f64>().is_err(),
+        _ => false,
+    };
+    let any = list.args.iter().any(is_text);
+    for arg in list.args.iter_mut().filter(|arg| any && !is_text(arg)) {
+        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
+            let value = build::take(expr);
+            *expr = build::call(crate::functions::READ_TEXT, vec![value]);
+        }
+    }
+    any
 }
 
 /// `ifnull(b, 0)`: beside a number a boolean is one too.

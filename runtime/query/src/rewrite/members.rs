@@ -3,13 +3,15 @@
 use datafusion::sql::sqlparser::ast::Select;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, GroupByExpr, Ident, Query, SelectFlavor,
-    SelectItem, SetExpr, Subscript, TableAlias, TableAliasColumnDef, TableFactor, Value, ValueWithSpan,
+    AccessExpr, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName,
+    Query, SelectFlavor, SelectItem, SetExpr, Subscript, TableAlias, TableAliasColumnDef, TableFactor, Value,
+    ValueWithSpan,
 };
+use storage_model::DataType;
 
 use super::build;
 use crate::error::QueryError;
-use crate::functions::UNNEST;
+use crate::functions::{SUBDIVIDE, UNNEST, cast};
 use crate::types;
 
 /// The call that a form stands for; None: it is none of these forms.
@@ -24,6 +26,10 @@ pub(super) fn of(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
             let name = if matches!(op, BinaryOperator::Arrow) { "json_query" } else { "get_json_string" };
             build::call(name, vec![build::take(left), build::take(right)])
         }
+        Expr::BinaryOp { left, op: BinaryOperator::Gt, right } => match typed_array(left) {
+            Some(array) => cast::call(build::take(right), &array)?,
+            None => return Ok(None),
+        },
         Expr::CompoundFieldAccess { root, access_chain } => {
             let mut value = build::take(root);
             for access in std::mem::take(access_chain) {
@@ -44,8 +50,50 @@ pub(super) fn of(expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
     }))
 }
 
+/// `array<float>[1, 2]` is read as two comparisons; the type, when the first of them is `array<float`.
+fn typed_array(left: &Expr) -> Option<DataType> {
+    let Expr::BinaryOp { left, op: BinaryOperator::Lt, right } = left else { return None };
+    match (left.as_ref(), right.as_ref()) {
+        (Expr::Identifier(array), Expr::Identifier(element))
+            if array.quote_style.is_none() && array.value.eq_ignore_ascii_case("array") =>
+        {
+            // A VARCHAR of any length.
+            let element = if element.value.eq_ignore_ascii_case("varchar") { "string" } else { element.value.as_str() };
+            runtime_sql::parse_type(&format!("array<{element}>"))
+        }
+        _ => None,
+    }
+}
+
+/// Functions in FROM that make rows of what a value holds.
+const SPREADING: [&str; 3] = ["unnest", "unnest_bitmap", "subdivide_bitmap"];
+
+/// The name of such a function, in lower case.
+pub(super) fn spreading(name: &ObjectName) -> Option<&'static str> {
+    let name = name.to_string();
+    SPREADING.into_iter().find(|known| known.eq_ignore_ascii_case(&name))
+}
+
+/// `unnest_bitmap(b)` and `subdivide_bitmap(b, 3)` are `unnest` of the ARRAY that they make.
+pub(super) fn spread(
+    name: &'static str,
+    args: Vec<FunctionArg>,
+    alias: Option<TableAlias>,
+) -> Result<TableFactor, QueryError> {
+    let array = match name {
+        "unnest_bitmap" => "bitmap_to_array",
+        "subdivide_bitmap" => SUBDIVIDE,
+        _ => return unnest(name, args, alias),
+    };
+    let Expr::Function(mut call) = build::call(array, Vec::new()) else { return unnest(name, args, alias) };
+    if let FunctionArguments::List(list) = &mut call.args {
+        list.args = args;
+    }
+    unnest(name, vec![build::argument(Expr::Function(call))], alias)
+}
+
 /// `unnest(a, b) AS u(x, y)` in FROM: a subquery for each row before it.
-pub(super) fn unnest(args: Vec<FunctionArg>, alias: Option<TableAlias>) -> Result<TableFactor, QueryError> {
+fn unnest(called: &'static str, args: Vec<FunctionArg>, alias: Option<TableAlias>) -> Result<TableFactor, QueryError> {
     let mut arrays = Vec::with_capacity(args.len());
     for arg in args {
         match arg {
@@ -56,12 +104,8 @@ pub(super) fn unnest(args: Vec<FunctionArg>, alias: Option<TableAlias>) -> Resul
     if arrays.is_empty() {
         return Err(QueryError::analyzing("No matching function with signature: unnest()"));
     }
-    let mut alias = alias.unwrap_or_else(|| TableAlias {
-        explicit: true,
-        name: Ident::new("unnest"),
-        columns: Vec::new(),
-        at: None,
-    });
+    let mut alias =
+        alias.unwrap_or_else(|| TableAlias { explicit: true, name: Ident::new(called), columns: Vec::new(), at: None });
     if alias.columns.len() > arrays.len() {
         return Err(QueryError::analyzing(format!(
             "unnest has {} columns available but {} columns specified",
@@ -72,7 +116,7 @@ pub(super) fn unnest(args: Vec<FunctionArg>, alias: Option<TableAlias>) -> Resul
     let mut names = std::mem::take(&mut alias.columns).into_iter().map(|column: TableAliasColumnDef| column.name);
     let item = |array| SelectItem::ExprWithAlias {
         expr: build::call(UNNEST, vec![array]),
-        alias: names.next().unwrap_or_else(|| Ident::new("unnest")),
+        alias: names.next().unwrap_or_else(|| Ident::new(called)),
     };
     let items = arrays.into_iter().map(item).collect();
     Ok(TableFactor::Derived { lateral: true, subquery: Box::new(select(items)), alias: Some(alias), sample: None })

@@ -18,7 +18,7 @@ fn combined(name: &str, data_type: DataType, aggregation: Aggregation) -> Column
     Column { aggregation: Some(aggregation), ..column(name, data_type, true, None) }
 }
 
-/// `t (k, d, n, t, m, b, x)`: keys k and d, three partitions by d, two buckets by k.
+/// `t (k, d, n, t, m, b, x, u, h)`: keys k and d, three partitions by d, two buckets by k.
 fn house(model: KeyModel) -> House {
     let mut house = House::new();
     let value = |name, data_type, aggregation| match model {
@@ -33,6 +33,8 @@ fn house(model: KeyModel) -> House {
         value("m", DataType::Int, Aggregation::Min),
         value("b", DataType::Boolean, Aggregation::Replace),
         value("x", DataType::Decimal { precision: 10, scale: 2 }, Aggregation::ReplaceIfNotNull),
+        value("u", DataType::Bitmap, Aggregation::BitmapUnion),
+        value("h", DataType::Hll, Aggregation::HllUnion),
     ];
     house.create_of("t", model, columns, Some((1, &[1, 2, 3])), 0, 2);
     house
@@ -197,6 +199,7 @@ async fn every_type_is_combined_in_every_way_that_it_can_be() {
                 Aggregation::Max | Aggregation::ReplaceIfNotNull => text(great),
                 Aggregation::Min => text(small),
                 Aggregation::Replace => "NULL".to_owned(),
+                Aggregation::BitmapUnion | Aggregation::HllUnion => unreachable!(),
             };
             let expected = match aggregation {
                 // Beyond what an expression computes in.

@@ -107,9 +107,11 @@ pub(super) fn data_type(cursor: &mut Cursor<'_>) -> Parse<DataType> {
             return decimal_type(cursor, &name);
         }
         "JSON" | "JSONB" => DataType::Json,
+        "BITMAP" => DataType::Bitmap,
+        "HLL" => DataType::Hll,
         "VARBINARY" | "BINARY" => return binary_type(cursor, &name),
         "ARRAY" | "MAP" | "STRUCT" => return nested_type::outermost(cursor),
-        "DECIMAL256" | "TIME" | "BITMAP" | "HLL" | "PERCENTILE" | "VARIANT" => {
+        "DECIMAL256" | "TIME" | "PERCENTILE" | "VARIANT" => {
             return Err(not_supported(token, &format!("the type {name}")));
         }
         _ => return Err(cursor.unexpected("a type")),

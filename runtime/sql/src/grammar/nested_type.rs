@@ -44,7 +44,7 @@ fn nested(cursor: &mut Cursor<'_>, depth: usize) -> Parse<Closing> {
         if closed {
             return Err(cursor.unexpected("','"));
         }
-        if key.is_nested() || matches!(key, DataType::Json | DataType::Varbinary(_)) {
+        if key.is_nested() || key.is_sketch() || matches!(key, DataType::Json | DataType::Varbinary(_)) {
             return Err(error_at(name, format!("Invalid MAP type: {key} is not supported as the type of keys")));
         }
         cursor.expect_symbol(",")?;

@@ -39,9 +39,11 @@ pub(super) mod dice {
 
 use dice::Dice;
 
-/// k, d, n, t, m, b, x as numbers; None is NULL.
-type Row = [Option<i64>; 7];
-const NAMES: [&str; 7] = ["k", "d", "n", "t", "m", "b", "x"];
+/// k, d, n, t, m, b, x as numbers, u and h as the bits of those that are in them; None is NULL.
+type Row = [Option<i64>; 9];
+const NAMES: [&str; 9] = ["k", "d", "n", "t", "m", "b", "x", "u", "h"];
+/// What is asked for to see them.
+const SHOWN: &str = "k, d, n, t, m, b, x, bitmap_to_string(u), hll_cardinality(h)";
 
 /// A condition on one column.
 #[derive(Clone, Copy)]
@@ -82,13 +84,21 @@ fn literal(column: usize, cell: Option<i64>) -> String {
     match cell {
         None => "NULL".to_owned(),
         Some(number) if column == 3 => format!("'t{number}'"),
+        Some(bits) if column == 7 => format!("to_bitmap({})", bits.trailing_zeros()),
+        Some(bits) if column == 8 => format!("hll_hash({})", bits.trailing_zeros()),
         Some(number) => number.to_string(),
     }
 }
 
 fn shown(column: usize, cell: Option<i64>) -> String {
     match cell {
+        None if column == 8 => "0".to_owned(),
         None => "NULL".to_owned(),
+        Some(bits) if column == 7 => {
+            let numbers = (0..i64::BITS).filter(|bit| bits >> bit & 1 == 1);
+            numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(",")
+        }
+        Some(bits) if column == 8 => bits.count_ones().to_string(),
         Some(number) if column == 3 => format!("t{number}"),
         Some(number) if column == 6 => format!("{number}.00"),
         Some(number) => number.to_string(),
@@ -115,7 +125,17 @@ impl Oracle {
             (Some(a), Some(b)) => Some(combine(a, b)),
             (a, b) => a.or(b),
         };
-        *old = [row[0], row[1], both(2, |a, b| a + b), both(3, i64::max), both(4, i64::min), row[5], row[6].or(old[6])];
+        *old = [
+            row[0],
+            row[1],
+            both(2, |a, b| a + b),
+            both(3, i64::max),
+            both(4, i64::min),
+            row[5],
+            row[6].or(old[6]),
+            both(7, |a, b| a | b),
+            both(8, |a, b| a | b),
+        ];
     }
 
     fn row(&self, dice: &mut Dice) -> Row {
@@ -128,6 +148,8 @@ impl Oracle {
             dice.cell(6, true),
             dice.cell(2, true),
             dice.cell(6, true),
+            dice.cell(9, true).map(|number| 1 << number),
+            dice.cell(9, true).map(|number| 1 << number),
         ]
     }
 
@@ -160,9 +182,9 @@ impl Oracle {
         let condition = Condition::draw(dice, &[0, 1, 2, 4]);
         let found = self.found(&condition);
         let count = found.len() as u64;
-        let text = format!("INSERT INTO t SELECT k, d, n, t, 3, b, NULL FROM t WHERE {}", condition.sql());
-        for [k, d, n, t, _, b, _] in found {
-            self.put([k, d, n, t, Some(3), b, None]);
+        let text = format!("INSERT INTO t SELECT k, d, n, t, 3, b, NULL, u, h FROM t WHERE {}", condition.sql());
+        for [k, d, n, t, _, b, _, u, h] in found {
+            self.put([k, d, n, t, Some(3), b, None, u, h]);
         }
         (text, count)
     }
@@ -196,9 +218,8 @@ impl Oracle {
 
     /// Questions and the lines of their answers.
     pub fn questions(&self, dice: &mut Dice) -> Vec<(String, Vec<String>)> {
-        let all = NAMES.join(", ");
         let mut asked = vec![
-            (format!("SELECT {all} FROM t"), self.lines(&NAMES)),
+            (format!("SELECT {SHOWN} FROM t"), self.lines(&NAMES)),
             ("SELECT count(*) FROM t".to_owned(), vec![self.rows.len().to_string()]),
         ];
         let (by_key, by_value) = (Condition::draw(dice, &[0, 1]), Condition::draw(dice, &[2, 3, 4, 6]));
@@ -215,6 +236,10 @@ impl Oracle {
         let pairs = pairs.filter(|(a, b)| a[0].is_some() && a[0] == b[0] && a[2].is_some_and(|n| b[4] > Some(n)));
         let sql = "SELECT count(*) FROM t a JOIN t b ON a.k = b.k AND b.m > a.n".to_owned();
         asked.push((sql, vec![pairs.count().to_string()]));
+        let united = self.rows.values().filter_map(|row| row[7]).reduce(|a, b| a | b);
+        asked.push(("SELECT bitmap_to_string(bitmap_union(u)) FROM t".to_owned(), vec![shown(7, united)]));
+        let counted = self.rows.values().filter_map(|row| row[8]).reduce(|a, b| a | b);
+        asked.push(("SELECT hll_union_agg(h) FROM t".to_owned(), vec![shown(8, counted)]));
         let greatest = self.rows.values().filter_map(|row| row[2]).max();
         asked.push(("SELECT max(n) FROM t".to_owned(), vec![shown(2, greatest)]));
         let mut ordered: Vec<Option<i64>> = self.rows.values().map(|row| row[2]).collect();
