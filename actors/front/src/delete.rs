@@ -116,7 +116,14 @@ async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Runni
     if !some.is_empty() {
         let planned = plan_rest(&cx, &rest.table, ast, &ids(&some)).await.map_err(|e| query_error(&e))?;
         let partitions = some.iter().map(|partition| TargetPartition::from(partition.as_ref())).collect();
-        let plan = InsertPlan { table: Arc::clone(&rest.table), partitions, planned, makes_partitions: false };
+        let plan = InsertPlan {
+            table: Arc::clone(&rest.table),
+            partitions,
+            planned,
+            makes_partitions: false,
+            ids: 0..0,
+            is_partial: false,
+        };
         rest.done = insert::write(session, &cx, &plan, txn, running).await?;
     }
     // Every row is found or kept, or the condition is none that rows can be deleted by.

@@ -2,12 +2,15 @@
 //! entry, beside the rows that are there or, with OVERWRITE, in their place. Whatever breaks before that entry has never
 //! happened.
 
+mod merged;
+
+use std::ops::Range;
 use std::sync::Arc;
 
 use actors_messages::compute::{LoadDone, LoadFragment, ReadFragment};
 use actors_messages::leader::DrawTxn;
 use runtime_mysql::{MySqlError, OkInfo};
-use runtime_query::{PlanContext, Planned, plan_insert};
+use runtime_query::{PlanContext, Planned, QueryError, plan_insert, plan_partial};
 use runtime_sql::statement::Insert;
 use storage_catalog::{Command, Outcome, Rejection, ReplacedPartition};
 use storage_model::{DefaultValue, Partition, PartitionValues, Table, TxnId};
@@ -15,7 +18,7 @@ use storage_tablet::{TargetPartition, WriteSpec};
 
 use crate::ddl::automatic;
 use crate::session::{Limit, Running, Session};
-use crate::{ddl, errors, names, workers};
+use crate::{ddl, errors, ids, names, update, workers};
 
 /// PROPERTIES of an INSERT that we know; their checks are those of strict mode, which is always on.
 const PROPERTIES: [&str; 4] = ["strict_mode", "max_filter_ratio", "timeout", "enable_insert_strict"];
@@ -30,6 +33,10 @@ pub(crate) struct InsertPlan {
     pub(crate) planned: Planned,
     /// Whether partitions are made for rows that fit none.
     pub(crate) makes_partitions: bool,
+    /// Numbers for rows that come without one in an AUTO_INCREMENT column.
+    pub(crate) ids: Range<u64>,
+    /// Whether rows that are there keep what they have in columns that are left out.
+    pub(crate) is_partial: bool,
 }
 
 /// Rows of an INSERT that are in the store and not yet true.
@@ -39,6 +46,8 @@ pub(crate) struct Loaded {
     pub(crate) done: LoadDone,
     /// With OVERWRITE: the partitions whose rows give way.
     replaced: Vec<ReplacedPartition>,
+    /// Where rows keep a part of what they have: the partitions that it was read from.
+    pub(crate) merged: Option<Vec<ReplacedPartition>>,
 }
 
 /// Runs an INSERT; the answer is what the OK packet says.
@@ -55,7 +64,7 @@ pub(crate) async fn insert(
     let given = ast.properties.get("timeout").and_then(|seconds| seconds.parse().ok());
     let seconds = given.unwrap_or_else(|| session.variables.number("insert_timeout"));
     let limit = Limit::new("Insert", "insert_timeout", seconds);
-    let mut attempt = 1;
+    let (mut attempt, mut turn) = (1, None);
     let loaded = loop {
         let loaded = running.within_limit(&limit, running.reading(load(session, ast, text, running))).await?;
         // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
@@ -64,6 +73,11 @@ pub(crate) async fn insert(
             // What it read and replaces has changed: it is read again.
             Err(_) if attempt < ATTEMPTS && loaded.replaced.iter().any(|replaced| replaced.base.is_some()) => {
                 attempt += 1
+            }
+            Err(_) if attempt < update::ATTEMPTS && loaded.merged.is_some() => {
+                let wait = update::wait_for_turn(session, loaded.table.id, &mut turn, attempt);
+                running.within_limit(&limit, wait).await?;
+                attempt += 1;
             }
             Err(stale) => return Err(errors::rejection(&stale)),
         }
@@ -87,6 +101,7 @@ pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &
     let cx = session.plan_context(catalog, text).await;
     let mut plan = plan(&cx, session, ast).await?;
     session.check_unwritten(&plan.planned.tables)?;
+    plan.ids = ids::for_plan(session, &plan).await?;
     let wanted = static_partition(session, &plan.table, ast)?;
     if let Some(missing) = wanted {
         (plan.partitions, plan.makes_partitions) = (only_partition(session, &plan.table, missing).await?, false);
@@ -96,6 +111,10 @@ pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &
         // Files are named by it: two writes are two transactions.
         let txn = draw_txn(session).await?;
         let done = write(session, &cx, &plan, txn, running).await?;
+        if done.wanted_ids > 0 {
+            plan.ids = ids::draw(session, &plan.table, done.wanted_ids).await?;
+            continue;
+        }
         if done.missing.is_empty() {
             break (txn, done);
         }
@@ -111,7 +130,8 @@ pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &
         // Partitions that get no rows stay as they are.
         replaced.retain(|replaced| done.files.iter().any(|file| file.partition == replaced.partition));
     }
-    Ok(Loaded { table: plan.table, txn, done, replaced })
+    let merged = plan.is_partial.then(|| merged::partitions(&cx, &plan, &done));
+    Ok(Loaded { table: plan.table, txn, done, replaced, merged })
 }
 
 /// Makes the partitions that rows need, and gives all that the table has then. Others may need the same ones at this moment:
@@ -224,17 +244,22 @@ pub(crate) async fn plan(cx: &PlanContext, session: &Session, ast: &Insert) -> R
         (named, _) => partitions(cx, &table, named.as_deref())?,
     };
     let partitions = partitions.iter().map(|partition| TargetPartition::from(partition.as_ref())).collect();
-    let planned = match ast.partition_values.is_empty() {
-        true => plan_insert(cx, &table, ast).await,
-        false => {
+    let to_error = |e: QueryError| crate::dispatch::with_similar_names(errors::query(&e));
+    let is_plain = !ast.overwrite && !ast.temporary && ast.partition_values.is_empty();
+    let partial = if is_plain { plan_partial(cx, &table, ast).await.map_err(to_error)? } else { None };
+    let is_partial = partial.is_some();
+    let planned = match (partial, ast.partition_values.is_empty()) {
+        (Some(partial), _) => Ok(partial),
+        (None, true) => plan_insert(cx, &table, ast).await,
+        (None, false) => {
             ddl::values_of(&table, &ast.partition_values)?;
             let (filled, ast) = fill(&table, ast);
             plan_insert(cx, &filled, &ast).await
         }
     };
-    let planned = planned.map_err(|e| crate::dispatch::with_similar_names(errors::query(&e)))?;
+    let planned = planned.map_err(to_error)?;
     let makes_partitions = table.partitioning.is_automatic() && ast.partitions.is_none();
-    Ok(InsertPlan { table, partitions, planned, makes_partitions })
+    Ok(InsertPlan { table, partitions, planned, makes_partitions, ids: 0..0, is_partial })
 }
 
 /// What `PARTITION (column = value)` says need not be said by the rows.
@@ -322,6 +347,7 @@ pub(crate) async fn write(
             makes_partitions: plan.makes_partitions,
         },
         target,
+        ids: plan.ids.clone(),
     };
     let mut lost = Vec::new();
     loop {
@@ -338,13 +364,16 @@ pub(crate) async fn write(
 
 /// Makes the rows true. The inner error: the table has changed meanwhile, and nothing of them is.
 async fn commit(session: &Session, ast: &Insert, loaded: &Loaded) -> Result<Result<(), Rejection>, MySqlError> {
-    let Loaded { table, txn, done, replaced } = loaded;
+    let Loaded { table, txn, done, replaced, merged } = loaded;
     let (txn, table, label, files) = (*txn, table.id, ast.label.clone(), done.files.clone());
     let written: u64 = files.iter().map(|file| file.rows()).sum();
     let command = if ast.overwrite {
         Command::ReplaceRows { txn, table, label, partitions: replaced.clone(), files }
     } else if done.rows > 0 || label.is_some() {
-        Command::CommitLoad { txn, table, label, files }
+        match merged {
+            Some(partitions) => Command::MergeRows { txn, table, label, partitions: partitions.clone(), files },
+            None => Command::CommitLoad { txn, table, label, files },
+        }
     } else {
         return Ok(Ok(()));
     };

@@ -100,6 +100,10 @@ impl FrontSettings for LiveConfig {
     fn max_partitions_in_one_batch(&self) -> usize {
         self.read(|c| c.max_partitions_in_one_batch as usize)
     }
+
+    fn auto_increment_cache_size(&self) -> u64 {
+        self.read(|c| u64::from(c.auto_increment_cache_size))
+    }
 }
 
 /// Between two looks at what others have set.

@@ -5,6 +5,7 @@
 mod arrays;
 pub(crate) mod cast;
 mod clock;
+pub(crate) mod fresh;
 mod hash;
 mod json;
 mod latest;
@@ -79,6 +80,7 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.extend(members::Any::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.push(Arc::new(ScalarUDF::new_from_impl(merged::Merged::new())));
     all.push(Arc::new(ScalarUDF::new_from_impl(cast::Cast::new())));
+    all.extend(fresh::Fresh::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     let typed = arrays::functions().into_iter().chain(maps::functions()).chain(json::functions());
     let typed = typed.chain([slice::truncation()]);
     all.extend(typed.map(|f| Arc::new(ScalarUDF::new_from_impl(f))));

@@ -6,6 +6,7 @@ mod collect;
 mod columns;
 mod compact;
 mod databases;
+mod ids;
 mod loads;
 mod nodes;
 mod once;
@@ -137,7 +138,9 @@ impl Catalog {
                 self.restore_table((*job, *cut), database, table, partitions, files)
             }
             Command::AlterColumns { database, table, changes } => self.alter_columns(database, table, changes),
-            Command::UpdateRows { txn, table, partitions, files } => self.update_rows(*txn, *table, partitions, files),
+            Command::UpdateRows { txn, table, partitions, files } => {
+                self.update_rows(*txn, *table, None, partitions, files)
+            }
             Command::PutView { database, draft, how } => self.put_view(database, draft, *how),
             Command::CommitTransaction { label, loads } => self.commit_transaction(label.as_deref(), loads),
             Command::DropView { database, name, if_exists } => self.drop_view(database, name, *if_exists),
@@ -157,6 +160,11 @@ impl Catalog {
             }
             Command::SetTableProperties { database, table, properties } => {
                 self.set_table_properties(database, table, properties)
+            }
+            Command::LeaseIds { table, count } => self.lease_ids(*table, *count),
+            Command::SetAutoIncrement { database, table, next } => self.set_auto_increment(database, table, *next),
+            Command::MergeRows { txn, table, label, partitions, files } => {
+                self.update_rows(*txn, *table, label.as_deref(), partitions, files)
             }
         }
     }

@@ -15,6 +15,7 @@
 
 pub mod access;
 pub mod dynamic;
+pub mod expression;
 pub mod file;
 pub mod ids;
 pub mod kind;
@@ -33,6 +34,7 @@ pub mod view;
 pub mod volume;
 
 pub use access::{DefaultRoles, Grant, GrantObject, PasswordHash, Privilege, RelationKind, Role, User, UserName};
+pub use expression::{Expression, ExpressionPart};
 pub use file::{FileEntry, ObjectName, Rowset, WrittenFile};
 pub use ids::{
     ClusterId, ColumnId, DatabaseId, Epoch, FileId, Incarnation, JobId, NodeId, PartitionId, Revision, RoleId,

@@ -10,11 +10,11 @@ use storage_catalog::{
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    Aggregation, Bound, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution, Epoch, FileId,
-    Frontend, FrontendRole, Grant, GrantObject, Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId,
-    PartitionKey, PartitionRange, Partitioning, PasswordHash, Privilege, RelationKind, RetentionChange, Revision,
-    Rowset, Schema, ServiceId, SnapshotKind, Step, StepUnit, StructField, Table, TableId, TxnId, UnixMillis, Uptime,
-    UserId, UserName, Value, ViewColumn, VolumeId, VolumeType, WrittenFile,
+    Aggregation, Bound, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution, Epoch,
+    Expression, ExpressionPart, FileId, Frontend, FrontendRole, Grant, GrantObject, Incarnation, JobId, KeyModel,
+    NodeId, Now, Partition, PartitionId, PartitionKey, PartitionRange, Partitioning, PasswordHash, Privilege,
+    RelationKind, RetentionChange, Revision, Rowset, Schema, ServiceId, SnapshotKind, Step, StepUnit, StructField,
+    Table, TableId, TxnId, UnixMillis, Uptime, UserId, UserName, Value, ViewColumn, VolumeId, VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 use storage_snapshot::mark::Mark;
@@ -26,6 +26,8 @@ const BY_HAND: u64 = 10_031;
 const BY_HAND_CUT: Revision = Revision(61);
 const RESTORED_FILE: u64 = 10_015;
 const RESTORED_OBJECT: &str = "o2";
+/// The table whose rows get numbers.
+const NUMBERS: u64 = 10_064;
 
 fn text(t: &str) -> String {
     t.to_owned()
@@ -426,8 +428,40 @@ pub fn commands() -> Vec<(Now, Command)> {
         },
         Command::CreateTable { database: text("store"), draft: nested("things"), if_not_exists: false },
     ];
-    let commands = commands.into_iter().chain(access().into_iter().map(Command::Access));
+    let commands = commands.into_iter().chain(access().into_iter().map(Command::Access)).chain(computed());
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
+}
+
+/// What rows hold that nobody says, and rows that keep a part of what they have.
+fn computed() -> Vec<Command> {
+    let doubled = Expression { parts: vec![ExpressionPart::Text(text("2 * ")), ExpressionPart::Column(ColumnId(2))] };
+    let number = Some(DefaultValue::AutoIncrement { next: 1 });
+    let columns = vec![
+        Column { nullable: false, ..column("id", DataType::BigInt, true, number) },
+        column("n", DataType::Int, false, None),
+        column("word", DataType::Varchar(36), false, Some(DefaultValue::Uuid)),
+        column("number", DataType::LargeInt, false, Some(DefaultValue::UuidNumeric)),
+        column("doubled", DataType::BigInt, false, Some(DefaultValue::Generated(doubled))),
+    ];
+    let draft = TableDraft {
+        columns,
+        model: KeyModel::Primary,
+        distribution: Distribution::Hash { columns: vec![ColumnId(1)] },
+        properties: BTreeMap::new(),
+        ..notes("numbers")
+    };
+    vec![
+        Command::CreateTable { database: text("store"), draft, if_not_exists: false },
+        Command::LeaseIds { table: TableId(NUMBERS), count: 1000 },
+        Command::SetAutoIncrement { database: text("store"), table: text("numbers"), next: 5000 },
+        Command::MergeRows {
+            txn: TxnId(10),
+            table: TableId(NUMBERS),
+            label: Some(text("kept")),
+            partitions: vec![ReplacedPartition { partition: PartitionId(NUMBERS + 1), base: Some(1) }],
+            files: vec![written(NUMBERS + 1, "o9")],
+        },
+    ]
 }
 
 fn view(name: &str) -> ViewDraft {

@@ -88,6 +88,10 @@ impl FrontSettings for Settings {
     fn max_partitions_in_one_batch(&self) -> usize {
         4096
     }
+
+    fn auto_increment_cache_size(&self) -> u64 {
+        100
+    }
 }
 
 /// What the fakes have seen, and how they shall answer.

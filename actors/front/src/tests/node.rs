@@ -83,7 +83,7 @@ impl FlightService for Node {
         let rows = self.engine.execute(&fragment.read.plan, &fragment.read.volumes).map_err(|e| failed(&e))?;
         let written = storage_tablet::write(rows, &fragment.spec, &volume).await;
         let written = written.map_err(|e| Status::failed_precondition(format!("1064|{e}")))?;
-        let done = LoadDone { files: written.files, rows: written.rows, missing: written.missing };
+        let done = LoadDone { files: written.files, rows: written.rows, missing: written.missing, wanted_ids: 0 };
         let body = bincode::serde::encode_to_vec(&done, bincode::config::standard()).unwrap().into();
         Ok(Response::new(futures::stream::iter([Ok(arrow_flight::Result { body })]).boxed()))
     }

@@ -171,7 +171,7 @@ fn columns_carry_their_clauses() {
     assert!(table.columns[7].auto_increment && table.columns[7].nullable == Some(false));
     assert_eq!((table.columns[8].name.as_str(), default(8)), ("2024_x", ColumnDefault::Literal("5".into())));
     for bad in
-        ["a int default now(", "a int default ", "a int not", "a int as (b + 1)", "a int default current_timestamp(7)"]
+        ["a int default now(", "a int default ", "a int not", "a int as (b + 1", "a int default current_timestamp(7)"]
     {
         assert!(parse(&format!("create table t ({bad})")).is_err(), "{bad}");
     }

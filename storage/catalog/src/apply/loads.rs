@@ -93,10 +93,11 @@ impl Catalog {
         &mut self,
         txn: TxnId,
         table: TableId,
+        label: Option<&str>,
         partitions: &[ReplacedPartition],
         files: &[WrittenFile],
     ) -> Reply {
-        let table = self.begin_commit(txn, table, None)?;
+        let table = self.begin_commit(txn, table, label)?;
         self.check_bases(&table, partitions, files)?;
         let rows = self.add_rows(&table, files)?;
         self.header.starmgr_id += 1;
