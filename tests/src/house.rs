@@ -229,9 +229,10 @@ impl House {
         ))?)
     }
 
-    /// Restores by the plan that is written, and waits until every compute node is alive.
+    /// Restores by the plan that is written, and waits until every compute node is alive. Whoever calls this has killed the owner:
+    /// nobody is asked whether it lives.
     pub async fn restore(&mut self) -> anyhow::Result<()> {
-        self.cluster.start(&["--cluster_snapshot"], START).await?;
+        self.cluster.start(&["--cluster_snapshot", "--takeover"], START).await?;
         let mut client = self.client().await?;
         self.all_alive(&mut client).await?;
         client.close().await

@@ -13,6 +13,8 @@ mod cluster;
 mod columns;
 #[path = "e2e/compaction.rs"]
 mod compaction;
+#[path = "e2e/computed.rs"]
+mod computed;
 #[path = "e2e/copies.rs"]
 mod copies;
 #[path = "e2e/dashboard.rs"]

@@ -25,7 +25,7 @@ use runtime_actor::{Recipient, Recorder, TraceContext};
 use runtime_query::{Engine, QueryError};
 use runtime_rpc::plane::MESSAGE_LIMIT;
 use storage_model::Superseded;
-use storage_tablet::WriteSpec;
+use storage_tablet::{TooFewNumbers, WriteError, WriteSpec};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::keys;
@@ -116,9 +116,16 @@ impl Plane {
             rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         });
         fail::fail_point!("cn.rowset.before");
-        let written = storage_tablet::write(counted, &fragment.spec, &target).await.map_err(|e| status_of_write(&e))?;
+        let numbered = storage_tablet::numbered(counted, &fragment.spec.table, fragment.ids.clone());
+        let written = match storage_tablet::write(numbered, &fragment.spec, &target).await {
+            Ok(written) => written,
+            Err(error) => match too_few(&error) {
+                Some(TooFewNumbers { wanted }) => return Ok(LoadDone { wanted_ids: *wanted, ..LoadDone::default() }),
+                None => return Err(status_of_write(&error)),
+            },
+        };
         fail::fail_point!("cn.rowset.after");
-        Ok(LoadDone { files: written.files, rows: written.rows, missing: written.missing })
+        Ok(LoadDone { files: written.files, rows: written.rows, missing: written.missing, wanted_ids: 0 })
     }
 }
 
@@ -184,7 +191,15 @@ fn status_of(error: &QueryError) -> Status {
     Status::failed_precondition(format!("{}|{}", error.code, error.message))
 }
 
-fn status_of_write(error: &storage_tablet::WriteError) -> Status {
+/// Whether rows wait for more numbers, and nothing else is wrong.
+fn too_few(error: &WriteError) -> Option<&TooFewNumbers> {
+    match error {
+        WriteError::Source(cause) => cause.downcast_ref(),
+        _ => None,
+    }
+}
+
+fn status_of_write(error: &WriteError) -> Status {
     Status::failed_precondition(format!("1064|{error}"))
 }
 

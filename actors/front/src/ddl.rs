@@ -6,6 +6,7 @@ mod alter_partitions;
 pub(crate) mod as_query;
 pub(crate) mod automatic;
 mod batches;
+mod colocation;
 mod columns;
 mod databases;
 mod like;
@@ -18,11 +19,13 @@ use runtime_mysql::MySqlError;
 use runtime_sql::statement::{AlterTableAction, Properties};
 use runtime_sql::{QualifiedName, Statement};
 use storage_catalog::{Command, ViewPut};
+use storage_model::{Column, Schema};
 
 use crate::session::Session;
 use crate::{errors, names};
 
 pub(crate) use partitions::values_of;
+pub(crate) use properties::shown as shown_properties;
 pub(crate) use table::analyze;
 
 /// The longest name of a database, in characters.
@@ -44,6 +47,8 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
         Statement::CreateTable(create) => {
             let database = names::writable_database(&create.name, current)?;
             let draft = analyze(create, session.front().alive_nodes().len())?;
+            check_generated(session, &draft.columns).await?;
+            colocation::check(&session.catalog(), &database, &draft)?;
             Command::CreateTable { database, draft, if_not_exists: create.if_not_exists }
         }
         Statement::CreateTableLike { if_not_exists, name, source, distribution, properties } => {
@@ -51,6 +56,7 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
             let (_, source) = names::stored_table(&catalog, source, current)?;
             let database = names::writable_database(name, current)?;
             let draft = like::draft(&catalog, name, &source, distribution.as_ref(), properties)?;
+            colocation::check(&catalog, &database, &draft)?;
             Command::CreateTable { database, draft, if_not_exists: *if_not_exists }
         }
         Statement::CreateView { or_replace, if_not_exists, definition } => {
@@ -103,12 +109,27 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
             | Command::DropPartitions { .. }
             | Command::ReplacePartitions { .. }
     );
+    let numbers = matches!(command, Command::SetAutoIncrement { .. });
     session.front().propose(command).await?;
+    if numbers && let Statement::AlterTable { name, .. } = statement {
+        // What this frontend has leased before is smaller.
+        let (_, table) = names::stored_table(&session.catalog(), name, current)?;
+        session.shared.ids.forget(|known| known == table.id);
+    }
     if frees && let Err(lost) = session.front().collect.tell(actors_messages::collector::Collect) {
         // It looks by itself in a while.
         tracing::debug!(%lost, "the GC coordinator was not told of a drop");
     }
     Ok(())
+}
+
+/// Whether generated columns can be computed as they are meant.
+async fn check_generated(session: &Session, columns: &[Column]) -> Result<(), MySqlError> {
+    if columns.iter().all(|column| column.generated().is_none()) {
+        return Ok(());
+    }
+    let cx = session.plan_context(session.catalog(), "").await;
+    runtime_query::check_generated(&cx, &Schema::new(columns.to_vec())).map_err(|e| errors::query(&e))
 }
 
 fn is_about_partitions(action: &AlterTableAction) -> bool {
@@ -140,6 +161,7 @@ fn alter(session: &Session, name: &QualifiedName, action: &AlterTableAction) -> 
         AlterTableAction::Comment { comment } => {
             Ok(Command::CommentTable { database, table, comment: comment.clone() })
         }
+        AlterTableAction::AutoIncrement { next } => Ok(Command::SetAutoIncrement { database, table, next: *next }),
         AlterTableAction::Columns(clauses) => {
             let (_, found) = names::stored_table(&session.catalog(), name, session.database.as_deref())?;
             let changes = alter_columns::changes(clauses, found.model, &session.facts())?;

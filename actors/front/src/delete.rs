@@ -114,9 +114,13 @@ async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Runni
     let found = query::remote_rows(session, &cx, &search, running).await?;
     let found = runtime_query::found(&found).map_err(|e| errors::query(&e))?;
     let hit: Vec<_> = candidates.iter().filter(|partition| found.contains_key(&partition.id)).cloned().collect();
-    if rest.table.model == KeyModel::Primary {
+    if rest.table.model == KeyModel::Primary && !hit.is_empty() {
         rest.deleted = hit.iter().filter_map(|partition| found.get(&partition.id)).sum();
-        rest.replaced = hit.iter().map(|partition| as_read(partition)).collect();
+        // What the condition reads of the table besides may be in any partition.
+        rest.replaced = match search.scans_of(&rest.table.name) {
+            0 | 1 => hit.iter().map(|partition| as_read(partition)).collect(),
+            _ => cx.catalog.partitions_of(&rest.table).map(|partition| as_read(partition)).collect(),
+        };
         rest.superseded = look_up(session, &cx, ast, &rest, &hit, running).await?;
         return Ok(rest);
     }
@@ -136,7 +140,14 @@ async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Runni
     if !some.is_empty() {
         let planned = plan_rest(&cx, &rest.table, ast, &ids(&some)).await.map_err(|e| query_error(&e))?;
         let partitions = some.iter().map(|partition| TargetPartition::from(partition.as_ref())).collect();
-        let plan = InsertPlan { table: Arc::clone(&rest.table), partitions, planned, makes_partitions: false };
+        let plan = InsertPlan {
+            table: Arc::clone(&rest.table),
+            partitions,
+            planned,
+            makes_partitions: false,
+            ids: 0..0,
+            is_partial: false,
+        };
         rest.done = insert::write(session, &cx, &plan, txn, running).await?;
     }
     // Every row is found or kept, or the condition is none that rows can be deleted by.

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::AuditLog;
 use crate::desk::Desk;
 use crate::errors;
+use crate::ids::Ids;
 use crate::logins::Logins;
 use crate::processlist::Sessions;
 use crate::settings::FrontSettings;
@@ -203,6 +204,7 @@ pub(crate) struct Shared {
     pub(crate) globals: Globals,
     pub(crate) channels: Channels,
     pub(crate) turns: Turns,
+    pub(crate) ids: Ids,
     pub(crate) logins: Logins,
 }
 
@@ -217,6 +219,7 @@ impl Shared {
             globals: Globals::default(),
             channels,
             turns: Turns::default(),
+            ids: Ids::default(),
             logins: Logins::default(),
         })
     }

@@ -2,12 +2,15 @@
 //! entry, beside the rows that are there or, with OVERWRITE, in their place. Whatever breaks before that entry has never
 //! happened.
 
+mod merged;
+
+use std::ops::Range;
 use std::sync::Arc;
 
 use actors_messages::compute::{LoadDone, LoadFragment, ReadFragment};
 use actors_messages::leader::DrawTxn;
 use runtime_mysql::{MySqlError, OkInfo};
-use runtime_query::{PlanContext, Planned, plan_insert};
+use runtime_query::{PlanContext, Planned, QueryError, plan_insert, plan_partial};
 use runtime_sql::statement::Insert;
 use storage_catalog::{Command, Rejection, ReplacedPartition};
 use storage_model::{DefaultValue, KeyModel, Partition, PartitionValues, Table, TxnId};
@@ -16,7 +19,7 @@ use storage_tablet::{TargetPartition, WriteSpec};
 use crate::ddl::automatic;
 use crate::session::{Limit, Running, Session};
 use crate::supersede::Looks;
-use crate::{ddl, errors, names, turns, workers};
+use crate::{ddl, errors, ids, names, turns, workers};
 
 /// PROPERTIES of an INSERT that we know; their checks are those of strict mode, which is always on.
 const PROPERTIES: [&str; 4] = ["strict_mode", "max_filter_ratio", "timeout", "enable_insert_strict"];
@@ -31,6 +34,10 @@ pub(crate) struct InsertPlan {
     pub(crate) planned: Planned,
     /// Whether partitions are made for rows that fit none.
     pub(crate) makes_partitions: bool,
+    /// Numbers for rows that come without one in an AUTO_INCREMENT column.
+    pub(crate) ids: Range<u64>,
+    /// Whether rows that are there keep what they have in columns that are left out.
+    pub(crate) is_partial: bool,
 }
 
 /// Rows of an INSERT that are in the store and not yet true.
@@ -40,6 +47,8 @@ pub(crate) struct Loaded {
     pub(crate) done: LoadDone,
     /// With OVERWRITE: the partitions whose rows give way.
     replaced: Vec<ReplacedPartition>,
+    /// Where rows keep a part of what they have: the partitions that it was read from.
+    pub(crate) merged: Option<Vec<ReplacedPartition>>,
 }
 
 /// Runs an INSERT; the answer is what the OK packet says.
@@ -56,14 +65,19 @@ pub(crate) async fn insert(
     let given = ast.properties.get("timeout").and_then(|seconds| seconds.parse().ok());
     let seconds = given.unwrap_or_else(|| session.variables.number("insert_timeout"));
     let limit = Limit::new("Insert", "insert_timeout", seconds);
-    let mut attempt = 1;
+    let (mut attempt, mut turn) = (1, None);
     let loaded = loop {
         let loaded = running.within_limit(&limit, running.reading(load(session, ast, text, running))).await?;
-        match commit(session, ast, &loaded, (&limit, running)).await? {
+        match commit(session, ast, &loaded, turn.is_none(), (&limit, running)).await? {
             Ok(()) => break loaded,
             // What it read and replaces has changed: it is read again.
             Err(_) if attempt < ATTEMPTS && loaded.replaced.iter().any(|replaced| replaced.base.is_some()) => {
                 attempt += 1
+            }
+            Err(_) if attempt < turns::ATTEMPTS && loaded.merged.is_some() => {
+                let wait = turns::wait_for_turn(&session.shared.turns, loaded.table.id, &mut turn, attempt);
+                running.within_limit(&limit, wait).await?;
+                attempt += 1;
             }
             Err(stale) => return Err(errors::rejection(&stale)),
         }
@@ -87,6 +101,7 @@ pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &
     let cx = session.plan_context(catalog, text).await;
     let mut plan = plan(&cx, session, ast).await?;
     session.check_unwritten(&plan.planned.tables)?;
+    plan.ids = ids::for_plan(session, &plan).await?;
     let wanted = static_partition(session, &plan.table, ast)?;
     if let Some(missing) = wanted {
         (plan.partitions, plan.makes_partitions) = (only_partition(session, &plan.table, missing).await?, false);
@@ -96,6 +111,10 @@ pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &
         // Files are named by it: two writes are two transactions.
         let txn = draw_txn(session).await?;
         let done = write(session, &cx, &plan, txn, running).await?;
+        if done.wanted_ids > 0 {
+            plan.ids = ids::draw(session, &plan.table, done.wanted_ids).await?;
+            continue;
+        }
         if done.missing.is_empty() {
             break (txn, done);
         }
@@ -111,7 +130,8 @@ pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &
         // Partitions that get no rows stay as they are.
         replaced.retain(|replaced| done.files.iter().any(|file| file.partition == replaced.partition));
     }
-    Ok(Loaded { table: plan.table, txn, done, replaced })
+    let merged = plan.is_partial.then(|| merged::partitions(&cx, &plan, &done));
+    Ok(Loaded { table: plan.table, txn, done, replaced, merged })
 }
 
 /// Makes the partitions that rows need, and gives all that the table has then. Others may need the same ones at this moment:
@@ -224,17 +244,22 @@ pub(crate) async fn plan(cx: &PlanContext, session: &Session, ast: &Insert) -> R
         (named, _) => partitions(cx, &table, named.as_deref())?,
     };
     let partitions = partitions.iter().map(|partition| TargetPartition::from(partition.as_ref())).collect();
-    let planned = match ast.partition_values.is_empty() {
-        true => plan_insert(cx, &table, ast).await,
-        false => {
+    let to_error = |e: QueryError| crate::dispatch::with_similar_names(errors::query(&e));
+    let is_plain = !ast.overwrite && !ast.temporary && ast.partition_values.is_empty();
+    let partial = if is_plain { plan_partial(cx, &table, ast).await.map_err(to_error)? } else { None };
+    let is_partial = partial.is_some();
+    let planned = match (partial, ast.partition_values.is_empty()) {
+        (Some(partial), _) => Ok(partial),
+        (None, true) => plan_insert(cx, &table, ast).await,
+        (None, false) => {
             ddl::values_of(&table, &ast.partition_values)?;
             let (filled, ast) = fill(&table, ast);
             plan_insert(cx, &filled, &ast).await
         }
     };
-    let planned = planned.map_err(|e| crate::dispatch::with_similar_names(errors::query(&e)))?;
+    let planned = planned.map_err(to_error)?;
     let makes_partitions = table.partitioning.is_automatic() && ast.partitions.is_none();
-    Ok(InsertPlan { table, partitions, planned, makes_partitions })
+    Ok(InsertPlan { table, partitions, planned, makes_partitions, ids: 0..0, is_partial })
 }
 
 /// What `PARTITION (column = value)` says need not be said by the rows.
@@ -322,6 +347,7 @@ pub(crate) async fn write(
             makes_partitions: plan.makes_partitions,
         },
         target,
+        ids: plan.ids.clone(),
     };
     let mut lost = Vec::new();
     loop {
@@ -336,24 +362,26 @@ pub(crate) async fn write(
     }
 }
 
-/// Makes the rows true. The inner error: the table has changed meanwhile, and nothing of them is.
+/// Makes the rows true, in a turn of its own or, unless it `waits`, in that which the statement has. The inner error: the table has
+/// changed meanwhile, and nothing of them is.
 async fn commit(
     session: &Session,
     ast: &Insert,
     loaded: &Loaded,
+    waits: bool,
     (limit, running): (&Limit, &Running),
 ) -> Result<Result<(), Rejection>, MySqlError> {
-    let Loaded { table, txn, done, replaced } = loaded;
+    let Loaded { table, txn, done, replaced, merged } = loaded;
     let front = session.front();
     if !ast.overwrite && done.rows == 0 && ast.label.is_none() {
         return Ok(Ok(()));
     }
-    let is_primary = table.model == KeyModel::Primary;
+    let waits = waits && table.model == KeyModel::Primary;
     let (mut looks, mut attempt) = (Looks::of(*txn), 1);
     loop {
         let turn = session.shared.turns.of(table.id);
         let mut held = None;
-        if is_primary {
+        if waits {
             held = Some(running.within_limit(limit, async { Ok(turn.lock().await) }).await?);
         }
         // Held until the commit: indexes of files are read.
@@ -366,9 +394,12 @@ async fn commit(
         };
         let superseded = running.within_limit(limit, running.reading(looking)).await?;
         let (txn, table, label, files) = (*txn, table.id, ast.label.clone(), done.files.clone());
-        let command = match ast.overwrite {
-            true => Command::ReplaceRows { txn, table, label, partitions: replaced.clone(), files, superseded },
-            false => Command::CommitLoad { txn, table, label, files, superseded },
+        let command = match merged.clone() {
+            _ if ast.overwrite => {
+                Command::ReplaceRows { txn, table, label, partitions: replaced.clone(), files, superseded }
+            }
+            Some(partitions) => Command::MergeRows { txn, table, label, partitions, files, superseded },
+            None => Command::CommitLoad { txn, table, label, files, superseded },
         };
         // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
         match front.propose_unless_stale(command).await? {

@@ -55,4 +55,7 @@ pub trait FrontSettings: Send + Sync {
 
     /// `max_partitions_in_one_batch`.
     fn max_partitions_in_one_batch(&self) -> usize;
+
+    /// `auto_increment_cache_size`: how many numbers of an AUTO_INCREMENT column are leased at once.
+    fn auto_increment_cache_size(&self) -> u64;
 }

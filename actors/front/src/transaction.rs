@@ -171,6 +171,12 @@ impl Session {
         }
         let limit = Limit::new("Insert", "insert_timeout", self.variables.number("insert_timeout"));
         let loaded = running.within_limit(&limit, running.reading(load(self, ast, text, running))).await?;
+        if loaded.merged.is_some() {
+            return Err(errors::unsupported(format_args!(
+                "INSERT that names some columns of the PRIMARY KEY table {} in an explicit transaction",
+                loaded.table.name
+            )));
+        }
         let Some(open) = &mut self.transaction else {
             return Err(MySqlError::unknown_error("the transaction is gone"));
         };

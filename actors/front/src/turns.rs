@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use runtime_actor::random;
+use runtime_mysql::MySqlError;
 use storage_model::TableId;
 
-/// How often a statement that is overtaken begins at most.
+/// How often a statement that is overtaken begins at most, one that keeps a part of the rows too.
 pub(crate) const ATTEMPTS: u32 = 32;
 /// The longest pause before another frontend's statements are tried against again, for each time it was overtaken.
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
@@ -29,6 +30,23 @@ impl Turns {
         turns.insert(table, Arc::downgrade(&turn));
         turn
     }
+}
+
+/// Whose turn it is.
+pub(crate) type Turn = Option<tokio::sync::OwnedMutexGuard<()>>;
+
+/// Before a statement that was overtaken begins again: until it is its turn, and then for a while each time.
+pub(crate) async fn wait_for_turn(
+    turns: &Turns,
+    table: TableId,
+    turn: &mut Turn,
+    attempt: u32,
+) -> Result<(), MySqlError> {
+    match turn {
+        None => *turn = Some(turns.of(table).lock_owned().await),
+        Some(_) => tokio::time::sleep(pause(attempt)).await,
+    }
+    Ok(())
 }
 
 /// A random part of a time that grows.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actors_messages::compute::LoadDone;
 use runtime_mysql::{MySqlError, OkInfo};
-use runtime_query::{PlanContext, plan_update};
+use runtime_query::{PlanContext, UpdateScope, plan_update};
 use runtime_sql::statement::Update;
 use storage_catalog::{Command, ReplacedPartition};
 use storage_model::{Superseded, Table, TxnId};
@@ -17,8 +17,8 @@ use storage_tablet::TargetPartition;
 use crate::insert::{self, InsertPlan};
 use crate::session::{Limit, Running, Session};
 use crate::supersede::Looks;
-use crate::turns::{ATTEMPTS, pause};
-use crate::{dispatch, errors, names};
+use crate::turns::{ATTEMPTS, Turn, wait_for_turn};
+use crate::{dispatch, errors, ids, names};
 
 /// New rows that are in the store and not yet true.
 struct Changed {
@@ -39,7 +39,7 @@ pub(crate) async fn update(
     let limit = Limit::new("Update", "insert_timeout", session.variables.number("insert_timeout"));
     // A row that was acknowledged by another frontend and is not yet seen on this one would be changed as it was before.
     session.front().may_read(true).await?;
-    let mut turn = None;
+    let mut turn: Turn = None;
     for attempt in 1..=ATTEMPTS {
         let work = running.reading(write_rows(session, ast, text, running));
         let Changed { table, txn, partitions, done, superseded } = running.within_limit(&limit, work).await?;
@@ -50,14 +50,7 @@ pub(crate) async fn update(
             return Ok(insert::visible(&format!("update_{}", uuid::Uuid::new_v4()), txn, rows));
         }
         tracing::info!(%txn, table = table.name, attempt, "an UPDATE was overtaken by another change of its rows and begins again");
-        let wait = async {
-            match &turn {
-                None => turn = Some(session.shared.turns.of(id).lock_owned().await),
-                Some(_) => tokio::time::sleep(pause(attempt)).await,
-            }
-            Ok(())
-        };
-        running.within_limit(&limit, wait).await?;
+        running.within_limit(&limit, wait_for_turn(&session.shared.turns, id, &mut turn, attempt)).await?;
     }
     Err(MySqlError::common(format_args!(
         "rows of the same partitions were changed by others {ATTEMPTS} times while the UPDATE ran: nothing was updated; try \
@@ -65,18 +58,29 @@ pub(crate) async fn update(
     )))
 }
 
+/// `partial_update_mode`: by columns, which is for all rows; `auto` where few columns of many are changed.
+fn scope(session: &Session, table: &Table, ast: &Update) -> UpdateScope {
+    let (changed, all) = (ast.assignments.len(), table.schema.columns.len());
+    let is_few = changed <= 3 && changed * 10 < all * 3;
+    match session.variables.get("partial_update_mode").to_lowercase().as_str() {
+        "column" => UpdateScope::Any,
+        "auto" if is_few => UpdateScope::Any,
+        _ => UpdateScope::Named,
+    }
+}
+
 /// Plans the new rows in the columns of the table.
 pub(crate) async fn plan(cx: &PlanContext, session: &Session, ast: &Update) -> Result<InsertPlan, MySqlError> {
     let database = session.database.as_deref();
     names::writable_database(&ast.table, database)?;
     let (_, table) = names::stored_table(&cx.catalog, &ast.table, database)?;
-    let planned = plan_update(&session.changing(cx, &table), &table, ast).await;
+    let planned = plan_update(&session.changing(cx, &table), &table, ast, scope(session, &table, ast)).await;
     let planned = planned.map_err(|e| dispatch::with_similar_names(errors::query(&e)))?;
     let partitions = insert::partitions(cx, &table, None)?
         .iter()
         .map(|partition| TargetPartition::from(partition.as_ref()))
         .collect();
-    Ok(InsertPlan { table, partitions, planned, makes_partitions: false })
+    Ok(InsertPlan { table, partitions, planned, makes_partitions: false, ids: 0..0, is_partial: false })
 }
 
 /// Plans against one revision, and has the new rows written.
@@ -85,9 +89,8 @@ async fn write_rows(session: &Session, ast: &Update, text: &str, running: &Runni
     // Held until the files are written.
     let (catalog, _point) = front.reads.begin(|| front.view.now());
     let cx = session.plan_context(catalog, text).await;
-    let plan = plan(&cx, session, ast).await?;
-    let txn = insert::draw_txn(session).await?;
-    let done = insert::write(session, &cx, &plan, txn, running).await?;
+    let mut plan = plan(&cx, session, ast).await?;
+    let (txn, done) = ids::write_numbered(session, &cx, &mut plan, running).await?;
     // The key of a row does not change, so new rows are in the partitions of those that they were made from; but what a
     // condition or a new value reads of the table besides may be in any.
     let touched: BTreeSet<_> = match plan.planned.scans_of(&plan.table.name) {

@@ -131,8 +131,8 @@ impl Known {
     /// As SHOW VARIABLES prints it.
     fn shown(&self, value: &str) -> String {
         match (self.domain, value) {
-            (Domain::Boolean, "1") => "ON".to_owned(),
-            (Domain::Boolean, "0") => "OFF".to_owned(),
+            (Domain::Boolean, "1") => "true".to_owned(),
+            (Domain::Boolean, "0") => "false".to_owned(),
             _ => value.to_owned(),
         }
     }
@@ -315,7 +315,7 @@ mod tests {
         session.set("autocommit", &text("off")).unwrap();
         assert_eq!(session.system("autocommit", false), Some(Constant::Integer(0)));
         assert_eq!(session.system("autocommit", true), Some(Constant::Integer(1)));
-        assert_eq!(session.all(false).find(|v| v.0 == "autocommit").unwrap().1, "OFF");
+        assert_eq!(session.all(false).find(|v| v.0 == "autocommit").unwrap().1, "false");
         assert_eq!(session.set("autocommit", &text("maybe")).unwrap_err().code, 1231);
         assert_eq!(session.set("query_timeout", &text("soon")).unwrap_err().code, 1232);
         assert_eq!(session.set("query_timeout", &Constant::Integer(-1)).unwrap_err().code, 1231);

@@ -264,6 +264,8 @@ pub struct LoadFragment<S> {
     pub spec: S,
     /// The volume they go to.
     pub target: StorageVolume,
+    /// Numbers for rows that come without one in an AUTO_INCREMENT column.
+    pub ids: std::ops::Range<u64>,
 }
 
 /// The name of the Flight action that runs a [`LoadFragment`].
@@ -278,6 +280,8 @@ pub struct LoadDone {
     pub rows: u64,
     /// What the partition columns of rows hold that no partition takes. Nothing was written then.
     pub missing: Vec<PartitionValues>,
+    /// How many numbers rows want, when those of the fragment are too few. Nothing was written then.
+    pub wanted_ids: u64,
 }
 
 /// A fragment begins on this node: told by the data plane to the node's actor, never over the wire.

@@ -22,6 +22,8 @@ pub struct MetaSettings {
     pub compaction_tasks: Option<usize>,
     /// `lake_orphan_min_age_seconds`: what a load wrote that is not committed by then is nobody's.
     pub orphan_age: Duration,
+    /// `lake_sweep_dead_timelines`: whether what a lost timeline left is deleted.
+    pub sweeps_dead: bool,
     /// `dynamic_partition_check_interval_seconds`: between two looks whether it is time for partitions to come or go.
     pub partitions_every: Duration,
     /// `dynamic_partition_enable`: whether partitions come with the time.
@@ -41,6 +43,7 @@ impl Default for MetaSettings {
             compaction_min_files: 10,
             compaction_tasks: None,
             orphan_age: Duration::from_secs(86_400),
+            sweeps_dead: false,
             partitions_every: Duration::from_secs(600),
             rolls_partitions: true,
             most_rolled: 500,

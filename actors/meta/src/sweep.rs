@@ -186,7 +186,8 @@ impl OrphanSweeper {
 
     /// After a restore, and whenever a snapshot of another timeline is gone: then less is spared.
     fn has_others_to_read(&self, catalog: &Catalog, now: Instant) -> bool {
-        catalog.header.restored.is_some()
+        (self.settings)().sweeps_dead
+            && catalog.header.restored.is_some()
             && self.read_again.is_none_or(|at| at <= now)
             && self.others.as_ref().is_none_or(|others| !others.is_of(catalog))
     }
@@ -224,7 +225,7 @@ impl OrphanSweeper {
         self.asked = self.asked.wrapping_add(1);
         self.working = true;
         let (meta, peer, pulse) = (self.meta.clone(), peer.clone(), cx.pulse());
-        let dead = self.others.clone();
+        let dead = self.others.clone().filter(|_| (self.settings)().sweeps_dead);
         let (owner, clock) = (self.ownership.clone(), cx.clock().clone());
         cx.effect(async move {
             let may_delete = move || owner.borrow().allows_deletes(id, clock.monotonic());

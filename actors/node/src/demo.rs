@@ -201,7 +201,8 @@ impl Drill {
             "cluster_snapshot:\n  cluster_snapshot_path: {snapshot}\n  storage_volume_name: builtin_storage_volume\n\
              storage_volumes:\n  - name: builtin_storage_volume\n    type: LOCAL\n    location: file://{location}\n"
         ))?;
-        cluster.start(&["--cluster_snapshot"], Duration::from_secs(60)).await?;
+        // It is known that nobody owns the place any more: nobody is asked.
+        cluster.start(&["--cluster_snapshot", "--takeover"], Duration::from_secs(60)).await?;
         self.done("restore", since, "processes up, metadata restored");
         let mut connection = connect(cluster.ports.query).await?;
         admin::wait_for_compute_nodes(&mut connection, cluster.compute.len()).await?;

@@ -48,6 +48,7 @@ impl LiveConfig {
                 compaction_min_files: c.lake_compaction_score_selector_min_score.max(2.0) as usize,
                 compaction_tasks: usize::try_from(c.lake_compaction_max_tasks).ok(),
                 orphan_age: Duration::from_secs(c.lake_orphan_min_age_seconds),
+                sweeps_dead: c.lake_sweep_dead_timelines,
                 partitions_every: Duration::from_secs(c.dynamic_partition_check_interval_seconds),
                 rolls_partitions: c.dynamic_partition_enable,
                 most_rolled: c.max_dynamic_partition_num as usize,
@@ -99,6 +100,10 @@ impl FrontSettings for LiveConfig {
 
     fn max_partitions_in_one_batch(&self) -> usize {
         self.read(|c| c.max_partitions_in_one_batch as usize)
+    }
+
+    fn auto_increment_cache_size(&self) -> u64 {
+        self.read(|c| u64::from(c.auto_increment_cache_size))
     }
 }
 

@@ -170,7 +170,8 @@ struct Target {
 
 /// And the notes of what the condition reads.
 fn resolve(cx: &PlanContext, state: &SessionState, delete: &Delete) -> Result<(Target, ScanNotes), QueryError> {
-    let query = query_of(&delete.table, condition_of(delete)?)?;
+    let mut query = query_of(&delete.table, condition_of(delete)?)?;
+    query.with = delete.with.as_ref().and_then(|names| names.with.clone());
     let Logical { plan, notes, .. } = plan::logical(cx, state, rewrite(&query, cx)?)?;
     let mut node = &plan;
     loop {

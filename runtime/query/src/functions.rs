@@ -9,6 +9,7 @@ mod bits;
 pub(crate) mod cast;
 mod clock;
 mod extreme;
+pub(crate) mod fresh;
 mod gather;
 mod hash;
 mod hlls;
@@ -90,6 +91,7 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.extend(members::Any::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.push(Arc::new(ScalarUDF::new_from_impl(merged::Merged::new())));
     all.push(Arc::new(ScalarUDF::new_from_impl(cast::Cast::new())));
+    all.extend(fresh::Fresh::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     let typed = arrays::functions().into_iter().chain(maps::functions()).chain(json::functions());
     let typed = typed.chain(bitmaps::functions()).chain(hlls::functions());
     let typed = typed.chain(binary::functions()).chain(bits::functions()).chain([slice::truncation()]);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
+use runtime_sql::quote_identifier;
 use storage_catalog::Database;
 use storage_model::{
     Column, DataType, DefaultValue, Distribution, KeyModel, Partition, PartitionRange, Table, Value, View,
@@ -193,8 +194,18 @@ fn tables_row(cx: &PlanContext, database: &Database, table: &Table) -> Vec<Cell>
     ]
 }
 
+/// Where the last column but one stands in a row of `columns`.
+const GENERATION_EXPRESSION: usize = 22;
+
 fn column_rows(database: &Database, table: &Table) -> Vec<Vec<Cell>> {
-    let row = |(at, column): (usize, &Column)| column_row(&database.name, &table.name, at, column, table.model);
+    let row = |(at, column): (usize, &Column)| {
+        let mut row = column_row(&database.name, &table.name, at, column, table.model);
+        if let Some(expression) = column.generated() {
+            let shown = table.schema.text_of(expression, quote_identifier).unwrap_or_default();
+            row.splice(GENERATION_EXPRESSION..=GENERATION_EXPRESSION, [text(shown)]);
+        }
+        row
+    };
     table.schema.columns.iter().enumerate().map(row).collect()
 }
 
@@ -223,7 +234,14 @@ fn column_row(database: &str, table: &str, at: usize, column: &Column, model: Ke
     let default = match &column.default {
         Some(DefaultValue::Literal(literal)) => text(literal),
         Some(DefaultValue::CurrentTimestamp) => text("CURRENT_TIMESTAMP"),
-        Some(DefaultValue::Null) | None => Cell::Null,
+        Some(DefaultValue::Uuid) => text("uuid()"),
+        Some(DefaultValue::UuidNumeric) => text("uuid_numeric()"),
+        Some(DefaultValue::Null | DefaultValue::AutoIncrement { .. } | DefaultValue::Generated(_)) | None => Cell::Null,
+    };
+    let extra = match column.default {
+        Some(DefaultValue::Generated(_)) => "STORED GENERATED",
+        Some(DefaultValue::AutoIncrement { .. }) => "auto_increment",
+        _ => "",
     };
     vec![
         text(DEFAULT_CATALOG),
@@ -243,7 +261,7 @@ fn column_row(database: &str, table: &str, at: usize, column: &Column, model: Ke
         if column.data_type.is_text() { text("utf8mb4_general_ci") } else { Cell::Null },
         text(column.data_type.to_sql()),
         text(if column.key { column_key(model) } else { "" }),
-        text(""),
+        text(extra),
         text(""),
         text(&column.comment),
         size,

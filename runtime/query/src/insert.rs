@@ -2,25 +2,33 @@
 //! error before anything is written.
 
 pub(crate) mod convert;
+mod generated;
+mod partial;
 pub(crate) mod store;
 mod values;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type, SchemaRef};
-use datafusion::common::Column as ColumnName;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
+use datafusion::common::{Column as ColumnName, ScalarValue};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::sql::sqlparser::ast::Query;
 use runtime_sql::statement::{Insert, InsertSource};
 use storage_model::value::format_datetime;
-use storage_model::{Column, DefaultValue, Table};
+use storage_model::{Column, DefaultValue, Table, TableId};
 
 use crate::context::{PlanContext, SessionFacts};
 use crate::depth::Stack;
 use crate::error::QueryError;
+use crate::functions::fresh;
 use crate::plan::{self, Logical, Placement, Planned, ResultColumn, result_type};
+use crate::provider::ScanNotes;
+use crate::provider::view::ViewRead;
 use crate::rewrite::rewrite;
 use crate::session;
 use convert::{Collector, Input};
+pub use generated::check as check_generated;
+pub use partial::plan_partial;
 
 /// Plans the rows of an INSERT into a table: the batches of the plan have the columns of `arrow_schema(table.schema)`,
 /// in order. Constant rows are there at once, as [`Planned::values`]. Partitions, label and OVERWRITE are not its
@@ -29,15 +37,29 @@ use convert::{Collector, Input};
 /// # Errors
 /// When columns are unknown or named twice, when their number does not match, when a constant does not fit its column.
 pub async fn plan_insert(cx: &PlanContext, table: &Table, insert: &Insert) -> Result<Planned, QueryError> {
+    let open = open(table);
     let query = match &insert.source {
         InsertSource::Values(rows) => {
             let targets = targets(table, insert.columns.as_deref())?;
-            return Planned::of_values(columns_of(table), values::rows(cx, table, &targets, rows)?);
+            let rows = values::rows(cx, &open, &targets, rows)?;
+            return match generated::has_any(&table.schema) {
+                false => Planned::of_values(columns_of(table), rows),
+                true => generated::plan_values(cx, table, rows).await,
+            };
         }
         InsertSource::Query(query) => query,
     };
     let stack = Stack::for_query(cx, query)?;
-    stack.run_async(Box::pin(plan_rows(cx, table, insert, query, stack))).await
+    stack.run_async(Box::pin(plan_rows(cx, &open, insert, query, stack))).await
+}
+
+/// The table as its rows are before they are written: what is computed from them, and numbers that they get then, are NULL.
+fn open(table: &Table) -> Table {
+    let mut table = table.clone();
+    for column in &mut table.schema.columns {
+        column.nullable |= column.is_auto_increment() || column.generated().is_some();
+    }
+    table
 }
 
 /// Plans the rows that a query gives.
@@ -49,7 +71,29 @@ async fn plan_rows(
     stack: Stack,
 ) -> Result<Planned, QueryError> {
     let state = session::planner(cx.parallelism);
-    let Logical { plan, labels, tables, views, notes, .. } = plan::logical(cx, &state, rewrite(query, cx)?)?;
+    let Stored { plan, tables, views, notes, .. } = stored_rows(cx, &state, table, insert, query)?;
+    let plan = generated::computed(cx, &state, &table.schema, plan)?;
+    let plan = plan::physical(&state, &plan, stack).await?;
+    Ok(Planned { columns: columns_of(table), placement: Placement::Compute, tables, views, values: None, plan, notes })
+}
+
+/// Rows of a query in the columns of a table; nothing is computed from them yet.
+struct Stored {
+    plan: LogicalPlan,
+    targets: Targets,
+    tables: Vec<TableId>,
+    views: Vec<ViewRead>,
+    notes: ScanNotes,
+}
+
+fn stored_rows(
+    cx: &PlanContext,
+    state: &SessionState,
+    table: &Table,
+    insert: &Insert,
+    query: &Query,
+) -> Result<Stored, QueryError> {
+    let Logical { plan, labels, tables, views, notes, .. } = plan::logical(cx, state, rewrite(query, cx)?)?;
     let names = if insert.by_name { Some(labels.as_slice()) } else { insert.columns.as_deref() };
     let targets = targets(table, names)?;
     let given: Vec<ColumnName> = plan.schema().columns();
@@ -60,25 +104,18 @@ async fn plan_rows(
     let mut stored = Vec::with_capacity(table.schema.columns.len());
     for ((column, source), field) in table.schema.columns.iter().zip(&targets.sources).zip(fields.fields()) {
         let value = match source {
-            Source::Given(at) => Expr::Column(given[*at].clone()),
-            Source::Default => match default_text(column, &cx.session)? {
-                Some(text) => lit(text),
-                None => lit(datafusion::common::ScalarValue::Utf8(None)),
-            },
+            // A number that is given is no NULL.
+            Source::Given(at) if column.is_auto_increment() => {
+                let strict = Column { nullable: false, ..column.clone() };
+                store::store(Expr::Column(given[*at].clone()), &strict)?
+            }
+            Source::Given(at) => store::store(Expr::Column(given[*at].clone()), column)?,
+            Source::Default => store::store(default_expr(column, &cx.session)?, column)?,
         };
-        stored.push(store::store(value, column)?.alias(field.name()));
+        stored.push(value.alias(field.name()));
     }
     let plan = LogicalPlanBuilder::from(plan).project(stored)?.build()?;
-    let physical = plan::physical(&state, &plan, stack).await?;
-    Ok(Planned {
-        columns: columns_of(table),
-        placement: Placement::Compute,
-        tables,
-        views,
-        values: None,
-        plan: physical,
-        notes,
-    })
+    Ok(Stored { plan, targets, tables, views, notes })
 }
 
 /// A batch of a plan of [`plan_insert`] under the schema of its table.
@@ -119,7 +156,10 @@ struct Targets {
 fn targets(table: &Table, columns: Option<&[String]>) -> Result<Targets, QueryError> {
     let all = &table.schema.columns;
     let Some(names) = columns else {
-        return Ok(Targets { sources: (0..all.len()).map(Source::Given).collect(), given: all.len() });
+        // Generated columns are behind all others.
+        let given = all.iter().filter(|column| column.generated().is_none()).count();
+        let source = |at| if at < given { Source::Given(at) } else { Source::Default };
+        return Ok(Targets { sources: (0..all.len()).map(source).collect(), given });
     };
     let mut sources = vec![Source::Default; all.len()];
     for (at, name) in names.iter().enumerate() {
@@ -127,6 +167,9 @@ fn targets(table: &Table, columns: Option<&[String]>) -> Result<Targets, QueryEr
             .schema
             .position(name)
             .ok_or_else(|| QueryError::analyzing(format!("Unknown column '{name}' in '{}'", table.name)))?;
+        if all[position].generated().is_some() {
+            return Err(QueryError::analyzing(format!("generated column '{name}' can not be specified")));
+        }
         if matches!(sources[position], Source::Given(_)) {
             return Err(QueryError::analyzing(format!("Column '{name}' specified twice")));
         }
@@ -169,13 +212,30 @@ pub fn initial_text(column: &Column, session: &SessionFacts) -> Result<Option<St
     }))
 }
 
-/// What a column holds when it is left out, as text; None is NULL.
+/// What a column holds when it is left out, computed for each row.
+pub(crate) fn default_expr(column: &Column, session: &SessionFacts) -> Result<Expr, QueryError> {
+    let call = |name: &str| match crate::functions::own(name) {
+        Some(function) => Ok(function.call(Vec::new())),
+        None => Err(QueryError::internal(format!("there is no function {name}"))),
+    };
+    match column.default {
+        Some(DefaultValue::Uuid) => call(fresh::UUID),
+        Some(DefaultValue::UuidNumeric) => call(fresh::UUID_NUMERIC),
+        _ => Ok(lit(ScalarValue::Utf8(default_text(column, session)?))),
+    }
+}
+
+/// What a column holds when it is left out, as text; None is NULL. Of UUIDs it is one for one row.
 pub(crate) fn default_text(column: &Column, session: &SessionFacts) -> Result<Option<String>, QueryError> {
     match &column.default {
         None | Some(DefaultValue::Null) if !column.nullable => {
             Err(QueryError::analyzing(format!("Column '{}' has no default value, NULL is not allowed", column.name)))
         }
         None | Some(DefaultValue::Null) => Ok(None),
+        // It comes when the row is written.
+        Some(DefaultValue::AutoIncrement { .. } | DefaultValue::Generated(_)) => Ok(None),
+        Some(DefaultValue::Uuid) => Ok(Some(uuid::Uuid::new_v4().to_string())),
+        Some(DefaultValue::UuidNumeric) => Ok(Some(fresh::number().to_string())),
         Some(DefaultValue::Literal(text)) => Ok(Some(text.clone())),
         Some(DefaultValue::CurrentTimestamp) => {
             let micros = session.local_micros();

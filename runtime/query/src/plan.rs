@@ -14,6 +14,7 @@ use datafusion::datasource::source_as_provider;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::sql::planner::SqlToRel;
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 use storage_model::{DataType, TableId};
@@ -89,6 +90,24 @@ impl Planned {
     pub fn scans_of(&self, table: &str) -> usize {
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.iter().filter(|note| note.table == table).count()
+    }
+
+    /// How many rows come without a value in a column, as far as that is known before they are made: of constants exactly.
+    pub fn rows_without(&self, column: usize) -> u64 {
+        /// When nothing is known of them.
+        const UNKNOWN: usize = 1000;
+        /// When much is said of them that need not be true.
+        const MOST: usize = 10_000_000;
+        if let Some(rows) = &self.values {
+            return rows.columns().get(column).map_or(0, |values| values.logical_null_count() as u64);
+        }
+        let has_all = self.plan.schema().fields().get(column).is_none_or(|field| !field.is_nullable());
+        if has_all {
+            return 0;
+        }
+        let known = StatisticsContext::new().compute(self.plan.as_ref(), &StatisticsArgs::new());
+        let rows = known.ok().and_then(|known| known.num_rows.get_value().copied());
+        rows.unwrap_or(UNKNOWN).min(MOST) as u64
     }
 
     /// A result of rows that are known already.

@@ -136,7 +136,10 @@ fn parts(statement: &Statement) -> Vec<Part<'_>> {
             InsertSource::Query(query) => vec![Part::Query(query)],
             InsertSource::Values(rows) => rows.expressions().iter().map(Part::Expr).collect(),
         },
-        Statement::Delete(delete) => delete.predicate.iter().map(Part::Expr).collect(),
+        Statement::Delete(delete) => {
+            let with = delete.with.iter().map(|query| Part::Query(query));
+            with.chain(delete.predicate.iter().map(Part::Expr)).collect()
+        }
         Statement::Update(update) => {
             let assigned = update.assignments.iter().filter_map(|(_, value)| match value {
                 AssignedValue::Expr(expr) => Some(Part::Expr(expr)),
@@ -173,7 +176,10 @@ fn visit_mut(statement: &mut Statement, binder: &mut Binder<'_>) -> Result<(), B
                 rows.expressions_mut().iter_mut().for_each(|e| _ = VisitMut::visit(e, binder));
             }
         },
-        Statement::Delete(delete) => delete.predicate.iter_mut().for_each(|e| _ = VisitMut::visit(e, binder)),
+        Statement::Delete(delete) => {
+            delete.with.iter_mut().for_each(|query| _ = VisitMut::visit(query, binder));
+            delete.predicate.iter_mut().for_each(|e| _ = VisitMut::visit(e, binder));
+        }
         Statement::Update(update) => {
             for (_, value) in &mut update.assignments {
                 if let AssignedValue::Expr(expr) = value {

@@ -35,12 +35,20 @@ pub(crate) fn query(cursor: &mut Cursor<'_>) -> Parse<Box<Query>> {
 
 /// `FROM ... WHERE ...`, both as they please, as a query of all columns. What may not follow them is left standing.
 pub(crate) fn from_and_where(cursor: &mut Cursor<'_>) -> Parse<Box<Query>> {
+    all_behind(cursor, &[Ast::make_keyword("SELECT"), Ast::Mul])
+}
+
+/// Behind USING: what stands behind FROM, likewise.
+pub(crate) fn relations_and_where(cursor: &mut Cursor<'_>) -> Parse<Box<Query>> {
+    all_behind(cursor, &[Ast::make_keyword("SELECT"), Ast::Mul, Ast::make_keyword("FROM")])
+}
+
+fn all_behind(cursor: &mut Cursor<'_>, all: &[Ast]) -> Parse<Box<Query>> {
     const ENDS: [&str; 11] =
         ["GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT", "MINUS", "INTO", "QUALIFY", "FOR"];
     let start = cursor.current();
-    let all = [Ast::make_keyword("SELECT"), Ast::Mul];
     let stop = |token: &Token<'_>| ENDS.iter().any(|k| token.is_word(k));
-    let mut query = run_behind(cursor, &all, &stop, |parser| parser.parse_query())?;
+    let mut query = run_behind(cursor, all, &stop, |parser| parser.parse_query())?;
     normalise::query(&mut query).map_err(|message| error_at(start, message))?;
     Ok(query)
 }

@@ -23,6 +23,7 @@ mod names;
 mod normalise;
 pub mod partition_names;
 mod redact;
+mod references;
 mod rows;
 mod shape;
 pub mod statement;
@@ -35,6 +36,7 @@ pub use grammar::{Parsed, parse, parse_type};
 pub use hints::Hint;
 pub use names::{DEFAULT_CATALOG, QualifiedName, like_matches, quote_identifier, quote_string, split_qualified_name};
 pub use redact::redact;
+pub use references::{TextPart, parse_expression, split_at_columns};
 pub use rows::{RowValue, ValueRows};
 pub use statement::Statement;
 

@@ -441,8 +441,10 @@ pub struct Delete {
     pub table: QualifiedName,
     /// PARTITION (...).
     pub partitions: Option<Vec<String>>,
-    /// WHERE, if it was given.
+    /// WHERE, if it was given; with USING: whether there are rows of the others for which it is true.
     pub predicate: Option<Expr>,
+    /// WITH in front of it, as that of a query.
+    pub with: Option<Box<Query>>,
 }
 
 /// UPDATE.

@@ -6,6 +6,7 @@ mod collect;
 mod columns;
 mod compact;
 mod databases;
+mod ids;
 mod loads;
 mod nodes;
 mod once;
@@ -141,7 +142,7 @@ impl Catalog {
             }
             Command::AlterColumns { database, table, changes } => self.alter_columns(database, table, changes),
             Command::UpdateRows { txn, table, partitions, files, superseded } => {
-                self.update_rows(*txn, *table, partitions, files, superseded)
+                self.update_rows(*txn, *table, None, partitions, (files, superseded))
             }
             Command::PutView { database, draft, how } => self.put_view(database, draft, *how),
             Command::CommitTransaction { label, loads, superseded } => {
@@ -164,6 +165,11 @@ impl Catalog {
             }
             Command::SetTableProperties { database, table, properties } => {
                 self.set_table_properties(database, table, properties)
+            }
+            Command::LeaseIds { table, count } => self.lease_ids(*table, *count),
+            Command::SetAutoIncrement { database, table, next } => self.set_auto_increment(database, table, *next),
+            Command::MergeRows { txn, table, label, partitions, files, superseded } => {
+                self.update_rows(*txn, *table, label.as_deref(), partitions, (files, superseded))
             }
         }
     }

@@ -526,6 +526,37 @@ pub enum Command {
         /// What changes.
         properties: BTreeMap<String, String>,
     },
+    /// Reserves numbers for the AUTO_INCREMENT column of a table: rows that a frontend loads get them, and nobody else's.
+    LeaseIds {
+        /// The table.
+        table: TableId,
+        /// How many.
+        count: u64,
+    },
+    /// ALTER TABLE … AUTO_INCREMENT = n: numbers that are leased from now on are no smaller.
+    SetAutoIncrement {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// The next.
+        next: u64,
+    },
+    /// The same as `UpdateRows` for an INSERT that keeps what rows have in other columns, which may have a label.
+    MergeRows {
+        /// The load.
+        txn: TxnId,
+        /// The table.
+        table: TableId,
+        /// The user's own label; None for a generated one, which nobody can use again.
+        label: Option<String>,
+        /// The partitions of the files, each with the version that was read.
+        partitions: Vec<ReplacedPartition>,
+        /// What was written, for these partitions and no others.
+        files: Vec<WrittenFile>,
+        /// What they take the place of.
+        superseded: Superseded,
+    },
 }
 
 impl Command {
@@ -588,6 +619,9 @@ impl Command {
             Command::DropPartitions { .. } => "DropPartitions",
             Command::ReplacePartitions { .. } => "ReplacePartitions",
             Command::SetTableProperties { .. } => "SetTableProperties",
+            Command::LeaseIds { .. } => "LeaseIds",
+            Command::SetAutoIncrement { .. } => "SetAutoIncrement",
+            Command::MergeRows { .. } => "MergeRows",
         }
     }
 }

@@ -15,6 +15,7 @@
 
 pub mod access;
 pub mod dynamic;
+pub mod expression;
 pub mod file;
 pub mod ids;
 pub mod keys;
@@ -34,6 +35,7 @@ pub mod view;
 pub mod volume;
 
 pub use access::{DefaultRoles, Grant, GrantObject, PasswordHash, Privilege, RelationKind, Role, User, UserName};
+pub use expression::{Expression, ExpressionPart};
 pub use file::{
     ByteRange, Deletes, FileEntry, ObjectName, Rowset, RowsetChange, Superseded, TabletChange, Vector, WrittenFile,
 };

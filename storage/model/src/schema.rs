@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::expression::Expression;
 use crate::ids::ColumnId;
 use crate::nesting;
 
@@ -191,7 +192,7 @@ impl fmt::Display for DataType {
     }
 }
 
-/// What a column holds when an INSERT does not say.
+/// What a column holds when an INSERT does not say. Variants are positional in stored bytes: append only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DefaultValue {
     /// DEFAULT NULL.
@@ -200,6 +201,17 @@ pub enum DefaultValue {
     Literal(String),
     /// DEFAULT CURRENT_TIMESTAMP.
     CurrentTimestamp,
+    /// AUTO_INCREMENT: a number that no other row got so.
+    AutoIncrement {
+        /// The first that no frontend has leased. It only rises.
+        next: u64,
+    },
+    /// DEFAULT (uuid()): another one for each row.
+    Uuid,
+    /// DEFAULT (uuid_numeric()): another one for each row.
+    UuidNumeric,
+    /// AS expression: what it is for the other columns of the row. An INSERT cannot say anything else.
+    Generated(Expression),
 }
 
 /// How the values of rows with equal keys become one. Variants are positional in stored bytes: append only.

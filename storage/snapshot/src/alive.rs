@@ -14,8 +14,8 @@ use crate::error::SnapshotError;
 use crate::owner::{self, Claim, OwnerFacts};
 use crate::store;
 
-/// An owner looks for holds every three seconds; so long it has to answer.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// An owner looks for holds every three seconds, and waits up to five for a volume that does not answer; so long it has to tell.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// An owner tells how far its metadata are every minute at least: one that has not for so long is gone, milliseconds.
 const SILENT_MILLIS: u64 = 180_000;
 const LOOK_EVERY: Duration = Duration::from_millis(250);

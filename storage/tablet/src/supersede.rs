@@ -29,8 +29,12 @@ use crate::keys::{KeyHash, hashes};
 
 /// Vectors of so many bytes stand in the catalog itself.
 const INLINE_BYTES: usize = 128;
+/// When so many bytes of vectors stand there, the others of a commit go into objects: it is one log entry.
+const MOST_INLINE_BYTES: usize = 256 << 10;
 /// Tablets that are looked at at once.
 const TABLETS_AT_ONCE: usize = 4;
+/// Runs of a tablet in which keys are looked up at once.
+const RUNS_AT_ONCE: usize = 16;
 /// So many keys of a DELETE are kept before they are looked up.
 const KEYS_AT_ONCE: usize = 4 << 20;
 
@@ -78,9 +82,8 @@ impl<'a> Lookup<'a> {
             let mut entries = index.scan();
             while let Some(some) = entries.try_next().await? {
                 let keys: Vec<KeyHash> = some.iter().map(|(key, _)| *key).collect();
-                for (before, lost) in &mut runs[..at] {
-                    *lost |= self.index(before)?.find(&keys).await?;
-                }
+                let found = self.find(runs[..at].iter().map(|(run, _)| *run), &keys).await?;
+                runs.iter_mut().zip(found).for_each(|((_, lost), found)| *lost |= found);
             }
         }
         Ok(Losses { partition: *partition, bucket: *bucket, base: *base, runs })
@@ -115,6 +118,16 @@ impl<'a> Lookup<'a> {
         Ok(Losses { partition: *partition, bucket: *bucket, base: *base, runs: vec![(output, lost)] })
     }
 
+    /// The rows of each run that have one of these keys, which are in order.
+    async fn find<'t>(
+        &self,
+        runs: impl Iterator<Item = &'t KeyedRun>,
+        keys: &[KeyHash],
+    ) -> Result<Vec<RoaringBitmap>, WriteError> {
+        let looks: Vec<_> = runs.map(|run| async move { self.index(run)?.find(keys).await }.boxed()).collect();
+        stream::iter(looks).buffered(RUNS_AT_ONCE).try_collect().await
+    }
+
     fn volume(&self, id: VolumeId) -> Result<&'a Volume, TabletError> {
         self.volumes.get(&id).ok_or_else(|| TabletError::invalid(format!("volume {id} of a run is not named")))
     }
@@ -141,6 +154,7 @@ impl<'a> Lookup<'a> {
     /// The changes of the catalog, with the objects that they need in the store.
     async fn changes(&self, losses: Vec<Losses<'_>>) -> Result<Superseded, WriteError> {
         let mut bodies: BTreeMap<PartitionId, Vec<u8>> = BTreeMap::new();
+        let mut inline = 0;
         let mut tablets = Vec::with_capacity(losses.len());
         for Losses { partition, bucket, base, runs } in losses {
             let mut rowsets = Vec::new();
@@ -155,13 +169,17 @@ impl<'a> Lookup<'a> {
                 rowsets.push((run, all.len(), delete_vector::encode(&all)));
             }
             let body = bodies.entry(partition).or_default();
-            let rowsets = rowsets.into_iter().map(|(run, rows, bytes)| RowsetChange {
-                volume: run.place.volume,
-                object: run.place.object.clone(),
-                before: run.deleted,
-                rows,
-                // Which object it is in is known when all of them are.
-                vector: if bytes.len() <= INLINE_BYTES { Vector::Inline(bytes) } else { appended(body, &bytes) },
+            let rowsets = rowsets.into_iter().map(|(run, rows, bytes)| {
+                let is_inline = bytes.len() <= INLINE_BYTES && inline + bytes.len() <= MOST_INLINE_BYTES;
+                inline += if is_inline { bytes.len() } else { 0 };
+                RowsetChange {
+                    volume: run.place.volume,
+                    object: run.place.object.clone(),
+                    before: run.deleted,
+                    rows,
+                    // Which object it is in is known when all of them are.
+                    vector: if is_inline { Vector::Inline(bytes) } else { appended(body, &bytes) },
+                }
             });
             tablets.push(TabletChange { partition, bucket, base, rowsets: rowsets.collect() });
         }
@@ -251,9 +269,8 @@ impl<'a> Deletion<'a> {
                 continue;
             }
             keys.sort_unstable();
-            for (run, lost) in self.tablets[at].old.iter().zip(&mut self.lost[at]) {
-                *lost |= self.lookup.index(run)?.find(&keys).await?;
-            }
+            let found = self.lookup.find(self.tablets[at].old.iter(), &keys).await?;
+            self.lost[at].iter_mut().zip(found).for_each(|(lost, found)| *lost |= found);
         }
         Ok(())
     }

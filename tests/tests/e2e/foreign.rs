@@ -71,7 +71,8 @@ async fn data_becomes(house: &House, what: &str, wanted: &BTreeSet<String>) -> a
 #[test]
 fn what_the_lost_timeline_left_is_swept_but_for_its_snapshots() {
     e2e("foreign/swept", || async {
-        let mut house = House::build(HouseSpec::default()).await?;
+        let conf = vec![("lake_sweep_dead_timelines", "true".to_owned())];
+        let mut house = House::build(HouseSpec { conf, ..HouseSpec::default() }).await?;
         let mut client = house.client().await?;
         client.run("CREATE DATABASE d").await?;
         table(&mut client, "kept").await?;

@@ -11,11 +11,11 @@ use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
     Aggregation, Bound, ByteRange, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution,
-    Epoch, FileId, Frontend, FrontendRole, Grant, GrantObject, Incarnation, JobId, KeyModel, NodeId, Now, Partition,
-    PartitionId, PartitionKey, PartitionRange, Partitioning, PasswordHash, Privilege, RelationKind, RetentionChange,
-    Revision, Rowset, RowsetChange, Schema, ServiceId, SnapshotKind, Step, StepUnit, StructField, Superseded, Table,
-    TableId, TabletChange, TxnId, UnixMillis, Uptime, UserId, UserName, Value, Vector, ViewColumn, VolumeId,
-    VolumeType, WrittenFile,
+    Epoch, Expression, ExpressionPart, FileId, Frontend, FrontendRole, Grant, GrantObject, Incarnation, JobId,
+    KeyModel, NodeId, Now, Partition, PartitionId, PartitionKey, PartitionRange, Partitioning, PasswordHash, Privilege,
+    RelationKind, RetentionChange, Revision, Rowset, RowsetChange, Schema, ServiceId, SnapshotKind, Step, StepUnit,
+    StructField, Superseded, Table, TableId, TabletChange, TxnId, UnixMillis, Uptime, UserId, UserName, Value, Vector,
+    ViewColumn, VolumeId, VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 use storage_snapshot::mark::Mark;
@@ -27,6 +27,8 @@ const BY_HAND: u64 = 10_031;
 const BY_HAND_CUT: Revision = Revision(61);
 const RESTORED_FILE: u64 = 10_015;
 const RESTORED_OBJECT: &str = "o2";
+/// The table whose rows get numbers.
+const NUMBERS: u64 = 10_067;
 
 fn text(t: &str) -> String {
     t.to_owned()
@@ -216,9 +218,9 @@ fn written(partition: u64, object: &str) -> WrittenFile {
     }
 }
 
-/// A file of the PRIMARY KEY table.
-fn keyed_file(object: &str) -> WrittenFile {
-    let mut file = written(10_042, object);
+/// A file of a PRIMARY KEY table.
+fn keyed_file(partition: u64, object: &str) -> WrittenFile {
+    let mut file = written(partition, object);
     let start = |bucket: u32| 1000 + u64::from(bucket) * 50;
     file.runs
         .iter_mut()
@@ -227,9 +229,9 @@ fn keyed_file(object: &str) -> WrittenFile {
 }
 
 /// What its commits take away: of the first tablet a row that stands here, of the other some that stand in an object.
-fn superseded(base: u64, loser: Option<&str>) -> Superseded {
+fn superseded(partition: u64, base: u64, loser: Option<&str>) -> Superseded {
     let tablet = |bucket: u32, vector: Vector<u32>| TabletChange {
-        partition: PartitionId(10_042),
+        partition: PartitionId(partition),
         bucket,
         base,
         rowsets: loser
@@ -238,7 +240,7 @@ fn superseded(base: u64, loser: Option<&str>) -> Superseded {
             .collect(),
     };
     let stored = Vector::Stored { file: 0, bytes: ByteRange { start: 0, end: 40 } };
-    let vectors = loser.map(|_| WrittenFile { runs: Vec::new(), ..written(10_042, "o8.delvec") });
+    let vectors = loser.map(|_| WrittenFile { runs: Vec::new(), ..written(partition, "o8.delvec") });
     Superseded {
         tablets: vec![tablet(0, Vector::Inline(vec![1, 2, 3])), tablet(2, stored)],
         vectors: vectors.into_iter().collect(),
@@ -435,8 +437,8 @@ pub fn commands() -> Vec<(Now, Command)> {
             txn: TxnId(7),
             table: TableId(10_041),
             partitions: vec![ReplacedPartition { partition: PartitionId(10_042), base: Some(1) }],
-            files: vec![keyed_file("o6")],
-            superseded: superseded(0, None),
+            files: vec![keyed_file(10_042, "o6")],
+            superseded: superseded(10_042, 0, None),
         },
         Command::CreateTable { database: text("store"), draft: cities(), if_not_exists: false },
         Command::RollPartitions {
@@ -484,15 +486,49 @@ pub fn commands() -> Vec<(Now, Command)> {
         Command::CommitTransaction {
             label: Some(text("both")),
             loads: vec![
-                TransactionLoad { txn: TxnId(8), table: TableId(10_041), files: vec![keyed_file("o7")] },
-                TransactionLoad { txn: TxnId(9), table: TableId(10_041), files: vec![keyed_file("o8")] },
+                TransactionLoad { txn: TxnId(8), table: TableId(10_041), files: vec![keyed_file(10_042, "o7")] },
+                TransactionLoad { txn: TxnId(9), table: TableId(10_041), files: vec![keyed_file(10_042, "o8")] },
             ],
-            superseded: superseded(2, Some("o6")),
+            superseded: superseded(10_042, 2, Some("o6")),
         },
         Command::CreateTable { database: text("store"), draft: nested("things"), if_not_exists: false },
     ];
-    let commands = commands.into_iter().chain(access().into_iter().map(Command::Access)).chain([sketches()]);
+    let commands =
+        commands.into_iter().chain(access().into_iter().map(Command::Access)).chain([sketches()]).chain(computed());
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
+}
+
+/// What rows hold that nobody says, and rows that keep a part of what they have.
+fn computed() -> Vec<Command> {
+    let doubled = Expression { parts: vec![ExpressionPart::Text(text("2 * ")), ExpressionPart::Column(ColumnId(2))] };
+    let number = Some(DefaultValue::AutoIncrement { next: 1 });
+    let columns = vec![
+        Column { nullable: false, ..column("id", DataType::BigInt, true, number) },
+        column("n", DataType::Int, false, None),
+        column("word", DataType::Varchar(36), false, Some(DefaultValue::Uuid)),
+        column("number", DataType::LargeInt, false, Some(DefaultValue::UuidNumeric)),
+        column("doubled", DataType::BigInt, false, Some(DefaultValue::Generated(doubled))),
+    ];
+    let draft = TableDraft {
+        columns,
+        model: KeyModel::Primary,
+        distribution: Distribution::Hash { columns: vec![ColumnId(1)] },
+        properties: BTreeMap::new(),
+        ..notes("numbers")
+    };
+    vec![
+        Command::CreateTable { database: text("store"), draft, if_not_exists: false },
+        Command::LeaseIds { table: TableId(NUMBERS), count: 1000 },
+        Command::SetAutoIncrement { database: text("store"), table: text("numbers"), next: 5000 },
+        Command::MergeRows {
+            txn: TxnId(10),
+            table: TableId(NUMBERS),
+            label: Some(text("kept")),
+            partitions: vec![ReplacedPartition { partition: PartitionId(NUMBERS + 1), base: Some(1) }],
+            files: vec![keyed_file(NUMBERS + 1, "o9")],
+            superseded: superseded(NUMBERS + 1, 0, None),
+        },
+    ]
 }
 
 fn view(name: &str) -> ViewDraft {

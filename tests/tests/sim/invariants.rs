@@ -7,6 +7,7 @@ mod every_manifest_that_lives_has_a_row_and_all_its_files;
 mod forgotten_files_are_never_named;
 mod jobs_are_as_the_model_has_them;
 mod lives_are_as_the_model_has_them;
+mod numbers_are_leased_once;
 mod revision_rises_by_one;
 
 use super::world::World;
@@ -24,6 +25,7 @@ const RULES: &[(&str, Rule)] = &[
         every_manifest_that_lives_has_a_row_and_all_its_files::check,
     ),
     ("a_running_query_has_all_its_files", a_running_query_has_all_its_files::check),
+    ("numbers_are_leased_once", numbers_are_leased_once::check),
     ("forgotten_files_are_never_named", forgotten_files_are_never_named::check),
 ];
 

@@ -41,6 +41,8 @@ pub struct Database {
 #[derive(Clone, Debug)]
 pub struct Table {
     pub birth: u64,
+    /// The first number of its AUTO_INCREMENT column that nobody has leased.
+    pub next_id: u64,
     /// By the number at which their range begins.
     pub partitions: BTreeMap<i64, Partition>,
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::Rng;
 use rand::seq::IteratorRandom;
 use storage_catalog::{Command, Outcome, PartitionDraft, TableDraft};
-use storage_model::{Bound, Column, ColumnId, DataType, Distribution, KeyModel, PartitionRange, Partitioning, Value};
+use storage_model::{
+    Bound, Column, ColumnId, DataType, DefaultValue, Distribution, KeyModel, PartitionRange, Partitioning, Value,
+};
 
 use super::model::{Database, Dropped, Partition, Table};
 use super::world::World;
@@ -24,19 +26,22 @@ pub(super) fn partition_draft(name: &str, lower: i64) -> PartitionDraft {
 fn table_draft(name: &str, lowers: &BTreeSet<i64>) -> TableDraft {
     let (column, comment) = ("k".to_owned(), String::new());
     let data_type = DataType::BigInt;
+    let column = Column {
+        id: ColumnId(0),
+        name: column,
+        data_type,
+        nullable: true,
+        key: true,
+        default: None,
+        comment,
+        initial: None,
+        aggregation: None,
+    };
+    let default = Some(DefaultValue::AutoIncrement { next: 1 });
+    let numbered = Column { name: "id".to_owned(), nullable: false, key: false, default, ..column.clone() };
     TableDraft {
         name: name.to_owned(),
-        columns: vec![Column {
-            id: ColumnId(0),
-            name: column,
-            data_type,
-            nullable: true,
-            key: true,
-            default: None,
-            comment,
-            initial: None,
-            aggregation: None,
-        }],
+        columns: vec![column, numbered],
         model: KeyModel::Duplicate,
         partitioning: Partitioning::Range { columns: vec![ColumnId(1)] },
         distribution: Distribution::Random,
@@ -94,7 +99,7 @@ impl World {
         self.expect(&reply, !known || if_not_exists);
         if let (false, Ok(Outcome::Table(id))) = (known, reply) {
             let birth = self.model.birth();
-            let mut table = Table { birth, partitions: BTreeMap::new() };
+            let mut table = Table { birth, next_id: 1, partitions: BTreeMap::new() };
             for lower in lowers {
                 table.partitions.insert(lower, self.new_partition(&format!("p{lower}"), lower));
             }
@@ -107,6 +112,23 @@ impl World {
     pub(super) fn new_partition(&mut self, name: &str, lower: i64) -> Partition {
         let (birth, name) = (self.model.birth(), name.to_owned());
         Partition { birth, name, upper: lower + WIDTH, version: 1, objects: BTreeSet::new() }
+    }
+
+    /// A frontend leases numbers, and uses them or not.
+    pub fn lease_ids(&mut self) -> &'static str {
+        let Some((database, name)) = self.any_table() else { return "no table to number" };
+        let table = &self.model.databases[&database].tables[&name];
+        let (birth, next) = (table.birth, table.next_id);
+        let count = self.rng.random_range(1..1000);
+        let reply = self.apply(Command::LeaseIds { table: self.table_ids[&birth], count });
+        self.expect(&reply, true);
+        if self.problem.is_none() && reply != Ok(Outcome::Ids { first: next, count }) {
+            self.problem = Some(format!("{database}.{name} leases from {next}, the catalog says {reply:?}"));
+        }
+        let database = self.model.databases.get_mut(&database).unwrap();
+        database.tables.get_mut(&name).unwrap().next_id += count;
+        self.tally.count("numbers leased");
+        "lease numbers"
     }
 
     pub fn drop_table(&mut self) -> &'static str {

@@ -71,6 +71,7 @@ pub const MUST_HAPPEN: &[&str] = &[
     "stale compaction",
     "orphan",
     "update",
+    "numbers leased",
     "table dropped",
     "table renamed",
     "tables swapped",
@@ -245,6 +246,7 @@ impl World {
             97 => self.finish_restore(),
             98 => self.restore(),
             _ if self.chance(1, 2) => self.sweep_orphans(),
+            _ if self.chance(1, 2) => self.lease_ids(),
             _ => self.lease(),
         }
     }

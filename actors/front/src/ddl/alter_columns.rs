@@ -2,7 +2,7 @@
 
 use runtime_mysql::MySqlError;
 use runtime_query::{SessionFacts, initial_text};
-use runtime_sql::statement::table::{ColumnClause, ColumnPosition};
+use runtime_sql::statement::table::{ColumnClause, ColumnDefault, ColumnDefinition, ColumnPosition};
 use storage_catalog::{ColumnChange, ColumnPlace};
 use storage_model::{Column, KeyModel};
 
@@ -21,13 +21,13 @@ pub(super) fn changes(
 fn change(clause: &ColumnClause, model: KeyModel, facts: &SessionFacts) -> Result<ColumnChange, MySqlError> {
     Ok(match clause {
         ColumnClause::Add { definition, position } => {
-            let column = columns::column(0, definition, definition.key, model)?;
+            let column = new_column(definition, model)?;
             let initial = initial_text(&column, facts).map_err(|e| errors::query(&e))?;
             ColumnChange::Add { column: Column { initial, ..column }, place: place(position.as_ref()) }
         }
         ColumnClause::Drop { name } => ColumnChange::Drop { name: name.clone() },
         ColumnClause::Modify { definition, position } => {
-            let column = columns::column(0, definition, definition.key, model)?;
+            let column = new_column(definition, model)?;
             ColumnChange::Modify { column, place: place(position.as_ref()) }
         }
         ColumnClause::Comment { name, comment } => {
@@ -39,6 +39,23 @@ fn change(clause: &ColumnClause, model: KeyModel, facts: &SessionFacts) -> Resul
         }
         ColumnClause::Order { columns } => ColumnChange::Order { columns: columns.clone() },
     })
+}
+
+/// A column that is no generated one: for those rows would have to be written anew.
+fn new_column(definition: &ColumnDefinition, model: KeyModel) -> Result<Column, MySqlError> {
+    if matches!(definition.default, ColumnDefault::Generated(_)) {
+        let name = &definition.name;
+        return Err(errors::unsupported(format_args!(
+            "column '{name}': ADD and MODIFY of a generated column, for which rows would have to be written anew,"
+        )));
+    }
+    if definition.auto_increment {
+        return Err(MySqlError::analyzing(format_args!(
+            "Column '{}' can not be AUTO_INCREMENT when ADD or MODIFY COLUMN",
+            definition.name
+        )));
+    }
+    columns::column(0, definition, definition.key, model)
 }
 
 fn place(position: Option<&ColumnPosition>) -> Option<ColumnPlace> {

@@ -1,5 +1,7 @@
 //! The columns of CREATE TABLE: names, types, keys, defaults.
 
+mod computed;
+
 use std::collections::HashSet;
 
 use runtime_mysql::MySqlError;
@@ -30,7 +32,10 @@ pub(super) fn columns(
     }
     let (model, keys) = key_columns(defined, key)?;
     let column = |(at, definition)| column(at, definition, at < keys, model);
-    Ok((model, defined.iter().enumerate().map(column).collect::<Result<_, _>>()?))
+    let mut columns: Vec<Column> = defined.iter().enumerate().map(column).collect::<Result<_, _>>()?;
+    computed::check_auto_increment(&columns)?;
+    computed::generate(defined, &mut columns, model)?;
+    Ok((model, columns))
 }
 
 /// One column, checked. Its id is that of a new table's column at this position.
@@ -43,8 +48,8 @@ pub(super) fn column(
     let name = &definition.name;
     names::check_new("column", name, LONGEST_NAME)?;
     let aggregation = aggregation(definition, key, model)?;
-    if definition.auto_increment {
-        return Err(errors::unsupported(format_args!("column '{name}': AUTO_INCREMENT")));
+    if definition.auto_increment && definition.nullable == Some(true) {
+        return Err(MySqlError::analyzing(format_args!("AUTO_INCREMENT column {name} must be NOT NULL")));
     }
     check_type(name, &definition.data_type)?;
     if key && !definition.data_type.can_be_key() {
@@ -58,6 +63,7 @@ pub(super) fn column(
     // A row that says nothing of such a column holds NULL in it.
     let nullable = match aggregation {
         Some(Aggregation::ReplaceIfNotNull) => true,
+        _ if definition.auto_increment => false,
         _ => definition.nullable.unwrap_or(!is_primary),
     };
     Ok(Column {
@@ -225,7 +231,9 @@ fn key_bytes(data_type: &DataType) -> u32 {
 fn default(definition: &ColumnDefinition, nullable: bool) -> Result<Option<DefaultValue>, MySqlError> {
     let name = &definition.name;
     match &definition.default {
-        ColumnDefault::None => Ok(None),
+        ColumnDefault::None if definition.auto_increment => computed::auto_increment(definition).map(Some),
+        // What a generated column is computed from is known when all columns are.
+        ColumnDefault::None | ColumnDefault::Generated(_) => Ok(None),
         ColumnDefault::Null if nullable => Ok(Some(DefaultValue::Null)),
         ColumnDefault::Null => {
             Err(MySqlError::analyzing(format_args!("Can not set null default value to non nullable column: {name}")))
@@ -236,9 +244,7 @@ fn default(definition: &ColumnDefinition, nullable: bool) -> Result<Option<Defau
         ColumnDefault::CurrentTimestamp => Err(MySqlError::analyzing(format_args!(
             "Invalid default value for '{name}': CURRENT_TIMESTAMP is for DATETIME columns"
         ))),
-        ColumnDefault::Expression(text) => {
-            Err(errors::unsupported(format_args!("column '{name}': the default value {text}")))
-        }
+        ColumnDefault::Expression(text) => computed::default(definition, text).map(Some),
         ColumnDefault::Literal(text) if !has_default(&definition.data_type) => {
             Err(MySqlError::analyzing(format_args!(
                 "Invalid default value for '{name}': '{text}' ({} columns have no default but NULL)",

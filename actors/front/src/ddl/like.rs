@@ -5,7 +5,7 @@ use runtime_sql::QualifiedName;
 use runtime_sql::statement::Properties;
 use runtime_sql::statement::table::DistributionClause;
 use storage_catalog::{Catalog, PartitionDraft, TableDraft};
-use storage_model::{Column, ColumnId, Distribution, PartitionKey, Partitioning, Table};
+use storage_model::{Column, ColumnId, DefaultValue, Distribution, PartitionKey, Partitioning, Table};
 
 use super::{LONGEST_NAME, properties, table};
 use crate::names;
@@ -28,7 +28,16 @@ pub(super) fn draft(
         .schema
         .columns
         .iter()
-        .map(|column| Column { id: renumbered(&column.id), initial: None, ..column.clone() })
+        .map(|column| {
+            let default = column.default.as_ref().map(|default| match default {
+                DefaultValue::AutoIncrement { .. } => DefaultValue::AutoIncrement { next: 1 },
+                DefaultValue::Generated(expression) => {
+                    DefaultValue::Generated(expression.renumbered(|id| renumbered(&id)))
+                }
+                other => other.clone(),
+            });
+            Column { id: renumbered(&column.id), initial: None, default, ..column.clone() }
+        })
         .collect();
     let partitioning = match &source.partitioning {
         Partitioning::Unpartitioned => Partitioning::Unpartitioned,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use runtime_mysql::MySqlError;
 use runtime_sql::statement::Properties;
 use storage_model::dynamic::{self, DynamicPartitions};
-use storage_model::{DataType, Table};
+use storage_model::{DataType, Distribution, KeyModel, Table};
 
 use super::check_properties;
 
@@ -45,7 +45,11 @@ const OF_TABLE: [&str; 25] = [
     "unique_constraints",
 ];
 /// Keys whose effect would be missed.
-const NOT_YET: [&str; 2] = ["partition_retention_condition", "colocate_with"];
+const NOT_YET: [&str; 1] = ["partition_retention_condition"];
+/// What StarRocks does not show of a table in shared-data mode.
+const UNSHOWN: [&str; 4] = ["in_memory", "light_schema_change", "replicated_storage", "storage_format"];
+/// As new tables are compressed when nothing is said.
+const NEW_COMPRESSION: &str = "LZ4";
 /// What files are like is said when a table is created.
 const FIXED: [&str; 3] = [STORAGE_VOLUME, COMPRESSION, "storage_format"];
 
@@ -69,6 +73,46 @@ pub(super) fn of_table(properties: &Properties) -> Result<(Option<String>, BTree
     let volume = kept.remove(STORAGE_VOLUME);
     kept.insert(REPLICATION_NUM.to_owned(), "1".to_owned());
     Ok((volume, kept))
+}
+
+/// What SHOW CREATE TABLE says of a table that says nothing of it itself.
+fn defaults(model: KeyModel, distribution: &Distribution) -> Vec<(&'static str, &'static str)> {
+    let mut defaults =
+        vec![("datacache.enable", "true"), ("enable_async_write_back", "false"), ("fast_schema_evolution", "true")];
+    if model == KeyModel::Primary {
+        defaults.extend([("enable_persistent_index", "true"), ("persistent_index_type", "CLOUD_NATIVE")]);
+    }
+    if *distribution == Distribution::Random {
+        defaults.push(("bucket_size", "4294967296"));
+    }
+    defaults
+}
+
+/// The properties that a new table keeps of those that it was given: what goes without saying is not kept.
+pub(super) fn kept(
+    mut given: BTreeMap<String, String>,
+    model: KeyModel,
+    distribution: &Distribution,
+) -> BTreeMap<String, String> {
+    let defaults = defaults(model, distribution);
+    let goes_without = |key: &str, value: &str| {
+        let is_default = defaults.iter().any(|(known, usual)| *known == key && usual.eq_ignore_ascii_case(value));
+        let is_odd = key == "enable_persistent_index" && model != KeyModel::Primary;
+        is_default || is_odd || UNSHOWN.contains(&key)
+    };
+    given.retain(|key, value| !goes_without(key, value));
+    given.entry(COMPRESSION.to_owned()).or_insert_with(|| NEW_COMPRESSION.to_owned());
+    given
+}
+
+/// The properties that SHOW CREATE TABLE says, in their order.
+pub(crate) fn shown(table: &Table) -> BTreeMap<String, String> {
+    let defaults = defaults(table.model, &table.distribution).into_iter();
+    let mut shown: BTreeMap<String, String> = defaults.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    // Tables that say nothing are older than the default of new ones.
+    shown.insert(COMPRESSION.to_owned(), "ZSTD".to_owned());
+    shown.extend(table.properties.clone());
+    shown
 }
 
 /// ALTER TABLE … SET: what changes, checked together with what stays.

@@ -36,6 +36,7 @@ pub(crate) fn analyze(create: &CreateTable, alive: usize) -> Result<TableDraft, 
         return Err(MySqlError::analyzing("The partition column could not be aggregated column"));
     }
     let (volume, properties) = properties::of_table(&create.properties)?;
+    let properties = properties::kept(properties, model, &distribution);
     check_rolling(&columns, &partitioning, &properties)?;
     Ok(TableDraft {
         name: create.name.name.clone(),

@@ -7,10 +7,11 @@ use runtime_sql::statement::show::ShownObject;
 use runtime_sql::{QualifiedName, quote_identifier, quote_string};
 use storage_catalog::Catalog;
 use storage_model::{
-    Aggregation, Bound, Column, DefaultValue, Distribution, KeyModel, Partition, PartitionValues, Partitioning, Step,
-    Table, Value, View, ViewColumn,
+    Aggregation, Bound, Column, DefaultValue, Distribution, KeyModel, Partition, PartitionValues, Partitioning, Schema,
+    Step, Table, Value, View, ViewColumn,
 };
 
+use crate::ddl;
 use crate::names::{self, Named};
 use crate::sheet::{Sheet, row};
 
@@ -56,7 +57,7 @@ fn create_view_text(view: &View) -> String {
 /// The statement that would create this table: it reads back as the same draft.
 pub(crate) fn create_table_text(catalog: &Catalog, table: &Table) -> String {
     let mut text = format!("CREATE TABLE {} (\n", quote_identifier(&table.name));
-    let columns: Vec<String> = table.schema.columns.iter().map(column_text).collect();
+    let columns: Vec<String> = table.schema.columns.iter().map(|column| column_text(&table.schema, column)).collect();
     text.push_str(&columns.join(",\n"));
     text.push_str("\n) ENGINE=OLAP ");
     let keys = quoted(table.schema.columns.iter().filter(|c| c.key).map(|c| c.name.as_str()));
@@ -75,22 +76,24 @@ pub(crate) fn create_table_text(catalog: &Catalog, table: &Table) -> String {
         }
     }
     if let Some(buckets) = table.buckets_given {
-        let _ = write!(text, " BUCKETS {buckets}");
+        // StarRocks has a blank behind the one and not behind the other.
+        let blank = if table.distribution == Distribution::Random { "" } else { " " };
+        let _ = write!(text, " BUCKETS {buckets}{blank}");
     }
     if !table.sort_key.is_empty() {
-        let _ = write!(text, " \nORDER BY({})", names_at(table, &table.sort_positions()));
+        let _ = write!(text, "\nORDER BY({})", names_at(table, &table.sort_positions()));
     }
-    let mut properties = table.properties.clone();
+    let mut properties = ddl::shown_properties(table);
     if let Some(volume) = catalog.volume(table.volume) {
         properties.insert("storage_volume".to_owned(), volume.name.clone());
     }
     let properties: Vec<String> =
         properties.iter().map(|(key, value)| format!("{} = {}", quote_string(key), quote_string(value))).collect();
-    let _ = write!(text, " \nPROPERTIES (\n{}\n);", properties.join(",\n"));
+    let _ = write!(text, "\nPROPERTIES (\n{}\n);", properties.join(",\n"));
     text
 }
 
-fn column_text(column: &Column) -> String {
+fn column_text(schema: &Schema, column: &Column) -> String {
     let null = if column.nullable { "NULL" } else { "NOT NULL" };
     let combined = column.aggregation.map_or_else(String::new, |aggregation| format!("{aggregation} "));
     let mut text = format!("  {} {} {combined}{null}", quote_identifier(&column.name), column.data_type.to_sql());
@@ -101,6 +104,12 @@ fn column_text(column: &Column) -> String {
             let _ = write!(text, " DEFAULT {}", quote_string(literal));
         }
         Some(DefaultValue::CurrentTimestamp) => text.push_str(" DEFAULT CURRENT_TIMESTAMP"),
+        Some(DefaultValue::AutoIncrement { .. }) => text.push_str(" AUTO_INCREMENT"),
+        Some(DefaultValue::Uuid) => text.push_str(" DEFAULT (uuid())"),
+        Some(DefaultValue::UuidNumeric) => text.push_str(" DEFAULT (uuid_numeric())"),
+        Some(DefaultValue::Generated(expression)) => {
+            let _ = write!(text, " AS {}", schema.text_of(expression, quote_identifier).unwrap_or_default());
+        }
     }
     let _ = write!(text, " COMMENT {}", quote_string(&column.comment));
     text
@@ -214,15 +223,25 @@ fn described(
             None | Some(DefaultValue::Null) => None,
             Some(DefaultValue::Literal(text)) => Some(text.clone()),
             Some(DefaultValue::CurrentTimestamp) => Some("CURRENT_TIMESTAMP".to_owned()),
+            Some(DefaultValue::Uuid) => Some("uuid()".to_owned()),
+            Some(DefaultValue::UuidNumeric) => Some("uuid_numeric()".to_owned()),
+            Some(DefaultValue::AutoIncrement { .. } | DefaultValue::Generated(_)) => None,
         },
-        extra: match table.model {
-            // That is what a primary key means.
-            KeyModel::Primary => "",
-            _ => table.aggregation_of(column).map_or("", Aggregation::name),
-        },
+        extra: extra(&table, column),
         comment: column.comment.clone(),
     };
     Ok(table.schema.columns.iter().map(column).collect())
+}
+
+/// How the values of a column come about, or are combined.
+fn extra(table: &Table, column: &Column) -> &'static str {
+    match table.model {
+        _ if column.generated().is_some() => "STORED GENERATED",
+        _ if column.is_auto_increment() => "auto_increment",
+        // That is what a primary key means.
+        KeyModel::Primary => "",
+        _ => table.aggregation_of(column).map_or("", Aggregation::name),
+    }
 }
 
 fn view_column(column: &ViewColumn) -> Described {

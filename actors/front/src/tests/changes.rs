@@ -215,7 +215,7 @@ async fn what_cannot_be_changed_says_why() {
         ("DELETE FROM nothing WHERE k = 1", 5502, "nothing"),
         ("DELETE FROM t PARTITION (p7) WHERE k = 1", 1735, "p7"),
         ("DELETE FROM information_schema.tables WHERE 1", 1064, "can not be changed"),
-        ("DELETE FROM t USING t2 WHERE t.k = t2.k", 1064, "DELETE ... USING is not supported yet"),
+        ("DELETE FROM t USING t2", 1064, "Where clause is not set"),
         ("INSERT OVERWRITE t VALUES (1, '2020-01-01', 'a')", 1064, "no compute node is alive"),
         ("INSERT OVERWRITE information_schema.tables VALUES (1)", 1064, "can not be changed"),
     ] {

@@ -127,7 +127,7 @@ async fn what_columns_cannot_become_is_said_in_the_words_of_starrocks() {
         ("ADD COLUMN x INT DEFAULT 'y'", 1064, "Invalid default value for 'x'"),
         ("ADD COLUMN x INT FIRST", 1064, "Invalid column order. value should be after key. index[t]"),
         ("ADD COLUMN `x ` INT", 5063, ""),
-        ("ADD COLUMN x BITMAP", 1064, "not supported yet"),
+        ("ADD COLUMN x PERCENTILE", 1064, "not supported yet"),
         ("DROP COLUMN x", 1064, "Column does not exists: x"),
         ("DROP COLUMN d", 1064, "Partition column[d] cannot be dropped. index[t]"),
         ("DROP COLUMN k", 1064, "Distribution column[k] cannot be dropped. index[t]"),

@@ -14,7 +14,8 @@ use mysql_async::{Conn, OptsBuilder, Row};
 use runtime_actor::{AskError, ManualClock, Message, Reach, Recipient, TellError};
 use storage_catalog::{Catalog, ClusterIdentity, Command, Envelope, Outcome};
 use storage_model::{
-    ClusterId, Epoch, Frontend, FrontendRole, Incarnation, NodeId, Revision, ServiceId, TxnId, UnixMillis,
+    ClusterId, Epoch, Frontend, FrontendRole, Incarnation, KeyModel, NodeId, Revision, ServiceId, TxnId, UnixMillis,
+    VectorSpec,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -88,6 +89,10 @@ impl FrontSettings for Settings {
     fn max_partitions_in_one_batch(&self) -> usize {
         4096
     }
+
+    fn auto_increment_cache_size(&self) -> u64 {
+        100
+    }
 }
 
 /// What the fakes have seen, and how they shall answer.
@@ -121,6 +126,31 @@ impl Script {
             other => Some(vec![other]),
         }
     }
+}
+
+/// A load that was kept back looks its keys up when its time comes.
+fn looked_up(catalog: &Mutex<Catalog>, command: Command) -> Command {
+    let catalog = catalog.lock().unwrap().clone();
+    let Command::CommitLoad { txn, table, label, files, superseded } = command else { return command };
+    let known = catalog.table(table).filter(|table| table.model == KeyModel::Primary).cloned();
+    let Some(known) = known else { return Command::CommitLoad { txn, table, label, files, superseded } };
+    let spec = VectorSpec {
+        database: known.database,
+        table,
+        volume: known.volume,
+        service_id: catalog.identity().service_id.clone(),
+        incarnation: catalog.identity().incarnation.clone(),
+        txn,
+        attempt: 1 << 20,
+    };
+    let volumes = catalog.volumes().map(|v| (v.id, storage_volume::Volume::open(v).unwrap())).collect();
+    let tablets = catalog.keyed_tablets(&files, false);
+    let look = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(storage_tablet::Lookup::new(&spec, &volumes).superseded(&tablets)).unwrap()
+    };
+    let superseded = std::thread::scope(|scope| scope.spawn(look).join().unwrap());
+    Command::CommitLoad { txn, table, label, files, superseded }
 }
 
 fn leading() -> actors_messages::ReadLease {
@@ -176,7 +206,7 @@ impl Kit {
                 let commands = orders.lock().unwrap().order(propose.command).unwrap_or_default();
                 let mut reply = Ok(Outcome::Done);
                 for command in commands {
-                    reply = apply(&leader, command);
+                    reply = apply(&leader, looked_up(&leader, command));
                 }
                 reply
             }),

@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use actors_messages::compute::{LOAD_ACTION, LoadDone, LoadFragment, NodeReport, ReadFragment};
+use actors_messages::compute::{
+    DELETE_ACTION, DeleteFragment, LOAD_ACTION, LoadDone, LoadFragment, NodeReport, ReadFragment, SUPERSEDE_ACTION,
+    SupersedeFragment,
+};
 use actors_messages::nodes::NodeStatus;
+use arrow::array::AsArray;
+use arrow::datatypes::UInt64Type;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
@@ -15,7 +20,7 @@ use arrow_flight::{
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use runtime_query::{Engine, EngineOptions, QueryError, volume_opener};
 use runtime_rpc::plane::{CheckProof, serve_flight};
-use storage_model::{ComputeNode, NodeId, UnixMillis};
+use storage_model::{ComputeNode, NodeId, PartitionId, StorageVolume, Superseded, UnixMillis};
 use storage_tablet::WriteSpec;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -36,11 +41,36 @@ fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
     bincode::serde::decode_from_slice(bytes, bincode::config::standard()).unwrap().0
 }
 
+fn answer(done: &impl serde::Serialize) -> Reply<Replies<arrow_flight::Result>> {
+    let body = bincode::serde::encode_to_vec(done, bincode::config::standard()).unwrap().into();
+    Ok(Response::new(futures::stream::iter([Ok(arrow_flight::Result { body })]).boxed()))
+}
+
 fn failed(error: &QueryError) -> Status {
     Status::failed_precondition(format!("{}|{error}", error.code))
 }
 
+fn opened(volumes: &[StorageVolume]) -> storage_tablet::Volumes {
+    volumes.iter().map(|volume| (volume.id, storage_volume::Volume::open(volume).unwrap())).collect()
+}
+
 impl Node {
+    /// The rows of a DELETE: the first column of what its plan finds is the partition, the others are the key.
+    async fn delete(&self, fragment: DeleteFragment) -> Superseded {
+        let volumes = opened(&fragment.read.volumes);
+        let lookup = storage_tablet::Lookup::new(&fragment.spec, &volumes);
+        let mut deletion =
+            storage_tablet::Deletion::new(lookup, &fragment.tablets, fragment.buckets.into_iter().collect());
+        let rows = self.engine.execute(&fragment.read.plan, &fragment.read.volumes).unwrap();
+        for batch in rows.try_collect::<Vec<_>>().await.unwrap() {
+            let partitions = batch.column(0).as_primitive::<UInt64Type>().values().iter().copied().map(PartitionId);
+            let key = &batch.columns()[1..];
+            let spread: Vec<_> = fragment.distribution.iter().map(|at| Arc::clone(&key[*at as usize])).collect();
+            deletion.push(&partitions.collect::<Vec<_>>(), key, &spread).await.unwrap();
+        }
+        deletion.finish().await.unwrap()
+    }
+
     fn take(&self) -> Result<(), Status> {
         let refuse = |left: u32| left.checked_sub(1);
         match self.refuses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse) {
@@ -77,15 +107,24 @@ impl FlightService for Node {
     async fn do_action(&self, request: Request<Action>) -> Reply<Self::DoActionStream> {
         self.take()?;
         let action = request.into_inner();
+        if action.r#type == SUPERSEDE_ACTION {
+            let fragment: SupersedeFragment = decode(&action.body);
+            let volumes = opened(&fragment.volumes);
+            let found =
+                storage_tablet::Lookup::new(&fragment.spec, &volumes).superseded(&fragment.tablets).await.unwrap();
+            return answer(&found);
+        }
+        if action.r#type == DELETE_ACTION {
+            return answer(&self.delete(decode(&action.body)).await);
+        }
         assert_eq!(action.r#type, LOAD_ACTION);
         let fragment: LoadFragment<WriteSpec> = decode(&action.body);
         let volume = storage_volume::Volume::open(&fragment.target).unwrap();
         let rows = self.engine.execute(&fragment.read.plan, &fragment.read.volumes).map_err(|e| failed(&e))?;
         let written = storage_tablet::write(rows, &fragment.spec, &volume).await;
         let written = written.map_err(|e| Status::failed_precondition(format!("1064|{e}")))?;
-        let done = LoadDone { files: written.files, rows: written.rows, missing: written.missing };
-        let body = bincode::serde::encode_to_vec(&done, bincode::config::standard()).unwrap().into();
-        Ok(Response::new(futures::stream::iter([Ok(arrow_flight::Result { body })]).boxed()))
+        let done = LoadDone { files: written.files, rows: written.rows, missing: written.missing, wanted_ids: 0 };
+        answer(&done)
     }
 
     async fn handshake(&self, _: Request<Streaming<HandshakeRequest>>) -> Reply<Self::HandshakeStream> {

@@ -124,8 +124,12 @@ settings! {
         lake_compaction_max_tasks: i32 = -1 => .mutable();
         /// Seconds after which a load that is not committed is given up and what it wrote is deleted.
         lake_orphan_min_age_seconds: u64 = 86400 => .mutable().at_least(1);
+        /// Whether what a lost cluster wrote behind the snapshot that was restored is deleted, but for what snapshots need.
+        lake_sweep_dead_timelines: bool = false => .mutable();
         /// Partitions that one load or one START ... END ... EVERY makes.
         max_partitions_in_one_batch: u32 = 4096 => .mutable().at_least(1);
+        /// Numbers of an AUTO_INCREMENT column that a frontend leases at once.
+        auto_increment_cache_size: u32 = 100000 => .mutable().at_least(1);
         /// Seconds between two looks whether it is time for partitions to come or go.
         dynamic_partition_check_interval_seconds: u64 = 600 => .mutable().at_least(1);
         /// Whether the partitions of tables with dynamic_partition.enable come and go with the time.

@@ -240,8 +240,6 @@ fn a_builtin_volume_must_be_sound() {
     );
     let half = refusal(&format!("{base}aws_s3_path = b\naws_s3_access_key = AKIA"));
     assert!(half.contains("builtin_storage_volume") && half.contains("secret_key"), "{half}");
-    let role = refusal(&format!("{base}aws_s3_path = b\naws_s3_iam_role_arn = arn:x"));
-    assert!(role.contains("not supported yet"), "{role}");
     // Described, but not asked for.
     assert_eq!(builtin_volume(&frontend("aws_s3_path = b\naws_s3_access_key = AKIA")), None);
 }

@@ -233,7 +233,7 @@ mod tests {
             (texts(&["=x"]), texts(&[])),
             (texts(&["cold/k=v"]), texts(&[])),
             (texts(&[]), texts(&["cold"])),
-            (texts(&[]), texts(&["cold=gs://b"])),
+            (texts(&[]), texts(&["cold=ftp://b"])),
             (texts(&[]), texts(&["cold=s3://a", "cold=s3://b"])),
         ] {
             assert!(place("s3://b", &properties, &volumes).is_err(), "{properties:?} {volumes:?}");

@@ -123,19 +123,19 @@ frontends:
   - edit_log_port: 9010
 compute_nodes: none
 storage_volumes:
-  - {name: v, type: S3, location: 'gs://b'}
+  - {name: v, type: S3, location: 'ftp://b'}
 colour: red
 ";
     let error = refusal(text);
     for expected in [
         "cluster_snapshot.volume: is unknown (known: cluster_snapshot_path, storage_volume_name)",
         "cluster_snapshot.storage_volume_name: is missing",
-        "cluster_snapshot.cluster_snapshot_path: /var/snapshots is neither s3://bucket/... nor file:///directory/...",
+        "cluster_snapshot.cluster_snapshot_path: /var/snapshots is at no storage volume: it must be s3://bucket/..., file:///directory/...",
         "frontends[0].edit_log_port: 70000 is no port number from 1 to 65535",
         "frontends[0].type: leader is neither follower nor observer",
         "frontends[1].host: is missing",
         "compute_nodes: must be a list ([] for none)",
-        "storage_volumes[0]: Invalid location 'gs://b'",
+        "storage_volumes[0]: Invalid location 'ftp://b'",
         "colour: is unknown",
     ] {
         assert!(error.contains(expected), "{expected} is not in {error}");

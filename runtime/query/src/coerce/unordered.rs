@@ -70,10 +70,10 @@ fn check(plan: &LogicalPlan) -> Result<()> {
         LogicalPlan::Sort(sort) => refuse(sort.expr.iter().map(|sort| &sort.expr), &schema, "order-by")?,
         LogicalPlan::Aggregate(aggregate) => refuse(&aggregate.group_expr, &schema, "group-by")?,
         LogicalPlan::Distinct(Distinct::On(on)) => refuse(&on.on_expr, &schema, "group-by")?,
-        LogicalPlan::Distinct(Distinct::All(input)) => {
-            if input.schema().fields().iter().any(|field| has_none(field.data_type())) {
-                return plan_err!("Type (nested) percentile/hll/bitmap/json not support group-by");
-            }
+        LogicalPlan::Distinct(Distinct::All(input))
+            if input.schema().fields().iter().any(|field| has_none(field.data_type())) =>
+        {
+            return plan_err!("Type (nested) percentile/hll/bitmap/json not support group-by");
         }
         LogicalPlan::Join(join) => {
             refuse(join.on.iter().flat_map(|(left, right)| [left, right]), &schema, "join")?;

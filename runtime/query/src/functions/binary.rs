@@ -132,7 +132,7 @@ fn to_binary(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
         let format = format_at(args, row)?.filter(|_| texts.is_valid(row));
         Ok(match (format, texts.is_valid(row).then(|| texts.value(row))) {
             (Some(Format::Hex), Some(text)) => Some(from_hex(text)),
-            (Some(Format::Base64), Some(text)) if text.is_empty() => None,
+            (Some(Format::Base64), Some("")) => None,
             (Some(Format::Base64), Some(text)) => Some(from_base64(text).unwrap_or_default()),
             (Some(Format::Plain), Some(text)) => Some(text.as_bytes().to_vec()),
             _ => None,

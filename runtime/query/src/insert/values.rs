@@ -8,7 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::Expr;
 use runtime_sql::{RowValue, ValueRows};
-use storage_model::Table;
+use storage_model::{Column, DefaultValue, Table};
 
 use super::convert::{Collector, Input};
 use super::{Source, Targets, count_mismatch, default_text};
@@ -43,13 +43,24 @@ pub(super) fn rows(
                 Source::Given(at) => given[*at],
                 Source::Default => RowValue::Default,
             };
+            let is_number = columns[at].is_auto_increment();
             match value {
+                RowValue::Null if is_number => return Err(no_number(&columns[at])),
                 RowValue::Null => collector.push(Input::Null)?,
                 RowValue::Boolean(value) => collector.push(Input::Boolean(value))?,
                 RowValue::Number(text) => collector.push(Input::Number(text))?,
                 RowValue::Text(text) => collector.push(Input::Text(text))?,
-                RowValue::Expression(expr) => collector.push_scalar(&lazy.evaluate(expr)?)?,
+                RowValue::Expression(expr) => match lazy.evaluate(expr)? {
+                    value if is_number && value.is_null() => return Err(no_number(&columns[at])),
+                    value => collector.push_scalar(&value)?,
+                },
                 RowValue::Placeholder(_) => return Err(QueryError::analyzing("a parameter has no value")),
+                RowValue::Default
+                    if matches!(columns[at].default, Some(DefaultValue::Uuid | DefaultValue::UuidNumeric)) =>
+                {
+                    let text = default_text(&columns[at], &cx.session)?;
+                    collector.push(text.as_deref().map_or(Input::Null, Input::Text))?;
+                }
                 RowValue::Default => {
                     let text = match &defaults[at] {
                         Some(text) => text,
@@ -62,6 +73,13 @@ pub(super) fn rows(
     }
     let arrays = collectors.into_iter().map(Collector::finish).collect();
     Ok(RecordBatch::try_new(storage_tablet::arrow_schema(&table.schema), arrays)?)
+}
+
+fn no_number(column: &Column) -> QueryError {
+    QueryError::analyzing(format!(
+        " `NULL` value is not supported for an AUTO_INCREMENT column: {} You can use `default` for an AUTO INCREMENT column",
+        column.name
+    ))
 }
 
 /// The planner, taken when a value is more than a literal.

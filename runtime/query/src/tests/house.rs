@@ -331,7 +331,7 @@ impl House {
     pub async fn update(&mut self, sql: &str) -> Result<u64, QueryError> {
         let Statement::Update(update) = statement(sql) else { panic!("not an update: {sql}") };
         let table = self.table(&update.table.name);
-        let planned = plan_update(&self.context(), &table, &update).await?;
+        let planned = plan_update(&self.context(), &table, &update, UpdateScope::Named).await?;
         let storage_tablet::Written { rows, files, .. } = self.write(&table, &planned).await?;
         let txn = TxnId(self.txn);
         let read = |file: &WrittenFile| self.catalog.partition(file.partition).unwrap();

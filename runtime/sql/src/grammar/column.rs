@@ -18,7 +18,7 @@ const MAX_DECIMAL_PRECISION: u64 = 38;
 const AGGREGATES: [&str; 8] =
     ["SUM", "MAX", "MIN", "REPLACE", "REPLACE_IF_NOT_NULL", "HLL_UNION", "BITMAP_UNION", "PERCENTILE_UNION"];
 
-/// `name type [KEY] [aggregate] [NULL | NOT NULL] [DEFAULT ... | AUTO_INCREMENT] [COMMENT 'text']`.
+/// `name type [KEY] [aggregate] [NULL | NOT NULL] [DEFAULT ... | AUTO_INCREMENT | AS expression] [COMMENT 'text']`.
 pub(super) fn definition(cursor: &mut Cursor<'_>) -> Parse<ColumnDefinition> {
     let name = cursor.identifier()?;
     let data_type = data_type(cursor)?;
@@ -34,10 +34,15 @@ pub(super) fn definition(cursor: &mut Cursor<'_>) -> Parse<ColumnDefinition> {
         false => None,
     };
     let auto_increment = cursor.take("AUTO_INCREMENT");
-    if cursor.at("AS") {
-        return Err(not_supported(cursor.current(), "a generated column"));
-    }
-    let default = if cursor.take("DEFAULT") { default(cursor)? } else { ColumnDefault::None };
+    let default = if auto_increment {
+        ColumnDefault::None
+    } else if cursor.take("DEFAULT") {
+        default(cursor)?
+    } else if cursor.take("AS") {
+        ColumnDefault::Generated(expression(cursor)?)
+    } else {
+        ColumnDefault::None
+    };
     let comment = common::comment(cursor)?;
     Ok(ColumnDefinition { name, data_type, key, aggregate, nullable, default, auto_increment, comment })
 }
@@ -72,8 +77,14 @@ fn default(cursor: &mut Cursor<'_>) -> Parse<ColumnDefault> {
         return Ok(ColumnDefault::CurrentTimestamp);
     }
     cursor.reset(start);
+    expression(cursor).map(ColumnDefault::Expression)
+}
+
+/// An expression as it is written, up to what may follow it in the definition of a column.
+fn expression(cursor: &mut Cursor<'_>) -> Parse<String> {
+    let start = cursor.current().start;
     delegate::expression(cursor, &|t| t.is_symbol(",") || BEHIND_DEFAULT.iter().any(|word| t.is_word(word)))?;
-    Ok(ColumnDefault::Expression(cursor.text()[token.start..cursor.consumed()].to_owned()))
+    Ok(cursor.text()[start..cursor.consumed()].to_owned())
 }
 
 /// What may follow the default of a column, in ALTER TABLE too.

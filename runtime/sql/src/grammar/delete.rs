@@ -1,5 +1,7 @@
 //! DELETE.
 
+use sqlparser::ast::{Expr, SetExpr};
+
 use crate::cursor::{Cursor, Parse};
 use crate::delegate;
 use crate::grammar::insert;
@@ -15,10 +17,19 @@ pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         return Ok(Statement::Unsupported { what: "DELETE FROM temporary partitions".to_owned() });
     }
     let partitions = insert::partitions(cursor)?;
-    if cursor.at("USING") {
-        cursor.skip_statement()?;
-        return Ok(Statement::Unsupported { what: "DELETE ... USING".to_owned() });
-    }
-    let predicate = if cursor.take("WHERE") { Some(delegate::expression(cursor, &|_| false)?) } else { None };
-    Ok(Statement::Delete(Box::new(Delete { table, partitions, predicate })))
+    let predicate = if cursor.take("USING") {
+        using(cursor)?
+    } else if cursor.take("WHERE") {
+        Some(delegate::expression(cursor, &|_| false)?)
+    } else {
+        None
+    };
+    Ok(Statement::Delete(Box::new(Delete { table, partitions, predicate, with: None })))
+}
+
+/// Rows for which there are some of the others.
+fn using(cursor: &mut Cursor<'_>) -> Parse<Option<Expr>> {
+    let subquery = delegate::relations_and_where(cursor)?;
+    let is_bounded = matches!(subquery.body.as_ref(), SetExpr::Select(select) if select.selection.is_some());
+    Ok(is_bounded.then_some(Expr::Exists { subquery, negated: false }))
 }

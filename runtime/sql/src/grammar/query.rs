@@ -16,8 +16,7 @@ pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     if cursor.at("WITH")
         && let Some(verb) = verb_behind_with(cursor)
     {
-        cursor.skip_statement()?;
-        return Ok(Statement::Unsupported { what: format!("WITH ... {verb}") });
+        return behind_with(cursor, verb);
     }
     let query = delegate::query(cursor)?;
     if cursor.at_all(&["INTO", "OUTFILE"]) {
@@ -25,6 +24,44 @@ pub(super) fn statement(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         return Ok(Statement::Unsupported { what: "SELECT INTO OUTFILE".to_owned() });
     }
     Ok(Statement::Query(query))
+}
+
+/// `WITH ... UPDATE` and `WITH ... DELETE`.
+fn behind_with(cursor: &mut Cursor<'_>, verb: &str) -> Parse<Statement> {
+    let start = cursor.current().start;
+    let mut open = 0usize;
+    let mut placeholders = 0;
+    while open > 0 || !cursor.at(verb) {
+        match cursor.advance() {
+            token if token.is_symbol("(") => open += 1,
+            token if token.is_symbol(")") => open = open.saturating_sub(1),
+            token => placeholders += usize::from(token.kind == Kind::Placeholder),
+        }
+    }
+    let text = format!("{} SELECT 1", &cursor.text()[start..cursor.consumed()]);
+    let mut names = Cursor::new(&text);
+    let query = delegate::query(&mut names)?;
+    cursor.placeholders += placeholders;
+    match verb {
+        "UPDATE" => {
+            let mut statement = update::statement(cursor)?;
+            if let Statement::Update(update) = &mut statement {
+                update.source.with = query.with;
+            }
+            Ok(statement)
+        }
+        "DELETE" => {
+            let mut statement = delete::statement(cursor)?;
+            if let Statement::Delete(delete) = &mut statement {
+                delete.with = Some(query);
+            }
+            Ok(statement)
+        }
+        _ => {
+            cursor.skip_statement()?;
+            Ok(Statement::Unsupported { what: format!("WITH ... {verb}") })
+        }
+    }
 }
 
 /// UPDATE or DELETE behind common table expressions.

@@ -182,6 +182,10 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
             cursor.expect_symbol("=")?;
             AlterTableAction::Comment { comment: cursor.string()? }
         }
+        "AUTO_INCREMENT" => {
+            cursor.expect_symbol("=")?;
+            AlterTableAction::AutoIncrement { next: cursor.integer()? }
+        }
         _ => {
             cursor.reset(start);
             cursor.advance();

@@ -88,6 +88,8 @@ pub enum ColumnDefault {
     CurrentTimestamp,
     /// Anything else, as written: `(uuid())`.
     Expression(String),
+    /// AS expression, as written: no default, but what the column always is.
+    Generated(String),
 }
 
 /// PARTITION BY.
@@ -294,6 +296,11 @@ pub enum AlterTableAction {
     Comment {
         /// The table's comment from now on.
         comment: String,
+    },
+    /// AUTO_INCREMENT = n.
+    AutoIncrement {
+        /// The next number.
+        next: u64,
     },
     /// ADD, DROP, MODIFY and RENAME COLUMN: one after the other.
     Columns(Vec<ColumnClause>),

@@ -314,9 +314,7 @@ fn what_is_not_supported_yet_says_its_name() {
         ("RESTORE SNAPSHOT d.s FROM r PROPERTIES ('backup_timestamp'='x')", "RESTORE SNAPSHOT"),
         ("submit /*+set_var(query_timeout=3)*/ task t as create table a as select 1", "SUBMIT"),
         ("LOAD LABEL d.l (DATA INFILE('x') INTO TABLE t) WITH BROKER", "LOAD LABEL"),
-        ("DELETE FROM t USING u WHERE t.a = u.a", "DELETE ... USING"),
         ("DELETE FROM t TEMPORARY PARTITION (p) WHERE a = 1", "DELETE FROM temporary partitions"),
-        ("EXPLAIN DELETE FROM t USING u WHERE t.a = u.a", "DELETE ... USING"),
         ("DELETE SQLBLACKLIST 1", "DELETE SQLBLACKLIST"),
         ("CANCEL ALTER MATERIALIZED VIEW FROM m", "CANCEL ALTER MATERIALIZED VIEW"),
         ("ALTER TABLE x RENAME ROLLUP a b", "ALTER TABLE RENAME ROLLUP"),
@@ -331,4 +329,20 @@ fn what_is_not_supported_yet_says_its_name() {
     for sql in ["SHOW BACKUP", "SHOW RUNNING QUERIES", "SHOW REPOSITORIES"] {
         assert_eq!(one(sql), Statement::Unsupported { what: sql.into() });
     }
+}
+
+#[test]
+fn rows_of_others_say_which_are_deleted_or_changed() {
+    let Statement::Delete(delete) = one("DELETE FROM t USING u, v WHERE t.a = u.a AND v.b = ?") else { panic!() };
+    let condition = delete.predicate.unwrap().to_string();
+    assert_eq!(condition, "EXISTS (SELECT * FROM u, v WHERE t.a = u.a AND v.b = $1)");
+    let Statement::Delete(delete) = one("DELETE FROM t USING u") else { panic!() };
+    assert_eq!(delete.predicate, None);
+    let with_names = "WITH c AS (SELECT 1 x WHERE 2 = ?) DELETE FROM t WHERE a IN (SELECT x FROM c) AND b = ?";
+    let Statement::Delete(delete) = one(with_names) else { panic!() };
+    assert!(delete.with.unwrap().to_string().contains("2 = $1"));
+    assert!(delete.predicate.unwrap().to_string().ends_with("b = $2"));
+    let with_names = "WITH c(x) AS (SELECT 1), d AS (SELECT 2 y) UPDATE t SET v = x FROM c WHERE a = 1";
+    let Statement::Update(update) = one(with_names) else { panic!() };
+    assert_eq!(update.source.with.unwrap().cte_tables.len(), 2);
 }

@@ -68,6 +68,14 @@ fn add(table: &mut Table, column: &Column, place: Option<&ColumnPlace>) -> Resul
     if table.schema.position(name).is_some() {
         return refuse(format!("Can not add column which already exists in base table: {name}"));
     }
+    if column.is_auto_increment() {
+        return refuse(format!("Column '{name}' can not be AUTO_INCREMENT when ADD COLUMN"));
+    }
+    if column.generated().is_some() {
+        return refuse(format!(
+            "Can not add generated column {name}: that is not supported yet, as rows would have to be written anew"
+        ));
+    }
     if column.key && table.model == KeyModel::Primary {
         return refuse(format!("Can not add key column: {name} in primary key table: old rows would have it alike"));
     }
@@ -150,6 +158,7 @@ fn drop_(table: &mut Table, name: &str) -> Result<(), Rejection> {
         return refuse(format!("Can not drop sort column {name}: ALTER TABLE ... ORDER BY others first"));
     }
     let alike = table.schema.columns.iter().filter(|c| c.key == column.key).count();
+    check_unneeded(table, column, "dropped")?;
     if alike == 1 && column.key {
         return refuse(format!("Can not drop column {name}: it is the only key column"));
     }
@@ -176,6 +185,18 @@ fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Re
     let at = position(table, &wanted.name)?;
     let old = table.schema.columns[at].clone();
     let (from, to) = (&old.data_type, &wanted.data_type);
+    if old.is_auto_increment() || wanted.is_auto_increment() {
+        return refuse("Can't not modify a AUTO_INCREMENT column".to_owned());
+    }
+    if old.generated() != wanted.generated() || (old.generated().is_some() && from != to) {
+        return refuse(format!(
+            "Can not modify generated column {}: that is not supported yet, as rows would have to be written anew",
+            old.name
+        ));
+    }
+    if from != to {
+        check_unneeded(table, &old, "modified")?;
+    }
     if let Some(role) = role(table, old.id).filter(|_| from != to || old.nullable != wanted.nullable) {
         let role = role.to_lowercase();
         return refuse(format!("Can not modify {role} column[{}]. index[{}]", old.name, table.name));
@@ -214,8 +235,25 @@ fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Re
     put(table, column, place)
 }
 
+/// No generated column is computed from it.
+fn check_unneeded(table: &Table, column: &Column, what: &str) -> Result<(), Rejection> {
+    let needs = |other: &&Column| other.generated().is_some_and(|expression| expression.needs(column.id));
+    match table.schema.columns.iter().find(needs) {
+        Some(other) => refuse(format!(
+            "Column: {} can not be {what}, because expression of Generated Column: {} will refer to it",
+            column.name, other.name
+        )),
+        None => Ok(()),
+    }
+}
+
 fn put(table: &mut Table, column: Column, place: Option<&ColumnPlace>) -> Result<(), Rejection> {
     let at = match place {
+        // Generated columns are behind all others.
+        None if column.generated().is_none() => {
+            let columns = &table.schema.columns;
+            columns.iter().position(|c| c.generated().is_some()).unwrap_or(columns.len())
+        }
         None => table.schema.columns.len(),
         Some(ColumnPlace::First) => 0,
         Some(ColumnPlace::After(other)) => position(table, other)? + 1,
@@ -230,6 +268,10 @@ fn check_order(table: &Table) -> Result<(), Rejection> {
     let keys = columns.iter().filter(|c| c.key).count();
     if columns.iter().take(keys).any(|c| !c.key) {
         return refuse(format!("Invalid column order. value should be after key. index[{}]", table.name));
+    }
+    let plain = columns.iter().filter(|c| c.generated().is_none()).count();
+    if columns.iter().take(plain).any(|c| c.generated().is_some()) {
+        return refuse("All generated columns must be defined after ordinary columns".to_owned());
     }
     Ok(())
 }

@@ -72,7 +72,9 @@ impl Catalog {
 fn check_seen(partition: &Partition, old: &[Rowset], seen: &[SeenDeletes]) -> Result<(), Rejection> {
     let seen: HashMap<(FileId, u32), u64> = seen.iter().map(|seen| ((seen.file, seen.bucket), seen.rows)).collect();
     let seen_of = |rowset: &Rowset| seen.get(&(rowset.file, rowset.bucket)).copied().unwrap_or(0);
-    match old.iter().all(|rowset| seen_of(rowset) == rowset.deleted_rows()) {
+    let there = old.iter().filter(|rowset| seen.contains_key(&(rowset.file, rowset.bucket))).count();
+    // One that was seen and is there no more has lost its last row.
+    match there == seen.len() && old.iter().all(|rowset| seen_of(rowset) == rowset.deleted_rows()) {
         true => Ok(()),
         false => Err(overtaken(partition.id, "lost rows while it was compacted")),
     }

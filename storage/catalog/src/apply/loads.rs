@@ -109,11 +109,11 @@ impl Catalog {
         &mut self,
         txn: TxnId,
         table: TableId,
+        label: Option<&str>,
         partitions: &[ReplacedPartition],
-        files: &[WrittenFile],
-        superseded: &Superseded,
+        (files, superseded): (&[WrittenFile], &Superseded),
     ) -> Reply {
-        let table = self.begin_commit(txn, table, None)?;
+        let table = self.begin_commit(txn, table, label)?;
         let chosen = self.check_bases(&table, partitions, files)?;
         if let Some(stray) = superseded.tablets.iter().find(|tablet| !chosen.contains(&tablet.partition)) {
             return Err(Rejection::Stale(format!("rows of partition {} go that were not read", stray.partition)));

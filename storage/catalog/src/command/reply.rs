@@ -38,6 +38,13 @@ pub enum Outcome {
     Condemned(Vec<FileId>),
     /// How many things were erased.
     Erased(u64),
+    /// Numbers `first .. first + count` of an AUTO_INCREMENT column are the proposer's.
+    Ids {
+        /// The first.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
 }
 
 /// Why a command was not taken. Nothing has changed then.

@@ -131,7 +131,11 @@ fn key_models() {
         ("(a INT SUM, v INT) DISTRIBUTED BY HASH(v)", "Key columns must be the first few columns"),
         ("(a INT, v STRING SUM) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a)", "Invalid aggregate function 'SUM' for 'v'"),
         ("(a INT, v BOOLEAN MAX) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a)", "Invalid aggregate function 'MAX' for 'v'"),
-        ("(a INT, v INT HLL_UNION) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a)", "aggregation HLL_UNION"),
+        (
+            "(a INT, v INT HLL_UNION) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a)",
+            "Invalid aggregate function 'HLL_UNION' for 'v'",
+        ),
+        ("(a INT, v INT PERCENTILE_UNION) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a)", "aggregation PERCENTILE_UNION"),
         ("(a INT, v INT) UNIQUE KEY(a)", "Currently not support default distribution in UNIQUE_KEYS"),
         ("(a INT, v INT) PRIMARY KEY(a) DISTRIBUTED BY RANDOM", "PRIMARY KEY must use hash distribution"),
         ("(a INT, v INT) PRIMARY KEY(a) DISTRIBUTED BY HASH(v)", "Distribution column[v] is not key column"),
@@ -239,6 +243,9 @@ fn show_create_table_reads_back() {
         "CREATE TABLE t (a INT NOT NULL, s BIGINT SUM NOT NULL DEFAULT '0', m DATE MAX, n STRING MIN COMMENT 'c', r BOOLEAN REPLACE,
            o DOUBLE REPLACE_IF_NOT_NULL) AGGREGATE KEY(a) DISTRIBUTED BY HASH(a) BUCKETS 3",
         "CREATE TABLE t (a INT, b STRING, v INT) PRIMARY KEY(a, b) DISTRIBUTED BY HASH(b) BUCKETS 3",
+        "CREATE TABLE t (id BIGINT NOT NULL AUTO_INCREMENT, `a b` INT, w VARCHAR(36) DEFAULT (uuid()), n LARGEINT DEFAULT (uuid_numeric()),
+           t DATETIME DEFAULT (now()), x BIGINT AS (`a b` * 2) COMMENT 'twice', y VARCHAR(50) AS concat(w, 'it''s')) PRIMARY KEY(id)
+         DISTRIBUTED BY HASH(id) BUCKETS 1 PROPERTIES('enable_persistent_index'='true', 'colocate_with'='g')",
         "CREATE TABLE t (d DATE) PARTITION BY RANGE(d) (START ('2024-01-01') END ('2024-02-01') EVERY (INTERVAL 1 WEEK))",
     ] {
         let mut catalog = catalog();
@@ -251,6 +258,33 @@ fn show_create_table_reads_back() {
         expected.volume = Some("v \"1\"".into());
         assert_eq!(good(&text), expected, "{text}");
     }
+}
+
+#[test]
+fn what_computed_columns_may_be() {
+    for (columns, says) in [
+        ("k INT, id INT AUTO_INCREMENT", "The AUTO_INCREMENT column must be BIGINT"),
+        ("k INT, id BIGINT NULL AUTO_INCREMENT", "AUTO_INCREMENT column id must be NOT NULL"),
+        (
+            "k BIGINT AUTO_INCREMENT, id BIGINT AUTO_INCREMENT",
+            "More than one AUTO_INCREMENT column defined in CREATE TABLE Statement",
+        ),
+        ("k INT, g INT AS k + 1, v INT", "All generated columns must be defined after ordinary columns"),
+        ("k INT, g INT AS k + 1, h INT AS g + 1", "Expression can not refers to other generated columns"),
+        ("k INT, id BIGINT AUTO_INCREMENT, g BIGINT AS id + 1", "Expression can not refers to AUTO_INCREMENT columns"),
+        ("k INT, g INT AS v + 1", "column:v does not exist"),
+        ("k INT, g INT NOT NULL AS k + 1", "Generated Column g must be nullable column"),
+        ("k INT, u VARCHAR(35) DEFAULT (uuid())", "Default function uuid() for type varchar(35) is not supported"),
+        ("k INT, u BIGINT DEFAULT (uuid_numeric())", "Default function uuid_numeric()"),
+    ] {
+        let (code, message) = refusal(&format!("CREATE TABLE t ({columns}) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k)"));
+        assert!(code == 1064 && message.contains(says), "{columns}: {message}");
+    }
+    let (_, message) =
+        refusal("CREATE TABLE t (k INT, v INT SUM, g INT AS k + 1) AGGREGATE KEY(k) DISTRIBUTED BY HASH(k)");
+    assert!(message.contains("aggregate type for non-key column[g]"), "{message}");
+    let number = good("CREATE TABLE t (k INT, id BIGINT AUTO_INCREMENT) DISTRIBUTED BY HASH(k)").columns[1].clone();
+    assert!(!number.nullable && number.is_auto_increment());
 }
 
 #[test]

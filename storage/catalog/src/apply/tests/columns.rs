@@ -332,3 +332,66 @@ fn columns_combine_as_their_key_model_says() {
     kit.ok(alter("sums", vec![add(sum("x", Some("0")), None), add(sum("y", None), None), drop_("v")]));
     kit.ok(alter("goods", vec![add(value("x", DataType::Int), None)]));
 }
+
+/// A table with these columns; the first is `k`.
+fn made(kit: &mut Kit, name: &str, columns: Vec<Column>) -> storage_model::TableId {
+    kit.ok(create_table(TableDraft { columns, ..ranged(name) }));
+    kit.table(name)
+}
+
+fn number(name: &str) -> Column {
+    let default = Some(DefaultValue::AutoIncrement { next: 1 });
+    Column { nullable: false, default, ..value(name, DataType::BigInt) }
+}
+
+#[test]
+fn numbers_are_leased_once_and_the_counter_only_rises() {
+    let mut kit = Kit::new();
+    let table = made(&mut kit, "numbered", vec![column("k"), number("id")]);
+    let lease = |count| Command::LeaseIds { table, count };
+    assert_eq!(kit.ok(lease(10)), Outcome::Ids { first: 1, count: 10 });
+    assert_eq!(kit.ok(lease(1)), Outcome::Ids { first: 11, count: 1 });
+    let (database, name) = ("shop".to_owned(), "numbered".to_owned());
+    let set = |next| Command::SetAutoIncrement { database: database.clone(), table: name.clone(), next };
+    assert!(matches!(kit.refused(set(11)), Rejection::ColumnRule(why) if why.contains("current value: 12")));
+    kit.ok(set(100));
+    assert_eq!(kit.ok(lease(1)), Outcome::Ids { first: 100, count: 1 });
+    assert!(matches!(kit.refused(lease(u64::MAX)), Rejection::ColumnRule(why) if why.contains("overflow")));
+    assert!(matches!(kit.refused(lease(i64::MAX as u64)), Rejection::ColumnRule(why) if why.contains("overflow")));
+    // Other columns change; the counter stays.
+    kit.ok(alter("numbered", vec![add(value("v", DataType::Int), None), rename("id", "number")]));
+    kit.ok(Command::TruncateTable { database: database.clone(), table: name.clone(), partitions: Vec::new() });
+    assert_eq!(kit.ok(lease(1)), Outcome::Ids { first: 101, count: 1 });
+    let again = alter("numbered", vec![modify(number("number"), None)]);
+    assert!(matches!(kit.refused(again), Rejection::ColumnRule(_)));
+    kit.ok(alter("numbered", vec![drop_("number")]));
+    assert!(matches!(kit.refused(lease(1)), Rejection::ColumnRule(why) if why.contains("no AUTO_INCREMENT column")));
+}
+
+#[test]
+fn what_is_computed_from_others_stays_behind_them_and_keeps_them() {
+    let mut kit = Kit::new();
+    let parts = vec![storage_model::ExpressionPart::Column(storage_model::ColumnId(2))];
+    let expression = storage_model::Expression { parts };
+    let computed = Column { default: Some(DefaultValue::Generated(expression)), ..value("g", DataType::Int) };
+    made(&mut kit, "computed", vec![column("k"), value("v", DataType::Int), computed.clone()]);
+    let other = Column { name: "h".to_owned(), ..computed.clone() };
+    let wider = Column { data_type: DataType::BigInt, ..computed };
+    for (changes, says) in [
+        (vec![drop_("v")], "can not be dropped, because expression of Generated Column: g"),
+        (vec![modify(value("v", DataType::BigInt), None)], "can not be modified"),
+        (vec![add(value("w", DataType::Int), Some(ColumnPlace::After("g".to_owned())))], "after ordinary columns"),
+        (vec![add(other, None)], "written anew"),
+        (vec![modify(wider, None)], "written anew"),
+    ] {
+        let refused = kit.refused(alter("computed", changes.clone()));
+        assert!(matches!(&refused, Rejection::ColumnRule(why) if why.contains(says)), "{changes:?}: {refused}");
+    }
+    kit.ok(alter("computed", vec![add(value("w", DataType::Int), None), rename("v", "renamed")]));
+    let table = kit.catalog.table(kit.table("computed")).unwrap();
+    let names: Vec<&str> = table.schema.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["k", "renamed", "w", "g"]);
+    let shown = table.schema.columns[3].generated().and_then(|found| table.schema.text_of(found, str::to_owned));
+    assert_eq!(shown.as_deref(), Some("renamed"));
+    kit.ok(alter("computed", vec![drop_("g"), drop_("renamed")]));
+}

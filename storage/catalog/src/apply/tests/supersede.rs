@@ -53,11 +53,11 @@ fn every_tablet_that_gets_rows_was_looked_at_as_it_is() {
     let Command::CommitLoad { txn, label, superseded, .. } = load(&kit, Vec::new(), Vec::new()) else { unreachable!() };
     let odd = Command::CommitLoad { txn, table: kit.table("orders"), label, files, superseded };
     assert!(matches!(kit.refused(odd), Rejection::Stale(_)));
-    let known = nothing_to_look_up(&kit.catalog.keyed_tablets(&[first.clone()], false)).unwrap();
+    let known = nothing_to_look_up(&kit.catalog.keyed_tablets(std::slice::from_ref(&first), false)).unwrap();
     assert_eq!(known.tablets, all(&kit, 0));
     kit.ok(load(&kit, vec![first], all(&kit, 0)));
     let second = keyed(&kit, 0, "b");
-    assert_eq!(nothing_to_look_up(&kit.catalog.keyed_tablets(&[second.clone()], false)), None);
+    assert_eq!(nothing_to_look_up(&kit.catalog.keyed_tablets(std::slice::from_ref(&second), false)), None);
     let late = load(&kit, vec![second.clone()], all(&kit, 0));
     assert!(matches!(kit.refused(late), Rejection::Overtaken(why) if why.contains("got rows")));
     kit.ok(load(&kit, vec![second], all(&kit, 2)));
@@ -67,7 +67,9 @@ fn every_tablet_that_gets_rows_was_looked_at_as_it_is() {
 #[test]
 fn rows_go_once_and_a_rowset_with_its_last_row() {
     let mut kit = kit();
-    let known = |kit: &Kit, file: &WrittenFile| nothing_to_look_up(&kit.catalog.keyed_tablets(&[file.clone()], false));
+    let known = |kit: &Kit, file: &WrittenFile| {
+        nothing_to_look_up(&kit.catalog.keyed_tablets(std::slice::from_ref(file), false))
+    };
     let first = keyed(&kit, 0, "a");
     let tablets = known(&kit, &first).unwrap().tablets;
     kit.ok(load(&kit, vec![first], tablets));
@@ -96,7 +98,7 @@ fn rows_go_once_and_a_rowset_with_its_last_row() {
 fn vectors_in_objects_live_as_long_as_a_rowset_names_them() {
     let mut kit = kit();
     let first = keyed(&kit, 0, "a");
-    let tablets = nothing_to_look_up(&kit.catalog.keyed_tablets(&[first.clone()], false)).unwrap().tablets;
+    let tablets = nothing_to_look_up(&kit.catalog.keyed_tablets(std::slice::from_ref(&first), false)).unwrap().tablets;
     kit.ok(load(&kit, vec![first], tablets));
     let delete = |kit: &Kit, object: &str, before: u64, rows: u64| {
         let stored = |start| Vector::Stored { file: 0, bytes: ByteRange { start, end: start + 9 } };

@@ -48,3 +48,28 @@ fn files_of_other_partitions_are_refused() {
     let command = update(&kit, "orders", &[(0, Some(1))], vec![kit.written("orders", 1, "o1")]);
     assert!(matches!(kit.refused(command), Rejection::Stale(why) if why.contains("not replaced")));
 }
+
+#[test]
+fn rows_that_keep_a_part_of_what_they_have_may_have_a_label() {
+    let mut kit = Kit::new();
+    kit.load("orders", 0, "o1");
+    let merge = |kit: &Kit, object| {
+        let files = vec![kit.written("orders", 0, object)];
+        let Command::UpdateRows { txn, table, partitions, files, .. } = update(kit, "orders", &[(0, Some(2))], files)
+        else {
+            panic!()
+        };
+        Command::MergeRows {
+            txn,
+            table,
+            label: Some("mine".to_owned()),
+            partitions,
+            files,
+            superseded: Superseded::default(),
+        }
+    };
+    let command = merge(&kit, "o2");
+    assert_eq!(kit.ok(command), Outcome::Committed { rows: 10 });
+    let command = merge(&kit, "o3");
+    assert!(matches!(kit.refused(command), Rejection::LabelUsed { .. }));
+}
