@@ -76,15 +76,19 @@ impl Emulator {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn();
-        let process = match spawned {
+        let mut process = match spawned {
             Ok(process) => process,
             Err(e) => return Ok(Err(format!("{program} cannot be started ({e}); it is in the package {package}"))),
         };
-        let emulator = Emulator { emulated, address, _process: process };
-        until("the emulator answers", START, || async {
+        let answered = until("the emulator answers", START, || async {
             Ok(TcpStream::connect(address).await.map_err(|e| e.to_string()))
         })
-        .await?;
+        .await;
+        if let (Err(_), Some(status)) = (&answered, process.try_wait()?) {
+            return Ok(Err(format!("{program} ended at once ({status}); it is in the package {package}")));
+        }
+        answered?;
+        let emulator = Emulator { emulated, address, _process: process };
         emulator.create_holder().await?;
         Ok(Ok(emulator))
     }

@@ -406,7 +406,7 @@ async fn commit(
             Err(Rejection::Overtaken(why)) if attempt < turns::ATTEMPTS => {
                 tracing::debug!(%txn, attempt, why, "keys are looked up again");
                 drop(held);
-                running.within_limit(limit, async { Ok(tokio::time::sleep(turns::pause(attempt)).await) }).await?;
+                running.within_limit(limit, turns::rest(attempt)).await?;
                 attempt += 1;
             }
             other => return Ok(other.map(drop)),

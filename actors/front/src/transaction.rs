@@ -74,8 +74,7 @@ impl Session {
                 }
                 Err(Rejection::Overtaken(_)) if attempt < turns::ATTEMPTS => {
                     drop(held);
-                    let wait = async { Ok(tokio::time::sleep(turns::pause(attempt)).await) };
-                    running.within_limit(&limit, wait).await?;
+                    running.within_limit(&limit, turns::rest(attempt)).await?;
                     attempt += 1;
                 }
                 Err(stale) => return Err(errors::rejection(&stale)),

@@ -44,13 +44,19 @@ pub(crate) async fn wait_for_turn(
 ) -> Result<(), MySqlError> {
     match turn {
         None => *turn = Some(turns.of(table).lock_owned().await),
-        Some(_) => tokio::time::sleep(pause(attempt)).await,
+        Some(_) => rest(attempt).await?,
     }
     Ok(())
 }
 
+/// Between two attempts.
+pub(crate) async fn rest(attempt: u32) -> Result<(), MySqlError> {
+    tokio::time::sleep(pause(attempt)).await;
+    Ok(())
+}
+
 /// A random part of a time that grows.
-pub(crate) fn pause(attempt: u32) -> Duration {
+fn pause(attempt: u32) -> Duration {
     let [part] = random::bytes::<1>();
     LONGEST_PAUSE * attempt * u32::from(part) / u32::from(u8::MAX)
 }

@@ -2,8 +2,7 @@
 //! before anything is changed; the last rename is the moment at which the restored cluster exists.
 //!
 //! 1. plan and volumes  2. hold on the snapshot's root  3. newest complete manifest  4. every section hash, hold on every root
-//! 5. every data file  6. rebase; no owner lives  7. claim with a new epoch on every root, then look at manifests and files once
-//! more
+//! 5. every data file  6. rebase; no owner lives  7. claim with a new epoch on every root; manifests and files once more
 //! 8. old meta directory aside  9. new one into place
 //!
 //! The manifests in all roots that the restored catalog does not know become FOREIGN snapshots.
