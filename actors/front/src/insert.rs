@@ -386,12 +386,7 @@ async fn commit(
         }
         // Held until the commit: indexes of files are read.
         let (catalog, _point) = front.reads.begin(|| front.view.now());
-        let looking = async {
-            match ast.overwrite {
-                true => looks.superseded_alone(session, &catalog, table, &done.files, running).await,
-                false => looks.superseded(session, &catalog, table, &done.files, running).await,
-            }
-        };
+        let looking = looks.superseded(session, &catalog, table, (&done.files, ast.overwrite), running);
         let superseded = running.within_limit(limit, running.reading(looking)).await?;
         let (txn, table, label, files) = (*txn, table.id, ast.label.clone(), done.files.clone());
         let command = match merged.clone() {

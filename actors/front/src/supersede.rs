@@ -39,31 +39,8 @@ impl Looks {
         }
     }
 
-    /// What rows beside those that are there supersede.
+    /// What new rows supersede: of those that are there and of each other or, where all that is there gives way, of each other alone.
     pub(crate) async fn superseded(
-        &mut self,
-        session: &Session,
-        catalog: &Catalog,
-        table: &Table,
-        files: &[WrittenFile],
-        running: &Running,
-    ) -> Result<Superseded, MySqlError> {
-        self.look(session, catalog, table, (files, false), running).await
-    }
-
-    /// What rows in the place of those that are there supersede of each other.
-    pub(crate) async fn superseded_alone(
-        &mut self,
-        session: &Session,
-        catalog: &Catalog,
-        table: &Table,
-        files: &[WrittenFile],
-        running: &Running,
-    ) -> Result<Superseded, MySqlError> {
-        self.look(session, catalog, table, (files, true), running).await
-    }
-
-    async fn look(
         &mut self,
         session: &Session,
         catalog: &Catalog,

@@ -100,6 +100,7 @@ async fn write_rows(session: &Session, ast: &Update, text: &str, running: &Runni
     let read = touched.iter().filter_map(|id| cx.catalog.partition(*id));
     let read = read.map(|found| ReplacedPartition { partition: found.id, base: Some(found.visible_version) });
     let partitions = read.collect();
-    let superseded = Looks::of(txn).superseded(session, &cx.catalog, &plan.table, &done.files, running).await?;
+    let superseded =
+        Looks::of(txn).superseded(session, &cx.catalog, &plan.table, (&done.files, false), running).await?;
     Ok(Changed { partitions, table: plan.table, txn, done, superseded })
 }

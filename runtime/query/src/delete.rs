@@ -189,7 +189,7 @@ fn resolve(cx: &PlanContext, state: &SessionState, delete: &Delete) -> Result<(T
 }
 
 /// `SELECT * FROM table WHERE condition`.
-fn query_of(table: &QualifiedName, condition: &SqlExpr) -> Result<Query, QueryError> {
+pub(crate) fn query_of(table: &QualifiedName, condition: &SqlExpr) -> Result<Query, QueryError> {
     let parsed = runtime_sql::parse(&format!("SELECT * FROM {table}")).ok().and_then(|mut parsed| parsed.pop());
     let Some(Statement::Query(mut query)) = parsed.map(|parsed| parsed.statement) else {
         return Err(QueryError::internal(format!("{table} cannot be selected from")));

@@ -6,11 +6,12 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, Query, SetExpr};
-use runtime_sql::{QualifiedName, Statement};
+use datafusion::sql::sqlparser::ast::Expr as SqlExpr;
+use runtime_sql::QualifiedName;
 use storage_model::{Partition, Partitioning, Table};
 
 use crate::context::PlanContext;
+use crate::delete::query_of;
 use crate::depth::Stack;
 use crate::error::QueryError;
 use crate::plan::{self, Logical};
@@ -59,18 +60,6 @@ fn chosen(
     }
     let chosen = partitions.iter().zip(is_chosen).filter(|(_, chosen)| *chosen);
     Ok(chosen.map(|(partition, _)| partition.name.clone()).collect())
-}
-
-/// `SELECT * FROM table WHERE condition`.
-fn query_of(table: &QualifiedName, condition: &SqlExpr) -> Result<Query, QueryError> {
-    let parsed = runtime_sql::parse(&format!("SELECT * FROM {table}")).ok().and_then(|mut parsed| parsed.pop());
-    let Some(Statement::Query(mut query)) = parsed.map(|parsed| parsed.statement) else {
-        return Err(QueryError::internal(format!("{table} cannot be selected from")));
-    };
-    if let SetExpr::Select(select) = query.body.as_mut() {
-        select.selection = Some(condition.clone());
-    }
-    Ok(*query)
 }
 
 /// Only partition columns tell what all rows of a partition have.

@@ -1,3 +1,5 @@
+//! The key index: keys that are in it are found, others are not, and no byte of it changes unseen.
+
 use std::collections::BTreeMap;
 
 use storage_model::{Place, ServiceId, StorageVolume, VolumeId, VolumeType};

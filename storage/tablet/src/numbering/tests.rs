@@ -1,3 +1,5 @@
+//! Numbers of an AUTO_INCREMENT column: which rows get one, and what happens when too few were leased.
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
