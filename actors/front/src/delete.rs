@@ -105,7 +105,7 @@ async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Runni
     let (table, candidates) = candidates(&cx, session, ast)?;
     let cx = session.changing(&cx, &table);
     let search = plan_search(&cx, &table, ast, &ids(&candidates)).await.map_err(|e| query_error(&e))?;
-    let txn = insert::draw_txn(session).await?;
+    let txn = insert::draw_txn(&session.shared).await?;
     let (done, superseded) = (LoadDone::default(), Superseded::default());
     let mut rest = Rest { table, txn, replaced: Vec::new(), done, superseded, deleted: 0 };
     if candidates.iter().all(|partition| partition.rows() == 0) {
@@ -148,7 +148,7 @@ async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Runni
             ids: 0..0,
             is_partial: false,
         };
-        rest.done = insert::write(session, &cx, &plan, txn, running).await?;
+        rest.done = insert::write_rows(&session.shared, &cx.catalog, &plan, txn, running).await?;
     }
     // Every row is found or kept, or the condition is none that rows can be deleted by.
     if rest.done.rows != kept {

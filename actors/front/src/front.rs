@@ -23,6 +23,7 @@ use crate::audit::AuditLog;
 use crate::desk::Desk;
 use crate::errors;
 use crate::ids::Ids;
+use crate::insert::Groups;
 use crate::logins::Logins;
 use crate::processlist::Sessions;
 use crate::settings::FrontSettings;
@@ -205,6 +206,7 @@ pub(crate) struct Shared {
     pub(crate) channels: Channels,
     pub(crate) turns: Turns,
     pub(crate) ids: Ids,
+    pub(crate) groups: Groups,
     pub(crate) logins: Logins,
 }
 
@@ -220,6 +222,7 @@ impl Shared {
             channels,
             turns: Turns::default(),
             ids: Ids::default(),
+            groups: Groups::default(),
             logins: Logins::default(),
         })
     }

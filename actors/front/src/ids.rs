@@ -5,14 +5,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use actors_messages::compute::LoadDone;
 use runtime_mysql::MySqlError;
-use runtime_query::PlanContext;
 use storage_catalog::{Command, Outcome};
-use storage_model::{Table, TableId, TxnId};
+use storage_model::{Table, TableId};
 
-use crate::insert::{self, InsertPlan};
-use crate::session::{Running, Session};
+use crate::front::Shared;
+use crate::insert::InsertPlan;
 
 /// The most numbers that one load may want: those of all rows that a compute node could write in a year.
 const MOST: u64 = 1 << 40;
@@ -47,8 +45,8 @@ impl Ids {
 }
 
 /// Numbers that nobody else has or gets.
-pub(crate) async fn draw(session: &Session, table: &Table, count: u64) -> Result<Range<u64>, MySqlError> {
-    let ids = &session.shared.ids;
+pub(crate) async fn draw(shared: &Shared, table: &Table, count: u64) -> Result<Range<u64>, MySqlError> {
+    let ids = &shared.ids;
     if count == 0 {
         return Ok(0..0);
     }
@@ -58,7 +56,7 @@ pub(crate) async fn draw(session: &Session, table: &Table, count: u64) -> Result
     if let Some(taken) = ids.take(table.id, count) {
         return Ok(taken);
     }
-    let front = session.front();
+    let front = &shared.front;
     let batch = front.settings.auto_increment_cache_size();
     let asked = count.max(batch);
     let catalog = front.view.now();
@@ -73,27 +71,10 @@ pub(crate) async fn draw(session: &Session, table: &Table, count: u64) -> Result
 }
 
 /// As many numbers as the rows of a plan want, as far as that is known before they are made.
-pub(crate) async fn for_plan(session: &Session, plan: &InsertPlan) -> Result<Range<u64>, MySqlError> {
+pub(crate) async fn for_plan(shared: &Shared, plan: &InsertPlan) -> Result<Range<u64>, MySqlError> {
     match plan.table.schema.auto_increment() {
-        Some(at) => draw(session, &plan.table, plan.planned.rows_without(at)).await,
+        Some(at) => draw(shared, &plan.table, plan.planned.rows_without(at)).await,
         None => Ok(0..0),
-    }
-}
-
-/// Writes the rows of a plan under a transaction of their own, and again while they want more numbers than they were given.
-pub(crate) async fn write_numbered(
-    session: &Session,
-    cx: &PlanContext,
-    plan: &mut InsertPlan,
-    running: &Running,
-) -> Result<(TxnId, LoadDone), MySqlError> {
-    loop {
-        let txn = insert::draw_txn(session).await?;
-        let done = insert::write(session, cx, plan, txn, running).await?;
-        if done.wanted_ids == 0 {
-            return Ok((txn, done));
-        }
-        plan.ids = draw(session, &plan.table, done.wanted_ids).await?;
     }
 }
 

@@ -1,25 +1,30 @@
 //! INSERT: rows are planned here, written by one compute node under a transaction's name, and become true by one log
 //! entry, beside the rows that are there or, with OVERWRITE, in their place. Whatever breaks before that entry has never
-//! happened.
+//! happened. Small ones that come side by side are written and become true together.
 
+mod commit;
+mod group;
 mod merged;
+mod write;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use actors_messages::compute::{LoadDone, LoadFragment, ReadFragment};
-use actors_messages::leader::DrawTxn;
+use actors_messages::ReadPoint;
+use actors_messages::compute::LoadDone;
 use runtime_mysql::{MySqlError, OkInfo};
 use runtime_query::{PlanContext, Planned, QueryError, plan_insert, plan_partial};
 use runtime_sql::statement::Insert;
-use storage_catalog::{Command, Rejection, ReplacedPartition};
-use storage_model::{DefaultValue, KeyModel, Partition, PartitionValues, Table, TxnId};
-use storage_tablet::{TargetPartition, WriteSpec};
+use storage_catalog::ReplacedPartition;
+use storage_model::{DefaultValue, Partition, PartitionValues, Table, TxnId};
+use storage_tablet::TargetPartition;
 
-use crate::ddl::automatic;
+pub(crate) use group::Groups;
+pub(crate) use write::{draw_txn, write as write_rows, written as write_all};
+use write::{make_partitions, no_room};
+
 use crate::session::{Limit, Running, Session};
-use crate::supersede::Looks;
-use crate::{ddl, errors, ids, names, turns, workers};
+use crate::{ddl, errors, ids, names, turns};
 
 /// PROPERTIES of an INSERT that we know; their checks are those of strict mode, which is always on.
 const PROPERTIES: [&str; 4] = ["strict_mode", "max_filter_ratio", "timeout", "enable_insert_strict"];
@@ -28,6 +33,7 @@ const PROPERTIES: [&str; 4] = ["strict_mode", "max_filter_ratio", "timeout", "en
 pub(crate) const ATTEMPTS: u32 = 5;
 
 /// Rows ready to be written.
+#[derive(Clone)]
 pub(crate) struct InsertPlan {
     pub(crate) table: Arc<Table>,
     pub(crate) partitions: Vec<TargetPartition>,
@@ -45,10 +51,20 @@ pub(crate) struct Loaded {
     pub(crate) table: Arc<Table>,
     pub(crate) txn: TxnId,
     pub(crate) done: LoadDone,
+    label: Option<String>,
+    /// Whether they come in the place of others.
+    overwrites: bool,
     /// With OVERWRITE: the partitions whose rows give way.
     replaced: Vec<ReplacedPartition>,
     /// Where rows keep a part of what they have: the partitions that it was read from.
     pub(crate) merged: Option<Vec<ReplacedPartition>>,
+}
+
+impl Loaded {
+    /// Rows that come beside those that are there.
+    fn plain(table: Arc<Table>, txn: TxnId, done: LoadDone) -> Loaded {
+        Loaded { table, txn, done, label: None, overwrites: false, replaced: Vec::new(), merged: None }
+    }
 }
 
 /// Runs an INSERT; the answer is what the OK packet says.
@@ -67,8 +83,16 @@ pub(crate) async fn insert(
     let limit = Limit::new("Insert", "insert_timeout", seconds);
     let (mut attempt, mut turn) = (1, None);
     let loaded = loop {
-        let loaded = running.within_limit(&limit, running.reading(load(session, ast, text, running))).await?;
-        match commit(session, ast, &loaded, turn.is_none(), (&limit, running)).await? {
+        let prepared = running.within_limit(&limit, running.reading(prepare(session, ast, text))).await?;
+        if group::takes(ast, &prepared.plan) {
+            let Prepared { plan, .. } = prepared;
+            let rows = plan.planned.values.as_ref().map_or(0, |rows| rows.num_rows() as u64);
+            let txn = group::insert(&session.shared, plan, &limit, running).await?;
+            return Ok(visible(&new_label(), txn, rows));
+        }
+        let writing = written(session, ast, prepared, running);
+        let loaded = running.within_limit(&limit, running.reading(writing)).await?;
+        match commit::commit(&session.shared, &loaded, turn.is_none(), (&limit, running)).await? {
             Ok(()) => break loaded,
             // What it read and replaces has changed: it is read again.
             Err(_) if attempt < ATTEMPTS && loaded.replaced.iter().any(|replaced| replaced.base.is_some()) => {
@@ -82,8 +106,11 @@ pub(crate) async fn insert(
             Err(stale) => return Err(errors::rejection(&stale)),
         }
     };
-    let label = ast.label.clone().unwrap_or_else(|| format!("insert_{}", uuid::Uuid::new_v4()));
-    Ok(visible(&label, loaded.txn, loaded.done.rows))
+    Ok(visible(&loaded.label.unwrap_or_else(new_label), loaded.txn, loaded.done.rows))
+}
+
+fn new_label() -> String {
+    format!("insert_{}", uuid::Uuid::new_v4())
 }
 
 /// What StarRocks says of rows that everyone sees now.
@@ -92,80 +119,47 @@ pub(crate) fn visible(label: &str, txn: TxnId, rows: u64) -> OkInfo {
     OkInfo { affected_rows: rows, info, ..OkInfo::default() }
 }
 
-/// Plans an INSERT against one revision and has its rows written.
-pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &Running) -> Result<Loaded, MySqlError> {
+/// An INSERT that is planned against one revision.
+struct Prepared {
+    cx: PlanContext,
+    plan: InsertPlan,
+    /// Held until the files are written: the plan may read tables.
+    _point: ReadPoint,
+}
+
+async fn prepare(session: &Session, ast: &Insert, text: &str) -> Result<Prepared, MySqlError> {
     check(ast)?;
     let front = session.front();
-    // Held until the files are written: the plan may read tables.
-    let (catalog, _point) = front.reads.begin(|| front.view.now());
+    let (catalog, point) = front.reads.begin(|| front.view.now());
     let cx = session.plan_context(catalog, text).await;
-    let mut plan = plan(&cx, session, ast).await?;
+    let plan = plan(&cx, session, ast).await?;
     session.check_unwritten(&plan.planned.tables)?;
-    plan.ids = ids::for_plan(session, &plan).await?;
+    Ok(Prepared { cx, plan, _point: point })
+}
+
+/// Plans an INSERT against one revision and has its rows written.
+pub(crate) async fn load(session: &Session, ast: &Insert, text: &str, running: &Running) -> Result<Loaded, MySqlError> {
+    let prepared = prepare(session, ast, text).await?;
+    written(session, ast, prepared, running).await
+}
+
+async fn written(session: &Session, ast: &Insert, prepared: Prepared, running: &Running) -> Result<Loaded, MySqlError> {
+    let Prepared { cx, mut plan, _point } = prepared;
+    let shared = &session.shared;
+    plan.ids = ids::for_plan(shared, &plan).await?;
     let wanted = static_partition(session, &plan.table, ast)?;
     if let Some(missing) = wanted {
         (plan.partitions, plan.makes_partitions) = (only_partition(session, &plan.table, missing).await?, false);
     }
-    let mut made = 0;
-    let (txn, done) = loop {
-        // Files are named by it: two writes are two transactions.
-        let txn = draw_txn(session).await?;
-        let done = write(session, &cx, &plan, txn, running).await?;
-        if done.wanted_ids > 0 {
-            plan.ids = ids::draw(session, &plan.table, done.wanted_ids).await?;
-            continue;
-        }
-        if done.missing.is_empty() {
-            break (txn, done);
-        }
-        made += done.missing.len();
-        let partitions = make_partitions(session, &plan.table, &done.missing, made).await?;
-        if partitions.len() == plan.partitions.len() {
-            return Err(no_room(&plan.table, &done.missing));
-        }
-        plan.partitions = partitions;
-    };
+    let (txn, done) = write::written(shared, &cx.catalog, &mut plan, running).await?;
     let mut replaced = if ast.overwrite { replaced(&cx, &plan) } else { Vec::new() };
     if session.variables.is_on("dynamic_overwrite") && plan.makes_partitions {
         // Partitions that get no rows stay as they are.
         replaced.retain(|replaced| done.files.iter().any(|file| file.partition == replaced.partition));
     }
     let merged = plan.is_partial.then(|| merged::partitions(&cx, &plan, &done));
-    Ok(Loaded { table: plan.table, txn, done, replaced, merged })
-}
-
-/// Makes the partitions that rows need, and gives all that the table has then. Others may need the same ones at this moment:
-/// the log makes each once.
-async fn make_partitions(
-    session: &Session,
-    table: &Table,
-    missing: &[PartitionValues],
-    made: usize,
-) -> Result<Vec<TargetPartition>, MySqlError> {
-    let front = session.front();
-    let most = front.settings.max_partitions_in_one_batch();
-    if made > most {
-        return Err(MySqlError::analyzing(format_args!(
-            "the load needs {made} new partitions of table {}, and no more than max_partitions_in_one_batch = {most} are made \
-             at once: nothing was loaded",
-            table.name
-        )));
-    }
-    let drafts = automatic::drafts(table, missing, front.alive_nodes().len());
-    front.propose(Command::RollPartitions { table: table.id, drafts, dropped: Vec::new() }).await?;
-    let catalog = front.view.now();
-    let newest = catalog.table(table.id).ok_or_else(|| MySqlError::unknown_table(&table.name))?;
-    Ok(catalog.partitions_of(newest).map(|partition| TargetPartition::from(partition.as_ref())).collect())
-}
-
-fn no_room(table: &Table, missing: &[PartitionValues]) -> MySqlError {
-    let text = |value: &Option<storage_model::Value>| value.as_ref().map_or("NULL".to_owned(), ToString::to_string);
-    let row = missing.first().map(|values| values.iter().map(text).collect::<Vec<_>>().join(", ")).unwrap_or_default();
-    MySqlError::analyzing(format_args!(
-        "Error: The row is out of partition ranges. Please add a new partition. No partition of table {} can be made for \
-         ({row}): others take a part of its rows",
-        table.name
-    ))
+    let (label, overwrites) = (ast.label.clone(), ast.overwrite);
+    Ok(Loaded { table: plan.table, txn, done, label, overwrites, replaced, merged })
 }
 
 /// What rows have in the partition that `PARTITION (column = value)` means.
@@ -195,7 +189,7 @@ async fn only_partition(
     if !table.partitioning.is_automatic() {
         return Err(no_room(table, &missing));
     }
-    let mut partitions = make_partitions(session, table, &missing, 1).await?;
+    let mut partitions = make_partitions(&session.shared, table, &missing, 1).await?;
     partitions.retain(|partition| partition.range.contains(&missing[0]));
     if partitions.is_empty() { Err(no_room(table, &missing)) } else { Ok(partitions) }
 }
@@ -305,108 +299,6 @@ pub(crate) fn partitions(
         chosen.retain(|p| named.iter().any(|name| name.eq_ignore_ascii_case(&p.name)));
     }
     Ok(chosen)
-}
-
-pub(crate) async fn draw_txn(session: &Session) -> Result<TxnId, MySqlError> {
-    match session.front().draw_txn.ask(DrawTxn).await {
-        Ok(Ok(txn)) => Ok(txn),
-        Ok(Err(failure)) => Err(errors::propose(&failure)),
-        Err(lost) => Err(errors::ask(&lost, "metadata leader", false)),
-    }
-}
-
-/// Has the rows written by a compute node; by another one when the first is lost.
-pub(crate) async fn write(
-    session: &Session,
-    cx: &PlanContext,
-    plan: &InsertPlan,
-    txn: TxnId,
-    running: &Running,
-) -> Result<LoadDone, MySqlError> {
-    let shared = &session.shared;
-    let table = &plan.table;
-    let missing = || MySqlError::analyzing(format_args!("the storage volume of table '{}' is gone", table.name));
-    let target = cx.catalog.volume(table.volume).ok_or_else(missing)?.as_ref().clone();
-    let mut fragment = LoadFragment {
-        read: ReadFragment {
-            query: running.query_id.clone(),
-            trace: running.cause.trace.as_u128(),
-            parent: running.cause.span.as_u64(),
-            plan: runtime_query::encode(&plan.planned).map_err(|e| errors::query(&e))?,
-            volumes: workers::volumes_of(&cx.catalog, &plan.planned.tables),
-        },
-        spec: WriteSpec {
-            table: table.as_ref().clone(),
-            partitions: plan.partitions.clone(),
-            volume: table.volume,
-            service_id: cx.service_id.clone(),
-            incarnation: cx.catalog.identity().incarnation.clone(),
-            txn,
-            attempt: 0,
-            seed: txn.0,
-            makes_partitions: plan.makes_partitions,
-        },
-        target,
-        ids: plan.ids.clone(),
-    };
-    let mut lost = Vec::new();
-    loop {
-        // Loads spread over the nodes: their files are in nobody's cache yet.
-        let node = workers::choose(shared, txn, &lost).await?;
-        match workers::load(shared, &node, &fragment).await {
-            Ok(done) => return Ok(done),
-            Err(status) => workers::judge(shared, &node, &status, &mut lost)?,
-        }
-        // The lost node may still be writing: nothing of it has the name of what comes now.
-        fragment.spec.attempt += 1;
-    }
-}
-
-/// Makes the rows true, in a turn of its own or, unless it `waits`, in that which the statement has. The inner error: the table has
-/// changed meanwhile, and nothing of them is.
-async fn commit(
-    session: &Session,
-    ast: &Insert,
-    loaded: &Loaded,
-    waits: bool,
-    (limit, running): (&Limit, &Running),
-) -> Result<Result<(), Rejection>, MySqlError> {
-    let Loaded { table, txn, done, replaced, merged } = loaded;
-    let front = session.front();
-    if !ast.overwrite && done.rows == 0 && ast.label.is_none() {
-        return Ok(Ok(()));
-    }
-    let waits = waits && table.model == KeyModel::Primary;
-    let (mut looks, mut attempt) = (Looks::of(*txn), 1);
-    loop {
-        let turn = session.shared.turns.of(table.id);
-        let mut held = None;
-        if waits {
-            held = Some(running.within_limit(limit, async { Ok(turn.lock().await) }).await?);
-        }
-        // Held until the commit: indexes of files are read.
-        let (catalog, _point) = front.reads.begin(|| front.view.now());
-        let looking = looks.superseded(session, &catalog, table, (&done.files, ast.overwrite), running);
-        let superseded = running.within_limit(limit, running.reading(looking)).await?;
-        let (txn, table, label, files) = (*txn, table.id, ast.label.clone(), done.files.clone());
-        let command = match merged.clone() {
-            _ if ast.overwrite => {
-                Command::ReplaceRows { txn, table, label, partitions: replaced.clone(), files, superseded }
-            }
-            Some(partitions) => Command::MergeRows { txn, table, label, partitions, files, superseded },
-            None => Command::CommitLoad { txn, table, label, files, superseded },
-        };
-        // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
-        match front.propose_unless_stale(command).await? {
-            Err(Rejection::Overtaken(why)) if attempt < turns::ATTEMPTS => {
-                tracing::debug!(%txn, attempt, why, "keys are looked up again");
-                drop(held);
-                running.within_limit(limit, turns::rest(attempt)).await?;
-                attempt += 1;
-            }
-            other => return Ok(other.map(drop)),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actors_messages::ReadLease;
 use async_trait::async_trait;
-use runtime_actor::trace::LabelValue;
+use runtime_actor::trace::{LabelValue, RootSpan};
 use runtime_actor::{TraceContext, random};
 use runtime_mysql::{
     ColumnDef, ConnectionInfo, Handler, Login, MySqlError, OkInfo, Prepared, ResultWriter, SessionStatus, Value,
@@ -85,6 +85,17 @@ impl Running {
         }
     }
 
+    /// The same for work that is of several statements: the KILL of one does not end it.
+    pub(crate) fn beyond_kill(&self) -> Running {
+        let (query_id, lease) = (self.query_id.clone(), self.lease.clone());
+        Running { query_id, cause: self.cause, cancel: CancellationToken::new(), lease }
+    }
+
+    /// The same under another span.
+    pub(crate) fn of(&self, span: &RootSpan) -> Running {
+        Running { cause: span.context(), ..self.beyond_kill() }
+    }
+
     /// Drives `work` until it is done, KILL QUERY comes or the time is over.
     pub(crate) async fn within<T>(
         &self,
@@ -111,6 +122,7 @@ impl Running {
 }
 
 /// How long a statement may take, however often it begins again.
+#[derive(Clone, Copy)]
 pub(crate) struct Limit {
     what: &'static str,
     variable: &'static str,
@@ -125,6 +137,11 @@ impl Limit {
         const LONGEST: u64 = 366 * 86_400;
         let until = tokio::time::Instant::now() + Duration::from_secs(seconds.clamp(1, LONGEST));
         Limit { what, variable, seconds, until }
+    }
+
+    /// The end of that time.
+    pub(crate) fn until(&self) -> tokio::time::Instant {
+        self.until
     }
 
     fn is_over(&self) -> MySqlError {

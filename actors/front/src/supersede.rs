@@ -7,7 +7,8 @@ use storage_catalog::Catalog;
 use storage_catalog::keyed::nothing_to_look_up;
 use storage_model::{KeyModel, Superseded, Table, TxnId, VectorSpec, WrittenFile};
 
-use crate::session::{Running, Session};
+use crate::front::Shared;
+use crate::session::Running;
 use crate::workers;
 
 /// The first attempt of a look: far behind those that write rows, so that no two objects have one name.
@@ -42,7 +43,7 @@ impl Looks {
     /// What new rows supersede: of those that are there and of each other or, where all that is there gives way, of each other alone.
     pub(crate) async fn superseded(
         &mut self,
-        session: &Session,
+        shared: &Shared,
         catalog: &Catalog,
         table: &Table,
         (files, replaces): (&[WrittenFile], bool),
@@ -64,7 +65,7 @@ impl Looks {
             tablets,
             volumes,
         };
-        let (shared, mut lost) = (&session.shared, Vec::new());
+        let mut lost = Vec::new();
         loop {
             // The same node for the same table: there its files are cached.
             let node = workers::choose(shared, table.id, &lost).await?;

@@ -4,6 +4,7 @@ mod access;
 mod changes;
 mod columns;
 mod data;
+mod grouping;
 mod guards;
 mod kit;
 mod looking;

@@ -106,7 +106,7 @@ impl Session {
         for table in tables.iter().filter_map(|id| catalog.table(*id)) {
             let of_table = loads.iter().filter(|load| load.table == table.id);
             let files: Vec<_> = of_table.flat_map(|load| load.files.iter().cloned()).collect();
-            all.add(looks.superseded(self, catalog, table, (&files, false), running).await?);
+            all.add(looks.superseded(&self.shared, catalog, table, (&files, false), running).await?);
         }
         Ok(all)
     }

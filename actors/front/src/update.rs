@@ -18,7 +18,7 @@ use crate::insert::{self, InsertPlan};
 use crate::session::{Limit, Running, Session};
 use crate::supersede::Looks;
 use crate::turns::{ATTEMPTS, Turn, wait_for_turn};
-use crate::{dispatch, errors, ids, names};
+use crate::{dispatch, errors, names};
 
 /// New rows that are in the store and not yet true.
 struct Changed {
@@ -90,7 +90,7 @@ async fn write_rows(session: &Session, ast: &Update, text: &str, running: &Runni
     let (catalog, _point) = front.reads.begin(|| front.view.now());
     let cx = session.plan_context(catalog, text).await;
     let mut plan = plan(&cx, session, ast).await?;
-    let (txn, done) = ids::write_numbered(session, &cx, &mut plan, running).await?;
+    let (txn, done) = insert::write_all(&session.shared, &cx.catalog, &mut plan, running).await?;
     // The key of a row does not change, so new rows are in the partitions of those that they were made from; but what a
     // condition or a new value reads of the table besides may be in any.
     let touched: BTreeSet<_> = match plan.planned.scans_of(&plan.table.name) {
@@ -101,6 +101,6 @@ async fn write_rows(session: &Session, ast: &Update, text: &str, running: &Runni
     let read = read.map(|found| ReplacedPartition { partition: found.id, base: Some(found.visible_version) });
     let partitions = read.collect();
     let superseded =
-        Looks::of(txn).superseded(session, &cx.catalog, &plan.table, (&done.files, false), running).await?;
+        Looks::of(txn).superseded(&session.shared, &cx.catalog, &plan.table, (&done.files, false), running).await?;
     Ok(Changed { partitions, table: plan.table, txn, done, superseded })
 }

@@ -125,6 +125,19 @@ impl Planned {
     }
 }
 
+/// The constant rows of several plans of one kind, as one plan.
+///
+/// # Errors
+/// When one of them has other rows than constant ones, or other columns.
+pub fn together(plans: &[&Planned]) -> Result<Planned, QueryError> {
+    let rows: Option<Vec<&RecordBatch>> = plans.iter().map(|plan| plan.values.as_ref()).collect();
+    let (Some(first), Some(rows)) = (plans.first(), rows.filter(|rows| !rows.is_empty())) else {
+        return Err(QueryError::internal("these are not constant rows"));
+    };
+    let rows = arrow::compute::concat_batches(&rows[0].schema(), rows)?;
+    Planned::of_values(first.columns.clone(), rows)
+}
+
 /// Plans a query.
 ///
 /// # Errors

@@ -23,6 +23,7 @@ use runtime_rpc::plane::{CheckProof, serve_flight};
 use storage_model::{ComputeNode, NodeId, PartitionId, StorageVolume, Superseded, UnixMillis};
 use storage_tablet::WriteSpec;
 use tokio::net::TcpListener;
+use tokio::sync::RwLock;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -31,11 +32,15 @@ use super::kit::{Client, Kit};
 type Reply<T> = Result<Response<T>, Status>;
 type Replies<T> = BoxStream<'static, Result<T, Status>>;
 
-/// The node. It refuses the first so many fragments as one that is shutting down would.
+/// The node. It refuses the first so many fragments as one that is shutting down would, and writes nothing while its gate is held.
 struct Node {
     engine: Engine,
     refuses: AtomicU32,
+    gate: Gate,
 }
+
+/// Loads wait while somebody holds it for writing.
+pub(super) type Gate = Arc<RwLock<()>>;
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
     bincode::serde::decode_from_slice(bytes, bincode::config::standard()).unwrap().0
@@ -118,6 +123,7 @@ impl FlightService for Node {
             return answer(&self.delete(decode(&action.body)).await);
         }
         assert_eq!(action.r#type, LOAD_ACTION);
+        let _open = self.gate.read().await;
         let fragment: LoadFragment<WriteSpec> = decode(&action.body);
         let volume = storage_volume::Volume::open(&fragment.target).unwrap();
         let rows = self.engine.execute(&fragment.read.plan, &fragment.read.volumes).map_err(|e| failed(&e))?;
@@ -155,6 +161,10 @@ impl FlightService for Node {
 
 /// Starts a node and gives what the monitor would say of it.
 pub(super) async fn start(id: u64, refuses: u32) -> (NodeStatus, DropGuard) {
+    start_gated(id, refuses, Gate::default()).await
+}
+
+pub(super) async fn start_gated(id: u64, refuses: u32, gate: Gate) -> (NodeStatus, DropGuard) {
     let options = EngineOptions {
         memory_bytes: 64 << 20,
         process_bytes: 8 << 30,
@@ -162,7 +172,7 @@ pub(super) async fn start(id: u64, refuses: u32) -> (NodeStatus, DropGuard) {
         parallelism: 2,
         threads: None,
     };
-    let node = Node { engine: Engine::new(options, volume_opener()).unwrap(), refuses: AtomicU32::new(refuses) };
+    let node = Node { engine: Engine::new(options, volume_opener()).unwrap(), refuses: AtomicU32::new(refuses), gate };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let brpc_port = listener.local_addr().unwrap().port();
     let shutdown = CancellationToken::new();

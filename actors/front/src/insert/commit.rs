@@ -1,0 +1,57 @@
+//! The log entry that makes written rows true.
+
+use runtime_mysql::MySqlError;
+use storage_catalog::{Command, Rejection};
+use storage_model::KeyModel;
+
+use super::Loaded;
+use crate::front::Shared;
+use crate::session::{Limit, Running};
+use crate::supersede::Looks;
+use crate::turns;
+
+/// Makes the rows true, in a turn of its own or, unless it `waits`, in that which the statement has. The inner error: the table has
+/// changed meanwhile, and nothing of them is.
+pub(super) async fn commit(
+    shared: &Shared,
+    loaded: &Loaded,
+    waits: bool,
+    (limit, running): (&Limit, &Running),
+) -> Result<Result<(), Rejection>, MySqlError> {
+    let Loaded { table, txn, done, label, overwrites, replaced, merged } = loaded;
+    let front = &shared.front;
+    if !overwrites && done.rows == 0 && label.is_none() {
+        return Ok(Ok(()));
+    }
+    let waits = waits && table.model == KeyModel::Primary;
+    let (mut looks, mut attempt) = (Looks::of(*txn), 1);
+    loop {
+        let turn = shared.turns.of(table.id);
+        let mut held = None;
+        if waits {
+            held = Some(running.within_limit(limit, async { Ok(turn.lock().await) }).await?);
+        }
+        // Held until the commit: indexes of files are read.
+        let (catalog, _point) = front.reads.begin(|| front.view.now());
+        let looking = looks.superseded(shared, &catalog, table, (&done.files, *overwrites), running);
+        let superseded = running.within_limit(limit, running.reading(looking)).await?;
+        let (txn, table, label, files) = (*txn, table.id, label.clone(), done.files.clone());
+        let command = match merged.clone() {
+            _ if *overwrites => {
+                Command::ReplaceRows { txn, table, label, partitions: replaced.clone(), files, superseded }
+            }
+            Some(partitions) => Command::MergeRows { txn, table, label, partitions, files, superseded },
+            None => Command::CommitLoad { txn, table, label, files, superseded },
+        };
+        // From here on neither KILL nor the time limit counts: the commit is taken or refused by the log.
+        match front.propose_unless_stale(command).await? {
+            Err(Rejection::Overtaken(why)) if attempt < turns::ATTEMPTS => {
+                tracing::debug!(%txn, attempt, why, "keys are looked up again");
+                drop(held);
+                running.within_limit(limit, turns::rest(attempt)).await?;
+                attempt += 1;
+            }
+            other => return Ok(other.map(drop)),
+        }
+    }
+}

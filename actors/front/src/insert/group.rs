@@ -1,0 +1,273 @@
+//! Group commit: small INSERTs of constants into one table that come side by side are written as one and become true by one log
+//! entry. One is under way at a time; what comes meanwhile waits and goes together. A little pause lets those come back that were
+//! just answered. When a group cannot be written as a whole, each of its statements is tried by itself: none fails for another's rows.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use runtime_mysql::MySqlError;
+use runtime_query::Planned;
+use runtime_sql::statement::Insert;
+use storage_model::{TableId, TxnId};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::commit::commit;
+use super::{InsertPlan, Loaded, write};
+use crate::front::Shared;
+use crate::session::{Limit, Running};
+use crate::{errors, ids};
+
+/// Longer ones are worth a load of their own.
+const MOST_ROWS: usize = 1_000;
+/// Bytes of the rows of one statement, as they are in memory.
+const MOST_BYTES: usize = 1 << 20;
+/// Rows and bytes of a group.
+const GROUP_ROWS: usize = 20_000;
+const GROUP_BYTES: usize = 16 << 20;
+/// The longest pause for those who were just answered; never more than an eighth of what the last group took.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+
+/// The statements of one frontend that wait for others into the same table. A table is here while one of its groups is driven.
+#[derive(Default)]
+pub(crate) struct Groups(Mutex<HashMap<TableId, Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    members: VecDeque<Member>,
+    next_number: u64,
+    arrived: Arc<Notify>,
+}
+
+/// A statement that waits.
+struct Member {
+    number: u64,
+    plan: InsertPlan,
+    limit: Limit,
+    running: Running,
+    answer: oneshot::Sender<Result<TxnId, MySqlError>>,
+}
+
+/// What a group failed with.
+struct Failed {
+    error: MySqlError,
+    /// Nothing of it is true, nor will be.
+    is_certain: bool,
+}
+
+/// Whether a statement may go with others: one of few constant rows beside what is there, with no name of its own.
+pub(super) fn takes(ast: &Insert, plan: &InsertPlan) -> bool {
+    let is_plain = !ast.overwrite && !ast.temporary && ast.label.is_none() && ast.partition_values.is_empty();
+    let is_small = |rows: &arrow::array::RecordBatch| {
+        (1..=MOST_ROWS).contains(&rows.num_rows()) && rows.get_array_memory_size() <= MOST_BYTES
+    };
+    is_plain && !plan.is_partial && plan.planned.values.as_ref().is_some_and(is_small)
+}
+
+/// Makes the rows true together with those of others; the transaction that they are of. KILL and the time limit count until the
+/// group is on its way.
+pub(super) async fn insert(
+    shared: &Arc<Shared>,
+    plan: InsertPlan,
+    limit: &Limit,
+    running: &Running,
+) -> Result<TxnId, MySqlError> {
+    let table = plan.table.id;
+    let (number, mut answer) = join(shared, plan, limit, running);
+    let unknown = |_| MySqlError::unknown_error("the rows were on their way when the work on them ended");
+    match running.within_limit(limit, async { Ok((&mut answer).await) }).await {
+        Ok(answered) => answered.map_err(unknown)?,
+        Err(why) if shared.groups.withdraw(table, number) => Err(why),
+        Err(_) => answer.await.map_err(unknown)?,
+    }
+}
+
+/// Begins to wait, and begins to work when nobody does.
+fn join(
+    shared: &Arc<Shared>,
+    plan: InsertPlan,
+    limit: &Limit,
+    running: &Running,
+) -> (u64, oneshot::Receiver<Result<TxnId, MySqlError>>) {
+    let table = plan.table.id;
+    let (answer, answered) = oneshot::channel();
+    let mut groups = shared.groups.lock();
+    let is_driven = groups.contains_key(&table);
+    let waiting = groups.entry(table).or_default();
+    let number = waiting.next_number;
+    waiting.next_number += 1;
+    waiting.members.push_back(Member { number, plan, limit: *limit, running: running.beyond_kill(), answer });
+    waiting.arrived.notify_one();
+    if !is_driven {
+        tokio::spawn(drive(Driving { shared: Arc::clone(shared), table, is_over: false }));
+    }
+    (number, answered)
+}
+
+impl Groups {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TableId, Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a statement back that waits; false: it is on its way.
+    fn withdraw(&self, table: TableId, number: u64) -> bool {
+        let mut groups = self.lock();
+        let Some(waiting) = groups.get_mut(&table) else { return false };
+        let before = waiting.members.len();
+        waiting.members.retain(|member| member.number != number);
+        waiting.members.len() < before
+    }
+
+    fn waiting(&self, table: TableId) -> usize {
+        self.lock().get(&table).map_or(0, |waiting| waiting.members.len())
+    }
+
+    /// Waits until so many have come, for this long at most.
+    async fn gather(&self, table: TableId, expected: usize, pause: Duration) {
+        let until = Instant::now() + pause;
+        let Some(arrived) = self.lock().get(&table).map(|waiting| Arc::clone(&waiting.arrived)) else { return };
+        while self.waiting(table) < expected {
+            if tokio::time::timeout_at(until, arrived.notified()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The first of those who wait, and others behind it that fit to it. None: nobody waits, and who comes next begins anew.
+    fn take(&self, table: TableId) -> Option<Vec<Member>> {
+        let mut groups = self.lock();
+        let waiting = groups.get_mut(&table)?;
+        // Of a client that is gone nothing was promised.
+        waiting.members.retain(|member| !member.answer.is_closed());
+        let mut taken: Vec<Member> = Vec::new();
+        let (mut rows, mut bytes) = (0, 0);
+        while let Some(next) = waiting.members.front() {
+            let (more_rows, more_bytes) = next.size();
+            let fits = taken.first().is_none_or(|first| first.fits(next));
+            let is_full = !taken.is_empty() && (rows + more_rows > GROUP_ROWS || bytes + more_bytes > GROUP_BYTES);
+            if !fits || is_full {
+                break;
+            }
+            (rows, bytes) = (rows + more_rows, bytes + more_bytes);
+            taken.extend(waiting.members.pop_front());
+        }
+        if taken.is_empty() {
+            groups.remove(&table);
+            return None;
+        }
+        Some(taken)
+    }
+}
+
+impl Member {
+    fn size(&self) -> (usize, usize) {
+        let values = self.plan.planned.values.as_ref();
+        values.map_or((0, 0), |rows| (rows.num_rows(), rows.get_array_memory_size()))
+    }
+
+    /// Whether the rows of another have the same columns and go to the same partitions.
+    fn fits(&self, other: &Member) -> bool {
+        let (own, other) = (&self.plan, &other.plan);
+        let ids = |plan: &InsertPlan| plan.partitions.iter().map(|partition| partition.id).collect::<Vec<_>>();
+        let same_table = Arc::ptr_eq(&own.table, &other.table) || own.table == other.table;
+        same_table && own.makes_partitions == other.makes_partitions && ids(own) == ids(other)
+    }
+}
+
+/// One who works on the groups of a table. However that ends, nobody waits for it for ever.
+struct Driving {
+    shared: Arc<Shared>,
+    table: TableId,
+    /// Nobody waited, and its place was taken away with that: one who has come since has begun anew.
+    is_over: bool,
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        // A panic: whoever waits is told so by its lost answer.
+        if !self.is_over {
+            self.shared.groups.lock().remove(&self.table);
+        }
+    }
+}
+
+async fn drive(mut driving: Driving) {
+    let (groups, table) = (&driving.shared.groups, driving.table);
+    let (mut expected, mut pause) = (0, Duration::ZERO);
+    loop {
+        groups.gather(table, expected, pause).await;
+        let Some(members) = groups.take(table) else { break };
+        let (began, count) = (Instant::now(), members.len());
+        work(&driving.shared, members).await;
+        expected = count + groups.waiting(table);
+        pause = LONGEST_PAUSE.min(began.elapsed() / 8);
+    }
+    driving.is_over = true;
+}
+
+/// Makes the rows of all true, together or, where that cannot be, each by itself.
+async fn work(shared: &Shared, members: Vec<Member>) {
+    if members.len() > 1 {
+        let done = together(shared, &members).await;
+        if !matches!(&done, Err(Failed { is_certain: true, .. })) {
+            let done = done.map_err(|failed| failed.error);
+            members.into_iter().for_each(|member| member.tell(done.clone()));
+            return;
+        }
+    }
+    let alone = members.into_iter().map(|member| async {
+        let done = written(shared, member.plan.clone(), &member.limit, &member.running).await;
+        member.tell(done.map_err(|failed| failed.error));
+    });
+    join_all(alone).await;
+}
+
+impl Member {
+    fn tell(self, done: Result<TxnId, MySqlError>) {
+        // Its client may be gone.
+        let _ = self.answer.send(done);
+    }
+}
+
+async fn together(shared: &Shared, members: &[Member]) -> Result<TxnId, Failed> {
+    let Some(first) = members.first() else { return Err(Failed::certainly(MySqlError::unknown_error("nobody"))) };
+    let limit = members.iter().map(|member| member.limit).max_by_key(Limit::until).unwrap_or(first.limit);
+    let planned: Vec<&Planned> = members.iter().map(|member| &member.plan.planned).collect();
+    let planned = runtime_query::together(&planned).map_err(|e| Failed::certainly(errors::query(&e)))?;
+    let span = shared.front.recorder.open("load", "group");
+    span.label("statements", members.len().to_string());
+    let running = first.running.of(&span);
+    let plan = InsertPlan { planned, ..first.plan.clone() };
+    let done = span.run(written(shared, plan, &limit, &running)).await;
+    match &done {
+        Ok(_) => span.finish(),
+        Err(failed) => span.fail(&failed.error.message),
+    }
+    done
+}
+
+/// Writes rows and makes them true.
+async fn written(shared: &Shared, mut plan: InsertPlan, limit: &Limit, running: &Running) -> Result<TxnId, Failed> {
+    let catalog = shared.front.view.now();
+    let writing = async {
+        plan.ids = ids::for_plan(shared, &plan).await?;
+        write::written(shared, &catalog, &mut plan, running).await
+    };
+    let writing = running.within_limit(limit, running.reading(writing)).await;
+    let (txn, done) = writing.map_err(Failed::certainly)?;
+    let loaded = Loaded::plain(plan.table, txn, done);
+    match commit(shared, &loaded, true, (limit, running)).await {
+        Ok(Ok(())) => Ok(txn),
+        Ok(Err(stale)) => Err(Failed::certainly(errors::rejection(&stale))),
+        Err(error) => Err(Failed { error, is_certain: false }),
+    }
+}
+
+impl Failed {
+    fn certainly(error: MySqlError) -> Failed {
+        Failed { error, is_certain: true }
+    }
+}
