@@ -8,6 +8,7 @@
 //!   house   a cluster, its place, its restore plan, its logs
 //!   client  MySQL connections, the mysql command line, error codes
 //!   raw     the MySQL protocol by hand
+//!   tpch    the tables and queries of TPC-H
 //!   emulator moto and Azurite: the stores of others
 //!   chaos   the harness: clusters that are broken on purpose
 //! ```
@@ -21,6 +22,7 @@ pub mod gate;
 pub mod house;
 pub mod place;
 pub mod raw;
+pub mod tpch;
 
 pub use client::{Client, code_of};
 pub use gate::e2e;

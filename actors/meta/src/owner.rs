@@ -360,6 +360,10 @@ impl OwnerWatch {
             return;
         }
         let facts = OwnerFacts { at: UnixMillis(cx.clock().now_unix_ms()).into(), ..self.facts.clone() };
-        cx.effect(async move { MarksWritten(mark::tell(&catalog, &due, &facts).await) });
+        cx.effect(async move {
+            let mut written = mark::tell(&catalog, &due, &facts).await;
+            written.asked = asked;
+            MarksWritten(written)
+        });
     }
 }

@@ -148,6 +148,7 @@ impl SnapshotJobSupervisor {
             meta: self.meta.clone(),
             directory: self.directory.clone(),
             detail: self.detail.clone(),
+            ownership: self.ownership.clone(),
             product_version: self.product_version.clone(),
             history: settings.snapshot_history,
             limit: settings.snapshot_timeout,

@@ -17,7 +17,7 @@ use storage_volume::{Volume, join_location};
 use crate::error::SnapshotError;
 use crate::find::missing_section;
 use crate::manifest::{Facts, Manifest};
-use crate::store;
+use crate::{owner, store};
 
 /// How far an upload is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub struct Uploaded {
 
 /// Uploads the catalog frozen at a cut. `cancel` is heeded until the manifest is being written: from then on it is too
 /// late. An error of kind Unavailable after that point leaves the outcome unknown: ask [`published`]. A cut that is
-/// voided is a Conflict, and so is a manifest of the same cut by another incarnation; a sound manifest of this cut that is
+/// voided is a Conflict, and so are a manifest of the same cut by another incarnation and a greater claim to the root; a sound manifest of this cut that is
 /// there already is the answer.
 pub async fn upload(
     volume: &Volume,
@@ -87,10 +87,14 @@ pub async fn upload(
         },
     };
     let manifest = Manifest::describe(catalog, facts, sections);
+    let last_look = async {
+        Present::look(volume, layout, &facts.name).await?.refuse_void(layout, &manifest)?;
+        refuse_greater_claim(volume, layout, catalog).await
+    };
     tokio::select! {
         biased;
         () = cancel.as_mut() => return Err(cancelled(&facts.name)),
-        present = Present::look(volume, layout, &facts.name) => present?.refuse_void(layout, &manifest)?,
+        looked = last_look => looked?,
     }
     let bytes = Bytes::from(manifest.to_bytes()?);
     publish(volume, layout, &manifest, bytes).await
@@ -108,6 +112,16 @@ pub async fn published(
     let complete = found.into_iter().filter(|c| c.is_complete() && c.cut.is_some_and(|cut| cuts.contains(&cut)));
     let newest = complete.max_by_key(|c| (c.epoch, c.cut));
     Ok(newest.and_then(|c| Some(uploaded(volume, layout, c.manifest.as_ref()?, c.bytes))))
+}
+
+/// An upload takes its time: the root may be another's by its end.
+async fn refuse_greater_claim(volume: &Volume, layout: &Layout, catalog: &Catalog) -> Result<(), SnapshotError> {
+    let identity = catalog.identity();
+    let owners = owner::owner_names(volume, layout).await?;
+    let is_greater = |c: &&owner::Claim| (c.epoch, &c.incarnation) > (identity.epoch, &identity.incarnation);
+    let Some(other) = owners.claims.iter().find(is_greater) else { return Ok(()) };
+    let what = format!("incarnation {} of epoch {} owns {}", other.incarnation, other.epoch, volume.location());
+    Err(SnapshotError::new(Kind::Conflict, "write manifest", volume.location(), what))
 }
 
 fn cancelled(name: &str) -> SnapshotError {

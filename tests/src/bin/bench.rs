@@ -3,7 +3,12 @@
 //!
 //! ```text
 //!   drill       the steps of the demo
-//!   commit      INSERTs a second, and their latency
+//!   tpch        the 22 queries, beside DuckDB and DataFusion
+//!   ingest      rows a second by INSERT SELECT and by long VALUES, beside DuckDB
+//!   commit      single-row INSERTs a second, their latency and their objects, beside MariaDB
+//!   upsert      rows a second into a PRIMARY KEY table of many keys, and what a commit reads
+//!   point       rows looked up by their key, beside MariaDB
+//!   mixed       how long a scan takes while others insert
 //!   wire        SELECT 1 a second, beside MariaDB
 //!   actor       messages a second between actors, traced and not
 //!   tracing     wire and commit with message tracing and without, in turns
@@ -14,8 +19,6 @@
 //!   restore     the same read back and checked
 //! ```
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -24,7 +27,7 @@ use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 use tests::house::starkeep;
-use tests::{Client, House, HouseSpec, raw};
+use tests::{House, HouseSpec, raw};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Measures a cluster on this machine.
@@ -35,10 +38,13 @@ struct Arguments {
     /// Print the JSON and nothing else.
     #[arg(long)]
     json: bool,
-    /// Rows of the drill.
+    /// Rows of `drill`, `ingest`, `upsert`, `point` and `mixed`.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
-    /// Seconds of each measurement of `commit`, `wire`, `actor`, `tracing`, `metacommit` and `image`.
+    /// The scale factor of `tpch`.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// Seconds of each measurement that is not one piece of work.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// How often `failover` kills a leader, and how often it stops one.
@@ -53,8 +59,18 @@ struct Arguments {
 enum Name {
     /// The steps of `starkeep demo`.
     Drill,
-    /// Single-row INSERTs a second.
+    /// The 22 queries of TPC-H on one compute node, beside DuckDB and DataFusion over the same rows.
+    Tpch,
+    /// Rows a second by INSERT SELECT and by long VALUES, beside DuckDB.
+    Ingest,
+    /// Single-row INSERTs a second, beside MariaDB, and the objects that they leave.
     Commit,
+    /// Rows a second into a PRIMARY KEY table of `--rows` keys, and the bytes that a commit reads.
+    Upsert,
+    /// Rows a second looked up by their key in a table of `--rows` keys, beside MariaDB.
+    Point,
+    /// The time of a scan of `--rows` rows alone and while 16 clients insert.
+    Mixed,
     /// `SELECT 1` a second, beside MariaDB.
     Wire,
     /// Asks and tells a second between actors of this process, with message tracing and without.
@@ -75,16 +91,28 @@ enum Name {
 
 #[path = "bench/actor.rs"]
 mod actor;
+#[path = "bench/commit.rs"]
+mod commit;
 #[path = "bench/etcd.rs"]
 mod etcd;
 #[path = "bench/failover.rs"]
 mod failover;
 #[path = "bench/image.rs"]
 mod image;
+#[path = "bench/ingest.rs"]
+mod ingest;
+#[path = "bench/keys.rs"]
+mod keys;
+#[path = "bench/mariadb.rs"]
+mod mariadb;
 #[path = "bench/metacommit.rs"]
 mod metacommit;
+#[path = "bench/peers.rs"]
+mod peers;
 #[path = "bench/snapshots.rs"]
 mod snapshots;
+#[path = "bench/tpch.rs"]
+mod tpch;
 #[path = "bench/tracing.rs"]
 mod tracing;
 
@@ -95,7 +123,12 @@ fn main() -> anyhow::Result<()> {
     let result = runtime.block_on(async {
         match arguments.name {
             Name::Drill => drill(arguments.rows).await,
-            Name::Commit => commit(time).await,
+            Name::Tpch => tpch::run(arguments.scale).await,
+            Name::Ingest => ingest::run(arguments.rows).await,
+            Name::Commit => commit::run(time).await,
+            Name::Upsert => keys::upsert(arguments.rows, time).await,
+            Name::Point => keys::point(arguments.rows, time).await,
+            Name::Mixed => commit::mixed(arguments.rows, time).await,
             Name::Wire => wire(time).await,
             Name::Actor => actor::run(time).await,
             Name::Tracing => tracing::run(time).await,
@@ -149,57 +182,11 @@ fn percentiles(mut micros: Vec<u64>) -> Value {
     json!({ "p50_micros": at(0.5), "p95_micros": at(0.95), "p99_micros": at(0.99), "max_micros": at(1.0) })
 }
 
-async fn commit(time: Duration) -> anyhow::Result<Value> {
-    let house = House::build(HouseSpec { compute_nodes: 2, ..HouseSpec::default() }).await?;
-    let port = house.cluster.ports.query;
-    let mut runs = Vec::new();
-    for clients in [1_u64, 16] {
-        let mut client = house.client().await?;
-        client.run("DROP DATABASE IF EXISTS b FORCE").await?;
-        client.run("CREATE DATABASE b").await?;
-        client
-            .run("CREATE TABLE b.t (id BIGINT, v VARCHAR(20)) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1")
-            .await?;
-        let (ids, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let began = Instant::now();
-        let writers: Vec<_> = (0..clients).map(|_| tokio::spawn(insert(port, ids.clone(), stop.clone()))).collect();
-        tokio::time::sleep(time).await;
-        stop.store(true, Ordering::Relaxed);
-        let mut micros = Vec::new();
-        for writer in writers {
-            micros.extend(writer.await??);
-        }
-        let seconds = began.elapsed().as_secs_f64();
-        let rows: u64 = client.one("SELECT COUNT(*) FROM b.t").await?;
-        ensure!(rows == micros.len() as u64, "{} INSERTs were acknowledged, {rows} rows are there", micros.len());
-        client.close().await?;
-        let rate = micros.len() as f64 / seconds;
-        runs.push(
-            json!({ "clients": clients, "inserts_per_second": rate, "inserts": rows, "latency": percentiles(micros) }),
-        );
-    }
-    house.finish().await?;
-    Ok(json!({ "volume": "LOCAL", "compute_nodes": 2, "runs": runs }))
-}
-
-async fn insert(port: u16, ids: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> anyhow::Result<Vec<u64>> {
-    let mut client = Client::connect(port).await?;
-    let mut micros = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        let id = ids.fetch_add(1, Ordering::Relaxed);
-        let since = Instant::now();
-        client.run(&format!("INSERT INTO b.t VALUES ({id}, 'row {id}')")).await?;
-        micros.push(since.elapsed().as_micros() as u64);
-    }
-    client.close().await?;
-    Ok(micros)
-}
-
 async fn wire(time: Duration) -> anyhow::Result<Value> {
     let house = House::build(HouseSpec::default()).await?;
     let ours = rates(house.cluster.ports.query, time).await?;
     house.finish().await?;
-    let theirs = match MariaDb::start().await {
+    let theirs = match mariadb::MariaDb::start().await {
         Ok(server) => Ok((server.version.clone(), rates(server.port, time).await?)),
         Err(absent) => Err(format!("{absent:#}")),
     };
@@ -259,50 +246,4 @@ async fn select_one(
     }
     ensure!(answer.contains(&b'1'), "SELECT 1 was answered with {answer:?}");
     Ok(micros)
-}
-
-/// A MariaDB server on a free loopback port, with a data directory of its own.
-struct MariaDb {
-    port: u16,
-    version: String,
-    _child: tokio::process::Child,
-    _dir: tempfile::TempDir,
-}
-
-fn program(names: &[&str]) -> anyhow::Result<PathBuf> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let directories = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
-    let mut candidates = directories.flat_map(|dir| names.iter().map(move |name| Path::new(dir).join(name)));
-    candidates.find(|path| path.is_file()).with_context(|| format!("{} is not installed", names[0]))
-}
-
-impl MariaDb {
-    async fn start() -> anyhow::Result<MariaDb> {
-        let package = "apt package mariadb-server";
-        let server = program(&["mariadbd", "mysqld"]).context(package)?;
-        let install = program(&["mariadb-install-db", "mysql_install_db"]).context(package)?;
-        let dir = tempfile::Builder::new().prefix("starkeep-mariadb-").tempdir()?;
-        let data = format!("--datadir={}", dir.path().join("data").display());
-        // It refuses to run as root unless it is told to.
-        let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.path())?);
-        let user = (owner == 0).then_some("--user=root");
-        let mut command = tokio::process::Command::new(install);
-        command.args(["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db"]).args(user);
-        let output = command.output().await.context("mariadb-install-db")?;
-        ensure!(output.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&output.stderr));
-        let [port] = deploy_local::free_ports::<1>()?;
-        let mut command = tokio::process::Command::new(&server);
-        command.args(["--no-defaults", &data, "--bind-address=127.0.0.1", "--skip-grant-tables"]).args(user);
-        command.arg(format!("--port={port}")).arg(format!("--socket={}", dir.path().join("socket").display()));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        let child = command.spawn().context("start mariadbd")?;
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while let Err(error) = raw::login(port).await {
-            ensure!(Instant::now() < deadline, "mariadbd does not take connections: {error:#}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let version = tokio::process::Command::new(&server).arg("--version").output().await?;
-        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
-        Ok(MariaDb { port, version, _child: child, _dir: dir })
-    }
 }

@@ -3,7 +3,6 @@
 //! just answered. When a group cannot be written as a whole, each of its statements is tried by itself: none fails for another's rows.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 

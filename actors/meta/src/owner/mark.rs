@@ -35,16 +35,10 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// The volumes with a hold that was not answered yet: from now on it is.
-    pub(super) fn asked(&mut self, held: Vec<(VolumeId, HoldSeen)>) -> Vec<VolumeId> {
-        let mut asked = Vec::new();
-        for (volume, hold) in held {
-            if self.answered.get(&volume) != Some(&hold) {
-                self.answered.insert(volume, hold);
-                asked.push(volume);
-            }
-        }
-        asked
+    /// The volumes with a hold that was not answered yet.
+    pub(super) fn asked(&self, mut held: Vec<(VolumeId, HoldSeen)>) -> Vec<(VolumeId, HoldSeen)> {
+        held.retain(|(volume, hold)| self.answered.get(volume) != Some(hold));
+        held
     }
 
     /// Where to tell how far the metadata are: at once where somebody has `asked`; elsewhere when that is not known or was told
@@ -53,7 +47,7 @@ impl Told {
         &mut self,
         catalog: &Catalog,
         readable: &[VolumeId],
-        asked: &[VolumeId],
+        asked: &[(VolumeId, HoldSeen)],
         now: Instant,
     ) -> Vec<StorageVolume> {
         let is_early = self.last.is_some_and(|last| now.saturating_duration_since(last) < TELL_EVERY);
@@ -62,7 +56,8 @@ impl Told {
                 *told < catalog.revision() || now.saturating_duration_since(*at) >= REPEAT_EVERY
             })
         };
-        let is_due = |id: &VolumeId| asked.contains(id) || !is_early && is_news(id);
+        let is_asked = |id: &VolumeId| asked.iter().any(|(volume, _)| volume == id);
+        let is_due = |id: &VolumeId| is_asked(id) || !is_early && is_news(id);
         let mut due = used_volumes(catalog);
         due.retain(|v| readable.contains(&v.id) && self.checked.contains(&v.id) && is_due(&v.id));
         if !due.is_empty() {
@@ -76,6 +71,8 @@ impl Told {
             tracing::warn!(failure, "how far the metadata are could not be told in this volume");
         }
         self.failures = written.failures;
+        // A hold is answered when the mark that answers it is there.
+        self.answered.extend(written.asked.into_iter().filter(|(volume, _)| written.volumes.contains(volume)));
         self.revisions.extend(written.volumes.into_iter().map(|id| (id, (written.revision, now))));
     }
 
@@ -90,6 +87,8 @@ impl Told {
 pub(super) struct Written {
     revision: Revision,
     volumes: Vec<VolumeId>,
+    /// The holds that the mark was written for.
+    pub(super) asked: Vec<(VolumeId, HoldSeen)>,
     failures: Vec<String>,
 }
 
@@ -105,7 +104,7 @@ pub(super) async fn tell(catalog: &Catalog, volumes: &[StorageVolume], facts: &O
         });
         written.await.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK_LIMIT.as_secs())))
     });
-    let mut told = Written { revision, volumes: Vec::new(), failures: Vec::new() };
+    let mut told = Written { revision, volumes: Vec::new(), asked: Vec::new(), failures: Vec::new() };
     for (spec, written) in volumes.iter().zip(futures::future::join_all(writes).await) {
         match written {
             Ok(()) => told.volumes.push(spec.id),
@@ -228,11 +227,11 @@ mod tests {
         told.checked.insert(id);
         assert!(told.due(&then, &[], &[], start).is_empty(), "it does not answer");
         assert_eq!(told.due(&then, &[id], &[], start).len(), 1);
-        let failed = Written { revision: then.revision(), volumes: Vec::new(), failures: vec!["v: no".to_owned()] };
-        told.take(failed, start);
+        let none = Written { revision: then.revision(), volumes: Vec::new(), asked: Vec::new(), failures: Vec::new() };
+        told.take(Written { failures: vec!["v: no".to_owned()], ..none }, start);
         assert!(told.due(&then, &[id], &[], start + TELL_EVERY / 2).is_empty(), "too early");
         assert_eq!(told.due(&then, &[id], &[], start + TELL_EVERY).len(), 1, "it failed, and is told again");
-        let written = Written { revision: then.revision(), volumes: vec![id], failures: Vec::new() };
+        let written = Written { revision: then.revision(), volumes: vec![id], asked: Vec::new(), failures: Vec::new() };
         told.take(written, start + TELL_EVERY);
         assert!(told.failures.is_empty() && told.greatest() == then.revision());
         assert!(told.due(&then, &[id], &[], start + TELL_EVERY * 2).is_empty(), "it has not moved");
@@ -251,8 +250,12 @@ mod tests {
         let hold = |at| vec![(id, (Incarnation("cd".repeat(16)), UnixMillis(at)))];
         let asked = told.asked(hold(1));
         assert_eq!(told.due(&catalog, &[id], &asked, start).len(), 1, "early, and no news: but somebody asks");
-        let again = told.asked(hold(1));
-        assert!(told.due(&catalog, &[id], &again, start).is_empty());
-        assert_eq!(told.asked(hold(2)), [id], "it was renewed");
+        let lost = Written { revision: Revision(1), volumes: Vec::new(), asked, failures: vec!["v: no".to_owned()] };
+        told.take(lost, start);
+        let asked = told.asked(hold(1));
+        assert_eq!(told.due(&catalog, &[id], &asked, start).len(), 1, "the answer has not come into the root");
+        told.take(Written { revision: Revision(1), volumes: vec![id], asked, failures: Vec::new() }, start);
+        assert!(told.asked(hold(1)).is_empty());
+        assert_eq!(told.asked(hold(2)), hold(2), "it was renewed");
     }
 }

@@ -15,12 +15,14 @@ use storage_snapshot::manifest::{Facts, Manifest};
 use storage_snapshot::{owner, retire, upload};
 use storage_volume::Volume;
 use storage_volume::layout::Layout;
+use tokio::sync::watch;
 
 use super::Detail;
 use super::decide::{JobStep, SweepStep, is_wanted};
 use super::limits::{self, within};
 use super::steps::{self, Uploading};
 use crate::nodes::NodeDirectory;
+use crate::owner::Ownership;
 
 /// Files that one agent looks at in one message.
 pub(super) const ATTEST_BATCH: usize = 2000;
@@ -34,6 +36,7 @@ pub(super) struct Effects {
     pub meta: Meta,
     pub directory: NodeDirectory,
     pub detail: Detail,
+    pub ownership: watch::Receiver<Ownership>,
     pub product_version: String,
     pub history: u32,
     /// What a job may take as a whole.
@@ -212,6 +215,15 @@ impl Effects {
         }
     }
 
+    /// Until the data are another's.
+    async fn refused(&self) {
+        let mut ownership = self.ownership.clone();
+        // A watch that is gone says nothing more.
+        if ownership.wait_for(|ownership| ownership.refusal().is_some()).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     async fn upload(&self, id: JobId, cut: Revision) -> Result<(), Trouble> {
         let site = self.site(id).map_err(Trouble::Fatal)?;
         let Some(frozen) = self.meta.frozen(cut) else {
@@ -234,7 +246,12 @@ impl Effects {
         let (meta, left, ran_out) = (self.meta.clone(), self.left(&site.job), AtomicBool::new(false));
         let cancel = async {
             let mut revisions = meta.watch();
-            let unwanted = async { while is_wanted(&meta.view(), id) && revisions.changed().await.is_ok() {} };
+            let unwanted = async {
+                tokio::select! {
+                    () = async { while is_wanted(&meta.view(), id) && revisions.changed().await.is_ok() {} } => {}
+                    () = self.refused() => {}
+                }
+            };
             ran_out.store(tokio::time::timeout(left, unwanted).await.is_err(), Ordering::Relaxed);
         };
         let uploaded = upload::upload(&site.volume, &site.layout, &frozen, &facts, progress, cancel).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use storage_catalog::image::{Secrets, encode};
 use storage_catalog::{Command, Outcome};
 use storage_model::snapshot::JobEvent;
-use storage_model::{Kind, UnixMillis};
+use storage_model::{Epoch, Incarnation, Kind, UnixMillis};
 use storage_volume::testing::{Effect, Faults, Operation, Rule};
 
 use super::{KEY_ID, Kit, SECRET, identity, local, open};
@@ -170,6 +170,21 @@ async fn a_cut_that_is_voided_while_it_is_uploaded_gets_no_manifest() {
     };
     let error = upload(&kit.volume, &kit.layout, &kit.catalog, &facts, progress, pending()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
+    assert!(kit.paths(&kit.layout.snapshot_dir("s1")).await.iter().all(|p| !p.ends_with(".manifest.json")));
+}
+
+#[tokio::test]
+async fn a_root_that_another_claims_during_an_upload_gets_no_manifest() {
+    let mut kit = Kit::new().await;
+    let job = kit.begin("s1");
+    let facts = kit.facts(job);
+    let claim = kit.dir.path().join(kit.layout.claim(Epoch(9), &Incarnation("ef".repeat(16))));
+    let progress = |_| {
+        std::fs::create_dir_all(claim.parent().unwrap()).unwrap();
+        std::fs::write(&claim, b"{}").unwrap();
+    };
+    let error = upload(&kit.volume, &kit.layout, &kit.catalog, &facts, progress, pending()).await.unwrap_err();
+    assert!(error.kind() == Kind::Conflict && error.detail.contains("of epoch 9 owns"), "{error:?}");
     assert!(kit.paths(&kit.layout.snapshot_dir("s1")).await.iter().all(|p| !p.ends_with(".manifest.json")));
 }
 

@@ -96,7 +96,7 @@ async fn begin(house: &House, load: Load) -> anyhow::Result<Loading> {
             let key = "DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1";
             client.run(&format!("CREATE TABLE b.t (id BIGINT, v VARCHAR(20)) {key}")).await?;
             client.close().await?;
-            clients.extend((0..writers).map(|_| tokio::spawn(super::insert(port, done.clone(), stop.clone()))));
+            clients.extend((0..writers).map(|_| tokio::spawn(super::commit::insert(port, done.clone(), stop.clone()))));
         }
     }
     Ok(Loading { done, stop, clients })
