@@ -7,6 +7,8 @@ mod access;
 mod adopt;
 #[path = "e2e/chaos.rs"]
 mod chaos;
+#[path = "e2e/clients.rs"]
+mod clients;
 #[path = "e2e/cluster.rs"]
 mod cluster;
 #[path = "e2e/columns.rs"]

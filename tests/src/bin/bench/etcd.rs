@@ -19,7 +19,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::program;
+use crate::peers::program;
 
 /// A member may take so long to be healthy.
 const START: Duration = Duration::from_secs(30);

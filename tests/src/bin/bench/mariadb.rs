@@ -1,11 +1,12 @@
 //! A MariaDB server to measure beside.
 
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use tests::raw;
+
+use super::peers::program;
 
 /// A MariaDB server on a free loopback port, with a data directory of its own.
 pub(crate) struct MariaDb {
@@ -13,13 +14,6 @@ pub(crate) struct MariaDb {
     pub version: String,
     _child: tokio::process::Child,
     _dir: tempfile::TempDir,
-}
-
-fn program(names: &[&str]) -> anyhow::Result<PathBuf> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let directories = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
-    let mut candidates = directories.flat_map(|dir| names.iter().map(move |name| Path::new(dir).join(name)));
-    candidates.find(|path| path.is_file()).with_context(|| format!("{} is not installed", names[0]))
 }
 
 impl MariaDb {
