@@ -12,7 +12,7 @@ use storage_model::{GrantObject, Privilege};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::front::{Front, Shared};
+use crate::front::{ClientTls, Front, Shared};
 use crate::privileges::{self, Account, Asker};
 use crate::session::Session;
 use crate::tally::StatementCounts;
@@ -64,7 +64,8 @@ impl Desk {
     /// Serves MySQL clients until `shutdown` is cancelled; returns when the last connection is closed.
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) {
         let max_connections = self.front().settings.max_connections();
-        let options = ServerOptions { max_connections, ..ServerOptions::default() };
+        let ClientTls { server: tls, is_forced: requires_tls } = self.front().client_tls.clone();
+        let options = ServerOptions { max_connections, tls, requires_tls, ..ServerOptions::default() };
         let shared = Arc::clone(&self.shared);
         let factory = Arc::new(move |info| Box::new(Session::new(Arc::clone(&shared), info)) as Box<dyn Handler>);
         runtime_mysql::serve(listener, factory, options, shutdown).await;

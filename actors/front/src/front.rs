@@ -11,7 +11,7 @@ use actors_messages::nodes::{BeatNow, NodeStatus, NodeStatuses, SuspectNode};
 use actors_messages::supervisor::{CreateSnapshot, Preflight, Reconcile, RestoreTable, RunningDetail, VerifySnapshot};
 use actors_messages::{CatalogView, ReadLease, ReadPoints};
 use runtime_actor::{Recipient, Recorder, SharedClock};
-use runtime_mysql::MySqlError;
+use runtime_mysql::{MySqlError, ServerTls};
 use runtime_rpc::Tls;
 use runtime_rpc::plane::{Channels, ShowProof, TokenSource};
 use storage_catalog::{Command, Outcome, Rejection};
@@ -68,6 +68,15 @@ impl FrontFacts {
     }
 }
 
+/// How clients may come.
+#[derive(Clone, Debug, Default)]
+pub struct ClientTls {
+    /// What the server shows to those who ask for TLS; None: nobody can.
+    pub server: Option<ServerTls>,
+    /// Whether those who do not ask for it are sent away.
+    pub is_forced: bool,
+}
+
 /// Tells who leads, if that is known. Never waits.
 pub type LeaderReader = Arc<dyn Fn() -> Option<NodeId> + Send + Sync>;
 
@@ -113,6 +122,8 @@ pub struct Front {
     pub frontends: FrontendStatuses,
     /// TLS to compute nodes, if nodes speak it.
     pub tls: Option<Tls>,
+    /// TLS for clients.
+    pub client_tls: ClientTls,
     /// The configuration.
     pub settings: Arc<dyn FrontSettings>,
     /// Who this is.
@@ -215,10 +226,11 @@ impl Shared {
         let view = front.view.clone();
         let token: TokenSource = Arc::new(move || Some(view.now().identity().token.clone()));
         let channels = Channels::new(ShowProof::new(token)).over(front.tls.clone());
+        let globals = Globals::of_server(front.client_tls.server.is_some());
         Arc::new(Shared {
             front,
             sessions: Sessions::default(),
-            globals: Globals::default(),
+            globals,
             channels,
             turns: Turns::default(),
             ids: Ids::default(),

@@ -87,7 +87,7 @@ pub(crate) async fn insert(
         if group::takes(ast, &prepared.plan) {
             let Prepared { plan, .. } = prepared;
             let rows = plan.planned.values.as_ref().map_or(0, |rows| rows.num_rows() as u64);
-            let txn = group::insert(&session.shared, plan, &limit, running).await?;
+            let txn = group::insert(&session.shared, ast, plan, &limit, running).await?;
             return Ok(visible(&new_label(), txn, rows));
         }
         let writing = written(session, ast, prepared, running);

@@ -61,6 +61,6 @@ mod tests;
 
 pub use audit::AuditLog;
 pub use desk::{Desk, QueryView};
-pub use front::{COMPATIBLE_VERSION, Front, FrontFacts, LeaderReader, serve};
+pub use front::{COMPATIBLE_VERSION, ClientTls, Front, FrontFacts, LeaderReader, serve};
 pub use settings::{ConfigRow, FrontSettings, SetFailure};
 pub use tally::StatementCounts;

@@ -151,6 +151,13 @@ fn time_zone(text: &str) -> Option<String> {
 pub(crate) struct Globals(RwLock<BTreeMap<&'static str, String>>);
 
 impl Globals {
+    /// Those of a server that has a certificate for its clients, or none.
+    pub(crate) fn of_server(has_tls: bool) -> Globals {
+        let has = has_tls.then(|| ["have_ssl", "have_openssl"].map(|name| (known(name), "YES".to_owned())));
+        let known = has.into_iter().flatten().filter_map(|(known, value)| Some((known?.name, value)));
+        Globals(RwLock::new(known.collect()))
+    }
+
     fn snapshot(&self) -> BTreeMap<&'static str, String> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -365,6 +372,12 @@ mod tests {
         assert_eq!(old.system("query_timeout", true), Some(Constant::Integer(5)));
         globals.reset("query_timeout").unwrap();
         assert_eq!(SessionVariables::new(&globals).number("query_timeout"), 300);
+    }
+
+    #[test]
+    fn a_server_with_a_certificate_says_so() {
+        let said = |has_tls| SessionVariables::new(&Globals::of_server(has_tls)).get("have_ssl").to_owned();
+        assert_eq!((said(true), said(false)), ("YES".to_owned(), "DISABLED".to_owned()));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use compute::ComputeConfig;
 pub use error::{ConfigError, SetError, Warning};
 pub use frontend::FrontendConfig;
 pub use network::{Cidr, PriorityNetworks, advertised_host, bind_host};
-pub use secure::load_tls;
+pub use secure::{load_client_tls, load_tls};
 pub use settings::ConfigEntry;
 pub use value::{LogLevel, Medium, MemLimit, RunMode, StorageRoot, StorageRoots};
 

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors_front::{Desk, Front};
+use actors_front::{ClientTls, Desk, Front};
 use actors_messages::ReadLease;
 use actors_meta::NodeDirectory;
 use anyhow::Context;
@@ -43,7 +43,7 @@ use storage_model::{Frontend, UnixMillis};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{FrontendArguments, VERSION};
-use crate::config::{FrontendConfig, advertised_host, bind_host, load_tls};
+use crate::config::{FrontendConfig, advertised_host, bind_host, load_client_tls, load_tls};
 use crate::pages::{self, FrontendPages, Opened, Progress};
 use crate::settings::LiveConfig;
 use crate::{admin, listen, logging, otlp};
@@ -153,6 +153,7 @@ struct Process {
     registry: Registry,
     directory: NodeDirectory,
     tls: Option<Tls>,
+    client_tls: ClientTls,
     started_at_ms: u64,
     /// Ends the service of clients; then `shutdown` ends all else.
     closing: CancellationToken,
@@ -169,6 +170,7 @@ impl Process {
         ports: Ports,
     ) -> anyhow::Result<Ended> {
         let tls = load_tls(config.tls_files().as_ref())?;
+        let client_tls = load_client_tls(&config)?;
         let (closing, shutdown) = (CancellationToken::new(), CancellationToken::new());
         let tree = Tree::new("fe", clock.clone());
         let recorder = tree.recorder();
@@ -239,6 +241,7 @@ impl Process {
             registry,
             directory,
             tls,
+            client_tls,
             started_at_ms,
             closing,
             shutdown,

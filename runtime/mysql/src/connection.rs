@@ -19,8 +19,9 @@ use crate::handler::{ConnectionInfo, Handler, Login};
 use crate::login::{Credentials, new_salt, put_auth_switch, put_greeting, read_handshake_response};
 use crate::options::ServerOptions;
 use crate::password::NATIVE_PASSWORD;
-use crate::reply::{put_error, put_ok, status_flags};
+use crate::reply::{SERVER_CAPABILITIES, put_error, put_ok, status_flags};
 use crate::result::OkInfo;
+use crate::secure;
 use crate::sink::PacketSink;
 use crate::source::{PacketSource, Patience, ReadError};
 use crate::statement::Statements;
@@ -54,6 +55,8 @@ pub(crate) struct Connection {
     draining: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Whether the client is MariaDB's library.
     is_libmariadb: bool,
+    /// Whether it goes on inside TLS.
+    is_secure: bool,
     /// What both sides can do; nothing before the login.
     client: CapabilityFlags,
     salt: [u8; 20],
@@ -78,6 +81,7 @@ impl Connection {
             sink,
             draining: Box::pin(drain.cancelled_owned()),
             is_libmariadb: false,
+            is_secure: false,
             client: CapabilityFlags::empty(),
             salt: new_salt(),
             statements,
@@ -128,14 +132,41 @@ impl Connection {
     async fn read_login(&mut self) -> Result<Login, Leave> {
         let status = status_flags(self.handler.status());
         let connection_id = self.info.connection_id;
-        put_greeting(self.sink.begin(), &self.options.server_version, connection_id, &self.salt, status);
+        let mut offers = SERVER_CAPABILITIES;
+        offers.set(CapabilityFlags::CLIENT_SSL, self.options.tls.is_some());
+        put_greeting(self.sink.begin(), (&self.options.server_version, offers), connection_id, &self.salt, status);
         self.sink.end();
         self.flush().await?;
-        let packet = self.read_login_packet().await?;
+        let mut packet = self.read_login_packet().await?;
         self.sink.continue_from(self.source.sequence().wrapping_add(1));
+        if secure::is_request(&packet) {
+            self.secure().await?;
+            packet = self.read_login_packet().await?;
+            self.sink.continue_from(self.source.sequence().wrapping_add(1));
+        } else if self.options.requires_tls {
+            return Err(Leave::After(MySqlError::insecure_transport()));
+        }
         let (client, credentials) = read_handshake_response(&packet).map_err(Leave::After)?;
         self.client = client;
         self.prove(credentials).await
+    }
+
+    /// Goes on inside TLS.
+    async fn secure(&mut self) -> Result<(), Leave> {
+        let Some(tls) = self.options.tls.clone() else { return Err(Leave::After(MySqlError::bad_handshake())) };
+        let ((early, reader), writer) = (self.source.take_stream(), self.sink.take_stream());
+        match tls.accept(early, reader, writer).await {
+            Ok((reader, writer)) => {
+                self.source.set_stream(reader);
+                self.sink.set_stream(writer);
+                self.is_secure = true;
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(connection = self.info.connection_id, %error, "TLS with a client failed");
+                Err(Leave::Gone)
+            }
+        }
     }
 
     /// Makes a login of credentials, asking the client again when it used a plugin that is not ours. The salt stays the same, so that
@@ -163,7 +194,7 @@ impl Connection {
             client_address: self.info.client_address,
             connect_attributes: credentials.connect_attributes,
             collation: credentials.collation,
-            tls: false,
+            tls: self.is_secure,
         })
     }
 

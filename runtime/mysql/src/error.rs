@@ -151,6 +151,7 @@ table! {
     1748 b"HY000" empty_partition(table: impl Display)
         "data cannot be inserted into table with empty partition. Use `SHOW PARTITIONS FROM {table}` to see the currently partitions of this table."; "a table without partitions."
     1835 b"HY000" malformed_packet() "Malformed communication packet"; "a request that is cut off or makes no sense."
+    3159 b"HY000" insecure_transport() "Connections using insecure transport are prohibited while --require_secure_transport=ON."; "the client did not ask for TLS, and the server serves no other."
     5001 b"HY000" unknown_proc_path(path: impl Display) "Proc path '{path}' doesn't exist"; "SHOW PROC of an unknown path."
     5014 b"HY000" table_state_not_normal(table: impl Display, state: impl Display) "Table[{table}]'s state is not NORMAL but {state}"; "ALTER or load during another change."
     5015 b"HY000" partition_state_not_normal(partition: impl Display, state: impl Display)

@@ -15,6 +15,7 @@
 //! | [`result`] | writing results, streaming, with back-pressure |
 //! | [`server`], [`options`] | accepting connections, limits, shutting down |
 //! | [`password`] | checking `mysql_native_password` |
+//! | [`secure`] | TLS for clients |
 //! | [`capture`] | a text run for a caller in this process |
 //! | `source`, `sink` | packets in, packets out |
 //! | `command`, `login`, `statement`, `reply` | the shapes of the packets |
@@ -28,6 +29,7 @@ pub mod handler;
 pub mod options;
 pub mod password;
 pub mod result;
+pub mod secure;
 pub mod server;
 
 mod command;
@@ -52,4 +54,5 @@ pub use mysql_common::constants::{ColumnFlags, ColumnType};
 pub use mysql_common::value::Value;
 pub use options::ServerOptions;
 pub use result::{OkInfo, ResultWriter};
+pub use secure::{ServerTls, ServerTlsError};
 pub use server::serve;

@@ -43,8 +43,14 @@ pub(crate) fn new_salt() -> [u8; 20] {
     std::array::from_fn(|_| random.random_range(b'%'..=b'~'))
 }
 
-/// Pushes the server's greeting.
-pub(crate) fn put_greeting(out: &mut Vec<u8>, version: &str, connection_id: u32, salt: &[u8; 20], status: StatusFlags) {
+/// Pushes the server's greeting, with what it offers.
+pub(crate) fn put_greeting(
+    out: &mut Vec<u8>,
+    (version, offers): (&str, CapabilityFlags),
+    connection_id: u32,
+    salt: &[u8; 20],
+    status: StatusFlags,
+) {
     let mut first = [0; 8];
     first.copy_from_slice(&salt[..8]);
     let mut second = salt[8..].to_vec();
@@ -55,7 +61,7 @@ pub(crate) fn put_greeting(out: &mut Vec<u8>, version: &str, connection_id: u32,
         connection_id,
         first,
         Some(second),
-        SERVER_CAPABILITIES,
+        offers,
         SERVER_COLLATION,
         status,
         Some(NATIVE_PASSWORD.as_bytes()),

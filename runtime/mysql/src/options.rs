@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::secure::ServerTls;
+
 /// The largest request, in bytes, that clients are told of (`@@max_allowed_packet`) and that is taken: MySQL's default.
 pub const MAX_ALLOWED_PACKET: usize = 64 << 20;
 
@@ -10,6 +12,10 @@ pub const MAX_ALLOWED_PACKET: usize = 64 << 20;
 pub struct ServerOptions {
     /// The version string of the greeting. Clients parse its first three numbers and switch features by them.
     pub server_version: String,
+    /// TLS for clients that ask for it.
+    pub tls: Option<ServerTls>,
+    /// Whether clients that do not ask for TLS are sent away (3159).
+    pub requires_tls: bool,
     /// The largest request, in bytes, that a logged-in client may send; a larger one gets error 1153 and its connection ends.
     pub max_allowed_packet: usize,
     /// The largest packet, in bytes, before login has succeeded.
@@ -34,6 +40,8 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             server_version: "8.0.33 Starkeep".to_owned(),
+            tls: None,
+            requires_tls: false,
             max_allowed_packet: MAX_ALLOWED_PACKET,
             max_login_packet: 64 * 1024,
             max_connections: 4096,

@@ -13,7 +13,8 @@ const OK: u8 = 0x00;
 const EOF: u8 = 0xfe;
 const ERR: u8 = 0xff;
 
-/// What this server can do; a client's wishes beyond this are ignored. TLS, compression and query attributes are not among them.
+/// What this server can do; a client's wishes beyond this are ignored. TLS is offered beside it where there is a certificate; compression and query
+/// attributes are not among it.
 pub(crate) const SERVER_CAPABILITIES: CapabilityFlags = CapabilityFlags::CLIENT_LONG_PASSWORD
     .union(CapabilityFlags::CLIENT_FOUND_ROWS)
     .union(CapabilityFlags::CLIENT_LONG_FLAG)

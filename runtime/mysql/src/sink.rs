@@ -4,9 +4,10 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::error::MySqlError;
+use crate::secure::Writer;
 
 /// The most bytes that one frame carries; a packet of this size or more continues in the next frame.
 pub(crate) const LARGEST_FRAME: usize = 0xFF_FFFF;
@@ -17,7 +18,7 @@ const KEEP_AT_MOST: usize = 256 * 1024;
 
 /// The outgoing half of a connection.
 pub(crate) struct PacketSink {
-    writer: Box<dyn AsyncWrite + Send + Unpin>,
+    writer: Writer,
     write_timeout: Duration,
     out: Vec<u8>,
     /// How much of `out` the socket has taken: a flush that is dropped half-way can be taken up again.
@@ -31,9 +32,19 @@ pub(crate) struct PacketSink {
 }
 
 impl PacketSink {
-    pub(crate) fn new(writer: Box<dyn AsyncWrite + Send + Unpin>, write_timeout: Duration) -> Self {
+    pub(crate) fn new(writer: Writer, write_timeout: Duration) -> Self {
         let out = Vec::with_capacity(4096);
         Self { writer, write_timeout, out, written: 0, start: 0, sequence: 0, broken: None }
+    }
+
+    /// Takes the stream away to make another of it; everything was sent.
+    pub(crate) fn take_stream(&mut self) -> Writer {
+        std::mem::replace(&mut self.writer, Box::new(tokio::io::sink()))
+    }
+
+    /// Goes on with this stream.
+    pub(crate) fn set_stream(&mut self, writer: Writer) {
+        self.writer = writer;
     }
 
     /// The next packet carries this number: a response counts on from its request.
@@ -148,6 +159,7 @@ mod tests {
     use std::pin::Pin;
     use std::sync::{Arc, Mutex};
     use std::task::{Context, Poll};
+    use tokio::io::AsyncWrite;
 
     /// A socket that takes at most `chunk` bytes at a time and counts the calls.
     #[derive(Clone, Default)]

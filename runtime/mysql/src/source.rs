@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::secure::Reader;
 use crate::sink::LARGEST_FRAME;
 
 /// The read buffer of a quiet connection.
@@ -48,7 +49,7 @@ struct Unwanted {
 
 /// The incoming half of a connection.
 pub(crate) struct PacketSource {
-    reader: Box<dyn AsyncRead + Send + Unpin>,
+    reader: Reader,
     buffer: BytesMut,
     /// The number of the last frame read.
     sequence: u8,
@@ -57,9 +58,19 @@ pub(crate) struct PacketSource {
 }
 
 impl PacketSource {
-    pub(crate) fn new(reader: Box<dyn AsyncRead + Send + Unpin>) -> Self {
+    pub(crate) fn new(reader: Reader) -> Self {
         let buffer = BytesMut::with_capacity(SMALL_BUFFER);
         Self { reader, buffer, sequence: 0, closed: false, unwanted: None }
+    }
+
+    /// Takes the stream away to make another of it, with what was read of it and not used.
+    pub(crate) fn take_stream(&mut self) -> (Bytes, Reader) {
+        (self.buffer.split().freeze(), std::mem::replace(&mut self.reader, Box::new(tokio::io::empty())))
+    }
+
+    /// Goes on with this stream.
+    pub(crate) fn set_stream(&mut self, reader: Reader) {
+        self.reader = reader;
     }
 
     /// The number of the last frame read; the response counts on from it.

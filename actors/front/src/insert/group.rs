@@ -10,7 +10,7 @@ use futures::future::join_all;
 use runtime_mysql::MySqlError;
 use runtime_query::Planned;
 use runtime_sql::statement::Insert;
-use storage_model::{TableId, TxnId};
+use storage_model::{PartitionId, TableId, TxnId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -30,9 +30,16 @@ const GROUP_BYTES: usize = 16 << 20;
 /// The longest pause for those who were just answered; never more than an eighth of what the last group took.
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
-/// The statements of one frontend that wait for others into the same table. A table is here while one of its groups is driven.
+/// The statements of one frontend that wait for others to the same place. A place is here while one of its groups is driven.
 #[derive(Default)]
-pub(crate) struct Groups(Mutex<HashMap<TableId, Waiting>>);
+pub(crate) struct Groups(Mutex<HashMap<Place, Waiting>>);
+
+/// A table, or those of its partitions that statements name.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Place {
+    table: TableId,
+    named: Option<Vec<PartitionId>>,
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -70,16 +77,18 @@ pub(super) fn takes(ast: &Insert, plan: &InsertPlan) -> bool {
 /// group is on its way.
 pub(super) async fn insert(
     shared: &Arc<Shared>,
+    ast: &Insert,
     plan: InsertPlan,
     limit: &Limit,
     running: &Running,
 ) -> Result<TxnId, MySqlError> {
-    let table = plan.table.id;
-    let (number, mut answer) = join(shared, plan, limit, running);
+    let named = ast.partitions.as_ref().map(|_| plan.partitions.iter().map(|partition| partition.id).collect());
+    let place = Place { table: plan.table.id, named };
+    let (number, mut answer) = join(shared, &place, plan, limit, running);
     let unknown = |_| MySqlError::unknown_error("the rows were on their way when the work on them ended");
     match running.within_limit(limit, async { Ok((&mut answer).await) }).await {
         Ok(answered) => answered.map_err(unknown)?,
-        Err(why) if shared.groups.withdraw(table, number) => Err(why),
+        Err(why) if shared.groups.withdraw(&place, number) => Err(why),
         Err(_) => answer.await.map_err(unknown)?,
     }
 }
@@ -87,48 +96,48 @@ pub(super) async fn insert(
 /// Begins to wait, and begins to work when nobody does.
 fn join(
     shared: &Arc<Shared>,
+    place: &Place,
     plan: InsertPlan,
     limit: &Limit,
     running: &Running,
 ) -> (u64, oneshot::Receiver<Result<TxnId, MySqlError>>) {
-    let table = plan.table.id;
     let (answer, answered) = oneshot::channel();
     let mut groups = shared.groups.lock();
-    let is_driven = groups.contains_key(&table);
-    let waiting = groups.entry(table).or_default();
+    let is_driven = groups.contains_key(place);
+    let waiting = groups.entry(place.clone()).or_default();
     let number = waiting.next_number;
     waiting.next_number += 1;
     waiting.members.push_back(Member { number, plan, limit: *limit, running: running.beyond_kill(), answer });
     waiting.arrived.notify_one();
     if !is_driven {
-        tokio::spawn(drive(Driving { shared: Arc::clone(shared), table, is_over: false }));
+        tokio::spawn(drive(Driving { shared: Arc::clone(shared), place: place.clone(), is_over: false }));
     }
     (number, answered)
 }
 
 impl Groups {
-    fn lock(&self) -> MutexGuard<'_, HashMap<TableId, Waiting>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Place, Waiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a statement back that waits; false: it is on its way.
-    fn withdraw(&self, table: TableId, number: u64) -> bool {
+    fn withdraw(&self, place: &Place, number: u64) -> bool {
         let mut groups = self.lock();
-        let Some(waiting) = groups.get_mut(&table) else { return false };
+        let Some(waiting) = groups.get_mut(place) else { return false };
         let before = waiting.members.len();
         waiting.members.retain(|member| member.number != number);
         waiting.members.len() < before
     }
 
-    fn waiting(&self, table: TableId) -> usize {
-        self.lock().get(&table).map_or(0, |waiting| waiting.members.len())
+    fn waiting(&self, place: &Place) -> usize {
+        self.lock().get(place).map_or(0, |waiting| waiting.members.len())
     }
 
     /// Waits until so many have come, for this long at most.
-    async fn gather(&self, table: TableId, expected: usize, pause: Duration) {
+    async fn gather(&self, place: &Place, expected: usize, pause: Duration) {
         let until = Instant::now() + pause;
-        let Some(arrived) = self.lock().get(&table).map(|waiting| Arc::clone(&waiting.arrived)) else { return };
-        while self.waiting(table) < expected {
+        let Some(arrived) = self.lock().get(place).map(|waiting| Arc::clone(&waiting.arrived)) else { return };
+        while self.waiting(place) < expected {
             if tokio::time::timeout_at(until, arrived.notified()).await.is_err() {
                 return;
             }
@@ -136,9 +145,9 @@ impl Groups {
     }
 
     /// The first of those who wait, and others behind it that fit to it. None: nobody waits, and who comes next begins anew.
-    fn take(&self, table: TableId) -> Option<Vec<Member>> {
+    fn take(&self, place: &Place) -> Option<Vec<Member>> {
         let mut groups = self.lock();
-        let waiting = groups.get_mut(&table)?;
+        let waiting = groups.get_mut(place)?;
         // Of a client that is gone nothing was promised.
         waiting.members.retain(|member| !member.answer.is_closed());
         let mut taken: Vec<Member> = Vec::new();
@@ -154,7 +163,7 @@ impl Groups {
             taken.extend(waiting.members.pop_front());
         }
         if taken.is_empty() {
-            groups.remove(&table);
+            groups.remove(place);
             return None;
         }
         Some(taken)
@@ -170,16 +179,17 @@ impl Member {
     /// Whether the rows of another have the same columns and go to the same partitions.
     fn fits(&self, other: &Member) -> bool {
         let (own, other) = (&self.plan, &other.plan);
-        let ids = |plan: &InsertPlan| plan.partitions.iter().map(|partition| partition.id).collect::<Vec<_>>();
         let same_table = Arc::ptr_eq(&own.table, &other.table) || own.table == other.table;
-        same_table && own.makes_partitions == other.makes_partitions && ids(own) == ids(other)
+        let same_partitions = own.partitions.len() == other.partitions.len()
+            && own.partitions.iter().zip(&other.partitions).all(|(own, other)| own.id == other.id);
+        same_table && same_partitions && own.makes_partitions == other.makes_partitions
     }
 }
 
-/// One who works on the groups of a table. However that ends, nobody waits for it for ever.
+/// One who works on the groups of a place. However that ends, nobody waits for it for ever.
 struct Driving {
     shared: Arc<Shared>,
-    table: TableId,
+    place: Place,
     /// Nobody waited, and its place was taken away with that: one who has come since has begun anew.
     is_over: bool,
 }
@@ -188,20 +198,20 @@ impl Drop for Driving {
     fn drop(&mut self) {
         // A panic: whoever waits is told so by its lost answer.
         if !self.is_over {
-            self.shared.groups.lock().remove(&self.table);
+            self.shared.groups.lock().remove(&self.place);
         }
     }
 }
 
 async fn drive(mut driving: Driving) {
-    let (groups, table) = (&driving.shared.groups, driving.table);
+    let (groups, place) = (&driving.shared.groups, &driving.place);
     let (mut expected, mut pause) = (0, Duration::ZERO);
     loop {
-        groups.gather(table, expected, pause).await;
-        let Some(members) = groups.take(table) else { break };
+        groups.gather(place, expected, pause).await;
+        let Some(members) = groups.take(place) else { break };
         let (began, count) = (Instant::now(), members.len());
         work(&driving.shared, members).await;
-        expected = count + groups.waiting(table);
+        expected = count + groups.waiting(place);
         pause = LONGEST_PAUSE.min(began.elapsed() / 8);
     }
     driving.is_over = true;

@@ -102,6 +102,23 @@ async fn what_waits_goes_together() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_names_partitions_waits_for_nobody_else() {
+    let mut scene = scene().await;
+    let gate = Arc::clone(&scene.gate);
+    let held = gate.write().await;
+    let mut all = Vec::new();
+    for (k, named) in ["", "PARTITION (p1)", "PARTITION (p1, p2)", "PARTITION (p1)"].into_iter().enumerate() {
+        all.push(scene.begin(&format!("INSERT INTO t {named} VALUES ({k}, '2019-05-05', 'v', 1)")).await);
+        scene.running(k + 1).await;
+    }
+    drop(held);
+    for (_, one) in all {
+        assert_eq!(one.await.unwrap(), Ok(1));
+    }
+    assert_eq!((scene.commits(), scene.client.rows("SELECT count(*) FROM t").await), (4, vec!["4".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn none_fails_for_the_rows_of_another() {
     let mut scene = scene().await;
     let gate = Arc::clone(&scene.gate);

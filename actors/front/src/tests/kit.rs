@@ -239,6 +239,7 @@ impl Kit {
             nodes: statuses,
             frontends: watch::channel(Arc::default()).1,
             tls: None,
+            client_tls: crate::ClientTls::default(),
             settings: Arc::new(Settings(Mutex::new(600))),
             me: FrontFacts {
                 id: NodeId(1),

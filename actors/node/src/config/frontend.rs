@@ -140,6 +140,12 @@ settings! {
         edit_log_roll_num: u64 = 50000 => .mutable().at_least(1);
         /// Connections that are served at once.
         qe_max_connection: u32 = 4096 => .at_least(1);
+        /// PEM file of the certificate that MySQL clients are shown (and those between it and the authority's).
+        mysql_tls_certificate: Option<PathBuf> = None;
+        /// PEM file of its private key.
+        mysql_tls_key: Option<PathBuf> = None;
+        /// Whether MySQL clients that do not come over TLS are sent away.
+        ssl_force_secure_transport: bool = false;
         /// PEM file of this node's certificate (and those between it and the authority's): turns TLS between nodes on.
         rpc_tls_certificate: Option<PathBuf> = None;
         /// PEM file of its private key.
@@ -179,6 +185,7 @@ impl FrontendConfig {
             *path = home.join(&*path);
         }
         settle_tls([&mut self.rpc_tls_certificate, &mut self.rpc_tls_key, &mut self.rpc_tls_ca], home);
+        settle_tls([&mut self.mysql_tls_certificate, &mut self.mysql_tls_key], home);
     }
 
     fn check(&self) -> Result<(), String> {
@@ -186,6 +193,7 @@ impl FrontendConfig {
             return Err(format!("{one} and {other} are both {port}"));
         }
         self.tls()?;
+        self.client_tls_files()?;
         check_endpoint(self.otlp_endpoint.as_deref())?;
         if !self.enable_load_volume_from_conf {
             return Ok(());
@@ -220,6 +228,21 @@ impl FrontendConfig {
     fn tls(&self) -> Result<Option<TlsFiles>, String> {
         let [certificate, key, authority] = [&self.rpc_tls_certificate, &self.rpc_tls_key, &self.rpc_tls_ca];
         tls_files(certificate.as_ref(), key.as_ref(), authority.as_ref())
+    }
+
+    /// Certificate and key for MySQL clients, if there are any.
+    pub(super) fn client_tls_files(&self) -> Result<Option<(&PathBuf, &PathBuf)>, String> {
+        match (&self.mysql_tls_certificate, &self.mysql_tls_key) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (None, None) if self.ssl_force_secure_transport => {
+                Err("ssl_force_secure_transport = true needs mysql_tls_certificate and mysql_tls_key".to_owned())
+            }
+            (None, None) => Ok(None),
+            (certificate, _) => {
+                let missing = if certificate.is_none() { "mysql_tls_certificate" } else { "mysql_tls_key" };
+                Err(format!("{missing} is missing: TLS for clients needs mysql_tls_certificate and mysql_tls_key"))
+            }
+        }
     }
 
     /// Where cluster_snapshot.yaml is looked for: beside fe.conf.

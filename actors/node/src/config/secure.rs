@@ -1,8 +1,12 @@
-//! The keys of TLS between nodes: the same three in fe.conf and cn.conf.
+//! The keys of TLS between nodes, the same three in fe.conf and cn.conf; and of TLS for MySQL clients.
 
 use std::path::{Path, PathBuf};
 
+use actors_front::ClientTls;
+use runtime_mysql::{ServerTls, ServerTlsError};
 use runtime_rpc::{Tls, TlsError, TlsFiles};
+
+use super::FrontendConfig;
 
 /// The files that the three keys name; nothing if none is set. Some and not all is a mistake.
 pub(super) fn tls_files(
@@ -30,7 +34,7 @@ pub(super) fn tls_files(
 }
 
 /// Relative files start from the home directory.
-pub(super) fn settle_tls(files: [&mut Option<PathBuf>; 3], home: &Path) {
+pub(super) fn settle_tls<const N: usize>(files: [&mut Option<PathBuf>; N], home: &Path) {
     for path in files.into_iter().flatten() {
         *path = home.join(&*path);
     }
@@ -48,4 +52,20 @@ pub fn load_tls(files: Option<&TlsFiles>) -> anyhow::Result<Option<Tls>> {
         anyhow::anyhow!("{key} = {}: {cause}", path.display())
     })?;
     Ok(Some(tls))
+}
+
+/// How MySQL clients may come; the error names the key.
+pub fn load_client_tls(config: &FrontendConfig) -> anyhow::Result<ClientTls> {
+    let files = config.client_tls_files().map_err(anyhow::Error::msg)?;
+    let Some((certificate, key)) = files else { return Ok(ClientTls::default()) };
+    let wrong = |name: &str, path: &Path, cause: &dyn std::fmt::Display| {
+        anyhow::anyhow!("{name} = {}: {cause}", path.display())
+    };
+    let read = |name: &str, path: &Path| std::fs::read(path).map_err(|error| wrong(name, path, &error));
+    let pem = (read("mysql_tls_certificate", certificate)?, read("mysql_tls_key", key)?);
+    let server = ServerTls::from_pem(&pem.0, &pem.1).map_err(|error| match error {
+        ServerTlsError::Certificate(cause) => wrong("mysql_tls_certificate", certificate, &cause),
+        ServerTlsError::Key(cause) => wrong("mysql_tls_key", key, &cause),
+    })?;
+    Ok(ClientTls { server: Some(server), is_forced: config.ssl_force_secure_transport })
 }

@@ -77,6 +77,7 @@ impl Process {
                 Arc::new(move || meta.standing().leader.map(|node| node.id))
             },
             tls: self.tls.clone(),
+            client_tls: self.client_tls.clone(),
             settings: Arc::new(live),
             me: FrontFacts {
                 id: self.me.id,

@@ -26,7 +26,13 @@ fn response(plugin: AuthPlugin<'static>, database: Option<&'static str>, wishes:
 fn a_client_reads_the_greeting() {
     let salt = new_salt();
     let mut bytes = Vec::new();
-    put_greeting(&mut bytes, "8.0.33 Starkeep", 77, &salt, StatusFlags::SERVER_STATUS_AUTOCOMMIT);
+    put_greeting(
+        &mut bytes,
+        ("8.0.33 Starkeep", SERVER_CAPABILITIES),
+        77,
+        &salt,
+        StatusFlags::SERVER_STATUS_AUTOCOMMIT,
+    );
     let read: HandshakePacket<'_> = ParseBuf(&bytes).parse(()).unwrap();
     assert_eq!(read.protocol_version(), 10);
     assert_eq!(read.server_version_parsed(), Some((8, 0, 33)));

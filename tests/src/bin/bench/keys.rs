@@ -81,7 +81,7 @@ pub(crate) async fn point(rows: u64, time: Duration) -> anyhow::Result<Value> {
         let mut client = Client::connect(server.port).await?;
         client.run("CREATE DATABASE b").await?;
         client.run(THEIRS).await?;
-        let select = format!("SELECT seq, seq * 7, concat('value ', seq) FROM seq_1_to_{rows}");
+        let select = format!("SELECT seq, seq * 7, concat('value ', seq) FROM b.seq_1_to_{rows}");
         client.run(&format!("INSERT INTO b.k {select}")).await?;
         client.close().await?;
     }
