@@ -87,8 +87,10 @@ pub(crate) async fn insert(
         if group::takes(ast, &prepared.plan) {
             let Prepared { plan, .. } = prepared;
             let rows = plan.planned.values.as_ref().map_or(0, |rows| rows.num_rows() as u64);
-            let txn = group::insert(&session.shared, ast, plan, &limit, running).await?;
-            return Ok(visible(&new_label(), txn, rows));
+            match group::insert(&session.shared, ast, plan, &limit, running).await? {
+                Ok(txn) => return Ok(visible(&new_label(), txn, rows)),
+                Err(stale) => return Err(errors::rejection(&stale)),
+            }
         }
         let writing = written(session, ast, prepared, running);
         let loaded = running.within_limit(&limit, running.reading(writing)).await?;

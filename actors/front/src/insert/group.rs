@@ -10,6 +10,7 @@ use futures::future::join_all;
 use runtime_mysql::MySqlError;
 use runtime_query::Planned;
 use runtime_sql::statement::Insert;
+use storage_catalog::Rejection;
 use storage_model::{PartitionId, TableId, TxnId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -54,14 +55,27 @@ struct Member {
     plan: InsertPlan,
     limit: Limit,
     running: Running,
-    answer: oneshot::Sender<Result<TxnId, MySqlError>>,
+    answer: oneshot::Sender<Result<TxnId, Failed>>,
 }
 
-/// What a group failed with.
-struct Failed {
-    error: MySqlError,
+/// How a group failed.
+#[derive(Clone)]
+enum Failed {
+    /// The table has changed meanwhile: nothing of it is true, nor will be.
+    Stale(Rejection),
     /// Nothing of it is true, nor will be.
-    is_certain: bool,
+    Certainly(MySqlError),
+    /// Whether it is true is not known.
+    Perhaps(MySqlError),
+}
+
+impl From<Failed> for Result<Rejection, MySqlError> {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Stale(why) => Ok(why),
+            Failed::Certainly(error) | Failed::Perhaps(error) => Err(error),
+        }
+    }
 }
 
 /// Whether a statement may go with others: one of few constant rows beside what is there, with no name of its own.
@@ -73,23 +87,27 @@ pub(super) fn takes(ast: &Insert, plan: &InsertPlan) -> bool {
     is_plain && !plan.is_partial && plan.planned.values.as_ref().is_some_and(is_small)
 }
 
-/// Makes the rows true together with those of others; the transaction that they are of. KILL and the time limit count until the
-/// group is on its way.
+/// Makes the rows true together with those of others; the transaction that they are of. The inner error: the table has changed
+/// meanwhile, and nothing of them is. KILL and the time limit count until the group is on its way.
 pub(super) async fn insert(
     shared: &Arc<Shared>,
     ast: &Insert,
     plan: InsertPlan,
     limit: &Limit,
     running: &Running,
-) -> Result<TxnId, MySqlError> {
+) -> Result<Result<TxnId, Rejection>, MySqlError> {
     let named = ast.partitions.as_ref().map(|_| plan.partitions.iter().map(|partition| partition.id).collect());
     let place = Place { table: plan.table.id, named };
     let (number, mut answer) = join(shared, &place, plan, limit, running);
     let unknown = |_| MySqlError::unknown_error("the rows were on their way when the work on them ended");
-    match running.within_limit(limit, async { Ok((&mut answer).await) }).await {
-        Ok(answered) => answered.map_err(unknown)?,
-        Err(why) if shared.groups.withdraw(&place, number) => Err(why),
-        Err(_) => answer.await.map_err(unknown)?,
+    let answered = match running.within_limit(limit, async { Ok((&mut answer).await) }).await {
+        Ok(answered) => answered,
+        Err(why) if shared.groups.withdraw(&place, number) => return Err(why),
+        Err(_) => answer.await,
+    };
+    match answered.map_err(unknown)? {
+        Ok(txn) => Ok(Ok(txn)),
+        Err(failed) => Result::from(failed).map(Err),
     }
 }
 
@@ -100,7 +118,7 @@ fn join(
     plan: InsertPlan,
     limit: &Limit,
     running: &Running,
-) -> (u64, oneshot::Receiver<Result<TxnId, MySqlError>>) {
+) -> (u64, oneshot::Receiver<Result<TxnId, Failed>>) {
     let (answer, answered) = oneshot::channel();
     let mut groups = shared.groups.lock();
     let is_driven = groups.contains_key(place);
@@ -221,31 +239,30 @@ async fn drive(mut driving: Driving) {
 async fn work(shared: &Shared, members: Vec<Member>) {
     if members.len() > 1 {
         let done = together(shared, &members).await;
-        if !matches!(&done, Err(Failed { is_certain: true, .. })) {
-            let done = done.map_err(|failed| failed.error);
+        if matches!(&done, Ok(_) | Err(Failed::Perhaps(_))) {
             members.into_iter().for_each(|member| member.tell(done.clone()));
             return;
         }
     }
     let alone = members.into_iter().map(|member| async {
         let done = written(shared, member.plan.clone(), &member.limit, &member.running).await;
-        member.tell(done.map_err(|failed| failed.error));
+        member.tell(done);
     });
     join_all(alone).await;
 }
 
 impl Member {
-    fn tell(self, done: Result<TxnId, MySqlError>) {
+    fn tell(self, done: Result<TxnId, Failed>) {
         // Its client may be gone.
         let _ = self.answer.send(done);
     }
 }
 
 async fn together(shared: &Shared, members: &[Member]) -> Result<TxnId, Failed> {
-    let Some(first) = members.first() else { return Err(Failed::certainly(MySqlError::unknown_error("nobody"))) };
+    let Some(first) = members.first() else { return Err(Failed::Certainly(MySqlError::unknown_error("nobody"))) };
     let limit = members.iter().map(|member| member.limit).max_by_key(Limit::until).unwrap_or(first.limit);
     let planned: Vec<&Planned> = members.iter().map(|member| &member.plan.planned).collect();
-    let planned = runtime_query::together(&planned).map_err(|e| Failed::certainly(errors::query(&e)))?;
+    let planned = runtime_query::together(&planned).map_err(|e| Failed::Certainly(errors::query(&e)))?;
     let span = shared.front.recorder.open("load", "group");
     span.label("statements", members.len().to_string());
     let running = first.running.of(&span);
@@ -253,7 +270,8 @@ async fn together(shared: &Shared, members: &[Member]) -> Result<TxnId, Failed> 
     let done = span.run(written(shared, plan, &limit, &running)).await;
     match &done {
         Ok(_) => span.finish(),
-        Err(failed) => span.fail(&failed.error.message),
+        Err(Failed::Stale(why)) => span.fail(why.to_string()),
+        Err(Failed::Certainly(error) | Failed::Perhaps(error)) => span.fail(&error.message),
     }
     done
 }
@@ -266,17 +284,11 @@ async fn written(shared: &Shared, mut plan: InsertPlan, limit: &Limit, running: 
         write::written(shared, &catalog, &mut plan, running).await
     };
     let writing = running.within_limit(limit, running.reading(writing)).await;
-    let (txn, done) = writing.map_err(Failed::certainly)?;
+    let (txn, done) = writing.map_err(Failed::Certainly)?;
     let loaded = Loaded::plain(plan.table, txn, done);
     match commit(shared, &loaded, true, (limit, running)).await {
         Ok(Ok(())) => Ok(txn),
-        Ok(Err(stale)) => Err(Failed::certainly(errors::rejection(&stale))),
-        Err(error) => Err(Failed { error, is_certain: false }),
-    }
-}
-
-impl Failed {
-    fn certainly(error: MySqlError) -> Failed {
-        Failed { error, is_certain: true }
+        Ok(Err(stale)) => Err(Failed::Stale(stale)),
+        Err(error) => Err(Failed::Perhaps(error)),
     }
 }

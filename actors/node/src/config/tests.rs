@@ -315,6 +315,22 @@ fn tls_is_whole_or_absent() {
 }
 
 #[test]
+fn clients_have_a_certificate_and_a_key_or_neither() {
+    assert!(load_client_tls(&frontend("")).unwrap().server.is_none());
+    for (line, missing) in [
+        ("mysql_tls_certificate = /opt/a.pem", "mysql_tls_key is missing: TLS for clients needs"),
+        ("mysql_tls_key = /opt/a.key", "mysql_tls_certificate is missing: TLS for clients needs"),
+        ("ssl_force_secure_transport = true", "needs mysql_tls_certificate and mysql_tls_key"),
+    ] {
+        let refused = refusal(line);
+        assert!(refused.contains(missing), "{refused}");
+    }
+    let files = "mysql_tls_certificate = /opt/a.pem\nmysql_tls_key = /opt/a.key\n";
+    let error = load_client_tls(&frontend(files)).unwrap_err().to_string();
+    assert!(error.starts_with("mysql_tls_certificate = /opt/a.pem: No such file"), "{error}");
+}
+
+#[test]
 fn the_collector_has_an_address() {
     let endpoint = frontend("otlp_exporter_grpc_endpoint = http://127.0.0.1:4317").otlp_endpoint;
     assert_eq!(endpoint.as_deref(), Some("http://127.0.0.1:4317"));
