@@ -2,6 +2,7 @@
 //! entry, beside the rows that are there or, with OVERWRITE, in their place. Whatever breaks before that entry has never
 //! happened.
 
+mod altered;
 mod merged;
 
 use std::ops::Range;
@@ -70,6 +71,8 @@ pub(crate) async fn insert(
         let loaded = running.within_limit(&limit, running.reading(load(session, ast, text, running))).await?;
         match commit(session, ast, &loaded, turn.is_none(), (&limit, running)).await? {
             Ok(()) => break loaded,
+            // A job has made the table another: the rows are written for that.
+            Err(_) if attempt < turns::ATTEMPTS && altered::is_another(session, &loaded.table) => attempt += 1,
             // What it read and replaces has changed: it is read again.
             Err(_) if attempt < ATTEMPTS && loaded.replaced.iter().any(|replaced| replaced.base.is_some()) => {
                 attempt += 1
