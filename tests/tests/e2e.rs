@@ -5,6 +5,8 @@
 mod access;
 #[path = "e2e/adopt.rs"]
 mod adopt;
+#[path = "e2e/alter.rs"]
+mod alter;
 #[path = "e2e/chaos.rs"]
 mod chaos;
 #[path = "e2e/clients.rs"]

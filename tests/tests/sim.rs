@@ -4,6 +4,7 @@
 //!
 //! `STARKEEP_SIM_SEED=n` repeats one seed, `STARKEEP_SIM_STEPS=n` makes each run longer, `STARKEEP_SIM_RUNS=n` makes more.
 
+mod alter;
 mod compact;
 mod gc;
 mod invariants;

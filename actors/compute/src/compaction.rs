@@ -17,14 +17,16 @@ use crate::volumes::Volumes;
 
 /// The role.
 pub struct CompactionAgent {
-    engine: Arc<Engine>,
-    volumes: Volumes,
-    counts: Counts,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) volumes: Volumes,
+    pub(crate) counts: Counts,
     last_error: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Counts {
+pub(crate) struct Counts {
+    /// Writes of rows that a table is to have in other columns or buckets.
+    pub(crate) rewrites: u64,
     running: u64,
     compactions: u64,
     failed: u64,

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   rpc ──▶ compute_node (Heartbeat, DeleteObjects)     rpc ──▶ snapshot_agent (AttestFiles)
-//!               ▲ FragmentStarted/Ended             rpc ──▶ compaction_agent (CompactRows, CatchUp)
+//!               ▲ FragmentStarted/Ended             rpc ──▶ compaction_agent (CompactRows, CatchUp, RewriteRows)
 //!   Flight ──▶ plane: ticket → rows · action load → written files · supersede, delete → rows that go
 //! ```
 
@@ -14,6 +14,7 @@ pub mod membership;
 pub mod node;
 pub mod plane;
 mod process;
+mod rewriting;
 pub mod volumes;
 
 pub use agent::SnapshotAgent;

@@ -9,6 +9,7 @@ mod batches;
 mod colocation;
 mod columns;
 mod databases;
+pub(crate) mod jobs;
 mod like;
 mod partitions;
 mod properties;
@@ -90,7 +91,17 @@ pub(crate) async fn run(session: &Session, statement: &Statement) -> Result<(), 
                 None => return Ok(()),
             }
         }
-        Statement::AlterTable { name, action } => alter(session, name, action)?,
+        Statement::AlterTable { name, action } => match action.as_ref() {
+            AlterTableAction::Compact { partitions } => return jobs::compact(session, name, partitions).await,
+            AlterTableAction::Distribute { partitions, distribution } => {
+                jobs::distribute(session, name, partitions, distribution)?
+            }
+            other => {
+                let command = alter(session, name, other)?;
+                jobs::check_added(session, &command).await?;
+                command
+            }
+        },
         Statement::RecoverTable { name } => {
             Command::RecoverTable { database: names::writable_database(name, current)?, table: name.name.clone() }
         }
@@ -164,22 +175,11 @@ fn alter(session: &Session, name: &QualifiedName, action: &AlterTableAction) -> 
         AlterTableAction::AutoIncrement { next } => Ok(Command::SetAutoIncrement { database, table, next: *next }),
         AlterTableAction::Columns(clauses) => {
             let (_, found) = names::stored_table(&session.catalog(), name, session.database.as_deref())?;
-            let changes = alter_columns::changes(clauses, found.model, &session.facts())?;
+            let changes = alter_columns::changes(clauses, &found, &session.facts())?;
             Ok(Command::AlterColumns { database, table, changes })
         }
         // Those on partitions and properties have a room of their own.
         _ => Err(errors::unsupported("this clause of ALTER TABLE")),
-    }
-}
-
-/// CANCEL ALTER TABLE: what changes has changed before it is answered, so there is never anything to cancel.
-pub(crate) fn cancel_alter(session: &Session, kind: &str, name: &QualifiedName) -> MySqlError {
-    match names::stored_table(&session.catalog(), name, session.database.as_deref()) {
-        Err(unknown) => unknown,
-        Ok((_, table)) => {
-            let state = if kind == "COLUMN" { "SCHEMA_CHANGE" } else { kind };
-            MySqlError::new(1064, *b"HY000", format!("Table[{}] is not under {state}.", table.name))
-        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Session {
             | Statement::AlterTable { .. }
             | Statement::RecoverTable { .. }
             | Statement::RecoverPartition { .. } => ddl::run(self, statement).await,
-            Statement::CancelAlterTable { kind, name } => Err(ddl::cancel_alter(self, kind, name)),
+            Statement::CancelAlterTable { kind, name, jobs } => ddl::jobs::cancel(self, kind, name, jobs).await,
             Statement::CreateStorageVolume { .. }
             | Statement::AlterStorageVolume { .. }
             | Statement::DropStorageVolume { .. }

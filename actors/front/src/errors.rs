@@ -32,7 +32,7 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
         Rejection::PartitionExists(name) => MySqlError::duplicate_partition(name),
         Rejection::NoDefaultVolume => MySqlError::no_default_storage_volume(),
         // The text is what scripts look for, so it stands alone.
-        Rejection::LabelUsed { .. } | Rejection::NameRule(_) | Rejection::ColumnRule(_) => {
+        Rejection::LabelUsed { .. } | Rejection::NameRule(_) | Rejection::ColumnRule(_) | Rejection::Altering(_) => {
             MySqlError::new(1064, *b"HY000", error.to_string())
         }
         Rejection::WrongObject(text) => MySqlError::new(1347, *b"HY000", text.clone()),
@@ -50,6 +50,7 @@ pub(crate) fn rejection(error: &Rejection) -> MySqlError {
         | Rejection::TooManyExpired(_)
         | Rejection::CannotRestore(_)
         | Rejection::Overtaken(_)
+        | Rejection::Held(_)
         | Rejection::Stale(_) => MySqlError::common(error),
         _ => MySqlError::analyzing(error),
     }

@@ -1,10 +1,11 @@
 //! What a frontend hands to its sessions, and the server that makes one session per connection.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actors_messages::checkpointer::CreateImage;
 use actors_messages::collector::Collect;
+use actors_messages::compactor::CompactNow;
 use actors_messages::frontends::FrontendStatuses;
 use actors_messages::leader::{DrawTxn, Propose, ProposeFailure, ReadIndex};
 use actors_messages::nodes::{BeatNow, NodeStatus, NodeStatuses, SuspectNode};
@@ -33,6 +34,10 @@ use crate::variables::Globals;
 /// How long a statement waits until this frontend may read, or shows what it must.
 const FRESH_LIMIT: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How long the commit of a load waits for a job that makes its table another,
+const HELD_LIMIT: Duration = Duration::from_secs(900);
+/// and how often it asks.
+const HELD_PAUSE: Duration = Duration::from_millis(50);
 
 /// The version of StarRocks whose behaviour clients may expect: the first word of `current_version()`.
 pub const COMPATIBLE_VERSION: &str = "3.5.0";
@@ -112,6 +117,8 @@ pub struct Front {
     pub running_detail: Recipient<RunningDetail>,
     /// The GC coordinator.
     pub collect: Recipient<Collect>,
+    /// The compaction coordinator, for ALTER TABLE … COMPACT.
+    pub compact: Recipient<CompactNow>,
     /// The compute node monitor.
     pub beat: Recipient<BeatNow>,
     /// The compute node monitor.
@@ -148,13 +155,20 @@ impl Front {
         &self,
         command: Command,
     ) -> Result<Result<Outcome, Rejection>, MySqlError> {
-        match self.propose.ask(Propose { command }).await {
-            Ok(Ok(outcome)) => Ok(Ok(outcome)),
-            Ok(Err(ProposeFailure::Rejected(stale @ (Rejection::Stale(_) | Rejection::Overtaken(_))))) => {
-                Ok(Err(stale))
+        let asked = Instant::now();
+        loop {
+            match self.propose.ask(Propose { command: command.clone() }).await {
+                // A job is about to make another table of it: then the command is taken, or is stale.
+                Ok(Err(ProposeFailure::Rejected(Rejection::Held(_)))) if asked.elapsed() < HELD_LIMIT => {
+                    tokio::time::sleep(HELD_PAUSE).await;
+                }
+                Ok(Ok(outcome)) => return Ok(Ok(outcome)),
+                Ok(Err(ProposeFailure::Rejected(stale @ (Rejection::Stale(_) | Rejection::Overtaken(_))))) => {
+                    return Ok(Err(stale));
+                }
+                Ok(Err(failure)) => return Err(errors::propose(&failure)),
+                Err(lost) => return Err(errors::ask(&lost, "metadata leader", true)),
             }
-            Ok(Err(failure)) => Err(errors::propose(&failure)),
-            Err(lost) => Err(errors::ask(&lost, "metadata leader", true)),
         }
     }
 

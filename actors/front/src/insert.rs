@@ -2,6 +2,7 @@
 //! entry, beside the rows that are there or, with OVERWRITE, in their place. Whatever breaks before that entry has never
 //! happened. Small ones that come side by side are written and become true together.
 
+mod altered;
 mod commit;
 mod group;
 mod merged;
@@ -87,8 +88,14 @@ pub(crate) async fn insert(
         if group::takes(ast, &prepared.plan) {
             let Prepared { plan, .. } = prepared;
             let rows = plan.planned.values.as_ref().map_or(0, |rows| rows.num_rows() as u64);
+            let table = Arc::clone(&plan.table);
             match group::insert(&session.shared, ast, plan, &limit, running).await? {
                 Ok(txn) => return Ok(visible(&new_label(), txn, rows)),
+                // A job has made the table another: the rows are written for that.
+                Err(_) if attempt < turns::ATTEMPTS && altered::is_another(session, &table) => {
+                    attempt += 1;
+                    continue;
+                }
                 Err(stale) => return Err(errors::rejection(&stale)),
             }
         }
@@ -96,6 +103,8 @@ pub(crate) async fn insert(
         let loaded = running.within_limit(&limit, running.reading(writing)).await?;
         match commit::commit(&session.shared, &loaded, turn.is_none(), (&limit, running)).await? {
             Ok(()) => break loaded,
+            // A job has made the table another: the rows are written for that.
+            Err(_) if attempt < turns::ATTEMPTS && altered::is_another(session, &loaded.table) => attempt += 1,
             // What it read and replaces has changed: it is read again.
             Err(_) if attempt < ATTEMPTS && loaded.replaced.iter().any(|replaced| replaced.base.is_some()) => {
                 attempt += 1

@@ -4,8 +4,8 @@
 use runtime_actor::Message;
 use serde::{Deserialize, Serialize};
 use storage_model::{
-    CompactedTablet, FileEntry, Incarnation, KeyedTablet, NodeId, ObjectName, Partition, PartitionId, PartitionValues,
-    ServiceId, StorageVolume, Superseded, Table, TxnId, VectorSpec, WrittenFile,
+    ColumnId, CompactedTablet, FileEntry, Incarnation, KeyedTablet, NodeId, ObjectName, Partition, PartitionId,
+    PartitionValues, ServiceId, StorageVolume, Superseded, Table, TxnId, VectorSpec, WrittenFile,
 };
 
 /// The mailbox of a compute node.
@@ -184,6 +184,45 @@ pub struct CompactRows {
 impl Message for CompactRows {
     type Reply = Result<Vec<WrittenFile>, String>;
     const NAME: &'static str = "CompactRows";
+}
+
+/// To the compaction agent: write the rows of some rowsets of a partition as its table is to be.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RewriteRows {
+    /// The table.
+    pub table: Table,
+    /// What it is to become.
+    pub target: Table,
+    /// Of which old column a new one takes the values, by the new id.
+    pub converted: Vec<(ColumnId, ColumnId)>,
+    /// The partition, with no other rowsets than those to write.
+    pub partition: Partition,
+    /// How many buckets it is to have.
+    pub buckets: u32,
+    /// Their files.
+    pub files: Vec<FileEntry>,
+    /// Where those files are, and where the table's new ones go.
+    pub volumes: Vec<StorageVolume>,
+    /// The service root.
+    pub service: ServiceId,
+    /// Of the cluster, as it stands in file names.
+    pub incarnation: Incarnation,
+    /// Whose name the new files carry.
+    pub txn: TxnId,
+}
+
+impl Message for RewriteRows {
+    type Reply = Result<Vec<WrittenFile>, RewriteFailure>;
+    const NAME: &'static str = "RewriteRows";
+}
+
+/// Why rows were not written anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RewriteFailure {
+    /// A row cannot be what it is to be: trying again is of no use.
+    Row(String),
+    /// Something else.
+    Other(String),
 }
 
 /// To the compaction agent: what new runs of a PRIMARY KEY partition lose because the old ones have lost it since they were read.

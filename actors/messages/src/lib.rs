@@ -8,6 +8,7 @@
 //! | [`checkpointer`] | checkpointer |
 //! | [`supervisor`] | snapshot job supervisor |
 //! | [`collector`] | GC coordinator |
+//! | [`compactor`] | compaction coordinator |
 //! | [`frontends`] | every frontend, from the leader |
 //! | [`nodes`] | compute node monitor |
 //! | [`observer`] | the observer of every node |
@@ -15,6 +16,7 @@
 
 pub mod checkpointer;
 pub mod collector;
+pub mod compactor;
 pub mod compute;
 pub mod frontends;
 pub mod leader;

@@ -2,6 +2,7 @@
 //! the new file in the place of the old. A compaction that anything overtakes or that loses its node has never happened.
 
 mod choose;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -52,6 +53,8 @@ pub struct CompactionCoordinator {
     put_off: HashMap<PartitionId, PutOff>,
     /// How often each node has failed: the others are asked first.
     failures: HashMap<NodeId, u64>,
+    /// What somebody asks for.
+    wanted: wanted::Wanted,
     /// When there was last nothing to do.
     idle: Option<Idle>,
     counts: Counts,
@@ -123,6 +126,7 @@ impl CompactionCoordinator {
             running: BTreeMap::new(),
             put_off: HashMap::new(),
             failures: HashMap::new(),
+            wanted: wanted::Wanted::default(),
             idle: None,
             counts: Counts::default(),
             last_error: String::new(),
@@ -141,12 +145,15 @@ impl CompactionCoordinator {
             let is_same = idle.revision == catalog.revision() && idle.min_files == compaction_min_files;
             is_same && !self.put_off.values().any(is_due)
         });
+        let is_idle = is_idle && self.wanted.is_empty();
         if self.running.len() >= most || nodes.is_empty() || is_idle || catalog.is_careful() {
             return;
         }
         let is_put_off = |id: &PartitionId| self.put_off.get(id).is_some_and(|put_off| put_off.until > now);
         let is_free = |id: PartitionId| !self.running.contains_key(&id) && !is_put_off(&id);
-        let mut chosen = candidates(&catalog, compaction_min_files, is_free);
+        let mut chosen = self.wanted.candidates(&catalog, is_free);
+        let others = candidates(&catalog, compaction_min_files, is_free).into_iter();
+        chosen.extend(others.filter(|candidate| !self.wanted.has(candidate.partition)));
         let nothing = Idle { revision: catalog.revision(), min_files: compaction_min_files, seen_at: now };
         self.idle = chosen.is_empty().then_some(nothing);
         // Where it is not known whose data it is, nothing begins by itself.
@@ -180,6 +187,7 @@ impl CompactionCoordinator {
         let times = self.put_off.get(&partition).map_or(0, |put_off| put_off.times);
         let until = now + RETRY * 2_u32.pow(times.min(MOST_DOUBLED));
         self.put_off.insert(partition, PutOff { until, times: times + 1 });
+        self.wanted.failed(partition, times + 1);
     }
 }
 

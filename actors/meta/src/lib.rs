@@ -9,6 +9,7 @@
 //!                                       │                       │
 //!                 compute_node_monitor ─┴── peers ──▶ snapshot_agent, compute_node (on CNs)
 //!                 compaction_coordinator ───── peers ──▶ compaction_agent (on CNs)
+//!                 alter_coordinator ────────── peers ──▶ compaction_agent (on CNs)
 //!                 orphan_sweeper ───────────── peers ──▶ compute_node (on CNs)
 //!                 partition_roller   (partitions that come and go with the time)
 //! ```
@@ -16,6 +17,7 @@
 //! Each tick reads the state, performs the one idempotent effect that the state asks for, and proposes one event:
 //! forgetting everything and reading again is a restart. Never sees DataFusion.
 
+pub mod alter;
 pub mod checkpointer;
 pub mod collector;
 pub mod compaction;
@@ -32,6 +34,7 @@ pub mod supervisor;
 pub mod sweep;
 pub mod transactions;
 
+pub use alter::AlterCoordinator;
 pub use checkpointer::Checkpointer;
 pub use collector::GcCoordinator;
 pub use compaction::CompactionCoordinator;

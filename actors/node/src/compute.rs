@@ -18,7 +18,7 @@ use std::time::Duration;
 use actors_compute::{CompactionAgent, ComputeNode, Membership, Plane, Ports, SnapshotAgent, Volumes};
 use actors_messages::compute::{
     AttestFiles, COMPACTION_AGENT, COMPUTE_NODE, CatchUp, CompactRows, DeleteObjects, Heartbeat, ListDirectory,
-    SNAPSHOT_AGENT, VerifyFiles,
+    RewriteRows, SNAPSHOT_AGENT, VerifyFiles,
 };
 use anyhow::Context;
 use arrow_flight::flight_service_server::FlightServiceServer;
@@ -94,6 +94,7 @@ async fn serve(
     registry.expose::<SnapshotAgent, VerifyFiles>(SNAPSHOT_AGENT, actors.agent.clone());
     registry.expose::<CompactionAgent, CompactRows>(COMPACTION_AGENT, actors.compaction.clone());
     registry.expose::<CompactionAgent, CatchUp>(COMPACTION_AGENT, actors.compaction.clone());
+    registry.expose::<CompactionAgent, RewriteRows>(COMPACTION_AGENT, actors.compaction.clone());
     Observer::expose(&registry, &actors.observer);
     let recorder = actors.tree.recorder();
     let rpc = RpcServer::bind_with(

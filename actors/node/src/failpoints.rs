@@ -24,11 +24,16 @@ use serde::Serialize;
 use serde_json::json;
 
 /// Every place, by name.
-pub const POINTS: [&str; 60] = [
+pub const POINTS: [&str; 66] = [
+    "alter.finish.after",
+    "alter.finish.before",
+    "alter.round",
     "cn.compact.after",
     "cn.compact.before",
     "cn.delete.after",
     "cn.delete.before",
+    "cn.rewrite.after",
+    "cn.rewrite.before",
     "cn.rowset.after",
     "cn.rowset.before",
     "cn.supersede.after",
@@ -43,6 +48,7 @@ pub const POINTS: [&str; 60] = [
     "gc.erase.before",
     "gc.forget.after",
     "gc.forget.before",
+    "handler.alter_coordinator",
     "handler.compaction_agent",
     "handler.compaction_coordinator",
     "handler.compute_node",

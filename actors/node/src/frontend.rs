@@ -7,7 +7,7 @@
 //!   ├── observer
 //!   ├── metadata     metadata_follower, or metadata_observer, or, on the leader:
 //!   │                owner_watch, metadata_leader, checkpointer, frontend_monitor
-//!   └── background   snapshot_job_supervisor, gc_coordinator, compaction_coordinator, orphan_sweeper, partition_roller
+//!   └── background   snapshot_job_supervisor, gc_coordinator, compaction_coordinator, alter_coordinator, orphan_sweeper, partition_roller
 //!                    (on the leader)
 //! ```
 //!

@@ -28,6 +28,7 @@ use crate::rewrite::rewrite;
 use crate::session;
 use convert::{Collector, Input};
 pub use generated::check as check_generated;
+pub(crate) use generated::computed as with_computed;
 pub use partial::plan_partial;
 
 /// Plans the rows of an INSERT into a table: the batches of the plan have the columns of `arrow_schema(table.schema)`,

@@ -15,6 +15,7 @@
 //!   both sides share session: functions, operators, types
 //! ```
 
+mod anew;
 mod cells;
 mod coerce;
 mod compact;
@@ -42,6 +43,7 @@ mod zone;
 #[cfg(test)]
 mod tests;
 
+pub use anew::plan_anew;
 pub use cells::{Cells, write_cell};
 pub use compact::plan_compaction;
 pub use context::{

@@ -7,6 +7,7 @@ mod functions;
 mod gathering;
 mod house;
 mod inserts;
+mod jobs;
 mod kinds;
 mod limits;
 mod membership;

@@ -164,6 +164,8 @@ pub enum Statement {
         kind: &'static str,
         /// The table.
         name: QualifiedName,
+        /// Only these jobs; empty: whichever runs.
+        jobs: Vec<u64>,
     },
     /// RECOVER TABLE.
     RecoverTable {

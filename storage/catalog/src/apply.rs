@@ -2,7 +2,9 @@
 //! the clocks.
 
 mod access;
+mod alter;
 mod collect;
+mod column_types;
 mod columns;
 mod compact;
 mod databases;
@@ -47,10 +49,12 @@ impl Catalog {
             return self.once(*proposer, *sequence, *heard, command);
         }
         let mut next = self.clone();
+        next.check_not_altering(command)?;
         let reply = next.take(command);
         if reply.is_ok() {
             if may_end_grants(command, &reply) {
                 next.drop_dead_grants();
+                next.cancel_alters_of_dropped_tables();
             }
             *self = next;
         }
@@ -171,6 +175,12 @@ impl Catalog {
             Command::MergeRows { txn, table, label, partitions, files, superseded } => {
                 self.update_rows(*txn, *table, label.as_deref(), partitions, (files, superseded))
             }
+            Command::AlterDistribution { database, table, partitions, distribution, buckets_given, buckets } => {
+                self.alter_distribution((database, table), partitions, distribution, (*buckets_given, *buckets))
+            }
+            Command::AlterJobEvent { job, event } => self.alter_event(*job, event),
+            Command::FinishAlter { job, partitions } => self.finish_alter(*job, partitions),
+            Command::CancelAlter { database, table, kind, jobs } => self.cancel_alter(database, table, *kind, jobs),
         }
     }
 

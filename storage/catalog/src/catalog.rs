@@ -5,9 +5,9 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use storage_model::{
-    ClusterId, ComputeNode, DatabaseId, Epoch, FileEntry, FileId, Frontend, Incarnation, JobId, NodeId, Partition,
-    PartitionId, Revision, Role, RoleId, ServiceId, SnapshotJob, SnapshotPolicy, StorageVolume, Table, TableId, TxnId,
-    UnixMillis, Uptime, User, UserId, View, VolumeId,
+    AlterJob, ClusterId, ComputeNode, DatabaseId, Epoch, FileEntry, FileId, Frontend, Incarnation, JobId, NodeId,
+    Partition, PartitionId, Revision, Role, RoleId, ServiceId, SnapshotJob, SnapshotPolicy, StorageVolume, Table,
+    TableId, TxnId, UnixMillis, Uptime, User, UserId, View, VolumeId,
 };
 
 use crate::command::Reply;
@@ -149,6 +149,7 @@ pub struct Catalog {
     pub(crate) views: OrdMap<TableId, Arc<View>>,
     pub(crate) users: OrdMap<UserId, Arc<User>>,
     pub(crate) roles: OrdMap<RoleId, Arc<Role>>,
+    pub(crate) alters: OrdMap<JobId, Arc<AlterJob>>,
     // Indexes, rebuilt by `reindex` after a decode.
     pub(crate) database_names: OrdMap<String, DatabaseId>,
     /// Of tables and of views.
@@ -203,6 +204,7 @@ impl Catalog {
             views: OrdMap::new(),
             users: OrdMap::new(),
             roles: OrdMap::new(),
+            alters: OrdMap::new(),
             database_names: OrdMap::new(),
             table_names: OrdMap::new(),
             removed: OrdSet::new(),

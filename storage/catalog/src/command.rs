@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    FileId, Frontend, FrontendRole, JobId, NodeId, Now, Partition, PartitionId, RetentionChange, SnapshotKind,
-    Superseded, Table, TableId, TxnId, VolumeId, WrittenFile,
+    AlterEvent, AlterKind, Distribution, FileId, Frontend, FrontendRole, JobId, NodeId, Now, Partition, PartitionId,
+    RetentionChange, RewrittenPartition, SnapshotKind, Superseded, Table, TableId, TxnId, VolumeId, WrittenFile,
 };
 
 use crate::access::AccessChange;
@@ -557,6 +557,47 @@ pub enum Command {
         /// What they take the place of.
         superseded: Superseded,
     },
+    /// ALTER TABLE … DISTRIBUTED BY: a job writes all rows into other buckets.
+    AlterDistribution {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// Whose buckets become others; empty: those of all partitions.
+        partitions: Vec<String>,
+        /// How rows go to buckets from then on.
+        distribution: Distribution,
+        /// BUCKETS n.
+        buckets_given: Option<u32>,
+        /// How many that is, given or not.
+        buckets: u32,
+    },
+    /// Something happened to a job that writes rows anew.
+    AlterJobEvent {
+        /// The job.
+        job: JobId,
+        /// What.
+        event: AlterEvent,
+    },
+    /// The moment at which a table is what a job makes of it: all rows and the schema at once. Its partitions get new ids, so
+    /// that nothing that was planned before can be committed after.
+    FinishAlter {
+        /// The job.
+        job: JobId,
+        /// All partitions that have rows.
+        partitions: Vec<RewrittenPartition>,
+    },
+    /// CANCEL ALTER TABLE: the table stays as it is.
+    CancelAlter {
+        /// The database.
+        database: String,
+        /// The table.
+        table: String,
+        /// Which kind of job.
+        kind: AlterKind,
+        /// Only these; empty: whichever runs.
+        jobs: Vec<JobId>,
+    },
 }
 
 impl Command {
@@ -622,6 +663,10 @@ impl Command {
             Command::LeaseIds { .. } => "LeaseIds",
             Command::SetAutoIncrement { .. } => "SetAutoIncrement",
             Command::MergeRows { .. } => "MergeRows",
+            Command::AlterDistribution { .. } => "AlterDistribution",
+            Command::AlterJobEvent { .. } => "AlterJobEvent",
+            Command::FinishAlter { .. } => "FinishAlter",
+            Command::CancelAlter { .. } => "CancelAlter",
         }
     }
 }

@@ -99,6 +99,7 @@ const PROPOSERS: u16 = 13;
 const VIEWS: u16 = 14;
 const USERS: u16 = 15;
 const ROLES: u16 = 16;
+const ALTERS: u16 = 17;
 
 /// The name of a section kind, for manifests.
 pub fn kind_name(kind: u16) -> &'static str {
@@ -119,6 +120,7 @@ pub fn kind_name(kind: u16) -> &'static str {
         VIEWS => "views",
         USERS => "users",
         ROLES => "roles",
+        ALTERS => "alter_jobs",
         _ => "unknown",
     }
 }
@@ -168,6 +170,7 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
         (VIEWS, catalog.views.len() as u64),
         (USERS, catalog.users.len() as u64),
         (ROLES, catalog.roles.len() as u64),
+        (ALTERS, catalog.alters.len() as u64),
     ];
     let contents = Contents { header: catalog.header.clone(), counts };
     pack(sink, HEADER, std::iter::once(contents))?;
@@ -189,7 +192,8 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
     )?;
     pack(sink, VIEWS, catalog.views.values().map(Arc::as_ref))?;
     pack(sink, USERS, catalog.users.values().map(Arc::as_ref))?;
-    pack(sink, ROLES, catalog.roles.values().map(Arc::as_ref))
+    pack(sink, ROLES, catalog.roles.values().map(Arc::as_ref))?;
+    pack(sink, ALTERS, catalog.alters.values().map(Arc::as_ref))
 }
 
 /// What is remembered of a proposer, its answers as a list: imbl's own decoder believes whatever length a damaged byte claims.
@@ -382,6 +386,7 @@ fn count(catalog: &Catalog, kind: u16) -> Result<u64, ImageError> {
         VIEWS => catalog.views.len(),
         USERS => catalog.users.len(),
         ROLES => catalog.roles.len(),
+        ALTERS => catalog.alters.len(),
         unknown => return Err(ImageError::UnknownKind(unknown)),
     } as u64)
 }
@@ -409,6 +414,7 @@ fn fill(c: &mut Catalog, head: &SectionHead, raw: &[u8]) -> Result<(), ImageErro
         VIEWS => unpack(head, raw, |v: storage_model::View| drop(c.views.insert(v.id, Arc::new(v)))),
         USERS => unpack(head, raw, |v: storage_model::User| drop(c.users.insert(v.id, Arc::new(v)))),
         ROLES => unpack(head, raw, |v: storage_model::Role| drop(c.roles.insert(v.id, Arc::new(v)))),
+        ALTERS => unpack(head, raw, |v: storage_model::AlterJob| drop(c.alters.insert(v.id, Arc::new(v)))),
         unknown => Err(ImageError::UnknownKind(unknown)),
     }
 }

@@ -38,12 +38,28 @@ pub const RULES: &[(&str, Rule)] = &[
     ("grants_name_what_is_there", grants_name_what_is_there),
     ("users_and_roles_are_whole", users_and_roles_are_whole),
     ("only_primary_keys_are_looked_up", only_primary_keys_are_looked_up),
+    ("jobs_have_tables_and_targets", jobs_have_tables_and_targets),
 ];
 
 /// The first rule that does not hold.
 pub fn check(catalog: &Catalog) -> Result<(), Violation> {
     for (name, rule) in RULES {
         rule(catalog).map_err(|detail| Violation { name, detail })?;
+    }
+    Ok(())
+}
+
+/// A table has one job at a time, which knows what it is to become; one that is over knows nothing any more.
+fn jobs_have_tables_and_targets(catalog: &Catalog) -> Result<(), String> {
+    let mut altered = HashSet::new();
+    for job in catalog.alters.values() {
+        let is_unfinished = job.state.is_unfinished();
+        if job.target.is_some() != is_unfinished || job.ended.is_some() == is_unfinished {
+            return Err(format!("job {} is {} and has not what that needs", job.id, job.state.name()));
+        }
+        if is_unfinished && !(catalog.tables.contains_key(&job.table) && altered.insert(job.table)) {
+            return Err(format!("job {} shares its table {} or has none", job.id, job.table));
+        }
     }
     Ok(())
 }

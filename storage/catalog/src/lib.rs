@@ -8,6 +8,7 @@
 //! ```
 
 pub mod access;
+pub mod altering;
 mod apply;
 pub mod catalog;
 pub mod codec;

@@ -143,6 +143,7 @@ fn reborn(
     header.revision = header.revision.next();
     header.clock = facts.restored_at;
     header.restored = Some(RestoreFacts { careful_until: Some(header.uptime.plus(CAREFUL_MILLIS)), ..facts });
+    next.cancel_all_alters();
     Ok(next)
 }
 

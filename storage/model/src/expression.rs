@@ -37,6 +37,14 @@ impl Expression {
         self.parts.contains(&ExpressionPart::Column(column))
     }
 
+    /// The columns that it needs.
+    pub fn columns(&self) -> impl Iterator<Item = ColumnId> + '_ {
+        self.parts.iter().filter_map(|part| match part {
+            ExpressionPart::Column(id) => Some(*id),
+            ExpressionPart::Text(_) => None,
+        })
+    }
+
     /// The same over columns with other ids.
     pub fn renumbered(&self, id: impl Fn(ColumnId) -> ColumnId) -> Expression {
         let part = |part: &ExpressionPart| match part {

@@ -14,6 +14,7 @@
 //! ```
 
 pub mod access;
+pub mod alter;
 pub mod dynamic;
 pub mod expression;
 pub mod file;
@@ -35,6 +36,7 @@ pub mod view;
 pub mod volume;
 
 pub use access::{DefaultRoles, Grant, GrantObject, PasswordHash, Privilege, RelationKind, Role, User, UserName};
+pub use alter::{AlterEvent, AlterJob, AlterKind, AlterState, AlterTarget, RewrittenPart, RewrittenPartition};
 pub use expression::{Expression, ExpressionPart};
 pub use file::{
     ByteRange, Deletes, FileEntry, ObjectName, Rowset, RowsetChange, Superseded, TabletChange, Vector, WrittenFile,

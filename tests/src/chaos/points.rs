@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::arena::{Arena, STALL};
 use super::control;
+use super::load::{DATABASE, SHARED};
 use super::report::count;
 
 /// A place is reached within this, or it is noted that it was not. After a failed deletion GC waits for half a minute.
@@ -29,10 +30,14 @@ enum How {
     Recut,
     /// By itself, on a compute node.
     Worker,
+    /// A table is written anew by a job.
+    Alter,
+    /// The same, on a compute node.
+    AlterWorker,
 }
 
 /// Places, how they are reached, and which actor is rebuilt after a panic there.
-const PLACES: [(&str, How, Option<&str>); 61] = [
+const PLACES: [(&str, How, Option<&str>); 67] = [
     ("job.begin.before", How::Wait, Some(JOBS)),
     ("job.begin.after", How::Wait, Some(JOBS)),
     ("job.cut.before", How::Wait, Some(JOBS)),
@@ -71,6 +76,9 @@ const PLACES: [(&str, How, Option<&str>); 61] = [
     ("compaction.begin", How::Wait, Some(COMPACTION)),
     ("compaction.commit.before", How::Wait, Some(COMPACTION)),
     ("compaction.commit.after", How::Wait, Some(COMPACTION)),
+    ("alter.round", How::Alter, Some(ALTERS)),
+    ("alter.finish.before", How::Alter, Some(ALTERS)),
+    ("alter.finish.after", How::Alter, Some(ALTERS)),
     ("load.commit.before", How::Wait, None),
     ("load.commit.after", How::Wait, None),
     ("cn.rowset.before", How::Worker, None),
@@ -79,11 +87,14 @@ const PLACES: [(&str, How, Option<&str>); 61] = [
     ("cn.supersede.after", How::Worker, None),
     ("cn.compact.before", How::Worker, None),
     ("cn.compact.after", How::Worker, None),
+    ("cn.rewrite.before", How::AlterWorker, None),
+    ("cn.rewrite.after", How::AlterWorker, None),
     ("cn.delete.before", How::Worker, None),
     ("cn.delete.after", How::Worker, None),
     ("handler.snapshot_job_supervisor", How::Wait, Some(JOBS)),
     ("handler.gc_coordinator", How::Wait, Some(GARBAGE)),
     ("handler.compaction_coordinator", How::Wait, Some(COMPACTION)),
+    ("handler.alter_coordinator", How::Wait, Some(ALTERS)),
     ("sweep.delete.before", How::Wait, Some(ORPHANS)),
     ("handler.orphan_sweeper", How::Wait, Some(ORPHANS)),
     ("handler.metadata_leader", How::Wait, Some("metadata_leader")),
@@ -132,6 +143,7 @@ pub(super) const REPLICA_PLACES: [&str; 3] = ["handler.replica", "raft.append.be
 const JOBS: &str = "snapshot_job_supervisor";
 const GARBAGE: &str = "gc_coordinator";
 const COMPACTION: &str = "compaction_coordinator";
+const ALTERS: &str = "alter_coordinator";
 const ORPHANS: &str = "orphan_sweeper";
 
 /// `name@n` becomes the name and `action@n`.
@@ -172,7 +184,13 @@ pub async fn kill_somewhere(arena: &mut Arena) -> anyhow::Result<()> {
 async fn kill_at(arena: &mut Arena, place: &str, how: How) -> anyhow::Result<()> {
     let (name, action) = with(place, "kill");
     match how {
-        How::Worker => return kill_worker_at(arena, &name, &action).await,
+        How::Worker => return kill_worker_at(arena, &name, &action, false).await,
+        How::AlterWorker => return kill_worker_at(arena, &name, &action, true).await,
+        How::Alter => {
+            arm(arena, &name, &action).await?;
+            alter(arena).await;
+            return die(arena, place, "").await.map(drop);
+        }
         How::Wait => {
             arm(arena, &name, &action).await?;
             return die(arena, place, "").await.map(drop);
@@ -227,10 +245,13 @@ async fn die(arena: &mut Arena, place: &str, next: &str) -> anyhow::Result<bool>
     Ok(false)
 }
 
-async fn kill_worker_at(arena: &mut Arena, name: &str, action: &str) -> anyhow::Result<()> {
+async fn kill_worker_at(arena: &mut Arena, name: &str, action: &str, alters: bool) -> anyhow::Result<()> {
     arena.note(format!("arm {name}={action} on every compute node"));
     for worker in &mut arena.stage.workers {
         control::arm_to_die(&mut worker.node, name, action).await?;
+    }
+    if alters {
+        alter(arena).await;
     }
     let deadline = Instant::now() + REACHED;
     while Instant::now() < deadline {
@@ -282,6 +303,12 @@ async fn say(arena: &mut Arena, sql: &str) {
     }
 }
 
+/// The table that all clients fill gets other buckets; a job that runs on it already goes on.
+async fn alter(arena: &mut Arena) {
+    let buckets = arena.random.random_range(1..6);
+    say(arena, &format!("ALTER TABLE {DATABASE}.{SHARED} DISTRIBUTED BY HASH(c) BUCKETS {buckets}")).await;
+}
+
 async fn turn_on(arena: &mut Arena) -> anyhow::Result<()> {
     say(arena, "ADMIN SET AUTOMATED CLUSTER SNAPSHOT ON").await;
     Ok(())
@@ -328,7 +355,7 @@ async fn finished(arena: &mut Arena) {
 async fn hurt(arena: &mut Arena, place: &str, how: How, actor: Option<&str>, action: &str) -> anyhow::Result<bool> {
     let (name, action) = with(place, action);
     let ports: Vec<u16> = match how {
-        How::Worker => arena.stage.workers.iter().map(|w| w.node.http_port).collect(),
+        How::Worker | How::AlterWorker => arena.stage.workers.iter().map(|w| w.node.http_port).collect(),
         _ => vec![arena.stage.frontend.http_port],
     };
     let mut before = (struck(&ports, &name).await, restarts(&ports, actor).await);
@@ -346,8 +373,10 @@ async fn hurt(arena: &mut Arena, place: &str, how: How, actor: Option<&str>, act
             for port in &ports {
                 control::arm(*port, &name, &action).await?;
             }
-            if how == How::TurnOff {
-                off_in_the_middle(arena).await?;
+            match how {
+                How::TurnOff => off_in_the_middle(arena).await?,
+                How::Alter | How::AlterWorker => alter(arena).await,
+                _ => {}
             }
         }
     }

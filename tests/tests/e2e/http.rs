@@ -173,6 +173,7 @@ fn the_dashboard_knows_the_whole_cluster() {
             "snapshot_job_supervisor",
             "gc_coordinator",
             "compaction_coordinator",
+            "alter_coordinator",
             "orphan_sweeper",
             "partition_roller",
             "compute_node",

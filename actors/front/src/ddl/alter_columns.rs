@@ -4,7 +4,7 @@ use runtime_mysql::MySqlError;
 use runtime_query::{SessionFacts, initial_text};
 use runtime_sql::statement::table::{ColumnClause, ColumnDefault, ColumnDefinition, ColumnPosition};
 use storage_catalog::{ColumnChange, ColumnPlace};
-use storage_model::{Column, KeyModel};
+use storage_model::{Column, KeyModel, Table};
 
 use super::{LONGEST_NAME, columns};
 use crate::{errors, names};
@@ -12,14 +12,19 @@ use crate::{errors, names};
 /// The changes of one statement. What old rows have in a new column is fixed here: CURRENT_TIMESTAMP is now.
 pub(super) fn changes(
     clauses: &[ColumnClause],
-    model: KeyModel,
+    table: &Table,
     facts: &SessionFacts,
 ) -> Result<Vec<ColumnChange>, MySqlError> {
-    clauses.iter().map(|clause| change(clause, model, facts)).collect()
+    clauses.iter().map(|clause| change(clause, table, facts)).collect()
 }
 
-fn change(clause: &ColumnClause, model: KeyModel, facts: &SessionFacts) -> Result<ColumnChange, MySqlError> {
+fn change(clause: &ColumnClause, table: &Table, facts: &SessionFacts) -> Result<ColumnChange, MySqlError> {
+    let model = table.model;
     Ok(match clause {
+        ColumnClause::Add { definition, position } if is_generated(definition) => {
+            let column = columns::computed::added(definition, table)?;
+            ColumnChange::Add { column, place: place(position.as_ref()) }
+        }
         ColumnClause::Add { definition, position } => {
             let column = new_column(definition, model)?;
             let initial = initial_text(&column, facts).map_err(|e| errors::query(&e))?;
@@ -41,12 +46,16 @@ fn change(clause: &ColumnClause, model: KeyModel, facts: &SessionFacts) -> Resul
     })
 }
 
-/// A column that is no generated one: for those rows would have to be written anew.
+fn is_generated(definition: &ColumnDefinition) -> bool {
+    matches!(definition.default, ColumnDefault::Generated(_))
+}
+
+/// A column that is no generated one.
 fn new_column(definition: &ColumnDefinition, model: KeyModel) -> Result<Column, MySqlError> {
-    if matches!(definition.default, ColumnDefault::Generated(_)) {
+    if is_generated(definition) {
         let name = &definition.name;
         return Err(errors::unsupported(format_args!(
-            "column '{name}': ADD and MODIFY of a generated column, for which rows would have to be written anew,"
+            "column '{name}': MODIFY of a generated column, for which rows would have to be written anew,"
         )));
     }
     if definition.auto_increment {

@@ -1,6 +1,6 @@
 //! The columns of CREATE TABLE: names, types, keys, defaults.
 
-mod computed;
+pub(super) mod computed;
 
 use std::collections::HashSet;
 

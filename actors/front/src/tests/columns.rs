@@ -133,7 +133,11 @@ async fn what_columns_cannot_become_is_said_in_the_words_of_starrocks() {
         ("DROP COLUMN k", 1064, "Distribution column[k] cannot be dropped. index[t]"),
         ("MODIFY COLUMN x INT", 1064, "Column[x] does not exists"),
         ("MODIFY COLUMN v VARCHAR(1)", 1064, "Can not change from wider type to narrower type"),
-        ("MODIFY COLUMN v INT", 1064, "not supported yet"),
+        ("MODIFY COLUMN v DATETIME", 1064, "Can not change VARCHAR"),
+        ("MODIFY COLUMN v INT", 1064, "Can not change default value"),
+        ("ADD COLUMN g INT KEY AS k + 1", 1064, "can not be KEY"),
+        ("DISTRIBUTED BY HASH(nothing)", 1064, "Distribution column(nothing) doesn't exist"),
+        ("PARTITIONS (nothing) DISTRIBUTED BY HASH(k) BUCKETS 3", 5505, "nothing"),
         ("RENAME COLUMN x TO y", 1064, "Unknown column 'x' in 't'"),
         ("RENAME COLUMN v TO K", 1064, "Duplicate column name 'K'"),
         ("RENAME COLUMN v TO ` y`", 5063, ""),
@@ -143,4 +147,35 @@ async fn what_columns_cannot_become_is_said_in_the_words_of_starrocks() {
     }
     assert_eq!(client.fails("ALTER TABLE nothing ADD COLUMN x INT").await.0, 5502);
     assert_eq!(client.fails("ALTER TABLE information_schema.tables ADD COLUMN x INT").await.0, 1064);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_write_rows_anew_are_shown_and_cancelled() {
+    let kit = Kit::start().await;
+    let mut client = kit.client().await;
+    quickstart(&mut client).await;
+    client.ok("ALTER TABLE t MODIFY COLUMN v INT DEFAULT '5'").await;
+    let (code, text) = client.fails("ALTER TABLE t ADD COLUMN x INT").await;
+    assert!(code == 1064 && text.contains("A schema change operation is in progress on the table t"), "{code} {text}");
+    let shown = client.rows("SHOW ALTER TABLE COLUMN WHERE TableName = 't' AND State = 'PENDING'").await;
+    assert!(shown.len() == 1 && shown[0].contains("|1:0|-1|PENDING|"), "{shown:?}");
+    assert!(client.rows("SHOW ALTER TABLE OPTIMIZE").await.is_empty());
+    let (code, text) = client.fails("CANCEL ALTER TABLE COLUMN FROM t (1)").await;
+    assert_eq!((code, text.as_str()), (1064, "Table[t] is not under SCHEMA_CHANGE."));
+    client.ok("CANCEL ALTER TABLE COLUMN FROM t").await;
+    let shown = client.rows("SHOW ALTER TABLE COLUMN WHERE State = 'CANCELLED'").await;
+    assert!(shown.len() == 1 && shown[0].contains("user cancelled"), "{shown:?}");
+    client.ok("ALTER TABLE t DISTRIBUTED BY HASH(k) BUCKETS 3").await;
+    let (header, rows) = client.table("SHOW ALTER TABLE OPTIMIZE").await;
+    assert!(header.starts_with("JobId|TableName|CreateTime|FinishTime|Operation|TransactionId|State|Msg|Progress"));
+    assert!(rows.len() == 1 && rows[0].contains("|ALTER TABLE DISTRIBUTED BY|-1|PENDING|"), "{rows:?}");
+    client.ok("CANCEL ALTER TABLE OPTIMIZE FROM t").await;
+    client.ok("ALTER TABLE t ADD COLUMN g BIGINT AS k + 1").await;
+    client.ok("DROP TABLE t").await;
+    kit.told();
+    client.ok("CREATE TABLE u (a INT, b INT) DUPLICATE KEY(a)").await;
+    client.ok("ALTER TABLE u COMPACT").await;
+    client.ok("ALTER TABLE u CUMULATIVE COMPACT (u)").await;
+    assert_eq!(client.fails("ALTER TABLE u COMPACT nothing").await.0, 5505);
+    assert_eq!(kit.told(), ["CompactNow", "CompactNow"]);
 }

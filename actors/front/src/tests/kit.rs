@@ -194,6 +194,7 @@ impl Kit {
         };
         let (reconcile, collect, beat, suspect) =
             (note("Reconcile"), note("Collect"), note("BeatNow"), note("SuspectNode"));
+        let compact = note("CompactNow");
         // No transaction id comes twice: files are named by it.
         let next_txn = AtomicU64::new(1008);
         let front = Front {
@@ -234,6 +235,7 @@ impl Kit {
             reconcile: to(move |_| reconcile()),
             running_detail: to(|_| None),
             collect: to(move |_| collect()),
+            compact: to(move |_| compact()),
             beat: to(move |_| beat()),
             suspect: to(move |_| suspect()),
             nodes: statuses,

@@ -54,12 +54,27 @@ impl Candidate {
 pub fn candidates(catalog: &Catalog, min_files: usize, free: impl Fn(PartitionId) -> bool) -> Vec<Candidate> {
     let mut found: Vec<Candidate> = catalog
         .tables()
+        // A job writes their rows anew, and would begin again.
+        .filter(|table| catalog.alter_job_of(table.id).is_none())
         .flat_map(|table| catalog.partitions_of(table))
         .filter(|partition| may_be_worth(partition, min_files) && free(partition.id))
         .filter_map(|partition| candidate(catalog, partition, min_files))
         .collect();
     found.sort_by_key(|candidate| (std::cmp::Reverse(candidate.score), candidate.partition));
     found
+}
+
+/// What is left to do of a partition that somebody asks for: as many neighbours as one compaction takes, or a file of which rows are
+/// gone. None: nothing, or it is no partition of a live table any more.
+pub fn asked(catalog: &Catalog, id: PartitionId) -> Option<Candidate> {
+    let partition = catalog.partition(id)?;
+    catalog.table(partition.table).filter(|table| table.partitions.contains(&id))?;
+    let files = files_of(catalog, partition);
+    let several = stretches(&files, u64::MAX).into_iter().filter(|stretch| stretch.len() > 1);
+    let longest = several.max_by_key(|stretch| (stretch.len(), std::cmp::Reverse(stretch.start)));
+    let chosen = longest.or_else(|| files.iter().position(|file| file.rows.1 > 0).map(|at| at..at + 1))?;
+    let files_chosen = files[chosen].iter().map(|file| file.id).collect();
+    Some(Candidate { table: partition.table, partition: id, files: files_chosen, score: files.len() })
 }
 
 /// Each file has a rowset at least.

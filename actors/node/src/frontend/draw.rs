@@ -68,6 +68,7 @@ impl Process {
             reconcile: routes.reconcile.recipient(),
             running_detail: routes.running_detail.recipient(),
             collect: routes.collect.recipient(),
+            compact: routes.compact.recipient(),
             beat: monitor.recipient(),
             suspect: monitor.recipient(),
             nodes: self.directory.statuses(),

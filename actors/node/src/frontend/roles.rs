@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actors_messages::checkpointer::{CHECKPOINTER, CreateImage};
 use actors_messages::collector::{Collect, GC_COORDINATOR};
+use actors_messages::compactor::{COMPACTION_COORDINATOR, CompactNow};
 use actors_messages::frontends::{FRONTEND, FrontendHeartbeat, FrontendStatus};
 use actors_messages::leader::{Forward, METADATA_LEADER, ReadIndex};
 use actors_messages::supervisor::{
@@ -14,9 +15,9 @@ use actors_messages::supervisor::{
 };
 use actors_messages::{CatalogView, ReadLease, ReadPoints};
 use actors_meta::{
-    Again, Checkpointer, CompactionCoordinator, FrontendMonitor, GcCoordinator, MetadataFollower, MetadataLeader,
-    MetadataObserver, NodeDirectory, OrphanSweeper, OwnerWatch, Ownership, PartitionRoller, ReadLeases, ReplicaFacts,
-    Route, Routes, SelfReport, SettingsReader, SnapshotJobSupervisor,
+    Again, AlterCoordinator, Checkpointer, CompactionCoordinator, FrontendMonitor, GcCoordinator, MetadataFollower,
+    MetadataLeader, MetadataObserver, NodeDirectory, OrphanSweeper, OwnerWatch, Ownership, PartitionRoller, ReadLeases,
+    ReplicaFacts, Route, Routes, SelfReport, SettingsReader, SnapshotJobSupervisor,
 };
 use runtime_actor::{Actor, Answer, Budget, Context, Handle, Message, Strategy, Supervisor, Tree};
 use runtime_query::Zone;
@@ -52,6 +53,7 @@ pub(super) struct LeaderRoutes {
     pub(super) reconcile: Route<Reconcile>,
     pub(super) running_detail: Route<RunningDetail>,
     pub(super) collect: Route<Collect>,
+    pub(super) compact: Route<CompactNow>,
 }
 
 impl LeaderRoutes {
@@ -68,6 +70,7 @@ impl LeaderRoutes {
             reconcile: routes.to(SNAPSHOT_JOB_SUPERVISOR, Again::Yes),
             running_detail: routes.to(SNAPSHOT_JOB_SUPERVISOR, Again::Yes),
             collect: routes.to(GC_COORDINATOR, Again::Yes),
+            compact: routes.to(COMPACTION_COORDINATOR, Again::Yes),
         }
     }
 
@@ -82,6 +85,7 @@ impl LeaderRoutes {
         self.reconcile.unseat();
         self.running_detail.unseat();
         self.collect.unseat();
+        self.compact.unseat();
     }
 }
 
@@ -309,6 +313,7 @@ impl Stage {
             let (reads, leases) = (reads.clone(), leases.clone());
             GcCoordinator::new(meta.clone(), reads, leases, nodes.clone(), ownership.clone(), config.clone())
         });
+        let altering = watched.clone();
         let (meta, nodes, owner) = (self.meta.clone(), self.directory.clone(), watched.clone());
         let config = self.settings.clone();
         group.start(with_effects("orphan_sweeper", LONG_EFFECTS), move || {
@@ -316,9 +321,13 @@ impl Stage {
         });
         let (meta, nodes, reads) = (self.meta.clone(), self.directory.clone(), self.reads.clone());
         let config = self.settings.clone();
-        group.start(with_effects("compaction_coordinator", LONG_EFFECTS), move || {
+        let compactor = group.start(with_effects("compaction_coordinator", LONG_EFFECTS), move || {
             let (reads, owner) = (reads.clone(), watched.clone());
             CompactionCoordinator::new(meta.clone(), reads, nodes.clone(), owner, config.clone())
+        });
+        let (meta, nodes, reads) = (self.meta.clone(), self.directory.clone(), self.reads.clone());
+        group.start(with_effects("alter_coordinator", LONG_EFFECTS), move || {
+            AlterCoordinator::new(meta.clone(), reads.clone(), nodes.clone(), altering.clone())
         });
         let (meta, config) = (self.meta.clone(), self.settings.clone());
         group.start(with_effects("partition_roller", BRIEF_EFFECTS), move || {
@@ -331,6 +340,7 @@ impl Stage {
         self.routes.reconcile.seat(supervisor.recipient());
         self.routes.running_detail.seat(supervisor.recipient());
         self.routes.collect.seat(collector.recipient());
+        self.routes.compact.seat(compactor.recipient());
         group
     }
 }

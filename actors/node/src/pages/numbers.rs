@@ -36,6 +36,7 @@ impl FrontendNumbers {
         all.extend(statements(opened));
         all.extend(garbage(&catalog, tree));
         all.extend(compaction(tree));
+        all.extend(alters(tree));
         all.extend(orphans(tree));
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.look(&catalog);
@@ -174,6 +175,20 @@ fn compaction(tree: &TreeView) -> Vec<Family> {
         Family::counter("starkeep_fe_compaction_files_total", "Files that gave way to others.")
             .of(count("files_before")),
         Family::counter("starkeep_fe_compaction_rows_total", "Rows that were written anew.").of(count("rows")),
+    ]
+}
+
+fn alters(tree: &TreeView) -> Vec<Family> {
+    let state = tree.root.find("alter_coordinator").map(|node| node.state.clone()).unwrap_or_default();
+    let count = |name: &str| state[name].as_u64().unwrap_or_default() as f64;
+    let running = state["running"].as_array().map_or(0, Vec::len);
+    vec![
+        Family::gauge("starkeep_fe_alter_jobs_running", "Jobs that write tables anew.").of(running as f64),
+        Family::counter("starkeep_fe_alter_jobs_finished", "Tables that have become others.").of(count("finished")),
+        Family::counter("starkeep_fe_alter_jobs_cancelled", "Jobs that could not be done.").of(count("cancelled")),
+        Family::counter("starkeep_fe_alter_rounds_failed", "Rounds that failed and are tried again.")
+            .of(count("failed_rounds")),
+        Family::counter("starkeep_fe_alter_rows_total", "Rows that were written for jobs.").of(count("rows")),
     ]
 }
 

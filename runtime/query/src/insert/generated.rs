@@ -103,7 +103,7 @@ pub(super) fn scan(rows: RecordBatch) -> Result<LogicalPlan, QueryError> {
 }
 
 /// Rows in the columns of a table, with what is computed from them in its place.
-pub(super) fn computed(
+pub(crate) fn computed(
     cx: &PlanContext,
     state: &SessionState,
     schema: &Schema,

@@ -1,6 +1,7 @@
 //! A small house to ask: one LOCAL volume, one database `db`, an engine.
 
 mod compaction;
+mod jobs;
 mod keys;
 
 use std::collections::BTreeMap;

@@ -102,8 +102,6 @@ pub(super) fn cancel(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     let kind = cursor.take_any(&["COLUMN", "ROLLUP", "OPTIMIZE"]).unwrap_or("COLUMN");
     cursor.expect("FROM")?;
     let name = cursor.qualified_name()?;
-    if cursor.at_symbol("(") {
-        cursor.parenthesised(Cursor::integer)?;
-    }
-    Ok(Statement::CancelAlterTable { kind, name })
+    let jobs = if cursor.at_symbol("(") { cursor.parenthesised(Cursor::integer)? } else { Vec::new() };
+    Ok(Statement::CancelAlterTable { kind, name, jobs })
 }

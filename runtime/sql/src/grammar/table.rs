@@ -139,7 +139,7 @@ pub(super) fn truncate(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 }
 
 /// How clauses of ALTER TABLE begin.
-const ALTER_CLAUSES: [&str; 15] = [
+const ALTER_CLAUSES: [&str; 16] = [
     "RENAME",
     "SWAP",
     "COMMENT",
@@ -150,6 +150,7 @@ const ALTER_CLAUSES: [&str; 15] = [
     "TRUNCATE",
     "REPLACE",
     "PARTITION",
+    "PARTITIONS",
     "DISTRIBUTED",
     "BASE",
     "CUMULATIVE",
@@ -186,6 +187,19 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
             cursor.expect_symbol("=")?;
             AlterTableAction::AutoIncrement { next: cursor.integer()? }
         }
+        "PARTITION" | "PARTITIONS" | "DISTRIBUTED" => {
+            cursor.reset(start);
+            let partitions = insert::partitions(cursor)?.unwrap_or_default();
+            match partition::distribution(cursor)? {
+                Some(distribution) => AlterTableAction::Distribute { partitions, distribution },
+                None => return Err(cursor.unexpected_of(&["DISTRIBUTED"])),
+            }
+        }
+        "BASE" | "CUMULATIVE" => {
+            cursor.expect("COMPACT")?;
+            AlterTableAction::Compact { partitions: compacted(cursor)? }
+        }
+        "COMPACT" => AlterTableAction::Compact { partitions: compacted(cursor)? },
         _ => {
             cursor.reset(start);
             cursor.advance();
@@ -202,6 +216,17 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         return Err(error_at(clause, "ALTER TABLE with several clauses is not supported yet".to_owned()));
     }
     Ok(Statement::AlterTable { name, action: Box::new(action) })
+}
+
+/// `[p | (p, ...)]`: empty are all.
+fn compacted(cursor: &mut Cursor<'_>) -> Parse<Vec<String>> {
+    if cursor.at_symbol("(") {
+        return cursor.parenthesised(Cursor::identifier_or_text);
+    }
+    match cursor.current().kind {
+        Kind::Word | Kind::Quoted => Ok(vec![cursor.identifier()?]),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// Whether `RENAME COLUMN a TO b` or `RENAME ROLLUP a b` goes on here. A table may be called `column`.

@@ -304,6 +304,18 @@ pub enum AlterTableAction {
     },
     /// ADD, DROP, MODIFY and RENAME COLUMN: one after the other.
     Columns(Vec<ColumnClause>),
+    /// [PARTITIONS (...)] DISTRIBUTED BY ...
+    Distribute {
+        /// Which partitions; empty: all.
+        partitions: Vec<String>,
+        /// How their rows go to buckets from then on.
+        distribution: DistributionClause,
+    },
+    /// [BASE | CUMULATIVE] COMPACT.
+    Compact {
+        /// Which partitions; empty: all.
+        partitions: Vec<String>,
+    },
 }
 
 /// Partitions to add.

@@ -482,7 +482,8 @@ fn columns_change() {
         one("CANCEL ALTER TABLE COLUMN FROM d.t (1, 2)"),
         Statement::CancelAlterTable {
             kind: "COLUMN",
-            name: crate::QualifiedName::from_parts(vec!["d".into(), "t".into()]).unwrap()
+            name: crate::QualifiedName::from_parts(vec!["d".into(), "t".into()]).unwrap(),
+            jobs: vec![1, 2],
         }
     );
     for (wrong, at) in [
@@ -670,11 +671,27 @@ fn partitions_change() {
         AlterTableAction::ModifyPartitions { partitions: None, .. }
     ));
     assert!(matches!(action("SET ('a' = 'b')"), AlterTableAction::SetProperties { .. }));
+    let spread = |partitions: &[&str], buckets| AlterTableAction::Distribute {
+        partitions: partitions.iter().map(|name| (*name).to_owned()).collect(),
+        distribution: DistributionClause::Hash { columns: vec!["a".into()], buckets },
+    };
+    assert_eq!(action("DISTRIBUTED BY HASH(a) BUCKETS 7"), spread(&[], Some(7)));
+    assert_eq!(action("PARTITIONS (p, q) DISTRIBUTED BY HASH(a)"), spread(&["p", "q"], None));
+    assert_eq!(action("PARTITION (p) DISTRIBUTED BY HASH(a) BUCKETS 3"), spread(&["p"], Some(3)));
+    let compacted = |partitions: &[&str]| AlterTableAction::Compact {
+        partitions: partitions.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    assert_eq!(action("COMPACT"), compacted(&[]));
+    assert_eq!(action("BASE COMPACT (p, `q`)"), compacted(&["p", "q"]));
+    assert_eq!(action("CUMULATIVE COMPACT p"), compacted(&["p"]));
     for (wrong, at) in [
         ("REPLACE PARTITION p WITH PARTITION q", "'TEMPORARY'"),
         ("DROP PARTITIONS", "<EOF>"),
         ("ADD TEMPORARY PARTITION", "<EOF>"),
         ("MODIFY PARTITION p", "<EOF>"),
+        ("PARTITIONS (p)", "<EOF>"),
+        ("BASE", "<EOF>"),
+        ("DISTRIBUTED BY", "<EOF>"),
         ("SET ('a' = 1)", "a string"),
     ] {
         let message = message(&format!("ALTER TABLE t {wrong}"));

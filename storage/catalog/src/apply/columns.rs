@@ -1,11 +1,14 @@
-//! ALTER TABLE … COLUMN. Files are not touched: they hold their columns by id, and whoever reads them finds there what the
-//! schema of today asks for. So a load that was planned before a change and is committed after it is as if it had come
-//! before: what it wrote is read like any older file.
+//! ALTER TABLE … COLUMN. Files are not touched where that can be: they hold their columns by id, and whoever reads them finds
+//! there what the schema of today asks for. So a load that was planned before a change and is committed after it is as if it had
+//! come before: what it wrote is read like any older file. Where values change, a job writes all rows anew.
 
 use std::sync::Arc;
 
-use storage_model::{Aggregation, Column, ColumnId, DataType, Distribution, KeyModel, SchemaChange, Table};
+use storage_model::{
+    Aggregation, AlterKind, AlterTarget, Column, ColumnId, DefaultValue, Distribution, KeyModel, SchemaChange, Table,
+};
 
+use super::column_types::{self, Rewriting, widened};
 use crate::catalog::Catalog;
 use crate::columns::{ColumnChange, ColumnPlace};
 use crate::command::{Outcome, Rejection, Reply};
@@ -18,19 +21,19 @@ const BLOOM_FILTERS: &str = "bloom_filter_columns";
 impl Catalog {
     pub(super) fn alter_columns(&mut self, database: &str, table: &str, changes: &[ColumnChange]) -> Reply {
         let old = self.find_table(database, table)?;
-        let mut table = old.as_ref().clone();
+        let mut altered = Altered { table: old.as_ref().clone(), converted: Vec::new(), rewrites: false };
         for change in changes {
-            alter(&mut table, change)?;
+            alter(&mut altered, change)?;
         }
+        let Altered { mut table, converted, rewrites } = altered;
         check_order(&table)?;
+        if rewrites {
+            return self.begin_alter(&old, AlterKind::Columns, AlterTarget { converted, ..AlterTarget::of(&table) });
+        }
         // New names and comments are no jobs in StarRocks.
         if changes.iter().any(|c| !matches!(c, ColumnChange::Rename { .. } | ColumnChange::Comment { .. })) {
-            let version = table.schema_changes.last().map_or(0, |last| last.version) + 1;
-            let change = SchemaChange { id: self.draw_id(), at: self.header.clock, version };
-            if table.schema_changes.len() == CHANGES_KEPT {
-                table.schema_changes.remove(0);
-            }
-            table.schema_changes.push(change);
+            let change = SchemaChange { id: self.draw_id(), at: self.header.clock, version: next_version(&table) };
+            remember(&mut table, change);
         }
         self.tables.insert(table.id, Arc::new(table));
         self.header.starmgr_id += 1;
@@ -38,11 +41,40 @@ impl Catalog {
     }
 }
 
-fn alter(table: &mut Table, change: &ColumnChange) -> Result<(), Rejection> {
+/// A table on its way through the changes of a statement.
+struct Altered {
+    table: Table,
+    /// Columns that take the place of others and get their values, by their ids.
+    converted: Vec<(ColumnId, ColumnId)>,
+    /// Whether rows have to be written anew.
+    rewrites: bool,
+}
+
+/// How often the columns will have changed after the next change.
+pub(super) fn next_version(table: &Table) -> u64 {
+    table.schema_changes.last().map_or(0, |last| last.version) + 1
+}
+
+pub(super) fn remember(table: &mut Table, change: SchemaChange) {
+    if table.schema_changes.len() == CHANGES_KEPT {
+        table.schema_changes.remove(0);
+    }
+    table.schema_changes.push(change);
+}
+
+fn alter(altered: &mut Altered, change: &ColumnChange) -> Result<(), Rejection> {
+    let table = &mut altered.table;
     match change {
-        ColumnChange::Add { column, place } => add(table, column, place.as_ref()),
-        ColumnChange::Drop { name } => drop_(table, name),
-        ColumnChange::Modify { column, place } => modify(table, column, place.as_ref()),
+        ColumnChange::Add { column, place } => {
+            altered.rewrites |= column.generated().is_some();
+            add(table, column, place.as_ref())
+        }
+        ColumnChange::Drop { name } => {
+            let is_key = table.schema.column(name).is_some_and(|column| column.key);
+            altered.rewrites |= is_key && table.model == KeyModel::Aggregate;
+            drop_(table, name)
+        }
+        ColumnChange::Modify { column, place } => modify(altered, column, place.as_ref()),
         ColumnChange::Comment { name, comment } => {
             let at = position(table, name)?;
             comment.clone_into(&mut table.schema.columns[at].comment);
@@ -71,10 +103,11 @@ fn add(table: &mut Table, column: &Column, place: Option<&ColumnPlace>) -> Resul
     if column.is_auto_increment() {
         return refuse(format!("Column '{name}' can not be AUTO_INCREMENT when ADD COLUMN"));
     }
-    if column.generated().is_some() {
-        return refuse(format!(
-            "Can not add generated column {name}: that is not supported yet, as rows would have to be written anew"
-        ));
+    if let Some(expression) = column.generated() {
+        let is_known = |id: &ColumnId| table.schema.position_of(*id).is_some();
+        if !expression.columns().all(|id| is_known(&id)) {
+            return refuse(format!("Can not add generated column {name}: a column that it needs is gone"));
+        }
     }
     if column.key && table.model == KeyModel::Primary {
         return refuse(format!("Can not add key column: {name} in primary key table: old rows would have it alike"));
@@ -147,12 +180,16 @@ fn drop_(table: &mut Table, name: &str) -> Result<(), Rejection> {
         return refuse(format!("{role} column[{name}] cannot be dropped. index[{}]", table.name));
     }
     if column.key && table.model != KeyModel::Duplicate {
-        return refuse(match table.model {
-            KeyModel::Aggregate => {
-                format!("Can not drop key column {name} of an AGGREGATE KEY table: keys would become equal")
-            }
-            model => format!("Can not drop key column in {} data model table", model.keys_type()),
-        });
+        let replaces =
+            |column: &Column| matches!(column.aggregation, Some(Aggregation::Replace | Aggregation::ReplaceIfNotNull));
+        if table.model != KeyModel::Aggregate {
+            let model = table.model.keys_type();
+            return refuse(format!("Can not drop key column in {model} data model table"));
+        }
+        if table.schema.columns.iter().any(replaces) {
+            let why = "Can not drop key column when table has value column with REPLACE aggregation method";
+            return refuse(why.to_owned());
+        }
     }
     if table.sort_key.contains(&column.id) {
         return refuse(format!("Can not drop sort column {name}: ALTER TABLE ... ORDER BY others first"));
@@ -181,7 +218,8 @@ fn name_in_properties(table: &mut Table, name: &str, new_name: Option<&str>) {
     }
 }
 
-fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Result<(), Rejection> {
+fn modify(altered: &mut Altered, wanted: &Column, place: Option<&ColumnPlace>) -> Result<(), Rejection> {
+    let Altered { table, converted, rewrites } = altered;
     let at = position(table, &wanted.name)?;
     let old = table.schema.columns[at].clone();
     let (from, to) = (&old.data_type, &wanted.data_type);
@@ -219,11 +257,23 @@ fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Re
     if old.key && table.model == KeyModel::Primary && from != to {
         return refuse(format!("Can not modify key column: {} for primary key table", old.name));
     }
-    check_type(from, to)?;
-    let initial = old.initial.clone().map(|text| widened(text, from, to));
+    let rewriting = column_types::check(from, to)?;
+    if rewriting == Rewriting::Rows {
+        check_converted(table, &old, wanted)?;
+        *rewrites = true;
+    }
+    let initial = match rewriting {
+        Rewriting::Nothing => old.initial.clone().map(|text| widened(text, from, to)),
+        // Every file will have the column.
+        Rewriting::Rows => None,
+    };
     let comment = if wanted.comment.is_empty() { old.comment.clone() } else { wanted.comment.clone() };
     // The name stays as it was spelled.
-    let (id, name, key, aggregation) = (old.id, old.name.clone(), old.key, old.aggregation);
+    let (name, key, aggregation) = (old.name.clone(), old.key, old.aggregation);
+    let id = match rewriting {
+        Rewriting::Nothing => old.id,
+        Rewriting::Rows => replaced(table, converted, old.id),
+    };
     // What is not said stays; DEFAULT NULL takes it away.
     let default = wanted.default.clone().or_else(|| old.default.clone());
     let column = Column { id, name, key, comment, default, initial, aggregation, ..wanted.clone() };
@@ -233,6 +283,38 @@ fn modify(table: &mut Table, wanted: &Column, place: Option<&ColumnPlace>) -> Re
     }
     table.schema.columns.remove(at);
     put(table, column, place)
+}
+
+/// Whether a column can take the place of another by the values of which its own are made.
+fn check_converted(table: &Table, old: &Column, wanted: &Column) -> Result<(), Rejection> {
+    let name = &old.name;
+    let is_sorted = old.key || table.sort_key.contains(&old.id);
+    if is_sorted && !wanted.data_type.can_be_key() {
+        return refuse(format!("Can not change key column {name} to {}", wanted.data_type.to_sql().to_uppercase()));
+    }
+    let has_default = old.default.as_ref().is_some_and(|default| *default != DefaultValue::Null);
+    if has_default && wanted.default.is_none() {
+        return refuse(format!("Can not change default value: column {name} has one, which must be said again"));
+    }
+    match old.aggregation {
+        Some(aggregation) if !aggregation.takes(&wanted.data_type) => {
+            refuse(format!("Invalid aggregate function '{aggregation}' for '{name}'"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The id of the column that takes the place of this one.
+fn replaced(table: &mut Table, converted: &mut Vec<(ColumnId, ColumnId)>, old: ColumnId) -> ColumnId {
+    let new = table.schema.draw_id();
+    match converted.iter_mut().find(|(known, _)| *known == old) {
+        Some((known, _)) => *known = new,
+        None => converted.push((new, old)),
+    }
+    for sorted in table.sort_key.iter_mut().filter(|id| **id == old) {
+        *sorted = new;
+    }
+    new
 }
 
 /// No generated column is computed from it.
@@ -292,60 +374,6 @@ fn role(table: &Table, id: ColumnId) -> Option<&'static str> {
     }
 }
 
-fn check_type(from: &DataType, to: &DataType) -> Result<(), Rejection> {
-    if is_wider(from, to) {
-        return Ok(());
-    }
-    let text = |t: &DataType| match t {
-        nested if nested.is_nested() => nested.to_sql(),
-        DataType::Decimal { .. } | DataType::Char(_) | DataType::Varchar(_) => t.to_sql().to_uppercase(),
-        plain => plain.name().to_uppercase(),
-    };
-    if from.is_text() && to.is_text() && length(to) < length(from) {
-        return refuse("Can not change from wider type to narrower type".to_owned());
-    }
-    let change = format!("Can not change {} to {}", text(from), text(to));
-    match is_wider(to, from) {
-        true => refuse(change),
-        false => refuse(format!("{change}: that is not supported yet, as rows would have to be written anew")),
-    }
-}
-
-/// Whether every value of the one type is a value of the other, and files that hold the one read as the other.
-fn is_wider(from: &DataType, to: &DataType) -> bool {
-    let rank = |t: &DataType| {
-        let types = [DataType::TinyInt, DataType::SmallInt, DataType::Int, DataType::BigInt, DataType::LargeInt];
-        types.iter().position(|known| known == t)
-    };
-    match (from, to) {
-        _ if from == to => true,
-        (DataType::Float, DataType::Double) => true,
-        (DataType::Decimal { precision, scale }, DataType::Decimal { precision: wider, scale: same }) => {
-            scale == same && precision <= wider
-        }
-        (DataType::Char(_), DataType::Char(_)) | (DataType::Char(_) | DataType::Varchar(_), DataType::Varchar(_)) => {
-            length(from) <= length(to)
-        }
-        (DataType::Varbinary(shorter), DataType::Varbinary(longer)) => shorter <= longer,
-        _ => matches!((rank(from), rank(to)), (Some(from), Some(to)) if from <= to),
-    }
-}
-
-fn length(data_type: &DataType) -> u32 {
-    match data_type {
-        DataType::Char(length) | DataType::Varchar(length) => *length,
-        _ => 0,
-    }
-}
-
-/// What old rows have, as it would read had it been stored in them: a FLOAT 0.1 is no DOUBLE 0.1.
-fn widened(text: String, from: &DataType, to: &DataType) -> String {
-    match (from, to, text.parse::<f32>()) {
-        (DataType::Float, DataType::Double, Ok(value)) => f64::from(value).to_string(),
-        _ => text,
-    }
-}
-
-fn refuse<T>(text: String) -> Result<T, Rejection> {
+pub(super) fn refuse<T>(text: String) -> Result<T, Rejection> {
     Err(Rejection::ColumnRule(text))
 }

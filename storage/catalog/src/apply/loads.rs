@@ -152,6 +152,7 @@ impl Catalog {
         self.check_txn(txn)?;
         let found = self.tables.get(&table).cloned();
         let table = found.ok_or_else(|| Rejection::Stale("the table was dropped while the load ran".to_owned()))?;
+        self.check_not_held(&table)?;
         if let Some(label) = label {
             self.use_label(&table, label, txn)?;
         }
@@ -165,27 +166,33 @@ impl Catalog {
             if !table.has_partition(written.partition) {
                 return Err(lost_partition(table));
             }
-            if written.runs.is_empty() {
-                return Err(Rejection::Stale(format!("the file {} holds no rows", written.object)));
-            }
-            self.check_place(written)?;
             rows += written.rows();
-            let file = self.insert_file(written, written.runs.len() as u32);
-            let runs = written.runs.iter().map(|run| Rowset {
-                file,
-                bucket: run.bucket,
-                first_row_group: run.first_row_group,
-                row_groups: run.row_groups,
-                start: run.start,
-                end: run.end,
-                rows: run.rows,
-                version: 0,
-                index: run.index,
-                deletes: None,
-            });
+            let runs = self.name_file(written)?;
             fresh.entry(written.partition).or_default().extend(runs);
         }
         Ok((rows, fresh))
+    }
+
+    /// Takes a file into the catalog: its rowsets, still without a version.
+    pub(super) fn name_file(&mut self, written: &WrittenFile) -> Result<Vec<Rowset>, Rejection> {
+        if written.runs.is_empty() {
+            return Err(Rejection::Stale(format!("the file {} holds no rows", written.object)));
+        }
+        self.check_place(written)?;
+        let file = self.insert_file(written, written.runs.len() as u32);
+        let runs = written.runs.iter().map(|run| Rowset {
+            file,
+            bucket: run.bucket,
+            first_row_group: run.first_row_group,
+            row_groups: run.row_groups,
+            start: run.start,
+            end: run.end,
+            rows: run.rows,
+            version: 0,
+            index: run.index,
+            deletes: None,
+        });
+        Ok(runs.collect())
     }
 
     /// The next version of a partition: what it holds, and these.

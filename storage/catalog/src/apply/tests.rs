@@ -2,6 +2,7 @@
 //! then leave nothing behind.
 
 mod access;
+mod alter;
 mod collect;
 mod columns;
 mod compact;

@@ -211,6 +211,12 @@ pub enum Rejection {
     /// Rows of a tablet changed after a commit had looked its keys up; nothing of it is visible, and it can look again.
     #[error("{0}")]
     Overtaken(String),
+    /// A statement that a job on the table stands in the way of, in StarRocks' words.
+    #[error("{0}")]
+    Altering(String),
+    /// No load of the table is committed for a moment: the same command may be proposed again, and will be taken then.
+    #[error("{0}")]
+    Held(String),
 }
 
 impl Rejection {

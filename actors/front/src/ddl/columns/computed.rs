@@ -3,7 +3,7 @@
 use runtime_mysql::MySqlError;
 use runtime_sql::statement::table::{ColumnDefault, ColumnDefinition};
 use runtime_sql::{TextPart, split_at_columns};
-use storage_model::{Column, ColumnId, DataType, DefaultValue, Expression, ExpressionPart, KeyModel};
+use storage_model::{Column, DataType, DefaultValue, Expression, ExpressionPart, KeyModel, Table};
 
 use crate::errors;
 
@@ -77,18 +77,45 @@ pub(super) fn generate(
         return Err(wrong("All generated columns must be defined after ordinary columns".to_owned()));
     }
     for (at, definition) in defined.iter().enumerate().skip(plain) {
-        let ColumnDefault::Generated(text) = &definition.default else { continue };
-        let name = &definition.name;
         if columns[at].key {
-            return Err(wrong(format!("Generated Column {name} can not be KEY")));
+            return Err(wrong(format!("Generated Column {} can not be KEY", definition.name)));
         }
-        if definition.nullable == Some(false) {
-            return Err(wrong(format!("Generated Column {name} must be nullable column")));
-        }
-        let expression = expression(text, columns, plain)?;
+        let expression = generated(definition, columns, plain, model)?;
         columns[at].default = Some(DefaultValue::Generated(expression));
     }
     Ok(())
+}
+
+/// A generated column that a table gets.
+pub(in crate::ddl) fn added(definition: &ColumnDefinition, table: &Table) -> Result<Column, MySqlError> {
+    let mut column = super::column(0, definition, definition.key, table.model)?;
+    let columns = &table.schema.columns;
+    let plain = columns.iter().filter(|column| column.generated().is_none()).count();
+    column.default = Some(DefaultValue::Generated(generated(definition, columns, plain, table.model)?));
+    Ok(column)
+}
+
+/// The expression of a generated column over others, of which the first so many are no generated ones.
+fn generated(
+    definition: &ColumnDefinition,
+    columns: &[Column],
+    plain: usize,
+    model: KeyModel,
+) -> Result<Expression, MySqlError> {
+    let name = &definition.name;
+    if model == KeyModel::Aggregate {
+        return Err(MySqlError::analyzing("Generated Column does not support AGG table"));
+    }
+    if definition.key {
+        return Err(MySqlError::analyzing(format_args!("Generated Column {name} can not be KEY")));
+    }
+    if definition.nullable == Some(false) {
+        return Err(MySqlError::analyzing(format_args!("Generated Column {name} must be nullable column")));
+    }
+    match &definition.default {
+        ColumnDefault::Generated(text) => expression(text, columns, plain),
+        _ => Err(MySqlError::analyzing(format_args!("Column {name} is no Generated Column"))),
+    }
 }
 
 /// `plain`: how many columns are no generated ones, which come first.
@@ -109,7 +136,7 @@ fn expression(text: &str, columns: &[Column], plain: usize) -> Result<Expression
     }
     let part = |part: TextPart| match part {
         TextPart::Text(text) => ExpressionPart::Text(text),
-        TextPart::Column(at) => ExpressionPart::Column(ColumnId(at as u64 + 1)),
+        TextPart::Column(at) => ExpressionPart::Column(columns[at].id),
     };
     Ok(Expression { parts: parts.into_iter().map(part).collect() })
 }
