@@ -5,6 +5,8 @@
 mod access;
 #[path = "e2e/adopt.rs"]
 mod adopt;
+#[path = "e2e/cache.rs"]
+mod cache;
 #[path = "e2e/chaos.rs"]
 mod chaos;
 #[path = "e2e/cluster.rs"]

@@ -5,6 +5,7 @@
 //!   rpc ──▶ compute_node (Heartbeat, DeleteObjects)     rpc ──▶ snapshot_agent (AttestFiles)
 //!               ▲ FragmentStarted/Ended             rpc ──▶ compaction_agent (CompactRows, CatchUp)
 //!   Flight ──▶ plane: ticket → rows · action load → written files · supersede, delete → rows that go
+//!                └── volumes: data files through the node's cache (storage-cache), everything else past it
 //! ```
 
 pub mod agent;
@@ -21,4 +22,5 @@ pub use compaction::CompactionAgent;
 pub use membership::Membership;
 pub use node::{ComputeNode, Ports};
 pub use plane::Plane;
+pub use storage_cache::{CacheOptions, Counts as CacheCounts, DataCache, DiskPart, disk_bytes};
 pub use volumes::Volumes;
