@@ -14,13 +14,18 @@ use storage_tablet::{Deletion, Lookup, TabletError, WriteError};
 
 use crate::volumes::Volumes;
 
-fn open(volumes: &Volumes, named: &[StorageVolume]) -> Result<storage_tablet::Volumes, WriteError> {
-    named.iter().map(|volume| Ok((volume.id, volumes.open(volume)?))).collect()
+fn near(volumes: &Volumes, named: &[StorageVolume]) -> Result<storage_tablet::Volumes, WriteError> {
+    named.iter().map(|volume| Ok((volume.id, volumes.near(volume)?))).collect()
+}
+
+/// Whole indexes are read there, of files that are about to go.
+fn passing(volumes: &Volumes, named: &[StorageVolume]) -> Result<storage_tablet::Volumes, WriteError> {
+    named.iter().map(|volume| Ok((volume.id, volumes.passing(volume)?))).collect()
 }
 
 /// What new runs supersede.
 pub(crate) async fn superseded(volumes: &Volumes, fragment: &SupersedeFragment) -> Result<Superseded, WriteError> {
-    let opened = open(volumes, &fragment.volumes)?;
+    let opened = near(volumes, &fragment.volumes)?;
     fail::fail_point!("cn.supersede.before");
     let found = Lookup::new(&fragment.spec, &opened).superseded(&fragment.tablets).await;
     fail::fail_point!("cn.supersede.after");
@@ -29,7 +34,7 @@ pub(crate) async fn superseded(volumes: &Volumes, fragment: &SupersedeFragment) 
 
 /// What compacted runs have lost.
 pub(crate) async fn caught_up(volumes: &Volumes, message: &CatchUp) -> Result<Superseded, WriteError> {
-    let opened = open(volumes, &message.volumes)?;
+    let opened = passing(volumes, &message.volumes)?;
     Lookup::new(&message.spec, &opened).caught_up(&message.tablets).await
 }
 
@@ -40,7 +45,7 @@ pub(crate) async fn deleted(
     mut found: Rows,
 ) -> Result<Superseded, WriteError> {
     let DeleteFragment { read, spec, tablets, buckets, distribution } = fragment;
-    let opened = open(volumes, &read.volumes)?;
+    let opened = near(volumes, &read.volumes)?;
     let buckets: HashMap<PartitionId, u32> = buckets.iter().copied().collect();
     let mut deletion = Deletion::new(Lookup::new(spec, &opened), tablets, buckets);
     while let Some(batch) = found.try_next().await.map_err(|e| WriteError::Source(e.into()))? {

@@ -5,6 +5,7 @@
 //!   rpc ──▶ compute_node (Heartbeat, DeleteObjects)     rpc ──▶ snapshot_agent (AttestFiles)
 //!               ▲ FragmentStarted/Ended             rpc ──▶ compaction_agent (CompactRows, CatchUp, RewriteRows)
 //!   Flight ──▶ plane: ticket → rows · action load → written files · supersede, delete → rows that go
+//!                └── volumes: data files through the node's cache (storage-cache), everything else past it
 //! ```
 
 pub mod agent;
@@ -22,4 +23,5 @@ pub use compaction::CompactionAgent;
 pub use membership::Membership;
 pub use node::{ComputeNode, Ports};
 pub use plane::Plane;
+pub use storage_cache::{CacheOptions, Counts as CacheCounts, DataCache, DiskPart, disk_bytes};
 pub use volumes::Volumes;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use actors_messages::compute::{
-    DeleteObjects, DeletedObjects, FragmentEnded, FragmentStarted, Heartbeat, ListDirectory, Listing, NodeReport,
+    CacheReport, DeleteObjects, DeletedObjects, FragmentEnded, FragmentStarted, Heartbeat, ListDirectory, Listing,
+    NodeReport,
 };
 use runtime_actor::{Actor, Answer, Context, Handle};
 use serde::Serialize;
@@ -142,6 +143,12 @@ impl Handle<Heartbeat> for ComputeNode {
             memory_limit_bytes: self.memory_limit_bytes,
             cpu_percent: self.gauge.cpu_percent(now),
             has_storage_path: true,
+            data_cache: self.volumes.cache_counts().map(|counts| CacheReport {
+                memory_quota: counts.memory_capacity_bytes,
+                memory_used: counts.memory_used_bytes,
+                disk_quota: counts.disk_capacity_bytes,
+                disk_used: counts.disk_used_bytes,
+            }),
         })
     }
 }

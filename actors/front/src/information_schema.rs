@@ -4,6 +4,7 @@
 
 mod catalog;
 mod empty;
+mod nodes;
 mod snapshots;
 
 use std::sync::{Arc, OnceLock};
@@ -48,6 +49,7 @@ const FILLED: &[Filled] = &[
     Filled { name: "session_variables", rows: |t| variables(t, false) },
     Filled { name: "verbose_session_variables", rows: verbose_variables },
     Filled { name: "applicable_roles", rows: |t| access::applicable_roles(t.asker.as_ref()) },
+    Filled { name: "be_datacache_metrics", rows: |t| nodes::data_caches(&t.shared.front.nodes.borrow()) },
     Filled { name: "user_privileges", rows: |t| catalog::user_privileges(t.asker.as_ref()) },
 ];
 
@@ -181,7 +183,7 @@ mod tests {
             "triggers events engines character_sets collations schema_privileges table_privileges column_privileges",
             "user_privileges applicable_roles partitions global_variables session_variables verbose_session_variables files",
             "materialized_views tasks task_runs loads stream_loads routine_load_jobs pipes pipe_files partitions_meta",
-            "tables_config be_configs be_tablets be_txns be_compactions be_metrics be_threads be_logs fe_metrics analyze_status",
+            "tables_config be_configs be_datacache_metrics be_tablets be_txns be_compactions be_metrics be_threads be_logs fe_metrics analyze_status",
             "recyclebin_catalogs temporary_tables cluster_snapshots cluster_snapshot_jobs cluster_snapshot_pins processlist",
         ]
         .iter()

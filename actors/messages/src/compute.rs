@@ -58,6 +58,21 @@ pub struct NodeReport {
     pub cpu_percent: f32,
     /// Whether it has a cache directory.
     pub has_storage_path: bool,
+    /// How much its data cache holds. None: it has none.
+    pub data_cache: Option<CacheReport>,
+}
+
+/// Bytes in the data cache of a node, and how many there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheReport {
+    /// In memory, at most.
+    pub memory_quota: u64,
+    /// In memory.
+    pub memory_used: u64,
+    /// On disk, at most; 0: no disk is used.
+    pub disk_quota: u64,
+    /// On disk.
+    pub disk_used: u64,
 }
 
 /// GC: delete these objects. Missing ones count as deleted.

@@ -23,7 +23,7 @@ use actors_messages::compute::{
 use anyhow::Context;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use runtime_actor::{Address, Budget, Strategy, SystemClock, Tree};
-use runtime_query::{Engine, EngineOptions, QueryError};
+use runtime_query::{Engine, EngineOptions, QueryError, Reading};
 use runtime_rpc::options::RpcOptions;
 use runtime_rpc::plane::{CheckProof, serve_flight_over};
 use runtime_rpc::{Registry, RpcServer};
@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{ComputeArguments, VERSION, full_version};
 use crate::config::{ComputeConfig, advertised_host, bind_host, load_tls};
+use crate::data_cache::{self, Shares};
 use crate::observer::{Observer, Observers};
 use crate::pages::ComputePages;
 use crate::spec::spec;
@@ -78,9 +79,10 @@ async fn serve(
     let member = Membership::open(&root, name.clone(), VERSION.to_owned());
     let member = Arc::new(member.with_context(|| format!("storage_root_path {}", root.display()))?);
     let memory = config.mem_limit.bytes(available_memory_bytes());
-    let volumes = Volumes::default();
+    let shares = data_cache::shares(&config, memory);
+    let volumes = Volumes::cached(shares.cache.clone());
     let threads = PlanThreads::start()?;
-    let engine = engine(&root, memory, &volumes, threads.handle.clone())?;
+    let engine = engine(&root, memory, &shares, &volumes, threads.handle.clone())?;
     let tls = load_tls(config.tls_files().as_ref())?;
     let actors = draw_tree(&config, volumes.clone(), &engine, memory);
 
@@ -108,7 +110,7 @@ async fn serve(
     recorder.set_node(format!("cn:{name}"));
     recorder.set_rate(config.message_trace_rate);
     otlp::start(config.otlp_endpoint.as_deref(), &recorder, "starkeep-cn", shutdown.clone())?;
-    let plane = Plane::new(engine, volumes, actors.node.recipient(), actors.node.recipient(), recorder);
+    let plane = Plane::new(Arc::clone(&engine), volumes, actors.node.recipient(), actors.node.recipient(), recorder);
     let token = Arc::new(move || member.cluster_token());
     // Served here and not on the threads of plans: a connection must hear that its rows are no longer wanted.
     let brpc = listen::tokio(brpc)?;
@@ -126,6 +128,8 @@ async fn serve(
         heartbeat_port: config.heartbeat_service_port,
         http_port: config.be_http_port,
         memory_limit_bytes: memory,
+        cache: shares.cache,
+        engine,
     };
     let pages = crate::pages::of_compute(http, shown, shutdown.clone())?;
 
@@ -177,27 +181,37 @@ impl Drop for PlanThreads {
     }
 }
 
-fn engine(root: &Path, memory: u64, volumes: &Volumes, threads: Handle) -> anyhow::Result<Arc<Engine>> {
+fn engine(
+    root: &Path,
+    memory: u64,
+    shares: &Shares,
+    volumes: &Volumes,
+    threads: Handle,
+) -> anyhow::Result<Arc<Engine>> {
     let spill = root.join("spill");
     // What a killed process has spilled is of no use to anybody.
     let _ = std::fs::remove_dir_all(&spill);
     std::fs::create_dir_all(&spill).with_context(|| format!("create {}", spill.display()))?;
     let parallelism = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    // Half for what operators ask for: a join holds its smaller side twice for a moment, and reading and writing files
-    // takes memory that nobody asks for.
     let options = EngineOptions {
-        memory_bytes: (memory / 2) as usize,
+        memory_bytes: shares.operators as usize,
         process_bytes: memory,
         spill_directory: Some(spill),
         parallelism,
         threads: Some(threads),
     };
     let volumes = volumes.clone();
-    let opener = Arc::new(move |spec: &StorageVolume| match volumes.open(spec) {
-        Ok(volume) => Ok(volume.store()),
-        Err(error) => Err(QueryError::new(1064, error.kind(), storage_volume::error_chain(&error))),
+    let opener = Arc::new(move |spec: &StorageVolume, reading: Reading| {
+        let opened = match reading {
+            Reading::Again => volumes.near(spec),
+            Reading::Once => volumes.passing(spec),
+        };
+        match opened {
+            Ok(volume) => Ok(volume.store()),
+            Err(error) => Err(QueryError::new(1064, error.kind(), storage_volume::error_chain(&error))),
+        }
     });
-    Ok(Arc::new(Engine::new(options, opener)?))
+    Ok(Arc::new(Engine::new(options, opener)?.with_footer_bytes(shares.footers as usize)))
 }
 
 fn draw_tree(config: &ComputeConfig, volumes: Volumes, engine: &Arc<Engine>, memory: u64) -> Actors {

@@ -27,7 +27,7 @@ pub use frontend::FrontendConfig;
 pub use network::{Cidr, PriorityNetworks, advertised_host, bind_host};
 pub use secure::{load_client_tls, load_tls};
 pub use settings::ConfigEntry;
-pub use value::{LogLevel, Medium, MemLimit, RunMode, StorageRoot, StorageRoots};
+pub use value::{CacheSize, LogLevel, Medium, MemLimit, RunMode, StorageRoot, StorageRoots};
 
 pub(crate) use file::expand;
 pub(crate) use value::volume_type;

@@ -12,6 +12,7 @@ pub mod admin;
 pub mod cli;
 mod compute;
 pub mod config;
+mod data_cache;
 mod demo;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;

@@ -13,6 +13,7 @@ mod compute;
 mod frontend;
 mod guards;
 mod numbers;
+mod numbers_of_cache;
 mod numbers_of_snapshots;
 mod snapshots;
 mod watching;

@@ -57,6 +57,8 @@ pub use information_schema::tables as information_schema_tables;
 pub use insert::{check_generated, conform, initial_text, plan_insert, plan_partial};
 pub use partitions::partitions_where;
 pub use plan::{Placement, Planned, ResultColumn, ResultType, plan_query, result_type, together};
+pub use provider::footers::FooterCounts;
+pub use provider::scan::Reading;
 pub use provider::view::{MOST_NESTED_VIEWS, ViewRead, too_deep as views_too_deep};
 pub use run::{Engine, EngineOptions, Opener, Rows, encode, execute_local, volume_opener};
 pub use update::{UpdateScope, plan_update};

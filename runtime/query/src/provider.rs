@@ -3,6 +3,7 @@
 
 pub(crate) mod by_id;
 pub(crate) mod deleted;
+pub(crate) mod footers;
 pub(crate) mod merge;
 pub(crate) mod prune;
 pub(crate) mod scan;

@@ -27,8 +27,9 @@ use tracing::Instrument;
 use crate::depth;
 use crate::error::{ANALYZE_ERROR, QueryError};
 use crate::plan::Planned;
-use crate::provider::scan::volume_url;
-use crate::provider::{by_id, deleted};
+use crate::provider::footers::{FooterCounts, Footers, Readers};
+use crate::provider::scan::{Reading, volume_url};
+use crate::provider::{by_id, deleted, footers};
 use crate::session;
 use memory::{Gauge, Ledger};
 pub use rows::Rows;
@@ -76,11 +77,11 @@ pub fn execute_local(planned: &Planned) -> Result<Rows, QueryError> {
 }
 
 /// Opens the store of a volume, rooted at its location.
-pub type Opener = Arc<dyn Fn(&StorageVolume) -> Result<Arc<dyn ObjectStore>, QueryError> + Send + Sync>;
+pub type Opener = Arc<dyn Fn(&StorageVolume, Reading) -> Result<Arc<dyn ObjectStore>, QueryError> + Send + Sync>;
 
 /// The opener for real volumes.
 pub fn volume_opener() -> Opener {
-    Arc::new(|volume: &StorageVolume| match storage_volume::Volume::open(volume) {
+    Arc::new(|volume: &StorageVolume, _| match storage_volume::Volume::open(volume) {
         Ok(opened) => Ok(opened.store()),
         Err(error) => Err(QueryError::new(ANALYZE_ERROR, Kind::Unavailable, error.to_string())),
     })
@@ -102,7 +103,12 @@ pub struct EngineOptions {
 }
 
 /// A volume as it was when its store was opened.
-type Opened = (StorageVolume, Arc<dyn ObjectStore>);
+#[derive(Clone)]
+struct Opened {
+    spec: StorageVolume,
+    store: Arc<dyn ObjectStore>,
+    readers: Readers,
+}
 
 /// Runs plans on a compute node.
 pub struct Engine {
@@ -111,7 +117,8 @@ pub struct Engine {
     parallelism: usize,
     threads: Option<Handle>,
     open: Opener,
-    stores: Mutex<HashMap<VolumeId, Opened>>,
+    stores: Mutex<HashMap<(VolumeId, Reading), Opened>>,
+    footers: Footers,
 }
 
 impl fmt::Debug for Engine {
@@ -136,7 +143,20 @@ impl Engine {
             .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
             .build()?;
         let parallelism = options.parallelism.max(1);
-        Ok(Engine { runtime, gauge, parallelism, threads: options.threads, open, stores: Mutex::default() })
+        let footers = Footers::new(runtime.cache_manager.get_file_metadata_cache());
+        Ok(Engine { runtime, gauge, parallelism, threads: options.threads, open, stores: Mutex::default(), footers })
+    }
+
+    /// The same, with so many bytes for footers and page indexes of files.
+    #[must_use]
+    pub fn with_footer_bytes(self, bytes: usize) -> Engine {
+        self.footers.limit(bytes);
+        self
+    }
+
+    /// How often footers were known.
+    pub fn footers(&self) -> FooterCounts {
+        self.footers.counts()
     }
 
     /// Bytes that running plans hold now.
@@ -191,30 +211,37 @@ impl Engine {
     ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>), QueryError> {
         // The stores of this plan alone: another plan may see the same volume under changed credentials.
         let registry = DefaultObjectStoreRegistry::new();
-        let mut stores = HashMap::new();
+        let (mut stores, mut readers) = (HashMap::new(), HashMap::new());
         for volume in volumes {
-            let (url, store) = (volume_url(volume.id)?, self.store(volume)?);
-            stores.insert(volume.id, Arc::clone(&store));
-            registry.register_store(url.as_ref(), store);
+            for reading in Reading::ALL {
+                let (url, opened) = (volume_url(volume.id, reading)?, self.store(volume, reading)?);
+                readers.insert(url.as_str().to_owned(), opened.readers);
+                registry.register_store(url.as_ref(), Arc::clone(&opened.store));
+                if reading == Reading::Again {
+                    stores.insert(volume.id, opened.store);
+                }
+            }
         }
         let runtime = RuntimeEnv { object_store_registry: Arc::new(registry), ..self.runtime.clone() };
         let task = session::task("query".to_owned(), Arc::new(runtime), self.parallelism);
         let plan = depth::decoding(|| physical_plan_from_bytes(plan, &task))?;
-        // How columns are found in files is no part of the bytes.
-        let plan = by_id::reading_by_id(plan)?;
+        // How columns are found in files, and by whom files are read, is no part of the bytes.
+        let plan = footers::reading_with(by_id::reading_by_id(plan)?, &readers)?;
         Ok((deleted::without_deleted(plan, &Arc::new(stores))?, task))
     }
 
-    fn store(&self, volume: &StorageVolume) -> Result<Arc<dyn ObjectStore>, QueryError> {
+    fn store(&self, volume: &StorageVolume, reading: Reading) -> Result<Opened, QueryError> {
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, store)) = stores.get(&volume.id)
-            && known == volume
+        if let Some(known) = stores.get(&(volume.id, reading))
+            && known.spec == *volume
         {
-            return Ok(Arc::clone(store));
+            return Ok(known.clone());
         }
-        let store = (self.open)(volume)?;
-        stores.insert(volume.id, (volume.clone(), Arc::clone(&store)));
-        Ok(store)
+        let store = (self.open)(volume, reading)?;
+        let readers = self.footers.readers(Arc::clone(&store), reading);
+        let opened = Opened { spec: volume.clone(), store, readers };
+        stores.insert((volume.id, reading), opened.clone());
+        Ok(opened)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests over a real volume: a catalog, files written by storage-tablet, plans that travel to an engine as bytes.
 
 mod access;
+mod caching;
 mod compaction;
 mod deletes;
 mod functions;

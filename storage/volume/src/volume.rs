@@ -1,5 +1,7 @@
 //! A volume, open: objects by path below its location.
 
+mod through;
+
 use std::fmt;
 use std::ops::Range;
 use std::pin::{Pin, pin};
@@ -66,6 +68,7 @@ pub struct Volume {
     inner: Arc<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     id: VolumeId,
     name: String,

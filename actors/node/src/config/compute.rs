@@ -11,7 +11,10 @@ use super::layers::Layers;
 use super::network::PriorityNetworks;
 use super::secure::{settle_tls, tls_files};
 use super::settings::{Vocabulary, settings};
-use super::value::{LogLevel, MemLimit, StorageRoots, check_endpoint, first_clash};
+use super::value::{CacheSize, LogLevel, MemLimit, StorageRoots, check_endpoint, first_clash};
+
+/// Larger ones would be fetched for a few bytes of them.
+const LARGEST_BLOCK: u64 = 8 << 20;
 
 settings! {
     /// What a compute node is told by cn.conf and the environment.
@@ -38,6 +41,16 @@ settings! {
         sys_log_dir: PathBuf = PathBuf::from("log");
         /// Memory of the process: a share of the host's (90%) or a size (8G).
         mem_limit: MemLimit = MemLimit::Percent(90);
+        /// Whether blocks of data files are kept near the node that reads them.
+        datacache_enable: bool = true;
+        /// Memory for them: a share of mem_limit (10%), a size (8G), or 0.
+        datacache_mem_size: CacheSize = CacheSize::UpTo(MemLimit::Percent(10));
+        /// Disk for them, below each directory of storage_root_path: a share of the disk (20%), a size (200G), or 0: none.
+        datacache_disk_size: CacheSize = CacheSize::UpTo(MemLimit::Percent(20));
+        /// Bytes of a block, 65536 to 8388608.
+        datacache_block_size: u64 = 262_144 => .at_least(65_536);
+        /// Bytes for footers and page indexes of data files that were read; never more than a twentieth of mem_limit.
+        lake_metadata_cache_limit: CacheSize = CacheSize::UpTo(MemLimit::Bytes(2 << 30));
         /// PEM file of this node's certificate (and those between it and the authority's): turns TLS between nodes on.
         rpc_tls_certificate: Option<PathBuf> = None;
         /// PEM file of its private key.
@@ -67,6 +80,12 @@ impl ComputeConfig {
     fn check(&self) -> Result<(), String> {
         if let Some((one, other, port)) = first_clash(&self.ports()) {
             return Err(format!("{one} and {other} are both {port}"));
+        }
+        if self.datacache_block_size > LARGEST_BLOCK {
+            return Err(format!(
+                "datacache_block_size = {}: must be at most {LARGEST_BLOCK}",
+                self.datacache_block_size
+            ));
         }
         self.tls()?;
         check_endpoint(self.otlp_endpoint.as_deref())

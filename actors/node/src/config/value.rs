@@ -1,11 +1,14 @@
 //! The types of settings: how each is read and shown.
 
+mod size;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use storage_model::VolumeType;
 
 use super::settings::Setting;
+pub use size::CacheSize;
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -78,6 +78,12 @@ fn compute_node(node: &ComputeNode, status: Option<&NodeStatus>, epoch: u64, inc
         "cpu_cores": report.map(|report| report.cpu_cores),
         "memory_limit_bytes": report.map(|report| report.memory_limit_bytes),
         "memory_used_bytes": report.map(|report| report.memory_bytes),
+        "data_cache": report.and_then(|report| report.data_cache).map(|cache| json!({
+            "memory_used_bytes": cache.memory_used,
+            "memory_capacity_bytes": cache.memory_quota,
+            "disk_used_bytes": cache.disk_used,
+            "disk_capacity_bytes": cache.disk_quota,
+        })),
         "running_queries": report.filter(|_| alive).map(|report| report.running_fragments),
         "version": report.map(|report| report.version.clone()),
         "error": error,

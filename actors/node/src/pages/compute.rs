@@ -3,15 +3,16 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use actors_compute::Membership;
+use actors_compute::{DataCache, Membership};
 use runtime_actor::{Tree, TreeView};
 use runtime_http::prometheus::Family;
 use runtime_http::{Asked, Health, HttpServing, PageError, Routes};
+use runtime_query::Engine;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::guards::ComputeGuard;
-use super::{numbers, watching};
+use super::{numbers, numbers_of_cache, watching};
 use crate::cli::VERSION;
 use crate::observer::Observers;
 
@@ -32,6 +33,10 @@ pub struct ComputePages {
     pub http_port: u16,
     /// The most memory it may use, in bytes.
     pub memory_limit_bytes: u64,
+    /// Its data cache, if it has one.
+    pub cache: Option<DataCache>,
+    /// What runs its plans.
+    pub engine: Arc<Engine>,
 }
 
 /// Serves them.
@@ -112,6 +117,7 @@ async fn cluster(pages: ComputePages) -> Result<Value, PageError> {
         "cpu_cores": std::thread::available_parallelism().ok().map(std::num::NonZero::get),
         "memory_limit_bytes": pages.memory_limit_bytes,
         "memory_used_bytes": numbers::resident_bytes(),
+        "data_cache": pages.cache.as_ref().map(DataCache::counts),
         "running_queries": state["running"].as_array().map(Vec::len),
         "version": VERSION,
         "error": null,
@@ -162,5 +168,7 @@ fn families(pages: &ComputePages, tree: &TreeView) -> Vec<Family> {
         silence.add(&[], seconds as f64);
     }
     all.push(silence);
+    all.extend(numbers_of_cache::footers(pages.engine.footers()));
+    all.extend(pages.cache.iter().flat_map(|cache| numbers_of_cache::blocks(&cache.counts())));
     all
 }

@@ -113,6 +113,7 @@ function computeNodes(c) {
     { label: 'State', cell: (n) => [n.alive ? badge('ok', 'alive') : badge('bad', 'down'), n.error ? h('div', { class: 'sub bad-text' }, clipped(n.error, 160)) : null] },
     { label: 'Heartbeat', numeric: true, cell: (n) => (n.last_heartbeat_ms ? h('span', { title: new Date(n.last_heartbeat_ms).toISOString() }, `${span(ago(n.last_heartbeat_ms))} ago`) : 'never') },
     { label: 'Memory', cell: (n) => (n.memory_used_bytes === null || n.memory_used_bytes === undefined ? UNKNOWN : meter(n.memory_used_bytes, n.memory_limit_bytes, `${bytes(n.memory_used_bytes)} of ${bytes(n.memory_limit_bytes)}`, 'Memory used')) },
+    { label: 'Data cache', cell: (n) => (n.data_cache ? [meter(n.data_cache.memory_used_bytes, n.data_cache.memory_capacity_bytes, `${bytes(n.data_cache.memory_used_bytes)} of ${bytes(n.data_cache.memory_capacity_bytes)} in memory`, 'Data cache in memory'), h('div', { class: 'sub' }, n.data_cache.disk_capacity_bytes ? `${bytes(n.data_cache.disk_used_bytes)} of ${bytes(n.data_cache.disk_capacity_bytes)} on disk` : 'no disk')] : UNKNOWN) },
     { label: 'Cores', numeric: true, cell: (n) => count(n.cpu_cores) },
     { label: 'Queries', numeric: true, cell: (n) => count(n.running_queries) },
     { label: 'Up', cell: up },

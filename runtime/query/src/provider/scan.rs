@@ -17,7 +17,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use storage_model::{FileEntry, FileId, PartitionId, Rowset, ServiceId, VolumeId};
+use storage_model::{FileEntry, FileId, PartitionId, Rowset, ServiceId, Table, VolumeId};
 use storage_volume::layout::Layout;
 
 use super::deleted::{DELETED, Deleted};
@@ -28,9 +28,31 @@ pub(crate) const SEQUENCE: &str = "SEQUENCE";
 /// Below this many bytes a scan is not cut further.
 const SMALLEST_GROUP: u64 = 256 * 1024;
 
+/// Whether it is worth while to keep what is read near the node that reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reading {
+    /// It may be read again.
+    Again,
+    /// It is read once, or the table is not to be kept.
+    Once,
+}
+
+impl Reading {
+    pub(crate) const ALL: [Reading; 2] = [Reading::Again, Reading::Once];
+
+    /// Of the files of a table.
+    fn of(table: &Table) -> Reading {
+        let said = table.properties.get("datacache.enable");
+        if said.is_some_and(|value| value.eq_ignore_ascii_case("false")) { Reading::Once } else { Reading::Again }
+    }
+}
+
 /// The URL under which plans know a volume. A compute node registers the store there.
-pub(crate) fn volume_url(volume: VolumeId) -> Result<ObjectStoreUrl> {
-    ObjectStoreUrl::parse(format!("starkeep://v{volume}/"))
+pub(crate) fn volume_url(volume: VolumeId, reading: Reading) -> Result<ObjectStoreUrl> {
+    match reading {
+        Reading::Again => ObjectStoreUrl::parse(format!("starkeep://v{volume}/")),
+        Reading::Once => ObjectStoreUrl::parse(format!("starkeep://once-v{volume}/")),
+    }
 }
 
 /// The part of a file that a plan reads.
@@ -42,6 +64,7 @@ pub(crate) struct Piece {
     /// Which rowset of its partition it is, counted from the oldest.
     pub sequence: u64,
     pub volume: VolumeId,
+    pub reading: Reading,
     pub path: String,
     pub size: u64,
     pub start: u64,
@@ -53,7 +76,7 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    /// What a rowset is made of, which is the `sequence`th of its partition.
+    /// What a rowset is made of, which is the `sequence`th of its partition. It is read once.
     ///
     /// # Errors
     /// When it names a file that `find` does not find.
@@ -73,12 +96,18 @@ impl Piece {
             bucket: rowset.bucket,
             sequence,
             volume: file.volume,
+            reading: Reading::Once,
             path: Layout(service.clone()).in_root(&file.object),
             size: file.size,
             start: rowset.start,
             end: rowset.end,
             rows: rowset.live_rows(),
         })
+    }
+
+    /// The same, for a query over the table.
+    pub fn queried(self, table: &Table) -> Piece {
+        Piece { reading: Reading::of(table), ..self }
     }
 }
 
@@ -91,11 +120,13 @@ pub(crate) fn scan_plan(
     projection: Option<&Vec<usize>>,
     limit: Option<usize>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let mut volumes: BTreeMap<VolumeId, Vec<Piece>> = BTreeMap::new();
+    let mut volumes: BTreeMap<(VolumeId, Reading), Vec<Piece>> = BTreeMap::new();
     for piece in pieces {
-        volumes.entry(piece.volume).or_default().push(piece);
+        volumes.entry((piece.volume, piece.reading)).or_default().push(piece);
     }
-    let scan = |(volume, pieces)| volume_scan(state, schema, volume, pieces, projection, limit);
+    let scan = |((volume, reading), pieces)| {
+        volume_scan(state, schema, volume_url(volume, reading)?, pieces, projection, limit)
+    };
     let mut scans = volumes.into_iter().map(scan).collect::<Result<Vec<_>>>()?;
     match scans.len() {
         0 => {
@@ -114,7 +145,7 @@ pub(crate) fn scan_plan(
 fn volume_scan(
     state: &dyn Session,
     schema: &TableSchema,
-    volume: VolumeId,
+    volume: ObjectStoreUrl,
     pieces: Vec<Piece>,
     projection: Option<&Vec<usize>>,
     limit: Option<usize>,
@@ -129,7 +160,7 @@ fn volume_scan(
     let source = ParquetSource::new(schema.clone()).with_table_parquet_options(parquet);
     let statistics = statistics(schema.table_schema(), &pieces);
     let groups = file_groups(pieces, options.execution.target_partitions, schema.table_partition_cols());
-    let config = FileScanConfigBuilder::new(volume_url(volume)?, Arc::new(source))
+    let config = FileScanConfigBuilder::new(volume, Arc::new(source))
         .with_file_groups(groups)
         .with_statistics(statistics)
         .with_projection_indices(Some(projection))?

@@ -101,7 +101,8 @@ impl StoredTable {
                 }
                 note.rows += rowset.live_rows();
                 let find = |id| catalog.file(id);
-                pieces.push(Piece::new(partition.id, sequence, rowset, &self.cx.service_id, find)?);
+                let piece = Piece::new(partition.id, sequence, rowset, &self.cx.service_id, find)?;
+                pieces.push(piece.queried(&self.table));
             }
         }
         if model.merges_when_read() {

@@ -220,6 +220,11 @@ impl House {
         self.engine.running()
     }
 
+    /// How often the engine has known footers.
+    pub fn footers(&self) -> crate::FooterCounts {
+        self.engine.footers()
+    }
+
     pub fn memory_used(&self) -> usize {
         self.engine.memory_used()
     }
