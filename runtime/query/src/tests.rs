@@ -3,6 +3,7 @@
 mod access;
 mod compaction;
 mod deletes;
+mod dialect;
 mod functions;
 mod gathering;
 mod house;
