@@ -32,6 +32,7 @@ pub mod desk;
 mod dispatch;
 mod errors;
 pub mod front;
+mod hints;
 mod ids;
 mod information_schema;
 mod insert;

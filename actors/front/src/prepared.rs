@@ -3,6 +3,7 @@
 use runtime_mysql::Value;
 use runtime_query::Constant;
 use runtime_sql::ast;
+use storage_model::DataType;
 
 /// What a client has bound, as a literal.
 pub(crate) fn literal(value: &Value) -> ast::Value {
@@ -35,7 +36,10 @@ pub(crate) fn literal_of(constant: &Constant) -> ast::Value {
     match constant {
         Constant::Null => ast::Value::Null,
         Constant::Integer(number) => number_literal(number.to_string()),
-        Constant::Text(value) | Constant::Nested { json: value, .. } => text(value.clone()),
+        Constant::Typed { text: digits, data_type: DataType::Decimal { .. } } => number_literal(digits.clone()),
+        Constant::Text(value) | Constant::Typed { text: value, .. } | Constant::Nested { json: value, .. } => {
+            text(value.clone())
+        }
     }
 }
 

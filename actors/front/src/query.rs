@@ -259,7 +259,7 @@ pub(crate) async fn columns_of_prepared(
     }
 }
 
-/// The value of an expression without tables, as SET needs it.
+/// The value of an expression, which may read tables, as SET needs it.
 pub(crate) async fn constant(session: &Session, expr: &ast::Expr, running: &Running) -> Result<Constant, MySqlError> {
     if let ast::Expr::Value(value) = expr {
         match &value.value {
@@ -275,35 +275,55 @@ pub(crate) async fn constant(session: &Session, expr: &ast::Expr, running: &Runn
     let query = one_value(expr)?;
     let seconds = session.variables.number("query_timeout");
     let work = async {
-        let cx = session.plan_context(session.catalog(), "").await;
+        let front = session.front();
+        let (catalog, _point) = front.reads.begin(|| front.view.now());
+        let cx = session.plan_context(catalog, "").await;
         let planned = plan(&cx, &query).await?;
-        if planned.placement != Placement::Local {
-            return Err(errors::unsupported("SET to the result of a query over tables"));
+        session.check_unwritten(&planned.tables)?;
+        if planned.columns.first().is_some_and(|column| column.data_type == ResultType::Time) {
+            return Err(MySqlError::analyzing("Can't set variable with type TIME"));
         }
-        let mut rows = execute_local(&planned).map_err(|e| errors::query(&e))?;
-        let batch = rows.next().await.transpose().map_err(|e| errors::query(&e))?;
-        if let Some(values) = batch.as_ref().filter(|b| b.num_rows() > 0)
-            && let Some(nested) = Constant::nested(values.column(0), 0)
-        {
-            return Ok(nested);
-        }
-        let mut text = Vec::new();
-        let known = batch.is_some_and(|b| b.num_rows() > 0 && Cells::new(&b).write(0, 0, &mut text));
-        if !known {
-            return Ok(Constant::Null);
-        }
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let whole = planned.columns.first().is_some_and(|c| match &c.data_type {
-            ResultType::Column(data_type) => data_type.is_integer() || *data_type == DataType::Boolean,
-            other => *other == ResultType::UnsignedBigInt,
-        });
-        Ok(if whole { number(&text) } else { Constant::Text(text) })
+        let batches: Vec<RecordBatch> = match planned.placement {
+            Placement::Compute => remote_rows(session, &cx, &planned, running).await?,
+            Placement::Local => {
+                let mut rows = execute_local(&planned).map_err(|e| errors::query(&e))?;
+                rows.next().await.transpose().map_err(|e| errors::query(&e))?.into_iter().collect()
+            }
+        };
+        let first = batches.iter().find(|batch| batch.num_rows() > 0);
+        Ok(first.map_or(Constant::Null, |batch| first_value(batch, &planned)))
     };
-    running.within("Query", "query_timeout", seconds, work).await
+    running.within("Query", "query_timeout", seconds, running.reading(work)).await
+}
+
+/// The first value of rows.
+fn first_value(batch: &RecordBatch, planned: &Planned) -> Constant {
+    if let Some(nested) = Constant::nested(batch.column(0), 0) {
+        return nested;
+    }
+    let mut text = Vec::new();
+    if !Cells::new(batch).write(0, 0, &mut text) {
+        return Constant::Null;
+    }
+    let text = String::from_utf8_lossy(&text).into_owned();
+    match planned.columns.first().map(|column| &column.data_type) {
+        Some(ResultType::UnsignedBigInt) => number(&text),
+        Some(ResultType::Column(data_type)) if data_type.is_integer() || *data_type == DataType::Boolean => {
+            digits_of(&text).unwrap_or_else(|| Constant::Typed { text, data_type: data_type.clone() })
+        }
+        Some(ResultType::Column(data_type)) if !data_type.is_text() && *data_type != DataType::Json => {
+            Constant::Typed { text, data_type: data_type.clone() }
+        }
+        _ => Constant::Text(text),
+    }
+}
+
+fn digits_of(text: &str) -> Option<Constant> {
+    text.parse().ok().map(Constant::Integer)
 }
 
 fn number(digits: &str) -> Constant {
-    digits.parse().map_or_else(|_| Constant::Text(digits.to_owned()), Constant::Integer)
+    digits_of(digits).unwrap_or_else(|| Constant::Text(digits.to_owned()))
 }
 
 /// `SELECT expr`.

@@ -396,7 +396,10 @@ impl Session {
         }
         self.follow_database();
         match self.check(&parsed.statement)? {
-            Verdict::Go => self.dispatch(parsed, running, out).await,
+            Verdict::Go => {
+                self.set_user_hints(&parsed.hints, running).await?;
+                self.dispatch(parsed, running, out).await
+            }
             Verdict::Nothing => out.ok(OkInfo::default()).await,
         }
     }
@@ -409,7 +412,7 @@ impl Session {
         }
         let before = Arc::clone(&self.variables);
         let variables = Arc::make_mut(&mut self.variables);
-        for hint in hints {
+        for hint in hints.iter().filter(|hint| hint.user.is_none()) {
             if variables.set(&hint.name.to_lowercase(), &runtime_query::Constant::Text(hint.value.clone())).is_err() {
                 tracing::debug!(name = hint.name, "a hint sets no variable");
             }

@@ -95,7 +95,9 @@ impl Known {
         let text = match value {
             Constant::Null => String::new(),
             Constant::Integer(number) => number.to_string(),
-            Constant::Text(text) | Constant::Nested { json: text, .. } => text.trim().to_owned(),
+            Constant::Text(text) | Constant::Typed { text, .. } | Constant::Nested { json: text, .. } => {
+                text.trim().to_owned()
+            }
         };
         let wrong = || MySqlError::wrong_value_for_variable(self.name, &text);
         match self.domain {
@@ -227,6 +229,11 @@ impl SessionVariables {
         self.user.insert(name.to_lowercase(), value);
     }
 
+    /// Whether SET @x was.
+    pub(crate) fn knows_user(&self, name: &str) -> bool {
+        self.user.contains_key(name)
+    }
+
     fn value(&self, known: &Known, global: bool) -> &str {
         let values = if global { &self.globals } else { &self.changed };
         values.get(known.name).map_or_else(|| known.default(), String::as_str)
@@ -261,7 +268,9 @@ impl SessionVariables {
 
 fn value_is(value: &Constant, text: &str) -> bool {
     match value {
-        Constant::Text(given) | Constant::Nested { json: given, .. } => given == text,
+        Constant::Text(given) | Constant::Typed { text: given, .. } | Constant::Nested { json: given, .. } => {
+            given == text
+        }
         Constant::Integer(number) => number.to_string() == text,
         Constant::Null => false,
     }

@@ -255,12 +255,13 @@ fn write_struct(array: &dyn Array, row: usize, out: &mut Vec<u8>) {
 
 fn write_map(array: &dyn Array, row: usize, out: &mut Vec<u8>) {
     let entries = array.as_map().value(row);
+    let keys = crate::nested::map_keys(entries.column(0));
     out.push(b'{');
     for at in 0..entries.len() {
         if at > 0 {
             out.push(b',');
         }
-        write_nested(entries.column(0).as_ref(), at, out);
+        write_nested(keys.as_ref(), at, out);
         out.push(b':');
         write_nested(entries.column(1).as_ref(), at, out);
     }

@@ -2,8 +2,11 @@
 //! beside a time is read as a time, a text beside a number as a number. What cannot be read is NULL, never an error.
 //! Kinds that the engine itself can compare are left to it.
 
+mod constant;
+mod nested;
 mod unordered;
 
+pub(crate) use constant::{text_truth, time_of_digits};
 pub(crate) use unordered::check_expression;
 
 use std::sync::Arc;
@@ -21,15 +24,14 @@ use datafusion::logical_expr::{
     AggregateUDF, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, cast, try_cast,
 };
 use datafusion::optimizer::AnalyzerRule;
-use storage_model::value::parse_datetime;
+
+use constant::{number, text_constant, time_constant};
 
 use crate::functions::{self, DATETIME, TEXT, TIME, Unnesting, sketches};
 use crate::membership::Membership;
 use crate::plan::{ResultType, result_type};
 
 const MICROS_A_DAY: i64 = 86_400_000_000;
-/// Digits that a DECIMAL can have.
-const MOST_DIGITS: usize = 38;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -77,8 +79,8 @@ pub(crate) fn unify(members: &mut [&mut Expr], schema: &dyn ExprSchema) -> bool 
     }
     let has = |kind| kinds.contains(&kind);
     let target = match (has(Kind::Time), has(Kind::Boolean), has(Kind::Number), has(Kind::Text)) {
-        _ if has(Kind::Other) => return has_texts,
-        (true, false, false, false) => return has_texts,
+        _ if has(Kind::Other) => return nested::alike(members, schema) || has_texts,
+        (true, false, false, false) => return one_kind_of_time(members, schema) || has_texts,
         (true, _, _, _) => {
             let whole_day = |(member, kind): (&&mut Expr, &Kind)| {
                 *kind == Kind::Time || time_constant(member).is_some_and(|t| t.is_none_or(|t| t % MICROS_A_DAY == 0))
@@ -118,6 +120,20 @@ fn plain_texts(members: &mut [&mut Expr], schema: &dyn ExprSchema) -> bool {
             let before = std::mem::take(&mut **member);
             **member = text_of(before);
         }
+    }
+    true
+}
+
+/// A DATE beside a DATETIME is one; where one of them is a constant, that is for the engine to see.
+fn one_kind_of_time(members: &mut [&mut Expr], schema: &dyn ExprSchema) -> bool {
+    let is_date = |expr: &Expr| expr.get_type(schema).is_ok_and(|t| t == DataType::Date32);
+    let dates: Vec<bool> = members.iter().map(|member| is_date(member)).collect();
+    let is_mixed = dates.contains(&true) && dates.contains(&false);
+    if !is_mixed || members.iter().any(|member| is_constant(member)) {
+        return false;
+    }
+    for (member, _) in members.iter_mut().zip(dates).filter(|(_, is_date)| *is_date) {
+        **member = cast(std::mem::take(&mut **member), DATETIME);
     }
     true
 }
@@ -173,64 +189,11 @@ fn is_constant(expr: &Expr) -> bool {
     matches!(expr, Expr::Literal(_, _))
 }
 
-/// The text of a constant; `Some(None)` is NULL.
-fn text_constant(expr: &Expr) -> Option<Option<String>> {
-    let Expr::Literal(value, _) = expr else { return None };
-    let array = value.to_array().ok()?;
-    let mut text = Vec::new();
-    let known = crate::cells::write_cell(array.as_ref(), 0, &mut text);
-    Some(if known { String::from_utf8(text).ok() } else { None })
-}
-
-/// A constant that is no time, read as one, in microseconds; `Some(None)` when it is none.
-fn time_constant(expr: &Expr) -> Option<Option<i64>> {
-    let Expr::Literal(value, _) = expr else { return None };
-    let text = text_constant(expr)?;
-    let is_number = value.data_type().is_numeric();
-    Some(text.and_then(|text| if is_number { time_of_digits(&text) } else { parse_datetime(&text) }))
-}
-
-/// `[yy]yyMMdd[HHmmss]`, as numbers are read as times.
-pub(crate) fn time_of_digits(digits: &str) -> Option<i64> {
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    match digits.len() {
-        // Two digits of a year: 70 to 99 are of the last century.
-        6 | 12 => parse_datetime(&format!("{}{digits}", if digits >= "70" { "19" } else { "20" })),
-        8 | 14 => parse_datetime(digits),
-        _ => None,
-    }
-}
-
-/// What a text is as a condition; None is NULL.
-pub(crate) fn text_truth(text: &str) -> Option<bool> {
-    let text = text.trim();
-    match text {
-        t if t.eq_ignore_ascii_case("true") => Some(true),
-        t if t.eq_ignore_ascii_case("false") => Some(false),
-        t => t.parse::<f64>().ok().filter(|v| !v.is_nan()).map(|v| v != 0.0),
-    }
-}
-
-/// A number from its text, without loss where a type can hold it.
-fn number(text: &str) -> Option<ScalarValue> {
-    if let Ok(whole) = text.parse::<i64>() {
-        return Some(ScalarValue::Int64(Some(whole)));
-    }
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+'));
-    if plain && (1..=MOST_DIGITS).contains(&digits) {
-        let scale = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-        if let (Ok(value), Ok(scale)) = (text.replacen('.', "", 1).parse::<i128>(), i8::try_from(scale)) {
-            return Some(ScalarValue::Decimal128(Some(value), MOST_DIGITS as u8, scale));
-        }
-    }
-    text.parse::<f64>().ok().filter(|v| v.is_finite()).map(|v| ScalarValue::Float64(Some(v)))
-}
-
 /// Gives the results of a CASE one kind: beside a text everything is text, beside a number a boolean is one.
 fn alternatives(results: &mut [&mut Expr], schema: &dyn ExprSchema) -> bool {
+    if nested::alike(results, schema) {
+        return true;
+    }
     let kind = |expr: &Expr| expr.get_type(schema).map_or(Kind::Other, |t| kind_of(&t));
     let kinds: Vec<Kind> = results.iter().map(|expr| kind(expr)).collect();
     let has = |kind| kinds.contains(&kind);
@@ -262,7 +225,11 @@ pub(crate) fn expression(expr: Expr, schema: &dyn ExprSchema) -> Result<Transfor
 
 fn comparison(part: &mut Expr, schema: &dyn ExprSchema) -> bool {
     match part {
-        Expr::InList(InList { expr, list, .. }) => {
+        Expr::InList(InList { expr, list, negated }) => {
+            if let Some(other) = nested::among(expr, list, *negated, schema) {
+                *part = other;
+                return true;
+            }
             let mut members = vec![expr.as_mut()];
             members.extend(list.iter_mut());
             unify(&mut members, schema)
@@ -292,6 +259,23 @@ fn comparison(part: &mut Expr, schema: &dyn ExprSchema) -> bool {
                 return true;
             }
             false
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "coalesce" => {
+            alternatives(&mut call.args.iter_mut().collect::<Vec<_>>(), schema)
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" => {
+            match nested::alike(&mut call.args.iter_mut().collect::<Vec<_>>(), schema) {
+                true => nested::null_if(&call.args).map(|other| *part = other).is_some(),
+                false => false,
+            }
+        }
+        Expr::ScalarFunction(call) => nested::arguments(call, schema),
+        // The engine knows no DECIMAL as a condition.
+        Expr::TryCast(TryCast { expr, field })
+            if field.data_type() == &DataType::Boolean && expr.get_type(schema).is_ok_and(|t| t.is_decimal()) =>
+        {
+            let Ok(given) = expr.get_type(schema) else { return false };
+            functions::truth::condition(expr, &given).map(|condition| *part = condition).is_some()
         }
         // What JSON holds, as a type that holds nothing else.
         Expr::TryCast(TryCast { expr, field }) => {

@@ -27,6 +27,13 @@ pub enum Constant {
     Integer(i64),
     /// A text.
     Text(String),
+    /// A value of any other plain type.
+    Typed {
+        /// As clients see it.
+        text: String,
+        /// What it is.
+        data_type: DataType,
+    },
     /// An ARRAY, MAP or STRUCT.
     Nested {
         /// As JSON says it.

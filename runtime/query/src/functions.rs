@@ -8,6 +8,8 @@ mod bitmaps;
 mod bits;
 pub(crate) mod cast;
 mod clock;
+mod days;
+mod events;
 mod extreme;
 pub(crate) mod fresh;
 mod gather;
@@ -20,13 +22,18 @@ mod members;
 pub(crate) mod merged;
 mod moments;
 mod ordered;
+mod patterns;
+mod read_time;
+mod same;
 pub(crate) mod sketches;
 mod slice;
+mod strings;
 mod text;
 mod time;
 pub(crate) mod truth;
 mod typed;
 mod unnest;
+mod urls;
 mod wait;
 mod week;
 mod xxh3;
@@ -43,7 +50,7 @@ use datafusion::logical_expr::{
 
 pub(crate) use members::any;
 pub(crate) use text::texts;
-pub(crate) use typed::type_text;
+pub(crate) use typed::{common, type_text};
 pub(crate) use unnest::{UNNEST, Unnesting};
 
 /// The text of any value, as clients see it: what CAST AS CHAR means.
@@ -73,6 +80,12 @@ pub(crate) const NUMBER: &str = "__number";
 
 /// `slice(time, count, unit, floor or ceil)`.
 pub(crate) const SLICE: &str = "__slice";
+/// `same(a, b)`: whether values that hold others are equal.
+pub(crate) const SAME: &str = "__same";
+/// `top(array, count)`: the most frequent elements.
+pub(crate) const TOP: &str = "__top";
+/// `funnel(window, mode, events)`: how far a chain of events got.
+pub(crate) const FUNNEL: &str = "__funnel";
 /// `week(time, mode)`.
 pub(crate) const WEEK: &str = "__week";
 
@@ -84,6 +97,10 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.extend(hash::functions());
     all.extend(week::functions());
     all.extend(slice::functions());
+    all.extend(read_time::functions());
+    all.extend(days::functions());
+    all.extend(strings::functions());
+    all.extend(urls::functions());
     let mut all: Vec<Arc<ScalarUDF>> = all.into_iter().map(|f| Arc::new(ScalarUDF::new_from_impl(f))).collect();
     all.push(Arc::new(ScalarUDF::new_from_impl(crate::insert::store::Store::new())));
     all.push(Arc::new(ScalarUDF::new_from_impl(truth::Truth::new())));
@@ -94,7 +111,9 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.extend(fresh::Fresh::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     let typed = arrays::functions().into_iter().chain(maps::functions()).chain(json::functions());
     let typed = typed.chain(bitmaps::functions()).chain(hlls::functions());
-    let typed = typed.chain(binary::functions()).chain(bits::functions()).chain([slice::truncation()]);
+    let typed = typed.chain(strings::of_numbers()).chain(patterns::functions()).chain(events::functions());
+    let typed =
+        typed.chain(binary::functions()).chain(bits::functions()).chain([slice::truncation(), same::function()]);
     all.extend(typed.map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.push(Arc::new(ScalarUDF::new_from_impl(unnest::elements())));
     all.push(Arc::new(wait::sleep()));
@@ -236,6 +255,8 @@ impl ScalarUDFImpl for Function {
             Slot::Any => given.clone(),
             Slot::Integer => DataType::Int64,
             Slot::Text => DataType::Utf8,
+            // A text that is no number is NULL, which no cast of the engine's would say.
+            Slot::Alike if given.is_string() => DataType::Utf8,
             Slot::Alike => alike.clone(),
         });
         Ok(coerced.collect())

@@ -96,6 +96,9 @@ fn stored_rows(
 ) -> Result<Stored, QueryError> {
     let Logical { plan, labels, tables, views, notes, .. } = plan::logical(cx, state, rewrite(query, cx)?)?;
     let names = if insert.by_name { Some(labels.as_slice()) } else { insert.columns.as_deref() };
+    if insert.by_name {
+        check_unique(&labels)?;
+    }
     let targets = targets(table, names)?;
     let given: Vec<ColumnName> = plan.schema().columns();
     if given.len() != targets.given {
@@ -186,6 +189,15 @@ fn targets(table: &Table, columns: Option<&[String]>) -> Result<Targets, QueryEr
         return Err(QueryError::analyzing(message));
     }
     Ok(Targets { sources, given: names.len() })
+}
+
+/// A query whose columns say by their names where they go.
+fn check_unique(labels: &[String]) -> Result<(), QueryError> {
+    let mut known = std::collections::HashSet::new();
+    match labels.iter().find(|label| !known.insert(label.to_lowercase())) {
+        Some(twice) => Err(QueryError::analyzing(format!("Duplicate column name '{twice}'"))),
+        None => Ok(()),
+    }
 }
 
 fn count_mismatch() -> QueryError {

@@ -188,11 +188,19 @@ fn map_of(
     misfit: Misfit,
 ) -> Result<ArrayRef, QueryError> {
     let map = values.as_map();
-    let (offsets, keys) = trimmed(map.offsets(), map.keys());
+    let (offsets, keys) = trimmed(map.offsets(), &map_keys(map.keys()));
     let (_, inner) = trimmed(map.offsets(), map.values());
-    let keys = converted(&keys, &Column { nullable: false, ..inner_column(column, key) }, misfit)?;
+    let keys = converted(&keys, &inner_column(column, key), misfit)?;
     let inner = converted(&inner, &inner_column(column, value), misfit)?;
     map_array(offsets, keys, inner, map.nulls().cloned())
+}
+
+/// The keys of maps, out of the groups that they stand in.
+pub(crate) fn map_keys(groups: &ArrayRef) -> ArrayRef {
+    match groups.as_struct_opt() {
+        Some(group) if group.num_columns() == 1 => Arc::clone(group.column(0)),
+        _ => Arc::clone(groups),
+    }
 }
 
 /// A map from its parts.
@@ -205,6 +213,10 @@ pub(crate) fn map_array(
     let target = storage_tablet::map_type(keys.data_type().clone(), values.data_type().clone());
     let ArrowType::Map(entry, _) = target else { return Err(QueryError::internal("a map is no map")) };
     let ArrowType::Struct(fields) = entry.data_type() else { return Err(QueryError::internal("an entry is no pair")) };
+    let ArrowType::Struct(group) = fields[0].data_type() else {
+        return Err(QueryError::internal("a key is in no group"));
+    };
+    let keys: ArrayRef = Arc::new(StructArray::try_new(group.clone(), vec![keys], None)?);
     let entries = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
     Ok(Arc::new(MapArray::try_new(entry, offsets, entries, nulls, false)?))
 }

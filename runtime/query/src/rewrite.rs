@@ -16,7 +16,9 @@ mod ignored;
 mod labels;
 mod lambdas;
 mod members;
+mod pivot;
 mod session;
+mod short;
 mod wildcard;
 mod words;
 
@@ -24,8 +26,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType as SqlType, Expr, Function, Ident, JoinConstraint, JoinOperator, LimitClause,
-    ObjectName, OneOrManyWithParens, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, UnaryOperator, Value,
+    BinaryOperator, CastKind, DataType as SqlType, Expr, Function, Ident, JoinConstraint, JoinOperator, ObjectName,
+    OneOrManyWithParens, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, UnaryOperator, Value,
     ValueWithSpan, VisitMut, VisitorMut,
 };
 
@@ -310,8 +312,13 @@ impl VisitorMut for Pass<'_> {
         for cte in query.with.iter_mut().flat_map(|with| with.cte_tables.iter_mut()) {
             self.lower_alias(Some(&mut cte.alias));
         }
-        unbounded_limit(&mut query.limit_clause);
+        ignored::unbounded_limit(&mut query.limit_clause);
         ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let outcome = pivot::spread(factor, self.cx);
+        self.keep(outcome)
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
@@ -373,22 +380,4 @@ fn table_function(function: &mut Function, alias: Option<TableAlias>) -> Result<
         alias.columns = build::series_alias(&name).columns;
     }
     Ok(build::table_call(&name, args, alias))
-}
-
-/// A limit that no result reaches is none: a plan carries 32 bits of it.
-fn unbounded_limit(clause: &mut Option<LimitClause>) {
-    let huge = |expr: &Expr| match expr {
-        Expr::Value(ValueWithSpan { value: Value::Number(number, _), .. }) => {
-            number.parse::<u128>().is_ok_and(|n| n >= u128::from(u32::MAX))
-        }
-        _ => false,
-    };
-    match clause {
-        Some(LimitClause::LimitOffset { limit, .. }) if limit.as_ref().is_some_and(huge) => *limit = None,
-        Some(LimitClause::OffsetCommaLimit { offset, limit }) if huge(limit) => {
-            let offset = std::mem::replace(offset, build::null());
-            *clause = Some(build::offset_only(offset));
-        }
-        _ => {}
-    }
 }

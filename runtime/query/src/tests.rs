@@ -4,6 +4,7 @@ mod access;
 mod caching;
 mod compaction;
 mod deletes;
+mod dialect;
 mod functions;
 mod gathering;
 mod house;

@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::{DataType as SqlType, ExactNumberInfo, ObjectName, ObjectNamePart};
 use storage_model::schema::STRING_LENGTH;
-use storage_model::{Column, ColumnId, DataType};
+use storage_model::{Column, ColumnId, DataType, StructField};
 
 /// Types as StarRocks names them.
 #[derive(Debug)]
@@ -70,7 +70,9 @@ pub(crate) fn cast_target(sql_type: &SqlType) -> Option<DataType> {
 
 fn nested_name(parts: &[ObjectNamePart]) -> Option<DataType> {
     match parts {
-        [ObjectNamePart::Identifier(name)] if name.value.contains('<') => runtime_sql::parse_type(&name.value),
+        [ObjectNamePart::Identifier(name)] if name.value.contains('<') => {
+            runtime_sql::parse_type(&name.value).map(of_any_length)
+        }
         _ => None,
     }
 }
@@ -83,6 +85,43 @@ fn decimal(info: &ExactNumberInfo) -> Option<DataType> {
     };
     let sane = (1..=38).contains(&precision) && scale <= precision;
     sane.then_some(DataType::Decimal { precision: precision as u8, scale: scale as u8 })
+}
+
+/// The column type whose values are held as this type; None: there is none.
+pub(crate) fn model_type(arrow: &ArrowType) -> Option<DataType> {
+    match arrow {
+        ArrowType::List(element) | ArrowType::LargeList(element) | ArrowType::FixedSizeList(element, _) => {
+            Some(DataType::Array(Box::new(model_type(element.data_type())?)))
+        }
+        ArrowType::Struct(fields) => {
+            let field = |field: &FieldRef| {
+                Some(StructField { name: field.name().clone(), data_type: model_type(field.data_type())? })
+            };
+            Some(DataType::Struct(fields.iter().map(field).collect::<Option<Vec<_>>>()?))
+        }
+        map @ ArrowType::Map(..) => {
+            let (key, value) = storage_tablet::map_parts(map)?;
+            Some(DataType::Map(Box::new(model_type(key)?), Box::new(model_type(value)?)))
+        }
+        other => match crate::plan::result_type(other) {
+            crate::plan::ResultType::Column(data_type) => Some(data_type),
+            _ => None,
+        },
+    }
+}
+
+/// A VARCHAR or CHAR without a length, which has the length 1 in what the grammar writes, has any in a CAST.
+fn of_any_length(data_type: DataType) -> DataType {
+    match data_type {
+        DataType::Char(1) | DataType::Varchar(1) => DataType::Varchar(STRING_LENGTH),
+        DataType::Array(element) => DataType::Array(Box::new(of_any_length(*element))),
+        DataType::Map(key, value) => DataType::Map(Box::new(of_any_length(*key)), Box::new(of_any_length(*value))),
+        DataType::Struct(fields) => {
+            let field = |field: StructField| StructField { data_type: of_any_length(field.data_type), ..field };
+            DataType::Struct(fields.into_iter().map(field).collect())
+        }
+        other => other,
+    }
 }
 
 /// A nullable column that stands for a value of this type.

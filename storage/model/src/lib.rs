@@ -24,6 +24,7 @@ pub mod kind;
 mod nesting;
 pub mod node;
 pub mod partition;
+pub mod reading;
 pub mod restore;
 pub mod retention;
 pub mod schema;

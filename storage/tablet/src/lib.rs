@@ -49,5 +49,5 @@ pub use numbering::{TooFewNumbers, numbered};
 pub use partition::partition_of;
 pub use spec::{TargetPartition, WriteSpec, Written};
 pub use supersede::{Deletion, Lookup, Volumes};
-pub use types::{arrow_schema, arrow_type, map_type};
+pub use types::{arrow_schema, arrow_type, map_parts, map_type};
 pub use write::{DEFAULT_BUFFER_BYTES, write, write_within};

@@ -40,10 +40,24 @@ pub fn arrow_type(data_type: &DataType) -> ArrowType {
     }
 }
 
-/// Maps as plans and files have them.
+/// Maps as plans and files have them. A key may be NULL, which no key is in Arrow and Parquet: so it stands in a group of one.
 pub fn map_type(key: ArrowType, value: ArrowType) -> ArrowType {
+    let key = ArrowType::Struct(vec![Field::new("key", key, true)].into());
     let entry = vec![Field::new("key", key, false), Field::new("value", value, true)];
     ArrowType::Map(Arc::new(Field::new("entries", ArrowType::Struct(entry.into()), false)), false)
+}
+
+/// The keys and values of a map of [`map_type`]; None: the type is of none.
+pub fn map_parts(data_type: &ArrowType) -> Option<(&ArrowType, &ArrowType)> {
+    let ArrowType::Map(entry, _) = data_type else { return None };
+    let ArrowType::Struct(pair) = entry.data_type() else { return None };
+    match pair.as_ref() {
+        [key, value] => match key.data_type() {
+            ArrowType::Struct(group) if group.len() == 1 => Some((group[0].data_type(), value.data_type())),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// A column as a field: its name in lower case, its id as the Parquet field id.

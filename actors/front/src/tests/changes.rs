@@ -228,3 +228,22 @@ async fn what_cannot_be_changed_says_why() {
     client.ok("DELETE FROM e WHERE d < '2020-01-01'").await;
     assert_eq!(client.fails("INSERT OVERWRITE e VALUES ('2020-01-01')").await.0, 1748);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn variables_hold_what_queries_give() {
+    let mut house = filled().await;
+    let client = &mut house.client;
+    client.ok("SET @n = (SELECT count(*) FROM t), @day = (SELECT max(d) FROM t), @all = (SELECT array_agg(k) FROM t WHERE k < 3)").await;
+    assert_eq!(client.rows("SELECT @n + 1, @day, @day > '2020-02-01', array_length(@all)").await, ["6|2020-02-02|1|2"]);
+    client.ok("SET @half = (SELECT max(k) * 0.5 FROM t), @none = (SELECT k FROM t WHERE k > 100)").await;
+    assert_eq!(client.rows("SELECT @half, typeof(@half) LIKE 'decimal%', @none").await, ["6.0|1|NULL"]);
+    let sql = "SELECT /*+ SET_USER_VARIABLE(@a = (SELECT min(k) FROM t), @b = @a + 1) */ @a, @b, count(*) FROM t WHERE k > @b";
+    assert_eq!(client.rows(sql).await, ["1|2|3"]);
+    assert_eq!(client.rows("SELECT @a, @b").await, ["NULL|NULL"]);
+    let (code, text) = client.fails("SELECT /*+ SET_USER_VARIABLE(@n = 1) */ @n").await;
+    assert!(code == 1064 && text.contains("must not match any existing variable names"), "{text}");
+    let (code, text) = client.fails("SELECT /*+ SET_USER_VARIABLE(@c = SELECT FROM) */ @c").await;
+    assert!(code == 1064 && text.contains("Invalid hint value"), "{text}");
+    let (code, _) = client.fails("SET @n = (SELECT k FROM t)").await;
+    assert_eq!((code, client.rows("SELECT @n").await), (1064, vec!["5".to_owned()]));
+}

@@ -15,6 +15,7 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT ON TABLE quickstart.t", "SELECT 1 UNION ALL SELECT k FROM quickstart.t"),
     ("SELECT ON TABLE quickstart.t", "SELECT 1 WHERE EXISTS (SELECT 1 FROM quickstart.t)"),
     ("SELECT ON TABLE quickstart.t", "SET @x = (SELECT max(k) FROM quickstart.t)"),
+    ("SELECT ON TABLE quickstart.t", "SELECT /*+ SET_USER_VARIABLE(@x = (SELECT max(k) FROM quickstart.t)) */ @x"),
     ("SELECT ON TABLE quickstart.t", "SHOW VARIABLES WHERE Value IN (SELECT v FROM quickstart.t)"),
     ("SELECT, INSERT ON TABLE quickstart.t", "ANALYZE TABLE quickstart.t"),
     ("INSERT ON TABLE quickstart.t", "INSERT INTO quickstart.t VALUES (1, '2019-01-01', 'x')"),

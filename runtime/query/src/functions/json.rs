@@ -33,7 +33,7 @@ pub(super) fn functions() -> Vec<Typed> {
         Typed::new("json_string", one, text, string_of),
         Typed::new("json_pretty", one, text, pretty),
         Typed::new("is_json_scalar", one, boolean, is_scalar),
-        Typed::new("json_object", pairs, json, make_object),
+        Typed::new("json_object", any, json, make_object),
         Typed::new("json_array", any, json, make_array),
         Typed::new("typeof", one, text, type_of),
     ]
@@ -49,10 +49,6 @@ fn one(types: &[DataType]) -> Option<Vec<DataType>> {
 
 fn two(types: &[DataType]) -> Option<Vec<DataType>> {
     (types.len() == 2).then(|| types.to_vec())
-}
-
-fn pairs(types: &[DataType]) -> Option<Vec<DataType>> {
-    types.len().is_multiple_of(2).then(|| types.to_vec())
 }
 
 fn with_path(types: &[DataType]) -> Option<Vec<DataType>> {
@@ -221,20 +217,15 @@ fn is_scalar(args: &[ArrayRef], _: usize, _: &DataType) -> Result<ArrayRef> {
     Ok(Arc::new(read(&args[0])?.iter().map(|v| v.as_ref().map(is_scalar)).collect::<BooleanArray>()))
 }
 
-/// `json_object(name, value, …)`.
+/// `json_object(name, value, …)`; a name without a value has null, and with a name that is NULL there is no object.
 fn make_object(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
-    let mut made = Vec::with_capacity(rows);
-    for row in 0..rows {
-        let mut fields = Map::new();
-        for pair in args.chunks_exact(2) {
-            let Some(name) = json::plain_text(&json::of_cell(pair[0].as_ref(), row)) else {
-                return exec_err!("the name of a field of json_object is NULL");
-            };
-            fields.insert(name, json::of_cell(pair[1].as_ref(), row));
-        }
-        made.push(json::text(&Value::Object(fields)));
-    }
-    Ok(Arc::new(LargeStringArray::from(made)))
+    let field = |pair: &[ArrayRef], row: usize| {
+        let name = json::plain_text(&json::of_cell(pair[0].as_ref(), row))?;
+        Some((name, pair.get(1).map_or(Value::Null, |value| json::of_cell(value.as_ref(), row))))
+    };
+    let object = |row: usize| args.chunks(2).map(|pair| field(pair, row)).collect::<Option<Map<_, _>>>();
+    let made = (0..rows).map(|row| object(row).map(|fields| json::text(&Value::Object(fields))));
+    Ok(Arc::new(made.collect::<LargeStringArray>()))
 }
 
 fn make_array(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringBuilder, StructArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field};
@@ -12,7 +12,7 @@ use storage_tablet::map_type;
 
 use super::arrays::looking::{array_or_map, comparable, length};
 use super::typed::{Chosen, Typed, common, element_or_null, like_first, list, lists, pair, places};
-use crate::nested::map_array;
+use crate::nested::{map_array, map_keys};
 
 pub(super) fn functions() -> Vec<Typed> {
     let keys = |types: &[DataType]| pair(&like_first(types)).map_or(DataType::Null, |(key, _)| list(key));
@@ -26,6 +26,7 @@ pub(super) fn functions() -> Vec<Typed> {
         Typed::new("distinct_map_keys", one_map, like_first, concatenate),
         Typed::new("map_from_arrays", two_lists, map_of_lists, from_lists),
         Typed::new("row", anything, row_type, row),
+        Typed::new("str_to_map", up_to_three_texts, |_| map_type(DataType::Utf8, DataType::Utf8), from_text),
     ]
 }
 
@@ -86,9 +87,6 @@ fn assembled(keys: &ArrayRef, values: &ArrayRef, rows: impl Iterator<Item = Opti
         let mut kept: Vec<usize> = Vec::with_capacity(entries.len());
         let mut known: HashMap<&[u8], usize> = HashMap::with_capacity(entries.len());
         for at in entries {
-            if keys.data_type().is_null() || keys.is_null(at) {
-                return exec_err!("a key of a MAP is NULL");
-            }
             match known.get(comparable_keys.row(at).data()) {
                 Some(place) => kept[*place] = at,
                 None => {
@@ -106,14 +104,15 @@ fn assembled(keys: &ArrayRef, values: &ArrayRef, rows: impl Iterator<Item = Opti
 /// Keys or values as lists.
 fn part(maps: &ArrayRef, which: usize) -> Result<ArrayRef> {
     let maps = maps.as_map();
-    let values = Arc::clone(if which == 0 { maps.keys() } else { maps.values() });
+    let values = if which == 0 { map_keys(maps.keys()) } else { Arc::clone(maps.values()) };
     let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
     Ok(Arc::new(ListArray::try_new(field, maps.offsets().clone(), values, maps.nulls().cloned())?))
 }
 
 fn concatenate(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
     let maps: Vec<_> = args.iter().map(|arg| arg.as_map()).collect();
-    let keys = concat(&maps.iter().map(|map| map.keys().as_ref()).collect::<Vec<_>>())?;
+    let keys: Vec<ArrayRef> = maps.iter().map(|map| map_keys(map.keys())).collect();
+    let keys = concat(&keys.iter().map(AsRef::as_ref).collect::<Vec<_>>())?;
     let values = concat(&maps.iter().map(|map| map.values().as_ref()).collect::<Vec<_>>())?;
     let entries = (0..rows).map(|row| {
         let mut all = Vec::new();
@@ -167,6 +166,35 @@ fn from_lists(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> 
     let entries =
         (0..rows).map(|row| nulls.is_valid(row).then(|| (offsets[row] as usize..offsets[row + 1] as usize).collect()));
     assembled(&gathered_keys, &gathered_values, entries)
+}
+
+fn up_to_three_texts(types: &[DataType]) -> Option<Vec<DataType>> {
+    (1..=3).contains(&types.len()).then(|| vec![DataType::Utf8; types.len()])
+}
+
+/// `a:1,b:2`, with other marks where they are given.
+fn from_text(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
+    let texts: Vec<_> = args.iter().map(|arg| arg.as_string::<i32>()).collect();
+    let (mut keys, mut values, mut entries) = (StringBuilder::new(), StringBuilder::new(), Vec::with_capacity(rows));
+    let mut count = 0;
+    for row in 0..rows {
+        if texts.iter().any(|text| text.is_null(row)) {
+            entries.push(None);
+            continue;
+        }
+        let mark = |at: usize, usual| texts.get(at).map_or(usual, |text| text.value(row));
+        let (between_pairs, within) = (mark(1, ","), mark(2, ":"));
+        let begin = count;
+        for pair in texts[0].value(row).split(between_pairs) {
+            let (key, value) = pair.split_once(within).map_or((pair, None), |(key, value)| (key, Some(value)));
+            keys.append_value(key);
+            values.append_option(value);
+            count += 1;
+        }
+        entries.push(Some((begin..count).collect()));
+    }
+    let (keys, values): (ArrayRef, ArrayRef) = (Arc::new(keys.finish()), Arc::new(values.finish()));
+    assembled(&keys, &values, entries.into_iter())
 }
 
 fn anything(types: &[DataType]) -> Option<Vec<DataType>> {

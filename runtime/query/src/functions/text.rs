@@ -68,6 +68,9 @@ fn concat(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 
 /// Which of the other arguments is the first, from 1; 0: none, or it is NULL.
 fn field(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let are_numbers = args.iter().any(|arg| arg.data_type() == &DataType::Float64);
+    let alike = if are_numbers { DataType::Float64 } else { DataType::Utf8 };
+    let args = args.iter().map(|arg| arrow::compute::cast(arg, &alike)).collect::<Result<Vec<_>, _>>()?;
     let (wanted, others) = args.split_first().ok_or_else(|| exec_datafusion_err!("field of nothing"))?;
     let mut found = vec![0; rows];
     for (number, other) in (1..).zip(others) {

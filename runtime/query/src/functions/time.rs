@@ -8,16 +8,17 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use storage_model::reading::read_datetime;
 use storage_model::time::{civil_from_days, days_from_civil, is_valid_date};
-use storage_model::value::parse_datetime;
 
+use super::days::LONGEST;
 use super::text::texts;
 use super::{DATETIME, DIFFERENCE, Function, SHIFT, Slot, TIME};
 use crate::coerce::time_of_digits;
 
 pub(super) const SECOND: i64 = 1_000_000;
 pub(super) const DAY: i64 = 86_400 * SECOND;
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -31,12 +32,11 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+pub(super) const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 pub(super) fn functions() -> Vec<Function> {
     vec![
         Function::new("date_format", &[Slot::Any, Slot::Text], DataType::Utf8, date_format),
-        Function::new("str_to_date", &[Slot::Text, Slot::Text], DATETIME, str_to_date),
         Function::new(SHIFT, &[Slot::Any, Slot::Integer, Slot::Text], DATETIME, shift_rows),
         Function::new(DIFFERENCE, &[Slot::Text, Slot::Any, Slot::Any], DataType::Int64, difference_rows),
         Function::new("datediff", &[Slot::Any, Slot::Any], DataType::Int32, datediff),
@@ -59,7 +59,7 @@ pub(super) fn micros(array: &ArrayRef, rows: usize) -> Result<Vec<Option<i64>>> 
         }
         other => {
             let is_number = other.is_numeric();
-            let read = |text: &str| if is_number { time_of_digits(text) } else { parse_datetime(text) };
+            let read = |text: &str| if is_number { time_of_digits(text) } else { read_datetime(text) };
             Ok(texts(array, rows)?.iter().map(|text| text.and_then(read)).collect())
         }
     }
@@ -182,7 +182,7 @@ fn date_format(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
             (Some(time), Some(pattern)) => {
                 text.clear();
                 format_time(time, pattern, &mut text)?;
-                builder.append_value(&text);
+                builder.append_option((text.len() <= LONGEST).then_some(text.as_str()));
             }
             _ => builder.append_null(),
         }
@@ -191,7 +191,7 @@ fn date_format(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
 }
 
 /// MySQL's format codes; the three Java patterns that StarRocks also takes.
-fn mysql_pattern(pattern: &str) -> &str {
+pub(super) fn mysql_pattern(pattern: &str) -> &str {
     match pattern {
         "yyyyMMdd" => "%Y%m%d",
         "yyyy-MM-dd" => "%Y-%m-%d",
@@ -255,97 +255,4 @@ fn ordinal(day: u32) -> &'static str {
         (3, tens) if tens != 1 => "rd",
         _ => "th",
     }
-}
-
-fn str_to_date(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
-    let (values, patterns) = (texts(&args[0], rows)?, texts(&args[1], rows)?);
-    let mut builder = TimestampMicrosecondBuilder::with_capacity(rows);
-    for row in 0..rows {
-        let parsed = text_at(&values, row).zip(text_at(&patterns, row)).and_then(|(v, p)| parse_time(v, p));
-        builder.append_option(parsed);
-    }
-    Ok(Arc::new(builder.finish()))
-}
-
-/// What has been read of a time so far.
-struct Reader<'a> {
-    rest: &'a str,
-    date: (i64, i64, i64),
-    clock: (i64, i64, i64, i64),
-    afternoon: Option<bool>,
-}
-
-impl Reader<'_> {
-    fn number(&mut self, digits: usize) -> Option<i64> {
-        let count = self.rest.bytes().take(digits).take_while(u8::is_ascii_digit).count();
-        let (number, rest) = self.rest.split_at(count);
-        self.rest = rest;
-        number.parse().ok()
-    }
-
-    fn name(&mut self, names: &[&str], letters: Option<usize>) -> Option<i64> {
-        let position = names.iter().position(|name| {
-            let name = letters.map_or(*name, |n| &name[..n]);
-            self.rest.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name))
-        })?;
-        let length = letters.unwrap_or(names[position].len());
-        self.rest = self.rest.get(length..)?;
-        Some(position as i64)
-    }
-
-    fn code(&mut self, code: char) -> Option<()> {
-        match code {
-            'Y' => self.date.0 = self.number(4)?,
-            'y' => self.date.0 = self.number(2).map(|y| if y < 70 { 2000 + y } else { 1900 + y })?,
-            'm' | 'c' => self.date.1 = self.number(2)?,
-            'M' => self.date.1 = self.name(&MONTHS, None)? + 1,
-            'b' => self.date.1 = self.name(&MONTHS, Some(3))? + 1,
-            'd' | 'e' => self.date.2 = self.number(2)?,
-            'H' | 'k' | 'h' | 'I' | 'l' => self.clock.0 = self.number(2)?,
-            'i' => self.clock.1 = self.number(2)?,
-            's' | 'S' => self.clock.2 = self.number(2)?,
-            'f' => {
-                let before = self.rest.len();
-                let fraction = self.number(6)?;
-                self.clock.3 = fraction * 10_i64.pow(6 - (before - self.rest.len()) as u32);
-            }
-            'p' => self.afternoon = Some(self.name(&["AM", "PM"], None)? == 1),
-            'T' => {
-                self.code('H')?;
-                self.literal(':')?;
-                self.code('i')?;
-                self.literal(':')?;
-                self.code('s')?;
-            }
-            'W' => drop(self.name(&WEEKDAYS, None)?),
-            'a' => drop(self.name(&WEEKDAYS, Some(3))?),
-            other => self.literal(other)?,
-        }
-        Some(())
-    }
-
-    fn literal(&mut self, letter: char) -> Option<()> {
-        self.rest = self.rest.strip_prefix(letter)?;
-        Some(())
-    }
-}
-
-fn parse_time(value: &str, pattern: &str) -> Option<i64> {
-    let mut reader = Reader { rest: value.trim(), date: (0, 1, 1), clock: (0, 0, 0, 0), afternoon: None };
-    let mut codes = mysql_pattern(pattern).chars();
-    while let Some(letter) = codes.next() {
-        match letter {
-            '%' => reader.code(codes.next()?)?,
-            letter if letter.is_whitespace() => reader.rest = reader.rest.trim_start(),
-            letter => reader.literal(letter)?,
-        }
-    }
-    let (year, month, day) = reader.date;
-    let (mut hour, minute, second, fraction) = reader.clock;
-    if let Some(afternoon) = reader.afternoon {
-        hour = hour % 12 + if afternoon { 12 } else { 0 };
-    }
-    let sane = hour < 24 && minute < 60 && second < 60 && is_valid_date(year, month as u32, day as u32);
-    let of_day = ((hour * 60 + minute) * 60 + second) * SECOND + fraction;
-    sane.then(|| days_from_civil(year, month as u32, day as u32) * DAY + of_day)
 }

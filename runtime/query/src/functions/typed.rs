@@ -13,6 +13,8 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
+use storage_tablet::map_parts;
+
 use crate::nested;
 
 /// Digits of a LARGEINT.
@@ -29,6 +31,8 @@ pub(super) struct Typed {
     /// What it gives for arguments that are cast.
     returns: fn(&[DataType]) -> DataType,
     body: Body,
+    /// Whether a first argument that is constant comes as one value, not as one for each row.
+    once: bool,
     signature: Signature,
 }
 
@@ -39,7 +43,14 @@ impl Typed {
         returns: fn(&[DataType]) -> DataType,
         body: Body,
     ) -> Typed {
-        Typed { name, accepts, returns, body, signature: Signature::user_defined(Volatility::Immutable) }
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Typed { name, accepts, returns, body, once: false, signature }
+    }
+
+    /// A first argument that is constant comes as one value.
+    pub(super) fn once(mut self) -> Typed {
+        self.once = true;
+        self
     }
 }
 
@@ -95,7 +106,11 @@ impl ScalarUDFImpl for Typed {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let constant = args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
-        let arrays = args.args.iter().map(|a| a.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        let array = |(at, arg): (usize, &ColumnarValue)| match arg {
+            ColumnarValue::Scalar(_) if self.once && at == 0 => arg.to_array(1),
+            _ => arg.to_array(rows),
+        };
+        let arrays = args.args.iter().enumerate().map(array).collect::<Result<Vec<_>>>()?;
         let array = (self.body)(&arrays, rows, args.return_field.data_type())?;
         if array.data_type() != args.return_field.data_type() {
             return exec_err!("{} gave {} for {}", self.name, array.data_type(), args.return_field.data_type());
@@ -111,11 +126,9 @@ impl ScalarUDFImpl for Typed {
 pub(crate) fn type_text(data_type: &DataType) -> String {
     match data_type {
         DataType::Null => "null_type".to_owned(),
-        DataType::Map(entry, _) => match entry.data_type() {
-            DataType::Struct(pair) if pair.len() == 2 => {
-                format!("map<{},{}>", type_text(pair[0].data_type()), type_text(pair[1].data_type()))
-            }
-            other => format!("map<{other}>"),
+        map @ DataType::Map(..) => match map_parts(map) {
+            Some((key, value)) => format!("map<{},{}>", type_text(key), type_text(value)),
+            None => map.to_string(),
         },
         DataType::Struct(fields) => {
             let fields: Vec<String> =
@@ -153,11 +166,7 @@ pub(super) fn list(element: DataType) -> DataType {
 
 /// Keys and values of a MAP.
 pub(super) fn pair(data_type: &DataType) -> Option<(DataType, DataType)> {
-    let DataType::Map(entry, _) = data_type else { return None };
-    match entry.data_type() {
-        DataType::Struct(pair) if pair.len() == 2 => Some((pair[0].data_type().clone(), pair[1].data_type().clone())),
-        _ => None,
-    }
+    map_parts(data_type).map(|(key, value)| (key.clone(), value.clone()))
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -169,7 +178,7 @@ fn is_time(data_type: &DataType) -> bool {
 }
 
 /// The one type that values of all these types become beside each other.
-pub(super) fn common(types: &[DataType]) -> Option<DataType> {
+pub(crate) fn common(types: &[DataType]) -> Option<DataType> {
     let known: Vec<&DataType> = types.iter().filter(|t| !t.is_null()).collect();
     let first = match known.split_first() {
         None => return Some(DataType::Null),
@@ -194,8 +203,11 @@ pub(super) fn common(types: &[DataType]) -> Option<DataType> {
         let days_only = known.iter().all(|t| is_text(t) || **t == DataType::Date32);
         return Some(if days_only { DataType::Date32 } else { super::DATETIME });
     }
+    if known.iter().any(|t| **t == DataType::LargeUtf8) {
+        return Some(DataType::LargeUtf8);
+    }
     if known.iter().any(|t| is_text(t)) {
-        return known.iter().all(|t| **t != DataType::LargeUtf8).then_some(DataType::Utf8);
+        return Some(DataType::Utf8);
     }
     let numbers: Vec<DataType> =
         known.iter().map(|t| if **t == DataType::Boolean { DataType::Int8 } else { (*t).clone() }).collect();
@@ -203,6 +215,10 @@ pub(super) fn common(types: &[DataType]) -> Option<DataType> {
         |t: &DataType| t.is_integer() || matches!(t, DataType::Decimal128(_, 0) | DataType::Decimal256(_, 0));
     if numbers.contains(&LARGE) && numbers.iter().all(is_whole) {
         return Some(LARGE);
+    }
+    // A FLOAT has no digits to spare for a DECIMAL.
+    if numbers.contains(&DataType::Float32) && numbers.iter().any(DataType::is_decimal) {
+        return Some(DataType::Float64);
     }
     type_union_resolution(&numbers)
 }
@@ -331,7 +347,9 @@ mod tests {
             (vec![list(DataType::Int8), list(DataType::Float64)], Some(list(DataType::Float64))),
             (vec![list(DataType::Null), list(list(DataType::Int8))], Some(list(list(DataType::Int8)))),
             (vec![list(DataType::Int8), DataType::Int8], None),
-            (vec![DataType::LargeUtf8, DataType::Utf8], None),
+            (vec![DataType::LargeUtf8, DataType::Utf8], Some(DataType::LargeUtf8)),
+            (vec![DataType::Float32, decimal(3, 2)], Some(DataType::Float64)),
+            (vec![DataType::Float32, DataType::Int64], Some(DataType::Float32)),
             (vec![], Some(DataType::Null)),
         ] {
             assert_eq!(common(&types), expected, "{types:?}");

@@ -10,7 +10,8 @@ use arrow::array::{
 use arrow::compute::concat;
 use arrow::datatypes::{DataType as ArrowType, i256};
 use datafusion::common::ScalarValue;
-use storage_model::value::{integer_range, parse_datetime};
+use storage_model::reading::read_datetime;
+use storage_model::value::integer_range;
 use storage_model::{Column, DataType};
 
 use crate::error::QueryError;
@@ -295,7 +296,7 @@ fn as_float(input: Input<'_>) -> Option<f64> {
 
 fn as_datetime(input: Input<'_>) -> Option<i64> {
     match input {
-        Input::Text(text) | Input::Number(text) => parse_datetime(text),
+        Input::Text(text) | Input::Number(text) => read_datetime(text),
         _ => None,
     }
 }

@@ -95,9 +95,7 @@ fn map(
         valid.push(fields.is_some());
     }
     let names: Vec<Option<&Value>> = names.iter().map(Some).collect();
-    // A key cannot be NULL, so one that does not fit is an error for all.
-    let key = Column { nullable: false, ..inner_column(column, key) };
-    let keys = values(&names, &key, Misfit::Fails)?;
+    let keys = values(&names, &inner_column(column, key), misfits)?;
     let inner = values(&inner, &inner_column(column, value), misfits)?;
     map_array(OffsetBuffer::new(offsets.into()), keys, inner, Some(NullBuffer::from(valid)))
 }
@@ -111,7 +109,7 @@ fn structs(
     let mut valid = Vec::with_capacity(given.len());
     for value in given {
         match value {
-            Some(Value::Object(_)) => valid.push(true),
+            Some(Value::Object(_) | Value::Array(_)) => valid.push(true),
             None | Some(Value::Null) => valid.push(false),
             Some(other) => {
                 wrong(other, column, misfits)?;
@@ -120,8 +118,8 @@ fn structs(
         }
     }
     let mut parts = Vec::with_capacity(fields.len());
-    for field in fields {
-        let part: Vec<Option<&Value>> = given.iter().map(|value| member(*value, &field.name)).collect();
+    for (at, field) in fields.iter().enumerate() {
+        let part: Vec<Option<&Value>> = given.iter().map(|value| member(*value, at, &field.name)).collect();
         parts.push(values(&part, &inner_column(column, &field.data_type), misfits)?);
     }
     let ArrowType::Struct(fields) = arrow_type(&column.data_type) else {
@@ -130,10 +128,15 @@ fn structs(
     Ok(Arc::new(StructArray::try_new(fields, parts, Some(NullBuffer::from(valid)))?))
 }
 
-/// A field of an object, by its name without case.
-fn member<'a>(value: Option<&'a Value>, name: &str) -> Option<&'a Value> {
-    let Some(Value::Object(fields)) = value else { return None };
-    fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+/// A field of an object, by its name without case, or of an array, by its place.
+fn member<'a>(value: Option<&'a Value>, at: usize, name: &str) -> Option<&'a Value> {
+    match value {
+        Some(Value::Object(fields)) => {
+            fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        }
+        Some(Value::Array(members)) => members.get(at),
+        _ => None,
+    }
 }
 
 fn plain(given: &[Option<&Value>], column: &Column, misfits: Misfit) -> Result<ArrayRef, QueryError> {

@@ -88,8 +88,9 @@ pub(crate) fn of_cell(array: &dyn Array, row: usize) -> Value {
         }
         ArrowType::Map(..) => {
             let entries = array.as_map().value(row);
+            let keys = super::map_keys(entries.column(0));
             let pair = |at| {
-                let key = of_cell(entries.column(0).as_ref(), at);
+                let key = of_cell(keys.as_ref(), at);
                 (plain_text(&key).unwrap_or_else(|| "null".to_owned()), of_cell(entries.column(1).as_ref(), at))
             };
             Value::Object((0..entries.len()).map(pair).collect::<Map<_, _>>())

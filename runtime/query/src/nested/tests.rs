@@ -58,7 +58,7 @@ fn what_does_not_fit_is_an_error_for_columns_and_null_for_casts() {
         ("[1", "array<int>", "NULL"),
         ("x", "json", "\"x\""),
         ("[1]", "map<int, int>", "NULL"),
-        ("[1]", "struct<a int>", "NULL"),
+        ("1", "struct<a int>", "NULL"),
         ("{\"a\": [1]}", "struct<a int>", "{\"a\":null}"),
     ] {
         let error = read(text, data_type, Misfit::Fails).unwrap_err();

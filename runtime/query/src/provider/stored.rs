@@ -15,11 +15,14 @@ use storage_model::{Partition, PartitionId, Table};
 
 use super::scan::{Piece, scan_plan};
 use super::{ScanNote, ScanNotes, merge, prune};
-use crate::context::PlanContext;
+use crate::context::{Constant, PlanContext};
 use crate::error::QueryError;
 
 /// The column of [`StoredTable::saying_partitions`]. Columns of tables are known in lower case, so it is none of theirs.
 pub(crate) const PARTITION: &str = "PARTITION";
+
+/// The session variable that says how many partitions of a table a query may read.
+const PARTITION_LIMIT: &str = "scan_olap_partition_num_limit";
 
 /// A stored table in one revision of the catalog.
 #[derive(Debug)]
@@ -69,6 +72,20 @@ impl StoredTable {
         StoredTable { schema: columns.with_table_partition_cols(vec![column]).build(), ..self }
     }
 
+    /// A session may limit how many partitions a query reads of a table.
+    fn check_partitions(&self, count: usize) -> Result<(), QueryError> {
+        match self.cx.session.variables.system(PARTITION_LIMIT, false) {
+            Some(Constant::Integer(most)) if most > 0 && count as u64 > most.unsigned_abs() => {
+                Err(QueryError::invalid(format!(
+                    "Exceeded the limit of number of olap table partitions to be scanned. Number of partitions allowed: {most}, \
+                     number of partitions to be scanned: {count}. Please adjust the SQL or change the limit by set variable \
+                     {PARTITION_LIMIT}."
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The rowsets that the filters leave, and a note of them.
     fn pieces(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Piece>, QueryError> {
         let catalog = &self.cx.catalog;
@@ -105,6 +122,7 @@ impl StoredTable {
                 pieces.push(piece.queried(&self.table));
             }
         }
+        self.check_partitions(note.partitions.0)?;
         if model.merges_when_read() {
             note.merged.0 = merge::tablets(&pieces).values().filter(|count| **count > 1).count();
         }

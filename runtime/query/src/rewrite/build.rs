@@ -19,6 +19,12 @@ pub(crate) fn integer(value: i64) -> Expr {
     if value < 0 { Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(digits) } } else { digits }
 }
 
+/// A number by its digits, with a sign.
+pub(crate) fn number(digits: &str) -> Expr {
+    let plain = Expr::value(Value::Number(digits.trim_start_matches('-').to_owned(), false));
+    if digits.starts_with('-') { Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(plain) } } else { plain }
+}
+
 /// NULL.
 pub(crate) fn null() -> Expr {
     Expr::value(Value::Null)

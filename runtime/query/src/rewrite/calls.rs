@@ -2,15 +2,15 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType as SqlType, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByExpr,
-    OrderByOptions, Value, ValueWithSpan,
+    FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, OrderByExpr, OrderByOptions, Value,
+    ValueWithSpan,
 };
 
 use super::forms::Form;
-use super::{build, conditions, forms, gathered, lambdas, words};
+use super::{build, conditions, forms, gathered, lambdas, short, words};
 use crate::context::SessionFacts;
 use crate::error::QueryError;
-use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, SHIFT, SLICE, TEXT, WEEK, WORDS};
+use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, READ_TIME, SHIFT, SLICE, TEXT, WEEK, WORDS};
 
 /// The name of a function without a schema, in lower case.
 pub(super) fn plain_name(function: &Function) -> Option<String> {
@@ -64,6 +64,14 @@ fn other_name(name: &str, arguments: usize) -> Option<&'static str> {
         "map" => "__map",
         "json_to_string" => "json_string",
         "log" if arguments == 1 => "ln",
+        "dlog1" => "ln",
+        "dexp" => "exp",
+        "dsqrt" => "sqrt",
+        "dpow" | "fpow" => "power",
+        "dround" => "round",
+        "dceil" => "ceil",
+        "dfloor" => "floor",
+        "ifnull" | "nvl" => "coalesce",
         "adddate" => "date_add",
         "subdate" => "date_sub",
         "grouping_id" => "grouping",
@@ -82,6 +90,9 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
         None => name,
     };
     words::read_arguments(name, function);
+    if let Some(other) = short::of(name, function, session.zone().name())? {
+        return Ok(Some(other));
+    }
     match (name, arguments) {
         ("random", 1) => drop(take_arguments(function)?),
         ("if", 3) => {
@@ -90,7 +101,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             return Ok(Some(forms::choice(condition, yes, no)));
         }
         ("count", 2..) => forms::count_of_several(function),
-        ("coalesce" | "ifnull", _) => {
+        ("coalesce", _) => {
             if !forms::beside_texts(function) {
                 forms::beside_numbers(function);
             }
@@ -115,8 +126,8 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
                 list.duplicate_treatment = Some(DuplicateTreatment::Distinct);
             }
         }
-        ("percentile_approx", 2 | 3) => return percentile("approx_percentile_cont", function).map(|()| None),
-        ("percentile_cont", 2) => return percentile("percentile_cont", function).map(|()| None),
+        ("percentile_approx", 2 | 3) => return percentile(name, "approx_percentile_cont", function),
+        ("percentile_cont", 2) => return percentile(name, "percentile_cont", function),
         ("str_to_date", 2) => {
             let [text, format] = take(function)?;
             let whole_days = matches!(&format, Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(format), .. })
@@ -138,7 +149,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
         }
         ("group_concat", 1..) => {
             let keys = gathered::order_of_distinct(function);
-            group_concat(function)?;
+            gathered::group_concat(function, session)?;
             if let Some(keys) = keys {
                 let [whole, separator] = take(function)?;
                 let known = gathered::distinct_known(function, whole, keys);
@@ -159,7 +170,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             }
             give_back(function, args);
         }
-        ("map_agg", 2) if is_plain(function) => return map_agg(function).map(Some),
+        ("map_agg", 2) if is_plain(function) => return gathered::map_agg(function).map(Some),
         ("concat_ws", 2..) => texts(function)?,
         (
             "sum" | "avg" | "stddev_pop" | "stddev_samp" | "var_pop" | "var_samp" | "covar_pop" | "covar_samp" | "corr",
@@ -183,7 +194,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
 }
 
 /// Calls with arguments that are not plain (`count(*)`) are none of these forms.
-fn is_plain(function: &Function) -> bool {
+pub(super) fn is_plain(function: &Function) -> bool {
     let plain = |arg: &FunctionArg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)));
     matches!(&function.args, FunctionArguments::List(list) if list.args.iter().all(plain))
 }
@@ -222,7 +233,7 @@ fn give_back(function: &mut Function, args: Vec<Expr>) {
     }
 }
 
-fn take<const N: usize>(function: &mut Function) -> Result<[Expr; N], QueryError> {
+pub(super) fn take<const N: usize>(function: &mut Function) -> Result<[Expr; N], QueryError> {
     let name = function.name.to_string();
     let wrong = |args: Vec<Expr>| {
         QueryError::analyzing(format!("No matching function with signature: {name} of {} arguments", args.len()))
@@ -251,13 +262,26 @@ fn numbers(function: &mut Function) {
 }
 
 /// `percentile(x, p [, compression])` is `percentile(p) WITHIN GROUP (ORDER BY x)`.
-fn percentile(name: &str, function: &mut Function) -> Result<(), QueryError> {
+/// A share that is NULL gives NULL.
+fn percentile(called: &str, name: &str, function: &mut Function) -> Result<Option<Expr>, QueryError> {
     let mut args = take_arguments(function)?.into_iter();
-    let (Some(value), Some(share)) = (args.next(), args.next()) else { return Ok(()) };
+    let (Some(value), Some(share)) = (args.next(), args.next()) else { return Ok(None) };
+    let is_null = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::Null));
+    match &share {
+        expr if is_null(expr) => {
+            let message = format!("{called} requires the second parameter's type is numeric type");
+            return Err(QueryError::analyzing(message));
+        }
+        Expr::Cast { expr, .. } if is_null(expr) => {
+            let null = build::cast(build::null(), SqlType::DoublePrecision);
+            return Ok(Some(gathered::instead(function, "min", vec![null])));
+        }
+        _ => {}
+    }
     function.name = ObjectName::from(vec![Ident::new(name)]);
     function.within_group = vec![ordered(value, true)];
     give_back(function, vec![share]);
-    Ok(())
+    Ok(None)
 }
 
 fn ordered(expr: Expr, ascending: bool) -> OrderByExpr {
@@ -275,50 +299,6 @@ fn says_time(format: &str) -> bool {
     false
 }
 
-/// `group_concat([DISTINCT] a [, b …] [ORDER BY …] [SEPARATOR s])` is string_agg over texts.
-fn group_concat(function: &mut Function) -> Result<(), QueryError> {
-    let mut args = take_arguments(function)?;
-    let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
-    let mut separator = None;
-    list.clauses.retain_mut(|clause| match clause {
-        FunctionArgumentClause::Separator(ValueWithSpan { value, .. }) => {
-            separator = value.clone().into_string();
-            false
-        }
-        _ => true,
-    });
-    // Without SEPARATOR, StarRocks' second argument of two is the separator when it is a constant text.
-    if separator.is_none()
-        && args.len() == 2
-        && let Some(Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. })) = args.last()
-    {
-        separator = Some(text.clone());
-        args.pop();
-    }
-    let whole = if args.len() == 1 { build::call(TEXT, args) } else { build::call("concat", args) };
-    let separator = build::text(separator.unwrap_or_else(|| ",".to_owned()));
-    list.args = vec![build::argument(whole), build::argument(separator)];
-    function.name = ObjectName::from(vec![Ident::new("string_agg")]);
-    Ok(())
-}
-
-/// `map_agg(k, v)`: keys and values in ARRAYs beside each other, without those whose key is NULL.
-fn map_agg(function: &mut Function) -> Result<Expr, QueryError> {
-    let [key, value] = take(function)?;
-    let known = Expr::IsNotNull(Box::new(key.clone()));
-    let known = match function.filter.take() {
-        Some(filter) => Expr::BinaryOp { left: filter, op: BinaryOperator::And, right: Box::new(known) },
-        None => known,
-    };
-    let gathered = |what| {
-        let Expr::Function(mut call) = build::call("array_agg", vec![what]) else { return build::null() };
-        call.filter = Some(Box::new(known.clone()));
-        call.over = function.over.clone();
-        Expr::Function(call)
-    };
-    Ok(build::call("map_from_arrays", vec![gathered(key), gathered(value)]))
-}
-
 fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Result<Option<Expr>, QueryError> {
     let zone = || build::text(session.zone().name());
     Ok(Some(match (name, argument_count(function)) {
@@ -329,6 +309,10 @@ fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Res
                 days => (days, "day"),
             };
             shift(time, if name == "date_sub" { negative(count) } else { count }, unit)
+        }
+        ("date_trunc", 2) => {
+            let [unit, time] = take(function)?;
+            build::call("date_trunc", vec![unit, build::call(READ_TIME, vec![time])])
         }
         ("add_months", 2) => {
             let [time, count] = take(function)?;

@@ -12,7 +12,8 @@ use crate::functions::{DIFFERENCE, SHIFT, TEXT};
 /// Days from the year 0 to 1970, as `to_days` counts them.
 const DAYS_TO_1970: i64 = 719_528;
 
-fn operation(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+/// Both sides in brackets.
+pub(super) fn operation(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
     let nested = |expr| Box::new(Expr::Nested(Box::new(expr)));
     Expr::Nested(Box::new(Expr::BinaryOp { left: nested(left), op, right: nested(right) }))
 }

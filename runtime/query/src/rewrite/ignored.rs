@@ -1,8 +1,11 @@
 //! Clauses that the planner would pass over in silence: done here, or refused. A result that leaves out what was asked
 //! for is worse than none.
 
-use datafusion::sql::sqlparser::ast::{Expr, GroupByExpr, GroupByWithModifier, Select, TableFactor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, GroupByExpr, GroupByWithModifier, LimitClause, Select, TableFactor, Value, ValueWithSpan,
+};
 
+use super::build;
 use crate::error::QueryError;
 
 fn unsupported(what: &str) -> Result<(), QueryError> {
@@ -40,4 +43,22 @@ pub(super) fn group_by(select: &mut Select) -> Result<(), QueryError> {
     }
     modifiers.clear();
     Ok(())
+}
+
+/// A limit that no result reaches is none: a plan carries 32 bits of it.
+pub(super) fn unbounded_limit(clause: &mut Option<LimitClause>) {
+    let huge = |expr: &Expr| match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(number, _), .. }) => {
+            number.parse::<u128>().is_ok_and(|n| n >= u128::from(u32::MAX))
+        }
+        _ => false,
+    };
+    match clause {
+        Some(LimitClause::LimitOffset { limit, .. }) if limit.as_ref().is_some_and(huge) => *limit = None,
+        Some(LimitClause::OffsetCommaLimit { offset, limit }) if huge(limit) => {
+            let offset = std::mem::replace(offset, build::null());
+            *clause = Some(build::offset_only(offset));
+        }
+        _ => {}
+    }
 }

@@ -66,7 +66,7 @@ fn typed_array(left: &Expr) -> Option<DataType> {
 }
 
 /// Functions in FROM that make rows of what a value holds.
-const SPREADING: [&str; 3] = ["unnest", "unnest_bitmap", "subdivide_bitmap"];
+const SPREADING: [&str; 4] = ["unnest", "unnest_bitmap", "subdivide_bitmap", "json_each"];
 
 /// The name of such a function, in lower case.
 pub(super) fn spreading(name: &ObjectName) -> Option<&'static str> {
@@ -74,7 +74,8 @@ pub(super) fn spreading(name: &ObjectName) -> Option<&'static str> {
     SPREADING.into_iter().find(|known| known.eq_ignore_ascii_case(&name))
 }
 
-/// `unnest_bitmap(b)` and `subdivide_bitmap(b, 3)` are `unnest` of the ARRAY that they make.
+/// `unnest_bitmap(b)` and `subdivide_bitmap(b, 3)` are `unnest` of the ARRAY that they make, `json_each(j)` of the keys and values of
+/// a MAP.
 pub(super) fn spread(
     name: &'static str,
     args: Vec<FunctionArg>,
@@ -83,6 +84,7 @@ pub(super) fn spread(
     let array = match name {
         "unnest_bitmap" => "bitmap_to_array",
         "subdivide_bitmap" => SUBDIVIDE,
+        "json_each" => return json_each(name, args, alias),
         _ => return unnest(name, args, alias),
     };
     let Expr::Function(mut call) = build::call(array, Vec::new()) else { return unnest(name, args, alias) };
@@ -90,6 +92,25 @@ pub(super) fn spread(
         list.args = args;
     }
     unnest(name, vec![build::argument(Expr::Function(call))], alias)
+}
+
+fn json_each(name: &'static str, args: Vec<FunctionArg>, alias: Option<TableAlias>) -> Result<TableFactor, QueryError> {
+    let Ok([FunctionArg::Unnamed(FunctionArgExpr::Expr(json))]) = <[FunctionArg; 1]>::try_from(args) else {
+        return Err(QueryError::analyzing("No matching function with signature: json_each takes one argument"));
+    };
+    let text = DataType::Varchar(storage_model::schema::STRING_LENGTH);
+    let map = cast::call(json, &DataType::Map(Box::new(text), Box::new(DataType::Json)))?;
+    let mut alias = alias.unwrap_or_else(|| unnamed(name));
+    if alias.columns.is_empty() {
+        let column = |name| TableAliasColumnDef { name: Ident::new(name), data_type: None };
+        alias.columns = ["key", "value"].map(column).into();
+    }
+    let parts = ["map_keys", "map_values"].map(|part| build::argument(build::call(part, vec![map.clone()])));
+    unnest(name, parts.into(), Some(alias))
+}
+
+fn unnamed(name: &str) -> TableAlias {
+    TableAlias { explicit: true, name: Ident::new(name), columns: Vec::new(), at: None }
 }
 
 /// `unnest(a, b) AS u(x, y)` in FROM: a subquery for each row before it.
@@ -104,8 +125,7 @@ fn unnest(called: &'static str, args: Vec<FunctionArg>, alias: Option<TableAlias
     if arrays.is_empty() {
         return Err(QueryError::analyzing("No matching function with signature: unnest()"));
     }
-    let mut alias =
-        alias.unwrap_or_else(|| TableAlias { explicit: true, name: Ident::new(called), columns: Vec::new(), at: None });
+    let mut alias = alias.unwrap_or_else(|| unnamed(called));
     if alias.columns.len() > arrays.len() {
         return Err(QueryError::analyzing(format!(
             "unnest has {} columns available but {} columns specified",
@@ -123,7 +143,7 @@ fn unnest(called: &'static str, args: Vec<FunctionArg>, alias: Option<TableAlias
 }
 
 /// `SELECT items`.
-fn select(projection: Vec<SelectItem>) -> Query {
+pub(super) fn select(projection: Vec<SelectItem>) -> Query {
     let select = Select {
         select_token: AttachedToken::empty(),
         optimizer_hints: Vec::new(),

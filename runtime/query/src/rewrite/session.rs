@@ -1,6 +1,7 @@
 //! What only the session knows, as constants: `@@x`, `@x`, `database()`, `now()`.
 
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr, Function, Ident};
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr, Function, Ident, ObjectName};
+use storage_model::DataType;
 use storage_model::value::{format_date, format_datetime};
 
 use super::{build, calls};
@@ -36,7 +37,24 @@ fn constant(value: Constant) -> Result<Expr, QueryError> {
         Constant::Null => build::null(),
         Constant::Integer(number) => build::integer(number),
         Constant::Text(text) => build::text(text),
+        Constant::Typed { text, data_type: DataType::Decimal { .. } } => build::number(&text),
+        Constant::Typed { text, data_type } => match sql_type(&data_type) {
+            Some(sql_type) => build::cast(build::text(text), sql_type),
+            None => build::text(text),
+        },
         Constant::Nested { json, data_type } => cast::call(build::text(json), &data_type)?,
+    })
+}
+
+/// The types of constants that no literal says.
+fn sql_type(data_type: &DataType) -> Option<SqlType> {
+    Some(match data_type {
+        DataType::Float => SqlType::Real,
+        DataType::Double => SqlType::DoublePrecision,
+        DataType::Date => SqlType::Date,
+        DataType::DateTime => SqlType::Datetime(None),
+        DataType::LargeInt => SqlType::Custom(ObjectName::from(vec![Ident::new("largeint")]), Vec::new()),
+        _ => return None,
     })
 }
 
@@ -68,6 +86,11 @@ pub(super) fn function(name: &str, function: &Function, cx: &PlanContext) -> Res
         }
         ("curdate" | "current_date", 0) => build::cast(build::text(today(micros)), SqlType::Date),
         ("curtime" | "current_time", 0) => {
+            let whole = format_datetime(micros - micros.rem_euclid(1_000_000));
+            build::text(whole.split_once(' ').map_or("", |(_, clock)| clock))
+        }
+        ("utc_time", 0) => {
+            let micros = session.now_ms as i64 * 1000;
             let whole = format_datetime(micros - micros.rem_euclid(1_000_000));
             build::text(whole.split_once(' ').map_or("", |(_, clock)| clock))
         }

@@ -1,6 +1,6 @@
 //! What is in an ARRAY: how many, where, whether, and all of it as one text.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, StringBuilder};
@@ -19,8 +19,8 @@ pub(super) fn functions() -> Vec<Typed> {
     vec![
         Typed::new("array_length", any_array, int, length),
         Typed::new("cardinality", array_or_map, int, length),
-        Typed::new("array_contains", array_and_element, boolean, contains),
-        Typed::new("array_position", array_and_element, int, position),
+        Typed::new("array_contains", array_and_element, boolean, contains).once(),
+        Typed::new("array_position", array_and_element, int, position).once(),
         Typed::new("array_contains_all", two_arrays, boolean, contains_all),
         Typed::new("array_contains_seq", two_arrays, boolean, contains_seq),
         Typed::new("arrays_overlap", two_arrays, boolean, overlap),
@@ -69,6 +69,16 @@ pub(in crate::functions) fn comparable<const N: usize>(arrays: [&ArrayRef; N]) -
 fn found(args: &[ArrayRef], rows: usize) -> Result<Vec<Option<i32>>> {
     let lists = lists(&args[0])?;
     let [members, wanted] = comparable([lists.values(), &args[1]])?;
+    if lists.len() == 1 && rows > 1 {
+        // One list for all rows: it is read once.
+        let Some(places) = places(&lists, 0) else { return Ok(vec![None; rows]) };
+        let mut known: HashMap<&[u8], i32> = HashMap::with_capacity(places.len());
+        for (at, place) in (1..).zip(places) {
+            known.entry(members.row(place).data()).or_insert(at);
+        }
+        let found = |row: usize| known.get(wanted.row(row).data()).copied().unwrap_or(0);
+        return Ok((0..rows).map(|row| Some(found(row))).collect());
+    }
     let found = |row: usize| {
         let mut places = places(&lists, row)?;
         let at = places.position(|place| members.row(place) == wanted.row(row));
@@ -210,7 +220,7 @@ fn element_at(args: &[ArrayRef], rows: usize, returns: &DataType) -> Result<Arra
     let mut places_found: Vec<Option<u32>> = Vec::with_capacity(rows);
     let values = match args[0].as_map_opt() {
         Some(maps) => {
-            let [keys, wanted] = comparable([maps.keys(), &args[1]])?;
+            let [keys, wanted] = comparable([&crate::nested::map_keys(maps.keys()), &args[1]])?;
             let offsets = maps.value_offsets();
             for row in 0..rows {
                 let mut entries = offsets[row] as usize..offsets[row + 1] as usize;
