@@ -118,6 +118,7 @@ async fn numbers() {
         &House::new(),
         &[
             ("ceil(1.2), floor(-1.2), ceiling(2), dfloor(1.9)", "2|-2|2|1"),
+            ("typeof(ceil(1.2))", "bigint(20)"),
             ("pmod(3, 6), pmod(11, 5), pmod(-11, 5), pmod(11, -5), pmod(-11, -5), pmod(1, 0)", "3|1|4|-4|-1|NULL"),
             ("fmod(3.14, 3.14), fmod(11.5, 0)", "0|NULL"),
             ("square(11), negative(3), positive(3), e() > 2.718", "121|-3|3|1"),
