@@ -260,35 +260,8 @@ fn comparison(part: &mut Expr, schema: &dyn ExprSchema) -> bool {
             }
             false
         }
-        Expr::ScalarFunction(call) if call.func.name() == "coalesce" => {
-            alternatives(&mut call.args.iter_mut().collect::<Vec<_>>(), schema)
-        }
-        Expr::ScalarFunction(call) if call.func.name() == "nullif" => {
-            match nested::alike(&mut call.args.iter_mut().collect::<Vec<_>>(), schema) {
-                true => nested::null_if(&call.args).map(|other| *part = other).is_some(),
-                false => false,
-            }
-        }
-        Expr::ScalarFunction(call) => nested::arguments(call, schema),
-        // The engine knows no DECIMAL as a condition.
-        Expr::TryCast(TryCast { expr, field })
-            if field.data_type() == &DataType::Boolean && expr.get_type(schema).is_ok_and(|t| t.is_decimal()) =>
-        {
-            let Ok(given) = expr.get_type(schema) else { return false };
-            functions::truth::condition(expr, &given).map(|condition| *part = condition).is_some()
-        }
-        // What JSON holds, as a type that holds nothing else.
-        Expr::TryCast(TryCast { expr, field }) => {
-            let is_json = expr.get_type(schema).is_ok_and(|t| t == DataType::LargeUtf8);
-            let ResultType::Column(target) = result_type(field.data_type()) else { return false };
-            if !is_json || target == storage_model::DataType::Json {
-                return false;
-            }
-            let before = std::mem::take(expr.as_mut());
-            let Ok(cast) = functions::cast::cast_to(before, &target) else { return false };
-            *part = cast;
-            true
-        }
+        Expr::ScalarFunction(_) => of_function(part, schema),
+        Expr::TryCast(_) => of_cast(part, schema),
         Expr::AggregateFunction(AggregateFunction { func, params }) if params.distinct => {
             let known = how_much(func, &params.args, schema);
             params.distinct = known.is_none();
@@ -312,6 +285,36 @@ fn comparison(part: &mut Expr, schema: &dyn ExprSchema) -> bool {
             is_other
         }
         _ => false,
+    }
+}
+
+/// What the engine would cast otherwise, or not at all: a DECIMAL as a condition, and JSON as a type that holds no other values.
+fn of_cast(part: &mut Expr, schema: &dyn ExprSchema) -> bool {
+    let Expr::TryCast(TryCast { expr, field }) = part else { return false };
+    let Ok(given) = expr.get_type(schema) else { return false };
+    if field.data_type() == &DataType::Boolean && given.is_decimal() {
+        return functions::truth::condition(expr, &given).map(|condition| *part = condition).is_some();
+    }
+    let ResultType::Column(target) = result_type(field.data_type()) else { return false };
+    if given != DataType::LargeUtf8 || target == storage_model::DataType::Json {
+        return false;
+    }
+    let before = std::mem::take(expr.as_mut());
+    let Ok(cast) = functions::cast::cast_to(before, &target) else { return false };
+    *part = cast;
+    true
+}
+
+/// Makes the arguments of a function fit beside each other.
+fn of_function(part: &mut Expr, schema: &dyn ExprSchema) -> bool {
+    let Expr::ScalarFunction(call) = part else { return false };
+    match call.func.name() {
+        "coalesce" => alternatives(&mut call.args.iter_mut().collect::<Vec<_>>(), schema),
+        "nullif" => {
+            nested::alike(&mut call.args.iter_mut().collect::<Vec<_>>(), schema)
+                && nested::null_if(&call.args).map(|other| *part = other).is_some()
+        }
+        _ => nested::arguments(call, schema),
     }
 }
 

@@ -179,6 +179,8 @@ impl Pass<'_> {
             Expr::Substring { expr: inner, .. } | Expr::Trim { expr: inner, .. } => {
                 **inner = build::call(READ_TEXT, vec![build::take(inner)]);
             }
+            Expr::Ceil { expr: inner, .. } => *expr = short::whole("ceil", build::take(inner)),
+            Expr::Floor { expr: inner, .. } => *expr = short::whole("floor", build::take(inner)),
             Expr::UnaryOp { op: UnaryOperator::Not, expr: inner } => conditions::wrap(inner),
             Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => *expr = forms::not_bits(build::take(inner)),
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } if !matches!(**inner, Expr::Value(_)) => {

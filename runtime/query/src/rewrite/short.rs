@@ -109,7 +109,7 @@ fn arithmetic(name: &str, count: usize, function: &mut Function) -> Result<Optio
         }
         ("ceil" | "floor", 1) => {
             let [value] = take(function)?;
-            build::cast(build::call(name, vec![double(value)]), SqlType::BigInt(None))
+            whole(name, value)
         }
         ("fmod", 2) => {
             let [left, right] = take(function)?;
@@ -121,6 +121,11 @@ fn arithmetic(name: &str, count: usize, function: &mut Function) -> Result<Optio
         }
         _ => return Ok(None),
     }))
+}
+
+/// `ceil` and `floor` give BIGINT.
+pub(super) fn whole(name: &str, value: Expr) -> Expr {
+    build::cast(build::call(name, vec![double(value)]), SqlType::BigInt(None))
 }
 
 /// The value at a share of all in their order; between two of them the greater or the smaller.
