@@ -32,9 +32,7 @@ impl Session {
 }
 
 fn invalid(comment: &str) -> MySqlError {
-    MySqlError::common(format_args!(
-        "Getting syntax error at line 1, column 1. Detail message: Invalid hint value '{comment}'."
-    ))
+    MySqlError::syntax(1, 1, format_args!("Invalid hint value '{comment}'"))
 }
 
 fn expression(text: &str) -> Option<ast::Expr> {

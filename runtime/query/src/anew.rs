@@ -24,8 +24,8 @@ use crate::insert::store::store;
 use crate::insert::{columns_of, with_computed};
 use crate::plan::{self, Placement, Planned};
 use crate::provider::ScanNotes;
-use crate::provider::merge::merged_plan;
-use crate::provider::scan::{Piece, scan_plan};
+use crate::provider::merge::rows_plan;
+use crate::provider::scan::Piece;
 use crate::session;
 
 /// What plans call the rows as they are.
@@ -134,9 +134,6 @@ impl TableProvider for Pieces {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match self.table.model.merges_when_read() {
-            true => merged_plan(state, &self.table, &self.schema, self.pieces.clone(), projection, limit),
-            false => scan_plan(state, &self.schema, self.pieces.clone(), projection, limit),
-        }
+        rows_plan(state, &self.table, &self.schema, self.pieces.clone(), projection, limit)
     }
 }

@@ -15,8 +15,8 @@ use crate::error::QueryError;
 use crate::insert::columns_of;
 use crate::plan::{Placement, Planned};
 use crate::provider::ScanNotes;
-use crate::provider::merge::merged_plan;
-use crate::provider::scan::{Piece, scan_plan};
+use crate::provider::merge::rows_plan;
+use crate::provider::scan::Piece;
 use crate::session;
 
 /// Plans the rows that `partition` says of one of its buckets, merged by the key model, in the columns of the table and in the
@@ -38,10 +38,7 @@ pub fn plan_compaction(
     }
     let schema = TableSchema::from(storage_tablet::read_schema(&table.schema));
     let state = session::planner(1);
-    let rows = match table.model.merges_when_read() {
-        true => merged_plan(&*state, table, &schema, pieces, None, None)?,
-        false => scan_plan(&*state, &schema, pieces, None, None)?,
-    };
+    let rows = rows_plan(&*state, table, &schema, pieces, None, None)?;
     let plan = sorted(table, rows)?;
     let (columns, notes) = (columns_of(table), ScanNotes::default());
     Ok(Planned {

@@ -147,7 +147,7 @@ impl DataCache {
     }
 
     /// Those of these blocks that are on disk; they are in memory then.
-    pub(crate) async fn from_disk(&self, object: &Object, run: Range<u64>) -> Vec<Option<Block>> {
+    pub(crate) async fn read_disk(&self, object: &Object, run: Range<u64>) -> Vec<Option<Block>> {
         if !run.clone().any(|number| self.is_on_disk(object.block(number))) {
             return run.map(|_| None).collect();
         }

@@ -172,7 +172,7 @@ impl DataCache {
     }
 
     async fn bring(&self, source: &Source, object: &Object, run: Range<u64>) -> Result<Run> {
-        let mut blocks = self.from_disk(object, run.clone()).await;
+        let mut blocks = self.read_disk(object, run.clone()).await;
         let mut lacking: Vec<Range<u64>> = Vec::new();
         for (number, _) in run.clone().zip(&blocks).filter(|(_, block)| block.is_none()) {
             match lacking.last_mut() {

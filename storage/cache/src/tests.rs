@@ -1,4 +1,6 @@
 //! What is read through the cache is what the store has, and how often the store is asked.
+// Lists of ranges that were asked for: some of them have one.
+#![allow(clippy::single_range_in_vec_init)]
 
 mod counting;
 mod disks;

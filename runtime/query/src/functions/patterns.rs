@@ -25,7 +25,7 @@ fn captured(types: &[DataType]) -> Option<Vec<DataType>> {
 }
 
 fn split_types(types: &[DataType]) -> Option<Vec<DataType>> {
-    let all = vec![DataType::Utf8, DataType::Utf8, DataType::Int64];
+    let all = [DataType::Utf8, DataType::Utf8, DataType::Int64];
     matches!(types.len(), 2 | 3).then(|| all[..types.len()].to_vec())
 }
 

@@ -44,8 +44,8 @@ pub(crate) fn tablets(pieces: &[Piece]) -> BTreeMap<(PartitionId, u32), usize> {
     tablets
 }
 
-/// The plan that reads the pieces, the rows of each tablet merged.
-pub(crate) fn merged_plan(
+/// The plan that reads the pieces, the rows of each tablet merged where the key model says so.
+pub(crate) fn rows_plan(
     state: &dyn Session,
     table: &Table,
     schema: &TableSchema,
@@ -53,6 +53,9 @@ pub(crate) fn merged_plan(
     projection: Option<&Vec<usize>>,
     limit: Option<usize>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    if !table.model.merges_when_read() {
+        return scan_plan(state, schema, pieces, projection, limit);
+    }
     let tablets = tablets(&pieces);
     let is_alone = |piece: &Piece| tablets.get(&(piece.partition, piece.bucket)) == Some(&1);
     let (plain, several): (Vec<Piece>, Vec<Piece>) = pieces.into_iter().partition(is_alone);

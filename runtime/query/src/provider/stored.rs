@@ -13,7 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use runtime_sql::partition_names::PartitionNames;
 use storage_model::{Partition, PartitionId, Table};
 
-use super::scan::{Piece, scan_plan};
+use super::scan::Piece;
 use super::{ScanNote, ScanNotes, merge, prune};
 use crate::context::{Constant, PlanContext};
 use crate::error::QueryError;
@@ -149,10 +149,7 @@ impl TableProvider for StoredTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let pieces = self.pieces(state, filters)?;
-        if self.table.model.merges_when_read() {
-            return merge::merged_plan(state, &self.table, &self.schema, pieces, projection, limit);
-        }
-        scan_plan(state, &self.schema, pieces, projection, limit)
+        merge::rows_plan(state, &self.table, &self.schema, pieces, projection, limit)
     }
 
     /// Every filter prunes as well as it can; DataFusion checks the rows again.

@@ -1,18 +1,8 @@
 //! What users of StarRocks type: the examples of its documents, each expression with what it gives.
 
 use super::house::{House, column};
+use super::nested::check;
 use storage_model::DataType;
-
-async fn check(house: &House, cases: &[(&str, &str)]) {
-    let mut wrong = Vec::new();
-    for (sql, expected) in cases {
-        match house.try_ask(&format!("SELECT {sql}")).await {
-            Ok(lines) if lines.len() == 2 && lines[1] == *expected => {}
-            other => wrong.push(format!("{sql}: {other:?}, not {expected}")),
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
 
 #[tokio::test]
 async fn texts() {

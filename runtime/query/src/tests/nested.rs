@@ -10,7 +10,8 @@ fn of(text: &str) -> DataType {
     runtime_sql::parse_type(text).unwrap_or_else(|| panic!("{text} is no type"))
 }
 
-async fn check(house: &House, cases: &[(&str, &str)]) {
+/// Expressions, and what each gives as a client sees it.
+pub(super) async fn check(house: &House, cases: &[(&str, &str)]) {
     let mut wrong = Vec::new();
     for (sql, expected) in cases {
         match house.try_ask(&format!("SELECT {sql}")).await {
