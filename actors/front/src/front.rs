@@ -36,8 +36,8 @@ const FRESH_LIMIT: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How long the commit of a load waits for a job that makes its table another,
 const HELD_LIMIT: Duration = Duration::from_secs(900);
-/// and how often it asks.
-const HELD_PAUSE: Duration = Duration::from_millis(50);
+/// and after how long it asks again when nothing has been heard: each time is an entry of the log.
+const HELD_PAUSE: Duration = Duration::from_secs(2);
 
 /// The version of StarRocks whose behaviour clients may expect: the first word of `current_version()`.
 pub const COMPATIBLE_VERSION: &str = "3.5.0";
@@ -160,7 +160,7 @@ impl Front {
             match self.propose.ask(Propose { command: command.clone() }).await {
                 // A job is about to make another table of it: then the command is taken, or is stale.
                 Ok(Err(ProposeFailure::Rejected(Rejection::Held(_)))) if asked.elapsed() < HELD_LIMIT => {
-                    tokio::time::sleep(HELD_PAUSE).await;
+                    self.jobs_go_on().await;
                 }
                 Ok(Ok(outcome)) => return Ok(Ok(outcome)),
                 Ok(Err(ProposeFailure::Rejected(stale @ (Rejection::Stale(_) | Rejection::Overtaken(_))))) => {
@@ -170,6 +170,18 @@ impl Front {
                 Err(lost) => return Err(errors::ask(&lost, "metadata leader", true)),
             }
         }
+    }
+
+    /// Waits until a job that loads wait for gets on, for a while.
+    async fn jobs_go_on(&self) {
+        let held = || {
+            let catalog = self.view.now();
+            let jobs = catalog.alter_jobs().filter(|job| catalog.is_held(job.table));
+            jobs.map(|job| job.id).collect::<Vec<_>>()
+        };
+        let (before, mut revisions) = (held(), self.view.revisions());
+        let changed = async { while held() == before && revisions.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(HELD_PAUSE, changed).await;
     }
 
     /// Waits until this frontend may read the catalog, and, if that is asked for, until it shows everything that was

@@ -1,6 +1,7 @@
 //! SELECT: planned against one revision, run here when it touches no table and on a compute node otherwise, streamed to
 //! the client as fast as it takes the rows.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use actors_messages::compute::ReadFragment;
@@ -276,6 +277,10 @@ pub(crate) async fn constant(session: &Session, expr: &ast::Expr, running: &Runn
     let seconds = session.variables.number("query_timeout");
     let work = async {
         let front = session.front();
+        if has_query(expr) {
+            // Beside that SET reads nothing.
+            front.may_read(session.variables.is_on("enable_linearizable_read")).await?;
+        }
         let (catalog, _point) = front.reads.begin(|| front.view.now());
         let cx = session.plan_context(catalog, "").await;
         let planned = plan(&cx, &query).await?;
@@ -294,6 +299,19 @@ pub(crate) async fn constant(session: &Session, expr: &ast::Expr, running: &Runn
         Ok(first.map_or(Constant::Null, |batch| first_value(batch, &planned)))
     };
     running.within("Query", "query_timeout", seconds, running.reading(work)).await
+}
+
+/// Whether a query is in an expression.
+fn has_query(expr: &ast::Expr) -> bool {
+    struct Queries;
+    impl ast::Visitor for Queries {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &ast::Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    ast::Visit::visit(expr, &mut Queries).is_break()
 }
 
 /// The first value of rows.

@@ -12,7 +12,7 @@ use runtime_actor::{TraceContext, random};
 use runtime_mysql::{
     ColumnDef, ConnectionInfo, Handler, Login, MySqlError, OkInfo, Prepared, ResultWriter, SessionStatus, Value,
 };
-use runtime_query::{PlanContext, SessionFacts};
+use runtime_query::{Looks, PlanContext, SessionFacts};
 use runtime_sql::{Hint, Parsed, Statement, like_matches, redact, split_qualified_name};
 use storage_catalog::Catalog;
 use storage_model::{DatabaseId, RoleId, Table, UnixMillis, User};
@@ -85,15 +85,15 @@ impl Running {
         }
     }
 
-    /// The same for work that is of several statements: the KILL of one does not end it.
-    pub(crate) fn beyond_kill(&self) -> Running {
-        let (query_id, lease) = (self.query_id.clone(), self.lease.clone());
-        Running { query_id, cause: self.cause, cancel: CancellationToken::new(), lease }
+    /// The same, for work that goes on elsewhere.
+    pub(crate) fn twin(&self) -> Running {
+        let (query_id, cancel, lease) = (self.query_id.clone(), self.cancel.clone(), self.lease.clone());
+        Running { query_id, cause: self.cause, cancel, lease }
     }
 
-    /// The same under another span.
-    pub(crate) fn of(&self, span: &RootSpan) -> Running {
-        Running { cause: span.context(), ..self.beyond_kill() }
+    /// The same under another span, for work that is of several statements: the KILL of one does not end it.
+    pub(crate) fn of_several(&self, span: &RootSpan) -> Running {
+        Running { cause: span.context(), cancel: CancellationToken::new(), ..self.twin() }
     }
 
     /// Drives `work` until it is done, KILL QUERY comes or the time is over.
@@ -268,6 +268,7 @@ impl Session {
             database: self.database.clone(),
             session: self.facts(),
             parallelism: cores.unwrap_or(1).max(1) as usize,
+            looks: Looks::default(),
         }
     }
 

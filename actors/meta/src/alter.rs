@@ -30,8 +30,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const MOST_DOUBLED: u32 = 5;
 /// Loads wait for so long at most before they go on and the job begins to catch up again,
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
-/// and after each such time for twice as long, so many times: a job comes to its end.
-const MOST_HELD: u32 = 6;
+/// and after each such time for twice as long, so many times. Then it is given up.
+const MOST_HELD: u32 = 3;
 
 /// The role.
 pub struct AlterCoordinator {
@@ -124,6 +124,7 @@ impl AlterCoordinator {
             let limit = LONGEST_HOLD * 2_u32.pow(known.held.min(MOST_HELD));
             let is_late = known.held_since.is_some_and(|since| now.saturating_duration_since(since) > limit);
             known.held += u32::from(is_late);
+            let is_hopeless = known.held > MOST_HELD;
             let (meta, reads, mut nodes) = (self.meta.clone(), self.reads.clone(), nodes.clone());
             // After a failure another node is asked.
             let by = known.failures as usize % nodes.len();
@@ -131,7 +132,7 @@ impl AlterCoordinator {
             let (ownership, clock) = (self.ownership.clone(), cx.clock().clone());
             cx.effect(async move {
                 let is_ours = move |volume| ownership.borrow().allows_deletes(volume, clock.monotonic());
-                let round = Round { meta: &meta, reads: &reads, nodes: &nodes, is_late };
+                let round = Round { meta: &meta, reads: &reads, nodes: &nodes, is_late, is_hopeless };
                 let came = round.run(job.id, &mut progress, is_ours).await;
                 Rounded { job: job.id, progress, came }
             });

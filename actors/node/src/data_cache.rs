@@ -40,7 +40,9 @@ fn options(config: &ComputeConfig, memory: u64) -> Option<CacheOptions> {
         }
     };
     let disks = config.storage_root_path.0.iter().filter_map(|root| part(&root.path)).filter(|part| part.bytes > 0);
-    let (memory_bytes, disks) = (config.datacache_mem_size.bytes(memory), disks.collect::<Vec<_>>());
+    // Queries need some too.
+    let memory_bytes = config.datacache_mem_size.bytes(memory).min(memory / 5 * 4);
+    let disks: Vec<_> = disks.collect();
     let block_bytes = config.datacache_block_size;
     (memory_bytes > 0 || !disks.is_empty()).then_some(CacheOptions { memory_bytes, disks, block_bytes })
 }

@@ -13,6 +13,8 @@ use crate::secure::Writer;
 pub(crate) const LARGEST_FRAME: usize = 0xFF_FFFF;
 /// Rows are sent once this many bytes wait.
 const FLUSH_AT: usize = 64 * 1024;
+/// How long a client may refuse to take the end of the stream.
+const GOODBYE: Duration = Duration::from_secs(2);
 /// A buffer larger than this is given back after it was sent.
 const KEEP_AT_MOST: usize = 256 * 1024;
 
@@ -123,6 +125,12 @@ impl PacketSink {
                 Err(_) => return Err(self.fail(io::ErrorKind::TimedOut)),
             }
         }
+        // TLS may still hold what it has taken.
+        match tokio::time::timeout(self.write_timeout, self.writer.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(self.fail(error.kind())),
+            Err(_) => return Err(self.fail(io::ErrorKind::TimedOut)),
+        }
         self.out.clear();
         self.out.shrink_to(KEEP_AT_MOST);
         self.written = 0;
@@ -141,8 +149,8 @@ impl PacketSink {
     /// Sends the end of the stream: the client reads what was flushed and then the end.
     pub(crate) async fn shutdown(&mut self) {
         if self.broken.is_none() {
-            // The client may be gone already; there is nobody to tell.
-            let _ = self.writer.shutdown().await;
+            // The client may be gone already, or read nothing any more; there is nobody to tell.
+            let _ = tokio::time::timeout(GOODBYE, self.writer.shutdown()).await;
         }
     }
 }
@@ -192,6 +200,39 @@ mod tests {
         }
         assert!(bytes.is_empty());
         found
+    }
+
+    /// A writer that keeps what it takes until it is flushed, as TLS does.
+    #[derive(Clone, Default)]
+    struct Keeping(Arc<Mutex<(Vec<u8>, Vec<u8>)>>);
+
+    impl AsyncWrite for Keeping {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.0.lock().unwrap().0.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let mut both = self.0.lock().unwrap();
+            let kept = std::mem::take(&mut both.0);
+            both.1.extend_from_slice(&kept);
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_in_the_writer() {
+        let keeping = Keeping::default();
+        let mut sink = PacketSink::new(Box::new(keeping.clone()), Duration::from_secs(1));
+        sink.begin().extend_from_slice(b"the end of a result");
+        sink.end();
+        sink.flush().await.unwrap();
+        let both = keeping.0.lock().unwrap();
+        assert_eq!((both.0.len(), both.1.len()), (0, 4 + b"the end of a result".len()));
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use storage_model::{
     ClusterId, Column, ColumnId, Epoch, FileEntry, FileId, Incarnation, Partition, ServiceId, Table, UnixMillis,
 };
 
-use crate::context::{Everything, NoVirtualTables, PlanContext, SessionFacts};
+use crate::context::{Everything, Looks, NoVirtualTables, PlanContext, SessionFacts};
 use crate::depth::Stack;
 use crate::error::QueryError;
 use crate::insert::store::store;
@@ -106,6 +106,7 @@ fn context(service: &ServiceId) -> PlanContext {
         access: Arc::new(Everything),
         virtual_tables: Arc::new(NoVirtualTables),
         parallelism: 1,
+        looks: Looks::default(),
     }
 }
 

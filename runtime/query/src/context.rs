@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
@@ -212,6 +213,19 @@ pub struct PlanContext {
     pub virtual_tables: Arc<dyn VirtualTables>,
     /// How many partitions a plan is cut into: the cores of the compute node that will run it (at least 1).
     pub parallelism: usize,
+    /// What was planned only to be looked at.
+    pub looks: Looks,
+}
+
+/// Counts the tables of one statement that were planned only to learn their columns: clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Looks(Arc<AtomicUsize>);
+
+impl Looks {
+    /// One more; how many there are now.
+    pub(crate) fn count(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
 }
 
 impl fmt::Debug for PlanContext {

@@ -2,6 +2,7 @@
 //! by its name on frontends and compute nodes alike. What only renames another function or asks about the session is
 //! done earlier, on the syntax tree (see `rewrite`).
 
+mod arithmetic;
 mod arrays;
 mod binary;
 mod bitmaps;
@@ -75,6 +76,8 @@ pub(crate) const BIT: &str = "__bit";
 pub(crate) const READ_TIME: &str = "__read_time";
 /// `read_text(x)`: a number, a boolean or a time as its text, everything else as it is.
 pub(crate) const READ_TEXT: &str = "__read_text";
+/// `pad_length(n)`: how long a text is made; NULL when that is too long.
+pub(crate) const PAD_LENGTH: &str = "__pad_length";
 /// `number(x)`: any value as what can be summed.
 pub(crate) const NUMBER: &str = "__number";
 
@@ -111,7 +114,11 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
     all.extend(fresh::Fresh::all().map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     let typed = arrays::functions().into_iter().chain(maps::functions()).chain(json::functions());
     let typed = typed.chain(bitmaps::functions()).chain(hlls::functions());
-    let typed = typed.chain(strings::of_numbers()).chain(patterns::functions()).chain(events::functions());
+    let typed = typed
+        .chain(arithmetic::functions())
+        .chain(strings::of_numbers())
+        .chain(patterns::functions())
+        .chain(events::functions());
     let typed =
         typed.chain(binary::functions()).chain(bits::functions()).chain([slice::truncation(), same::function()]);
     all.extend(typed.map(|f| Arc::new(ScalarUDF::new_from_impl(f))));

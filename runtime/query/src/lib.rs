@@ -47,7 +47,7 @@ pub use anew::plan_anew;
 pub use cells::{Cells, write_cell};
 pub use compact::plan_compaction;
 pub use context::{
-    Access, Constant, DEFAULT_CATALOG, Everything, MYSQL_VERSION, NoVariables, NoVirtualTables, PlanContext,
+    Access, Constant, DEFAULT_CATALOG, Everything, Looks, MYSQL_VERSION, NoVariables, NoVirtualTables, PlanContext,
     SessionFacts, Variables, VirtualTables,
 };
 pub use delete::{Found, found, plan_count, plan_keys, plan_rest, plan_search};

@@ -28,7 +28,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType as SqlType, Expr, Function, Ident, JoinConstraint, JoinOperator, ObjectName,
     OneOrManyWithParens, Query, Select, SelectItem, SetExpr, TableAlias, TableFactor, UnaryOperator, Value,
-    ValueWithSpan, VisitMut, VisitorMut,
+    ValueWithSpan, VisitMut, VisitorMut, With,
 };
 
 use crate::context::PlanContext;
@@ -57,7 +57,7 @@ pub(crate) struct Rewritten {
 pub(crate) fn rewrite(query: &Query, cx: &PlanContext) -> Result<Rewritten, QueryError> {
     let labels = labels::labels(query);
     let mut query = query.clone();
-    let mut pass = Pass { cx, spelling: HashMap::new(), error: None };
+    let mut pass = Pass { cx, spelling: HashMap::new(), scopes: Vec::new(), error: None };
     let _ = query.visit(&mut pass);
     match pass.error {
         Some(error) => Err(error),
@@ -68,7 +68,7 @@ pub(crate) fn rewrite(query: &Query, cx: &PlanContext) -> Result<Rewritten, Quer
 /// Rewrites an expression that belongs to no query.
 pub(crate) fn rewrite_expr(expr: &Expr, cx: &PlanContext) -> Result<Expr, QueryError> {
     let mut expr = expr.clone();
-    let mut pass = Pass { cx, spelling: HashMap::new(), error: None };
+    let mut pass = Pass { cx, spelling: HashMap::new(), scopes: Vec::new(), error: None };
     let _ = expr.visit(&mut pass);
     pass.error.map_or(Ok(expr), Err)
 }
@@ -76,6 +76,8 @@ pub(crate) fn rewrite_expr(expr: &Expr, cx: &PlanContext) -> Result<Expr, QueryE
 struct Pass<'a> {
     cx: &'a PlanContext,
     spelling: HashMap<String, String>,
+    /// The WITH of each query that this is in, as they were written.
+    scopes: Vec<With>,
     error: Option<QueryError>,
 }
 
@@ -268,6 +270,7 @@ impl VisitorMut for Pass<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.scopes.extend(query.with.clone());
         if let SetExpr::Select(select) = query.body.as_mut() {
             wildcard::name_expressions(select);
             wildcard::order_by_names(select, query.order_by.as_mut());
@@ -315,11 +318,14 @@ impl VisitorMut for Pass<'_> {
             self.lower_alias(Some(&mut cte.alias));
         }
         ignored::unbounded_limit(&mut query.limit_clause);
+        if query.with.is_some() {
+            self.scopes.pop();
+        }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let outcome = pivot::spread(factor, self.cx);
+        let outcome = pivot::spread(factor, &self.scopes, self.cx);
         self.keep(outcome)
     }
 

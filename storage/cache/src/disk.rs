@@ -138,6 +138,14 @@ impl Disk {
     }
 }
 
+/// Whether an error says nothing about the disk.
+fn is_passing(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let of_process = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EINTR, Errno::EAGAIN];
+    error.kind() == ErrorKind::OutOfMemory
+        || error.raw_os_error().is_some_and(|code| of_process.contains(&Errno::from_raw(code)))
+}
+
 fn file_bytes(block_bytes: usize) -> u64 {
     ((block_bytes + HEAD) as u64).next_multiple_of(PAGE)
 }
@@ -294,6 +302,8 @@ impl Shared {
                 self.index().remove(key);
                 None
             }
+            // Without a file handle or memory for a moment it is as if it were not there.
+            Err(error) if is_passing(&error) => None,
             Err(error) => {
                 self.fail("read from", &error);
                 None

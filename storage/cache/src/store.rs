@@ -22,6 +22,8 @@ use crate::cache::DataCache;
 use crate::fetch::Source;
 use crate::key::{Object, Place};
 
+/// Bytes of one read.
+const MOST_AT_ONCE: u64 = 4 << 30;
 /// Bytes that are fetched before somebody who reads on asks for them.
 const AHEAD_BYTES: u64 = 1 << 20;
 
@@ -55,6 +57,11 @@ impl CachedStore {
     async fn read(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Option<Read>> {
         let of = self.cache.inner.block_bytes;
         if parse_data_name(path.as_ref()).is_none() || ranges.iter().any(Range::is_empty) {
+            return Ok(None);
+        }
+        // No reader wants so much at once: a length was read wrong, and the store says how.
+        if ranges.iter().map(|range| range.end.saturating_sub(range.start)).fold(0, u64::saturating_add) > MOST_AT_ONCE
+        {
             return Ok(None);
         }
         let numbers = ranges.iter().flat_map(|range| range.start / of..=(range.end - 1) / of);

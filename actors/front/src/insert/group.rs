@@ -88,7 +88,7 @@ pub(super) fn takes(ast: &Insert, plan: &InsertPlan) -> bool {
 }
 
 /// Makes the rows true together with those of others; the transaction that they are of. The inner error: the table has changed
-/// meanwhile, and nothing of them is. KILL and the time limit count until the group is on its way.
+/// meanwhile, and nothing of them is. KILL and the time limit count until it is on its way with others.
 pub(super) async fn insert(
     shared: &Arc<Shared>,
     ast: &Insert,
@@ -125,7 +125,7 @@ fn join(
     let waiting = groups.entry(place.clone()).or_default();
     let number = waiting.next_number;
     waiting.next_number += 1;
-    waiting.members.push_back(Member { number, plan, limit: *limit, running: running.beyond_kill(), answer });
+    waiting.members.push_back(Member { number, plan, limit: *limit, running: running.twin(), answer });
     waiting.arrived.notify_one();
     if !is_driven {
         tokio::spawn(drive(Driving { shared: Arc::clone(shared), place: place.clone(), is_over: false }));
@@ -260,12 +260,13 @@ impl Member {
 
 async fn together(shared: &Shared, members: &[Member]) -> Result<TxnId, Failed> {
     let Some(first) = members.first() else { return Err(Failed::Certainly(MySqlError::unknown_error("nobody"))) };
-    let limit = members.iter().map(|member| member.limit).max_by_key(Limit::until).unwrap_or(first.limit);
+    // Whoever has more time than this has it alone.
+    let limit = members.iter().map(|member| member.limit).min_by_key(Limit::until).unwrap_or(first.limit);
     let planned: Vec<&Planned> = members.iter().map(|member| &member.plan.planned).collect();
     let planned = runtime_query::together(&planned).map_err(|e| Failed::Certainly(errors::query(&e)))?;
     let span = shared.front.recorder.open("load", "group");
     span.label("statements", members.len().to_string());
-    let running = first.running.of(&span);
+    let running = first.running.of_several(&span);
     let plan = InsertPlan { planned, ..first.plan.clone() };
     let done = span.run(written(shared, plan, &limit, &running)).await;
     match &done {

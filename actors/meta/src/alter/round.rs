@@ -9,6 +9,7 @@
 //! | FINISHED_REWRITING | write what is left, loads wait | |
 //! | nothing is left | none | `FinishAlter` |
 //! | FINISHED_REWRITING for too long, or not by this leader | none | `Resume` |
+//! | FINISHED_REWRITING for too long, too often | none | `Fail` |
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,6 +69,8 @@ pub(super) struct Round<'a> {
     pub(super) nodes: &'a [(NodeId, Peer)],
     /// Whether loads have waited for too long.
     pub(super) is_late: bool,
+    /// Whether that was so too often.
+    pub(super) is_hopeless: bool,
 }
 
 impl Round<'_> {
@@ -89,6 +92,11 @@ impl Round<'_> {
         match job.state {
             AlterState::Pending => return self.event(id, AlterEvent::Begin).await.map(|()| on),
             AlterState::WaitingTxn => return self.event(id, AlterEvent::Start).await.map(|()| on),
+            AlterState::FinishedRewriting if self.is_hopeless => {
+                let why = "rows of the table change faster than they can be written anew";
+                let fail = AlterEvent::Fail(why.to_owned());
+                return self.event(id, fail).await.map(|()| Came { failed: true, ..Came::default() });
+            }
             AlterState::FinishedRewriting if !progress.holds || self.is_late => {
                 progress.holds = false;
                 progress.rounds = 0;

@@ -68,7 +68,8 @@ fn seconds(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let read = |text: &str| {
         let clock = text.trim().rsplit([' ', 'T']).next()?;
         let (sign, clock) = clock.strip_prefix('-').map_or((1, clock), |clock| (-1, clock));
-        let parts = clock.split('.').next()?.split(':').map(|part| part.parse::<i64>().ok());
+        let number = |part: &str| part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse::<u32>().ok())?;
+        let parts = clock.split('.').next()?.split(':').map(|part| number(part).map(i64::from));
         let [hour, minute, second] = parts.collect::<Option<Vec<_>>>()?[..] else { return None };
         (minute < 60 && second < 60).then_some(sign * (hour * 3600 + minute * 60 + second))
     };
@@ -110,6 +111,9 @@ fn joda_text(time: i64, pattern: &str) -> Option<String> {
             continue;
         }
         let count = rest.chars().take_while(|other| *other == letter).count();
+        if count > LONGEST {
+            return None;
+        }
         rest = &rest[count * letter.len_utf8()..];
         match letter.is_ascii_alphabetic() {
             true => joda_part(time, letter, count, &mut out)?,

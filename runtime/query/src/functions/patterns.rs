@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, exec_datafusion_err};
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::text::texts;
 use super::time::text_at;
@@ -29,6 +29,10 @@ fn split_types(types: &[DataType]) -> Option<Vec<DataType>> {
     matches!(types.len(), 2 | 3).then(|| all[..types.len()].to_vec())
 }
 
+/// Patterns that are kept at once, and bytes that one may take.
+const MOST_KNOWN: usize = 32;
+const PATTERN_BYTES: usize = 2 << 20;
+
 /// Patterns that were read already.
 #[derive(Default)]
 struct Known(HashMap<String, Regex>);
@@ -36,7 +40,11 @@ struct Known(HashMap<String, Regex>);
 impl Known {
     fn pattern(&mut self, text: &str) -> Result<&Regex> {
         if !self.0.contains_key(text) {
-            let read = Regex::new(text).map_err(|e| exec_datafusion_err!("Invalid regex expression: {text}: {e}"))?;
+            if self.0.len() >= MOST_KNOWN {
+                self.0.clear();
+            }
+            let read = RegexBuilder::new(text).size_limit(PATTERN_BYTES).build();
+            let read = read.map_err(|e| exec_datafusion_err!("Invalid regex expression: {text}: {e}"))?;
             self.0.insert(text.to_owned(), read);
         }
         self.0.get(text).ok_or_else(|| exec_datafusion_err!("Invalid regex expression: {text}"))

@@ -1,21 +1,28 @@
 //! Functions on text that DataFusion does not have: comparisons, endings, bases of numbers, addresses, bars.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::common::{Result, exec_err};
 
 use super::text::texts;
 use super::time::text_at;
 use super::typed::Typed;
-use super::{Function, Slot};
+use super::{Function, PAD_LENGTH, Slot};
 
+/// The longest text that a function makes of a short one, in bytes: as in StarRocks.
+const LONGEST: usize = 1 << 20;
+/// Of the rows of one batch together.
+const MOST_BYTES: usize = 512 << 20;
 /// Bases that have digits.
 const BASES: std::ops::RangeInclusive<i64> = 2..=36;
 
 pub(super) fn functions() -> Vec<Function> {
     vec![
+        Function::new("repeat", &[Slot::Text, Slot::Integer], DataType::Utf8, repeated),
+        Function::new(PAD_LENGTH, &[Slot::Integer], DataType::Int64, pad_length),
         Function::new("strcmp", &[Slot::Text, Slot::Text], DataType::Int32, compare),
         Function::new("null_or_empty", &[Slot::Text], DataType::Boolean, null_or_empty),
         Function::new("append_trailing_char_if_absent", &[Slot::Text, Slot::Text], DataType::Utf8, ending),
@@ -33,6 +40,40 @@ pub(super) fn of_numbers() -> Vec<Typed> {
         Typed::new("bar", numbers, |_| DataType::Utf8, bar),
         Typed::new("equiwidth_bucket", numbers, |_| DataType::Int64, bucket),
     ]
+}
+
+/// A text so many times; NULL when that would be longer than a text may be.
+fn repeated(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let (values, counts) = (texts(&args[0], rows)?, args[1].as_primitive::<Int64Type>());
+    let mut found = StringBuilder::new();
+    let mut bytes = 0;
+    for row in 0..rows {
+        let count = counts.is_valid(row).then(|| usize::try_from(counts.value(row)).unwrap_or(0));
+        let pair = text_at(&values, row).zip(count);
+        let fits = |(text, count): &(&str, usize)| text.len().checked_mul(*count).is_some_and(|all| all <= LONGEST);
+        let Some((text, count)) = pair.filter(fits) else {
+            found.append_null();
+            continue;
+        };
+        bytes += text.len() * count;
+        if bytes > MOST_BYTES {
+            return exec_err!(
+                "repeat: the texts of some thousand rows are longer than {} MiB together",
+                MOST_BYTES >> 20
+            );
+        }
+        for _ in 0..if text.is_empty() { 0 } else { count } {
+            found.write_str(text)?;
+        }
+        found.append_value("");
+    }
+    Ok(Arc::new(found.finish()))
+}
+
+/// How long a text may be made; NULL beyond.
+fn pad_length(args: &[ArrayRef], _: usize) -> Result<ArrayRef> {
+    let lengths = args[0].as_primitive::<Int64Type>();
+    Ok(Arc::new(lengths.iter().map(|length| length.filter(|length| *length <= LONGEST as i64)).collect::<Int64Array>()))
 }
 
 fn compare(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, ExprWithAlias, GroupByExpr, Ident, PivotValueSource, SelectItem, SetExpr, TableAlias,
-    TableFactor, TableWithJoins, Value, ValueWithSpan, Visit, Visitor, WildcardAdditionalOptions,
+    BinaryOperator, Cte, Expr, ExprWithAlias, GroupByExpr, Ident, ObjectName, ObjectNamePart, PivotValueSource,
+    SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Value, ValueWithSpan, Visit, Visitor,
+    WildcardAdditionalOptions, With,
 };
 
 use super::members;
@@ -14,11 +15,13 @@ use crate::context::PlanContext;
 use crate::error::QueryError;
 use crate::{plan, session, types};
 
+/// Each has its table planned twice, and those in views and in each other again each time.
+const MOST_LOOKS: usize = 64;
 /// What such a table is called when nobody says.
 const NAME: &str = "__pivot";
 
 /// Puts the grouping in the place of a pivot; any other table stays what it is.
-pub(super) fn spread(factor: &mut TableFactor, cx: &PlanContext) -> Result<(), QueryError> {
+pub(super) fn spread(factor: &mut TableFactor, scopes: &[With], cx: &PlanContext) -> Result<(), QueryError> {
     let TableFactor::Pivot { table, aggregate_functions, value_column, value_source, alias, .. } = factor else {
         return Ok(());
     };
@@ -26,7 +29,7 @@ pub(super) fn spread(factor: &mut TableFactor, cx: &PlanContext) -> Result<(), Q
         return Err(QueryError::analyzing("PIVOT needs a list of values"));
     };
     let named = names_in(aggregate_functions.iter().map(|aggregate| &aggregate.expr).chain(value_column.iter()));
-    let others: Vec<Expr> = columns(table, cx)?
+    let others: Vec<Expr> = columns(table, scopes, cx)?
         .into_iter()
         .filter(|column| !named.contains(column))
         .map(|column| Expr::Identifier(Ident::with_quote('`', column)))
@@ -58,14 +61,59 @@ pub(super) fn spread(factor: &mut TableFactor, cx: &PlanContext) -> Result<(), Q
 }
 
 /// The columns of a table, by the names that plans have for them.
-fn columns(table: &TableFactor, cx: &PlanContext) -> Result<Vec<String>, QueryError> {
+fn columns(table: &TableFactor, scopes: &[With], cx: &PlanContext) -> Result<Vec<String>, QueryError> {
+    if cx.looks.count() > MOST_LOOKS {
+        return Err(QueryError::analyzing(format!(
+            "the statement has more than {MOST_LOOKS} PIVOTs, those in views and in each other counted every time they are read"
+        )));
+    }
     let mut query = members::select(vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())]);
     if let SetExpr::Select(select) = query.body.as_mut() {
         select.from = vec![TableWithJoins { relation: table.clone(), joins: Vec::new() }];
     }
+    query.with = tables_of(table, scopes);
     let state = session::planner(cx.parallelism);
     let logical = plan::logical(cx, &state, super::rewrite(&query, cx)?)?;
     Ok(logical.plan.schema().fields().iter().map(|field| field.name().clone()).collect())
+}
+
+/// The common table expressions that a table reads, of those in whose scopes it stands: the innermost of a name.
+fn tables_of(table: &TableFactor, scopes: &[With]) -> Option<With> {
+    let mut wanted = relations(table);
+    let mut found: Vec<Vec<Cte>> = Vec::new();
+    for scope in scopes.iter().rev() {
+        let mut of_scope = Vec::new();
+        // One may read those before it.
+        for cte in scope.cte_tables.iter().rev() {
+            if wanted.remove(&types::plan_name(&cte.alias.name.value)) {
+                wanted.extend(relations(&cte.query));
+                of_scope.insert(0, cte.clone());
+            }
+        }
+        found.insert(0, of_scope);
+    }
+    let cte_tables: Vec<Cte> = found.into_iter().flatten().collect();
+    let recursive = scopes.iter().any(|scope| scope.recursive);
+    let first = scopes.first().filter(|_| !cte_tables.is_empty())?;
+    Some(With { recursive, cte_tables, ..first.clone() })
+}
+
+/// The names without a database that something reads from.
+fn relations(of: &impl Visit) -> HashSet<String> {
+    struct Relations(HashSet<String>);
+    impl Visitor for Relations {
+        type Break = ();
+
+        fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+            if let [ObjectNamePart::Identifier(name)] = name.0.as_slice() {
+                self.0.insert(types::plan_name(&name.value));
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut relations = Relations(HashSet::new());
+    let _ = of.visit(&mut relations);
+    relations.0
 }
 
 /// The columns that expressions name.

@@ -1,13 +1,19 @@
 //! More calls that are short for others: conditions, arithmetic, parts of weeks, aggregates over gathered rows, and functions
 //! of keys and values.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr, Function, LambdaFunction, Value};
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType as SqlType, Expr, Function, LambdaFunction, Value, Visit, Visitor,
+};
 
 use super::calls::{argument_count, is_plain, plain_name, take, take_arguments};
 use super::{build, conditions, forms, gathered, lambdas};
 use crate::error::QueryError;
 use crate::functions::{FROM_EPOCH, FUNNEL, NUMBER, TEXT, TOP, WEEK};
 
+/// Expressions of an argument that a call is short for several times.
+const MOST_REPEATED: usize = 2_000;
 /// Values of `approx_top_k` when nobody says how many.
 const FEW: i64 = 5;
 
@@ -103,10 +109,6 @@ fn arithmetic(name: &str, count: usize, function: &mut Function) -> Result<Optio
             let [value] = take(function)?;
             forms::operation(build::integer(0), BinaryOperator::Minus, value)
         }
-        ("square", 1) => {
-            let [value] = take(function)?;
-            forms::operation(double(value.clone()), BinaryOperator::Multiply, double(value))
-        }
         ("ceil" | "floor", 1) => {
             let [value] = take(function)?;
             whole(name, value)
@@ -114,10 +116,6 @@ fn arithmetic(name: &str, count: usize, function: &mut Function) -> Result<Optio
         ("fmod", 2) => {
             let [left, right] = take(function)?;
             modulo(double(left), double(right))
-        }
-        ("pmod", 2) => {
-            let [left, right] = take(function)?;
-            modulo(add(modulo(left, right.clone()), right.clone()), right)
         }
         _ => return Ok(None),
     }))
@@ -161,9 +159,12 @@ fn retention(function: &mut Function) -> Result<Expr, QueryError> {
     Ok(build::call("__array", members))
 }
 
-/// Functions of the keys and values of a MAP, with the function first or last.
+/// Functions of the keys and values of a MAP, with the function first or last. What they stand for names the MAP several times.
 fn of_pairs(name: &str, function: &mut Function) -> Result<Option<Expr>, QueryError> {
     let [left, right] = take(function)?;
+    if size(&left) + size(&right) > MOST_REPEATED {
+        return Err(QueryError::analyzing(format!("the arguments of {name} are too large an expression")));
+    }
     let (lambda, map) = match (left, right) {
         (Expr::Lambda(lambda), map) | (map, Expr::Lambda(lambda)) => (lambda, map),
         (map, mask) if name == "map_filter" => return Ok(Some(filtered(map, mask))),
@@ -191,6 +192,22 @@ fn of_pairs(name: &str, function: &mut Function) -> Result<Option<Expr>, QueryEr
         _ => return Err(QueryError::analyzing("The right part of map lambda functions should have 2 arguments")),
     };
     Ok(Some(build::call("map_from_arrays", vec![keys, values])))
+}
+
+/// How many expressions an expression is made of.
+fn size(expr: &Expr) -> usize {
+    struct Count(usize);
+    impl Visitor for Count {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+    }
+    let mut count = Count(0);
+    let _ = expr.visit(&mut count);
+    count.0
 }
 
 /// The pairs beside which there is a true one.

@@ -3,7 +3,7 @@
 use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Value};
 
 use super::build;
-use crate::functions::READ_TEXT;
+use crate::functions::{PAD_LENGTH, READ_TEXT};
 
 /// Which arguments of a function are texts.
 fn is_text(name: &str, at: usize) -> bool {
@@ -21,6 +21,11 @@ fn is_text(name: &str, at: usize) -> bool {
 /// Texts stay what they are, which is known once their types are.
 pub(super) fn read_arguments(name: &str, function: &mut Function) {
     let FunctionArguments::List(list) = &mut function.args else { return };
+    if matches!(name, "lpad" | "rpad")
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(length))) = list.args.get_mut(1)
+    {
+        *length = build::call(PAD_LENGTH, vec![build::take(length)]);
+    }
     for (_, arg) in list.args.iter_mut().enumerate().filter(|(at, _)| is_text(name, *at)) {
         if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
             let is_constant = matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));

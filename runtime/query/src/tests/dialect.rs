@@ -232,6 +232,60 @@ async fn pivots() {
     assert_eq!(house.one(sql).await, "30");
     let error = house.error("SELECT * FROM person PIVOT (max(age) FOR (name, id) IN ('John'))").await;
     assert!(error.message.contains("PIVOT names 2 columns"), "{error}");
+    // Its table may be one of the WITH that it stands in; `person` is another there.
+    let sql = "WITH older AS (SELECT id, name, age + 1 AS age FROM person), person AS (SELECT name, age FROM older) \
+               SELECT * FROM person PIVOT (max(age) FOR name IN ('John' AS john))";
+    assert_eq!(house.ask(sql).await, ["john", "31"]);
+    let sql = "WITH p AS (SELECT * FROM (SELECT name, age FROM person) q PIVOT (max(age) FOR name IN ('John' AS john))) \
+               SELECT john + 1 FROM p";
+    assert_eq!(house.one(sql).await, "31");
+}
+
+#[tokio::test]
+async fn pivots_in_pivots_come_to_an_end() {
+    let house = people().await;
+    let nested = |levels: usize| {
+        let mut table = "(SELECT id, name, age FROM person)".to_owned();
+        for level in 0..levels {
+            let pivot = format!("{table} p{level} PIVOT (max(age) FOR name IN ('John' AS j))");
+            table = format!("(SELECT id, 'John' AS name, j AS age FROM {pivot})");
+        }
+        format!("SELECT max(age) FROM {table} t")
+    };
+    assert_eq!(house.one(&nested(3)).await, "30");
+    let error = house.error(&nested(9)).await;
+    assert!(error.message.contains("more than 64 PIVOTs"), "{error}");
+}
+
+#[tokio::test]
+async fn small_questions_have_no_huge_answers() {
+    let house = House::new();
+    check(
+        &house,
+        &[
+            (
+                "repeat('ab', 3), repeat('ab', 0), repeat('ab', -1), repeat(12, 2), repeat('ab', NULL)",
+                "ababab|||1212|NULL",
+            ),
+            ("repeat('x', 2000000), length(repeat('x', 1048576)), repeat('', 9223372036854775807)", "NULL|1048576|"),
+            ("repeat(parse_json('1'), 1000000000000000), concat('<', space(2), '>')", "NULL|<  >"),
+            (
+                "lpad('a', 3, 'b'), rpad('a', 3, 'b'), lpad('a', 2000000, 'b'), rpad('a', 2000000, 'b')",
+                "bba|abb|NULL|NULL",
+            ),
+            ("jodatime_format('2020-01-02', repeat('d', 70000)), time_to_sec('1:-5:00')", "NULL|NULL"),
+            ("time_to_sec('9999999999999999:00:00')", "NULL"),
+        ],
+    )
+    .await;
+    let nested = |function: &str, first: &str, levels: usize| {
+        let open = function.repeat(levels);
+        format!("SELECT {open}{first}{}", ")".repeat(levels))
+    };
+    assert_eq!(house.one(&nested("square(", "1", 40)).await, "1");
+    assert_eq!(house.one(&nested("pmod(7, ", "5", 40)).await, "NULL");
+    let error = house.error(&nested("map_filter((k, v) -> v > 0, ", "map{1: 1}", 24)).await;
+    assert!(error.message.contains("too large an expression"), "{error}");
 }
 
 #[tokio::test]

@@ -198,6 +198,7 @@ impl House {
             access: Arc::new(crate::Everything),
             virtual_tables: Arc::new(NoVirtualTables),
             parallelism: self.parallelism,
+            looks: crate::Looks::default(),
         }
     }
 

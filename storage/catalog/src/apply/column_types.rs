@@ -59,6 +59,16 @@ fn is_convertible(from: &DataType, to: &DataType) -> bool {
     }
 }
 
+/// Whether values that differ still differ when they are converted; where rows with equal keys become one, none must be lost.
+pub(super) fn keeps_apart(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Date, DataType::DateTime)
+        | (DataType::Decimal { .. }, DataType::Decimal { .. } | DataType::Varchar(_)) => true,
+        (number, DataType::Varchar(_)) => number.is_integer(),
+        (wide, narrow) => wide.is_integer() && narrow.is_integer(),
+    }
+}
+
 /// Whether every value of the one type is a value of the other, and files that hold the one read as the other.
 fn is_wider(from: &DataType, to: &DataType) -> bool {
     let rank = |t: &DataType| {
@@ -91,5 +101,29 @@ pub(super) fn widened(text: String, from: &DataType, to: &DataType) -> String {
     match (from, to, text.parse::<f32>()) {
         (DataType::Float, DataType::Double, Ok(value)) => f64::from(value).to_string(),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_stay_apart_or_are_refused() {
+        let text = DataType::Varchar(40);
+        let decimal = |precision, scale| DataType::Decimal { precision, scale };
+        for (from, to, apart) in [
+            (DataType::Date, DataType::DateTime, true),
+            (DataType::DateTime, DataType::Date, false),
+            (DataType::BigInt, DataType::Int, true),
+            (DataType::BigInt, DataType::Double, false),
+            (DataType::Int, text.clone(), true),
+            (text.clone(), DataType::Int, false),
+            (text.clone(), DataType::Date, false),
+            (decimal(5, 2), decimal(9, 4), true),
+            (DataType::Double, text, false),
+        ] {
+            assert_eq!(keeps_apart(&from, &to), apart, "{from:?} to {to:?}");
+        }
     }
 }

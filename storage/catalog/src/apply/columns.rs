@@ -288,6 +288,12 @@ fn modify(altered: &mut Altered, wanted: &Column, place: Option<&ColumnPlace>) -
 /// Whether a column can take the place of another by the values of which its own are made.
 fn check_converted(table: &Table, old: &Column, wanted: &Column) -> Result<(), Rejection> {
     let name = &old.name;
+    if old.key && table.model.merges_when_read() && !column_types::keeps_apart(&old.data_type, &wanted.data_type) {
+        return refuse(format!(
+            "Can not change key column {name} to {}: rows of a table of this model whose keys differ now could become one",
+            wanted.data_type.to_sql().to_uppercase()
+        ));
+    }
     let is_sorted = old.key || table.sort_key.contains(&old.id);
     if is_sorted && !wanted.data_type.can_be_key() {
         return refuse(format!("Can not change key column {name} to {}", wanted.data_type.to_sql().to_uppercase()));
