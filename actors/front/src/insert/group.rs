@@ -15,7 +15,7 @@ use storage_model::{PartitionId, TableId, TxnId};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::commit::commit;
+use super::commit::{Unfinished, commit};
 use super::{InsertPlan, Loaded, write};
 use crate::front::Shared;
 use crate::session::{Limit, Running};
@@ -290,6 +290,7 @@ async fn written(shared: &Shared, mut plan: InsertPlan, limit: &Limit, running: 
     match commit(shared, &loaded, true, (limit, running)).await {
         Ok(Ok(())) => Ok(txn),
         Ok(Err(stale)) => Err(Failed::Stale(stale)),
-        Err(error) => Err(Failed::Perhaps(error)),
+        Err(Unfinished::Before(error)) => Err(Failed::Certainly(error)),
+        Err(Unfinished::Sent(error)) => Err(Failed::Perhaps(error)),
     }
 }

@@ -29,6 +29,8 @@ use super::shadow::{Piece, Shadow};
 
 /// A node may take this long for one write.
 const DEADLINE: Duration = Duration::from_secs(540);
+/// A job may take this long (`alter_table_timeout_second`), which is how long SHOW ALTER TABLE says.
+const LONGEST_MILLIS: u64 = 86_400_000;
 /// When no more is left than this, loads wait for it,
 const LITTLE: u64 = 32 << 20;
 /// or when so many rounds have begun since it was little, or since as much was written as there is.
@@ -46,6 +48,8 @@ pub(super) struct Progress {
     pub(super) holds: bool,
     /// In a row.
     pub(super) refused: u32,
+    /// Of the last step, in all.
+    refused_ends: u32,
     told: u8,
     /// Rows that were read for it, some more than once.
     read: u64,
@@ -89,6 +93,10 @@ impl Round<'_> {
         let target = aim.table(&table);
         let all: Vec<Arc<Partition>> = catalog.partitions_to_alter(&table, aim).cloned().collect();
         fail::fail_point!("alter.round");
+        if catalog.header.clock.since(job.created_at) > LONGEST_MILLIS {
+            let fail = AlterEvent::Fail(format!("it took longer than {} s", LONGEST_MILLIS / 1000));
+            return self.event(id, fail).await.map(|()| Came { failed: true, ..Came::default() });
+        }
         match job.state {
             AlterState::Pending => return self.event(id, AlterEvent::Begin).await.map(|()| on),
             AlterState::WaitingTxn => return self.event(id, AlterEvent::Start).await.map(|()| on),
@@ -148,16 +156,16 @@ impl Round<'_> {
             Err(ProposeError::Rejected(why)) => {
                 // Somebody has taken it away, or it begins again.
                 progress.shadow = Shadow::default();
-                progress.refused += 1;
-                self.refused(id, progress, why.to_string()).await
+                progress.refused_ends += 1;
+                self.refused(id, progress.refused_ends, why.to_string()).await
             }
             Err(error) => Err(error.to_string()),
         }
     }
 
     /// What cannot be written is given up after some attempts.
-    async fn refused(&self, id: JobId, progress: &Progress, why: String) -> Result<Came, String> {
-        if progress.refused < MOST_REFUSED {
+    async fn refused(&self, id: JobId, times: u32, why: String) -> Result<Came, String> {
+        if times < MOST_REFUSED {
             return Err(why);
         }
         self.event(id, AlterEvent::Fail(why)).await.map(|()| Came { failed: true, ..Came::default() })
@@ -219,7 +227,7 @@ impl Round<'_> {
             }
         }
         match wrong {
-            Some(why) => self.refused(job.id, progress, why).await,
+            Some(why) => self.refused(job.id, progress.refused, why).await,
             None => Ok(came),
         }
     }
