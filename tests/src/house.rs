@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use deploy_local::{Cluster, ClusterSpec};
+use deploy_local::{Cluster, ClusterSpec, Node};
 use mysql_async::Row;
 use tempfile::TempDir;
 
@@ -408,4 +408,14 @@ pub async fn objects_become(
         Ok(if wanted(&found) { Ok(found) } else { Err(format!("{} objects: {found:?}", found.len())) })
     })
     .await
+}
+
+/// A number that a node tells in its metrics.
+///
+/// # Errors
+/// When it tells no such number.
+pub async fn number(node: &Node, series: &str) -> anyhow::Result<f64> {
+    let (_, metrics) = deploy_local::http::get(node.http_port, "/metrics").await?;
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.and_then(|value| value.parse().ok()).with_context(|| format!("{series} in {metrics}"))
 }

@@ -61,6 +61,8 @@ mod secure;
 mod sketches;
 #[path = "e2e/snapshots.rs"]
 mod snapshots;
+#[path = "e2e/split.rs"]
+mod split;
 #[path = "e2e/sql.rs"]
 mod sql;
 #[path = "e2e/stores.rs"]

@@ -5,11 +5,13 @@
 //!   rpc ──▶ compute_node (Heartbeat, DeleteObjects)     rpc ──▶ snapshot_agent (AttestFiles)
 //!               ▲ FragmentStarted/Ended             rpc ──▶ compaction_agent (CompactRows, CatchUp, RewriteRows)
 //!   Flight ──▶ plane: ticket → rows · action load → written files · supersede, delete → rows that go
+//!                ├── stages: parts of plans that other compute nodes send, and parts that they are sent
 //!                └── volumes: data files through the node's cache (storage-cache), everything else past it
 //! ```
 
 pub mod agent;
 pub mod compaction;
+mod fragments;
 mod keys;
 pub mod membership;
 pub mod node;
@@ -20,6 +22,7 @@ pub mod volumes;
 
 pub use agent::SnapshotAgent;
 pub use compaction::CompactionAgent;
+pub use fragments::Fragments;
 pub use membership::Membership;
 pub use node::{ComputeNode, Ports};
 pub use plane::Plane;

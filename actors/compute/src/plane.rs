@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors_messages::compute::{
-    DELETE_ACTION, DeleteFragment, FragmentEnded, FragmentStarted, LOAD_ACTION, LoadDone, LoadFragment, ReadFragment,
-    SUPERSEDE_ACTION, SupersedeFragment,
+    DELETE_ACTION, DeleteFragment, LOAD_ACTION, LoadDone, LoadFragment, ReadFragment, SUPERSEDE_ACTION,
+    SupersedeFragment,
 };
 use arrow::record_batch::RecordBatch;
 use arrow_flight::encode::FlightDataEncoderBuilder;
@@ -20,14 +20,13 @@ use arrow_flight::{
 };
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
-use runtime_actor::trace::RootSpan;
-use runtime_actor::{Recipient, Recorder, TraceContext};
-use runtime_query::{Engine, QueryError};
+use runtime_query::{Connect, Crew, Engine, Errand, QueryError, Rows, Stages};
 use runtime_rpc::plane::MESSAGE_LIMIT;
 use storage_model::Superseded;
 use storage_tablet::{TooFewNumbers, WriteError, WriteSpec};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::fragments::{Fragments, Running};
 use crate::keys;
 use crate::volumes::Volumes;
 
@@ -35,32 +34,34 @@ use crate::volumes::Volumes;
 #[derive(Clone)]
 pub struct Plane {
     engine: Arc<Engine>,
+    stages: Stages,
     volumes: Volumes,
-    started: Recipient<FragmentStarted>,
-    ended: Recipient<FragmentEnded>,
-    recorder: Recorder,
+    fragments: Fragments,
 }
 
 impl Plane {
-    /// A plane that runs plans on `engine` and tells the node's actor of each. Every fragment is a span of `recorder`.
-    pub fn new(
-        engine: Arc<Engine>,
-        volumes: Volumes,
-        started: Recipient<FragmentStarted>,
-        ended: Recipient<FragmentEnded>,
-        recorder: Recorder,
-    ) -> Plane {
-        Plane { engine, volumes, started, ended, recorder }
+    /// A plane that runs plans on `engine`, alone and with other nodes that `connect` reaches.
+    pub fn new(engine: Arc<Engine>, connect: Connect, volumes: Volumes, fragments: Fragments) -> Plane {
+        let stages = Stages::new(Arc::clone(&engine), connect, Arc::new(fragments.clone()));
+        Plane { engine, stages, volumes, fragments }
+    }
+
+    /// What other compute nodes call.
+    pub fn stages(&self) -> &Stages {
+        &self.stages
     }
 
     async fn begin(&self, query: &str, cause: (u128, u64), what: &'static str) -> Result<Running, Status> {
-        let span = self.recorder.open_in(TraceContext::from_wire(cause.0, cause.1), "fragment", what);
-        span.label("query", query);
-        let started = FragmentStarted { query: query.to_owned(), what };
-        let started = span.run(self.started.ask(started)).await;
-        let fragment = started.map_err(|e| Status::unavailable(e.to_string()))?;
-        let rows = Arc::new(AtomicU64::new(0));
-        Ok(Running { fragment, rows, error: None, ended: self.ended.clone(), span: Some(span) })
+        self.fragments.begin(query, cause, what).await
+    }
+
+    /// Starts the plan of a fragment, here or on several nodes.
+    async fn execute(&self, read: &ReadFragment) -> Result<Rows, QueryError> {
+        let Some(split) = &read.split else { return self.engine.execute(&read.plan, &read.volumes) };
+        let (query, volumes) = (read.query.clone(), read.volumes.clone());
+        let errand = Errand { query, cause: (read.trace, read.parent), volumes };
+        let crew = Crew { here: &split.here, workers: &split.workers, bytes: split.bytes };
+        self.stages.execute(&read.plan, &errand, &crew).await
     }
 
     async fn load(&self, fragment: LoadFragment<WriteSpec>) -> Result<LoadDone, Status> {
@@ -85,7 +86,7 @@ impl Plane {
         let (plane, rows) = (self.clone(), running.rows.clone());
         let work = async move {
             let read = &fragment.read;
-            let found = plane.engine.execute(&read.plan, &read.volumes).map_err(|e| status_of(&e))?;
+            let found = plane.execute(read).await.map_err(|e| status_of(&e))?;
             let found = keys::deleted(&plane.volumes, &fragment, found).await.map_err(|e| status_of_write(&e))?;
             rows.store(found.rows(), Ordering::Relaxed);
             Ok(found)
@@ -111,7 +112,7 @@ impl Plane {
     async fn write(&self, fragment: &LoadFragment<WriteSpec>, rows: Arc<AtomicU64>) -> Result<LoadDone, Status> {
         let target =
             self.volumes.open(&fragment.target).map_err(|e| Status::internal(storage_volume::error_chain(&e)))?;
-        let batches = self.engine.execute(&fragment.read.plan, &fragment.read.volumes).map_err(|e| status_of(&e))?;
+        let batches = self.execute(&fragment.read).await.map_err(|e| status_of(&e))?;
         let counted = batches.inspect_ok(move |batch: &RecordBatch| {
             rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         });
@@ -129,48 +130,13 @@ impl Plane {
     }
 }
 
-/// A fragment that runs; told to be over when it is dropped, however that comes.
-struct Running {
-    fragment: u64,
-    rows: Arc<AtomicU64>,
-    error: Option<String>,
-    ended: Recipient<FragmentEnded>,
-    span: Option<RootSpan>,
-}
-
-impl Running {
-    /// Works for the fragment's span.
-    async fn inside<F: Future>(&self, work: F) -> F::Output {
-        match &self.span {
-            Some(span) => span.run(work).await,
-            None => work.await,
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let (fragment, rows, error) = (self.fragment, self.rows.load(Ordering::Relaxed), self.error.take());
-        let Some(span) = self.span.take() else { return };
-        span.label("rows", rows.to_string());
-        let told = span.run_sync(|| self.ended.tell(FragmentEnded { fragment, rows, error: error.clone() }));
-        if let Err(lost) = told {
-            tracing::warn!(fragment, %lost, "the node's actor was not told of the end of a fragment");
-        }
-        match error {
-            Some(error) => span.fail(error),
-            None => span.finish(),
-        }
-    }
-}
-
 /// Rows on their way out, with the fragment they belong to.
-struct Rows<S> {
+struct Sent<S> {
     inner: S,
     running: Running,
 }
 
-impl<S: Stream<Item = Result<RecordBatch, FlightError>> + Unpin> Stream for Rows<S> {
+impl<S: Stream<Item = Result<RecordBatch, FlightError>> + Unpin> Stream for Sent<S> {
     type Item = Result<RecordBatch, FlightError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
@@ -187,7 +153,11 @@ impl<S: Stream<Item = Result<RecordBatch, FlightError>> + Unpin> Stream for Rows
 }
 
 /// The frontend gets the MySQL code back with the message: `code|message`.
+/// When another node was lost, its address: `host:port|message`.
 fn status_of(error: &QueryError) -> Status {
+    if let Some(address) = &error.lost {
+        return Status::aborted(format!("{address}|{}", error.message));
+    }
     Status::failed_precondition(format!("{}|{}", error.code, error.message))
 }
 
@@ -232,14 +202,14 @@ impl FlightService for Plane {
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
         let fragment: ReadFragment = decode("the ticket", &request.into_inner().ticket)?;
         let mut running = self.begin_read(&fragment, "read").await?;
-        let batches = running.inside(async { self.engine.execute(&fragment.plan, &fragment.volumes) }).await;
+        let batches = running.inside(self.execute(&fragment)).await;
         let batches = batches.map_err(|error| {
             running.error = Some(error.to_string());
             status_of(&error)
         })?;
         let schema = batches.schema();
         let inner = batches.map_err(|e| FlightError::Tonic(Box::new(status_of(&e)))).boxed();
-        let rows = Rows { inner, running };
+        let rows = Sent { inner, running };
         let encoded = FlightDataEncoderBuilder::new().with_schema(schema).build(rows);
         let out = encoded.map_err(|e| match e {
             FlightError::Tonic(status) => *status,

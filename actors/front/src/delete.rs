@@ -192,6 +192,7 @@ async fn look_up(
             parent: running.cause.span.as_u64(),
             plan: runtime_query::encode(&planned).map_err(|e| errors::query(&e))?,
             volumes,
+            split: None,
         },
         spec: looks.spec(catalog, table),
         tablets,

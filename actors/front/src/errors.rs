@@ -110,11 +110,18 @@ pub(crate) fn plane(status: &Status) -> MySqlError {
     let coded = status.message().split_once('|').and_then(|(code, text)| Some((code.parse::<u16>().ok()?, text)));
     match (status.code(), coded) {
         (Code::FailedPrecondition, Some((code, text))) => MySqlError::new(code, sqlstate(code), text),
+        (Code::Aborted, _) => MySqlError::common(status.message().split_once('|').map_or("", |(_, text)| text)),
         (Code::ResourceExhausted | Code::OutOfRange, _) => {
             MySqlError::common(format_args!("the statement is too large for one compute node: {}", status.message()))
         }
         _ => MySqlError::common(format_args!("a compute node failed: {}", status.message())),
     }
+}
+
+/// The data plane of the node that was lost while it worked for another.
+pub(crate) fn lost_worker(status: &Status) -> Option<&str> {
+    let (address, _) = status.message().split_once('|')?;
+    (status.code() == Code::Aborted).then_some(address)
 }
 
 /// Whether another compute node might do better.

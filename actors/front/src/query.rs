@@ -91,16 +91,18 @@ async fn begin_remote(
     running: &Running,
 ) -> Result<(Option<RecordBatch>, workers::RowStream), MySqlError> {
     let shared = &session.shared;
-    let fragment = ReadFragment {
+    let mut fragment = ReadFragment {
         query: running.query_id.clone(),
         trace: running.cause.trace.as_u128(),
         parent: running.cause.span.as_u64(),
         plan: runtime_query::encode(planned).map_err(|e| errors::query(&e))?,
         volumes: workers::volumes_of(&cx.catalog, &planned.tables),
+        split: None,
     };
     let mut lost = Vec::new();
     loop {
         let node = workers::choose(shared, &planned.tables, &lost).await?;
+        fragment.split = workers::split(shared, planned, &node, &lost);
         match workers::read(shared, &node, &fragment).await {
             Ok(begun) => return Ok(begun),
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,

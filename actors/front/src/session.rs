@@ -251,15 +251,8 @@ impl Session {
 
     /// All that planning needs, against one revision of the catalog.
     pub(crate) async fn plan_context(&self, catalog: Arc<Catalog>, text: &str) -> PlanContext {
-        let front = self.front();
-        let cores = front
-            .nodes
-            .borrow()
-            .iter()
-            .filter(|n| n.alive)
-            .filter_map(|n| n.report.as_ref())
-            .map(|r| r.cpu_cores)
-            .min();
+        let alive = self.front().alive_nodes();
+        let cores = alive.iter().filter_map(|node| node.report.as_ref()).map(|report| report.cpu_cores).min();
         PlanContext {
             service_id: catalog.identity().service_id.clone(),
             virtual_tables: Arc::new(FrontTables::collect(self, Arc::clone(&catalog), text).await),
@@ -268,6 +261,10 @@ impl Session {
             database: self.database.clone(),
             session: self.facts(),
             parallelism: cores.unwrap_or(1).max(1) as usize,
+            split_from: match self.variables.number("query_split_bytes") {
+                bytes if bytes > 0 && alive.len() > 1 => bytes,
+                _ => u64::MAX,
+            },
             looks: Looks::default(),
         }
     }

@@ -1,11 +1,12 @@
 //! Compute nodes as a statement uses them: which one, a stream of rows from it, files written by it.
 
+use std::cmp::Reverse;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use actors_messages::compute::{
-    DELETE_ACTION, DeleteFragment, LOAD_ACTION, LoadDone, LoadFragment, ReadFragment, SUPERSEDE_ACTION,
+    DELETE_ACTION, DeleteFragment, LOAD_ACTION, LoadDone, LoadFragment, ReadFragment, SUPERSEDE_ACTION, Split,
     SupersedeFragment,
 };
 use actors_messages::nodes::{BeatNow, NodeStatus, SuspectNode};
@@ -16,6 +17,7 @@ use arrow_flight::{Action, Ticket};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use runtime_mysql::MySqlError;
+use runtime_query::Planned;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use storage_catalog::Catalog;
@@ -39,14 +41,30 @@ pub(crate) type RowStream = BoxStream<'static, Result<RecordBatch, Status>>;
 /// are cached. `lost`: nodes that this statement has found dead already.
 pub(crate) async fn choose(shared: &Shared, key: impl Hash, lost: &[NodeId]) -> Result<NodeStatus, MySqlError> {
     look_at_new_nodes(shared).await;
+    let chosen = usable(shared, lost).into_iter().max_by_key(|status| weight(status, &key));
+    chosen.ok_or_else(|| none_alive(lost))
+}
+
+fn usable(shared: &Shared, lost: &[NodeId]) -> Vec<NodeStatus> {
     let mut alive = shared.front.alive_nodes();
     alive.retain(|status| !lost.contains(&status.node.id) && status.plane_address().is_some());
-    let weight = |status: &NodeStatus| {
-        let mut hasher = DefaultHasher::new();
-        (status.node.id, &key).hash(&mut hasher);
-        hasher.finish()
-    };
-    alive.into_iter().max_by_key(weight).ok_or_else(|| none_alive(lost))
+    alive
+}
+
+/// How much a node is preferred for something.
+fn weight(status: &NodeStatus, key: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (status.node.id, key).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The nodes that a plan is split over when `asked` has it; None: it runs the whole plan.
+pub(crate) fn split(shared: &Shared, planned: &Planned, asked: &NodeStatus, lost: &[NodeId]) -> Option<Split> {
+    let bytes = planned.split_bytes()?;
+    let mut workers = usable(shared, lost);
+    workers.sort_by_key(|status| Reverse(weight(status, &planned.tables)));
+    let workers: Vec<String> = workers.iter().filter_map(NodeStatus::plane_address).collect();
+    (workers.len() > 1).then_some(Split { here: asked.plane_address()?, workers, bytes })
 }
 
 /// A node that was added a moment ago, through another frontend perhaps, or a frontend that has just started: nobody has looked
@@ -181,10 +199,18 @@ pub(crate) fn judge(
     status: &Status,
     lost: &mut Vec<NodeId>,
 ) -> Result<(), MySqlError> {
-    if !errors::is_lost_node(status) {
-        return Err(errors::plane(status));
+    // The node that was asked may have lost another that worked with it.
+    let gone = match errors::lost_worker(status) {
+        Some(address) => shared.front.alive_nodes().into_iter().find(|n| n.plane_address().as_deref() == Some(address)),
+        None if errors::is_lost_node(status) => Some(node.clone()),
+        None => return Err(errors::plane(status)),
+    };
+    // Somebody else may have seen that before.
+    if let Some(gone) = gone {
+        suspect(shared, &gone, status);
+        lost.push(gone.node.id);
+    } else {
+        lost.push(node.node.id);
     }
-    suspect(shared, node, status);
-    lost.push(node.node.id);
     if lost.len() as u32 >= ATTEMPTS { Err(errors::plane(status)) } else { Ok(()) }
 }

@@ -307,6 +307,19 @@ pub struct ReadFragment {
     pub plan: Vec<u8>,
     /// The volumes that the plan reads.
     pub volumes: Vec<StorageVolume>,
+    /// None: the node runs the whole plan.
+    pub split: Option<Split>,
+}
+
+/// The compute nodes that a plan is split over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// The data plane of the node that is asked, as the others reach it.
+    pub here: String,
+    /// The data planes of all that read, in the order in which they are to be used.
+    pub workers: Vec<String>,
+    /// How many bytes are worth a node of their own.
+    pub bytes: u64,
 }
 
 /// Payload of the Flight action `load`: run a plan, write its rows. `S` is the write specification of `storage_tablet`.

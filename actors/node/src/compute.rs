@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors_compute::{CompactionAgent, ComputeNode, Membership, Plane, Ports, SnapshotAgent, Volumes};
+use actors_compute::{CompactionAgent, ComputeNode, Fragments, Membership, Plane, Ports, SnapshotAgent, Volumes};
 use actors_messages::compute::{
     AttestFiles, COMPACTION_AGENT, COMPUTE_NODE, CatchUp, CompactRows, DeleteObjects, Heartbeat, ListDirectory,
     RewriteRows, SNAPSHOT_AGENT, VerifyFiles,
@@ -25,7 +25,7 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use runtime_actor::{Address, Budget, Strategy, SystemClock, Tree};
 use runtime_query::{Engine, EngineOptions, QueryError, Reading};
 use runtime_rpc::options::RpcOptions;
-use runtime_rpc::plane::{CheckProof, serve_flight_over};
+use runtime_rpc::plane::{self, Channels, CheckProof, Services, ShowProof, TokenSource};
 use runtime_rpc::{Registry, RpcServer};
 use storage_model::StorageVolume;
 use tokio::runtime::Handle;
@@ -110,12 +110,16 @@ async fn serve(
     recorder.set_node(format!("cn:{name}"));
     recorder.set_rate(config.message_trace_rate);
     otlp::start(config.otlp_endpoint.as_deref(), &recorder, "starkeep-cn", shutdown.clone())?;
-    let plane = Plane::new(Arc::clone(&engine), volumes, actors.node.recipient(), actors.node.recipient(), recorder);
-    let token = Arc::new(move || member.cluster_token());
+    let token: TokenSource = Arc::new(move || member.cluster_token());
+    let channels = Channels::new(ShowProof::new(Arc::clone(&token))).over(tls.clone());
+    let connect = Arc::new(move |address: &str| channels.proven(address).map_err(|error| error.to_string()));
+    let fragments = Fragments::new(actors.node.recipient(), actors.node.recipient(), recorder);
+    let plane = Plane::new(Arc::clone(&engine), connect, volumes, fragments);
     // Served here and not on the threads of plans: a connection must hear that its rows are no longer wanted.
     let brpc = listen::tokio(brpc)?;
-    let data = serve_flight_over(tls, FlightServiceServer::new(plane), brpc, CheckProof::new(token), shutdown.clone());
-    let data = tokio::spawn(data);
+    let services = Services::new(CheckProof::new(token)).and(plane.stages().service());
+    let services = services.flight(FlightServiceServer::new(plane));
+    let data = tokio::spawn(plane::serve(tls, services, brpc, shutdown.clone()));
     let shown = ComputePages {
         tree: actors.tree.clone(),
         member: of_pages,

@@ -79,7 +79,7 @@ pub async fn plan_anew(
         let plan = plan::physical(&state, &plan, stack).await?;
         let (columns, tables, notes) = (columns_of(target), vec![table.id], ScanNotes::default());
         let placement = Placement::Compute;
-        Ok(Planned { columns, placement, tables, views: Vec::new(), values: None, plan, notes })
+        Ok(Planned { columns, placement, tables, views: Vec::new(), values: None, plan, notes, split_from: u64::MAX })
     };
     stack.run_async(Box::pin(planning)).await
 }
@@ -106,6 +106,7 @@ fn context(service: &ServiceId) -> PlanContext {
         access: Arc::new(Everything),
         virtual_tables: Arc::new(NoVirtualTables),
         parallelism: 1,
+        split_from: u64::MAX,
         looks: Looks::default(),
     }
 }

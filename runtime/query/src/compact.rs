@@ -47,6 +47,7 @@ pub fn plan_compaction(
         tables: vec![table.id],
         views: Vec::new(),
         values: None,
+        split_from: u64::MAX,
         plan,
         notes,
     })

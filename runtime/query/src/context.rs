@@ -213,6 +213,8 @@ pub struct PlanContext {
     pub virtual_tables: Arc<dyn VirtualTables>,
     /// How many partitions a plan is cut into: the cores of the compute node that will run it (at least 1).
     pub parallelism: usize,
+    /// From so many bytes of files on a plan may be split over several compute nodes; `u64::MAX`: there are not several.
+    pub split_from: u64,
     /// What was planned only to be looked at.
     pub looks: Looks,
 }

@@ -65,7 +65,16 @@ pub async fn plan_count(
     let plan = plan.aggregate(vec![partition], vec![count_all()])?.build()?;
     let plan = plan::physical(&state, &plan, Stack::for_condition(cx, &SqlExpr::value(Value::Null))?).await?;
     let (columns, tables) = (columns_of_search(), vec![table.id]);
-    Ok(Planned { columns, placement: Placement::Compute, tables, views: Vec::new(), values: None, plan, notes })
+    Ok(Planned {
+        columns,
+        placement: Placement::Compute,
+        tables,
+        views: Vec::new(),
+        values: None,
+        plan,
+        notes,
+        split_from: u64::MAX,
+    })
 }
 
 /// Plans the rows that a DELETE leaves in these partitions of its table, in the columns of the table.
@@ -130,7 +139,16 @@ async fn plan_over(
         let plan = build(stored.of_partitions(partitions.iter().copied()), target)?;
         let (_, tables) = plan::tables_of(&plan)?;
         let plan = plan::physical(&state, &plan, stack).await?;
-        Ok(Planned { columns, placement: Placement::Compute, tables, views: Vec::new(), values: None, plan, notes })
+        Ok(Planned {
+            columns,
+            placement: Placement::Compute,
+            tables,
+            views: Vec::new(),
+            values: None,
+            plan,
+            notes,
+            split_from: u64::MAX,
+        })
     };
     stack.run_async(Box::pin(planning)).await
 }

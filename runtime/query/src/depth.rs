@@ -11,7 +11,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{BinaryExpr as LogicalBinary, Expr as LogicalExpr, LogicalPlan, Operator, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, ObjectName, ObjectNamePart, Query, Visit, Visitor};
+use datafusion_proto::bytes::physical_plan_to_bytes;
+use datafusion_proto::physical_plan::AsExecutionPlan;
+use datafusion_proto::protobuf::PhysicalPlanNode;
 
 use crate::context::PlanContext;
 use crate::error::QueryError;
@@ -236,6 +240,13 @@ fn is_deep(expr: &Arc<dyn PhysicalExpr>) -> bool {
         exprs.extend(expr.children().into_iter().map(|child| (child, depth + 1)));
     }
     false
+}
+
+/// Whether a plan could travel as well if it had so many levels more.
+pub(crate) fn has_room(plan: &Arc<dyn ExecutionPlan>, levels: usize) -> bool {
+    let deeper = (0..levels).fold(Arc::clone(plan), |plan, _| Arc::new(CoalescePartitionsExec::new(plan)) as _);
+    let bytes = decoding(|| physical_plan_to_bytes(deeper));
+    bytes.is_ok_and(|bytes| decoding(|| PhysicalPlanNode::try_decode(&bytes)).is_ok())
 }
 
 /// The error of everything here.

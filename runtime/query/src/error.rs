@@ -1,9 +1,33 @@
 //! What a query can fail with, in the words and codes that MySQL clients of StarRocks know. DataFusion's own texts
 //! are cleaned here and nowhere else.
 
+use std::fmt;
+
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use serde::{Deserialize, Serialize};
 use storage_model::Kind;
+
+/// What the text of an error begins with that another compute node tells.
+const TOLD: &str = "another compute node tells: ";
+
+/// An error that another compute node tells.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    code: u16,
+    kind: Kind,
+    lost: Option<String>,
+    message: String,
+}
+
+impl Told {
+    fn of(text: &str) -> Option<QueryError> {
+        let (_, told) = text.split_once(TOLD)?;
+        let told = serde_json::Deserializer::from_str(told).into_iter::<Told>().next()?.ok()?;
+        let Told { code, kind, lost, message } = told;
+        Some(QueryError { code, message, kind, lost })
+    }
+}
 
 /// The code of nearly every semantic error in StarRocks.
 pub const ANALYZE_ERROR: u16 = 1064;
@@ -18,12 +42,14 @@ pub struct QueryError {
     pub message: String,
     /// What a caller can do about it.
     pub kind: Kind,
+    /// The data plane of another compute node, when that was lost while it worked for the query.
+    pub lost: Option<String>,
 }
 
 impl QueryError {
     /// An error with its code and kind.
     pub fn new(code: u16, kind: Kind, message: impl Into<String>) -> QueryError {
-        QueryError { code, message: message.into(), kind }
+        QueryError { code, message: message.into(), kind, lost: None }
     }
 
     /// A semantic error: `Getting analyzing error. Detail message: …`.
@@ -61,6 +87,21 @@ impl QueryError {
     /// The column is not there.
     pub fn unknown_column(name: &str) -> QueryError {
         QueryError::analyzing(format!("Column '{name}' cannot be resolved"))
+    }
+
+    /// A compute node that worked for the query is not there any more.
+    pub fn lost(address: &str, cause: impl fmt::Display) -> QueryError {
+        let message = format!("compute node {address} was lost while it worked for the query: {cause}");
+        QueryError { lost: Some(address.to_owned()), ..QueryError::new(ANALYZE_ERROR, Kind::Unavailable, message) }
+    }
+
+    /// As an error that comes whole through streams between compute nodes, which keep of most errors only the text.
+    pub(crate) fn told(&self) -> DataFusionError {
+        let told = Told { code: self.code, kind: self.kind, lost: self.lost.clone(), message: self.message.clone() };
+        match serde_json::to_string(&told) {
+            Ok(told) => DataFusionError::Execution(format!("{TOLD}{told}")),
+            Err(_) => DataFusionError::Execution(self.message.clone()),
+        }
     }
 
     /// A bug: something that cannot be.
@@ -106,7 +147,7 @@ fn translate(error: &DataFusionError) -> QueryError {
             QueryError::invalid(format!("Getting syntax error. Detail message: {}", clean(&parse.to_string())))
         }
         DataFusionError::Configuration(text) => QueryError::invalid(clean(text)),
-        DataFusionError::Execution(text) => QueryError::invalid(clean(text)),
+        DataFusionError::Execution(text) => Told::of(text).unwrap_or_else(|| QueryError::invalid(clean(text))),
         DataFusionError::ArrowError(arrow, _) => arrow_error(arrow),
         // The pool's own words.
         DataFusionError::ResourcesExhausted(text) if text.starts_with("Memory of ") => {
@@ -165,7 +206,8 @@ fn external(inner: &(dyn std::error::Error + 'static)) -> QueryError {
         }
         cause = current.source();
     }
-    QueryError::invalid(clean(&inner.to_string()))
+    let text = inner.to_string();
+    Told::of(&text).unwrap_or_else(|| QueryError::invalid(clean(&text)))
 }
 
 fn schema_error(error: &SchemaError) -> QueryError {

@@ -20,9 +20,10 @@ pub async fn explain(cx: &PlanContext, query: &Query) -> Result<Vec<String>, Que
 /// The lines that explain a plan.
 pub fn explain_planned(planned: &Planned) -> Vec<String> {
     let labels: Vec<&str> = planned.columns.iter().map(|c| c.name.as_str()).collect();
-    let place = match planned.placement {
-        Placement::Local => "frontend",
-        Placement::Compute => "compute node",
+    let place = match (planned.placement, planned.split_bytes()) {
+        (Placement::Local, _) => "frontend".to_owned(),
+        (Placement::Compute, None) => "compute node".to_owned(),
+        (Placement::Compute, Some(bytes)) => format!("compute nodes, one for each {bytes} bytes of a scan"),
     };
     let mut lines = vec!["PLAN FRAGMENT 0".to_owned(), format!(" OUTPUT EXPRS: {}", labels.join(" | "))];
     lines.push(format!(" RUNS ON: {place}"));

@@ -74,8 +74,9 @@ async fn plan_rows(
     let state = session::planner(cx.parallelism);
     let Stored { plan, tables, views, notes, .. } = stored_rows(cx, &state, table, insert, query)?;
     let plan = generated::computed(cx, &state, &table.schema, plan)?;
-    let plan = plan::physical(&state, &plan, stack).await?;
-    Ok(Planned { columns: columns_of(table), placement: Placement::Compute, tables, views, values: None, plan, notes })
+    let plan = plan::large(cx, &state, &plan, &notes, stack).await?;
+    let (columns, split_from) = (columns_of(table), cx.split_from);
+    Ok(Planned { columns, placement: Placement::Compute, tables, views, values: None, plan, notes, split_from })
 }
 
 /// Rows of a query in the columns of a table; nothing is computed from them yet.

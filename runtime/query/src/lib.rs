@@ -1,12 +1,13 @@
 //! Queries: from a syntax tree to rows. The only room that names DataFusion. A frontend plans against one revision of
-//! the catalog; one compute node runs the whole plan and streams the rows back; the frontend writes them as text.
+//! the catalog; a compute node runs the plan, alone or with others, and streams the rows back; the frontend writes them as
+//! text.
 //!
 //! ```text
 //!   ast::Query ── rewrite (names, session, MySQL's forms) ── provider (names → tables, pruned) ── plan
 //!                                                                                         │
 //!                       ┌── Placement::Local ── run::execute_local ──┐                    │
 //!   cells (text) <──────┤                                            ├── Rows <───────────┘
-//!                       └── Placement::Compute ── run::encode ~~> run::Engine
+//!                       └── Placement::Compute ── run::encode ~~> run::Engine, for much data on several nodes: stages
 //!
 //!   INSERT: insert (columns, defaults, strict casts) ── the same plan, in the table's own columns
 //!   DELETE: delete (what is found, what is left) ── two plans over some partitions of the table
@@ -36,6 +37,7 @@ mod provider;
 mod rewrite;
 mod run;
 mod session;
+mod stages;
 mod types;
 mod update;
 mod zone;
@@ -61,5 +63,6 @@ pub use provider::footers::FooterCounts;
 pub use provider::scan::Reading;
 pub use provider::view::{MOST_NESTED_VIEWS, ViewRead, too_deep as views_too_deep};
 pub use run::{Engine, EngineOptions, Opener, Rows, encode, execute_local, volume_opener};
+pub use stages::{Connect, Crew, Errand, Stages, Task, Tasks};
 pub use update::{UpdateScope, plan_update};
 pub use zone::Zone;

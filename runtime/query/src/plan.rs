@@ -28,6 +28,8 @@ use crate::provider::virtual_table::VirtualTable;
 use crate::provider::{Resolver, ScanNotes};
 use crate::rewrite::{Label, Rewritten, rewrite};
 use crate::session;
+use crate::stages::leaves::scanned;
+use crate::stages::subqueries::{Subqueries, subqueries};
 
 /// Where a plan must run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,8 @@ pub struct Planned {
     pub values: Option<RecordBatch>,
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) notes: ScanNotes,
+    /// As [`PlanContext`] says.
+    pub(crate) split_from: u64,
 }
 
 impl Planned {
@@ -90,6 +94,13 @@ impl Planned {
     pub fn scans_of(&self, table: &str) -> usize {
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.iter().filter(|note| note.table == table).count()
+    }
+
+    /// When it reads so much that it is worth several compute nodes, and can be split over them: how many bytes are worth
+    /// one.
+    pub fn split_bytes(&self) -> Option<u64> {
+        let can_be = self.placement == Placement::Compute && subqueries(&self.plan) == Subqueries::None;
+        (can_be && scanned(&self.plan) >= self.split_from).then_some(self.split_from)
     }
 
     /// How many rows come without a value in a column, as far as that is known before they are made: of constants exactly.
@@ -121,6 +132,7 @@ impl Planned {
             values: Some(rows),
             plan,
             notes: ScanNotes::default(),
+            split_from: u64::MAX,
         })
     }
 }
@@ -154,7 +166,7 @@ async fn plan_on_stack(cx: &PlanContext, query: &Query, stack: Stack) -> Result<
         return Ok(planned);
     }
     let Logical { plan, labels, placement, tables, views, notes } = logical(cx, &state, rewritten)?;
-    let physical = physical(&state, &plan, stack).await?;
+    let physical = large(cx, &state, &plan, &notes, stack).await?;
     let schema = physical.schema();
     let columns = schema.fields().iter().zip(labels).map(|(field, name)| ResultColumn {
         name,
@@ -162,7 +174,16 @@ async fn plan_on_stack(cx: &PlanContext, query: &Query, stack: Stack) -> Result<
         arrow_type: field.data_type().clone(),
         nullable: field.is_nullable(),
     });
-    Ok(Planned { columns: columns.collect(), placement, tables, views, values: None, plan: physical, notes })
+    Ok(Planned {
+        columns: columns.collect(),
+        placement,
+        tables,
+        views,
+        values: None,
+        plan: physical,
+        notes,
+        split_from: cx.split_from,
+    })
 }
 
 /// The physical plan of a logical one.
@@ -178,6 +199,23 @@ pub(crate) async fn physical(
     let physical = state.query_planner().create_physical_plan(&plan, state).await?;
     depth::check(&physical)?;
     Ok(physical)
+}
+
+/// The physical plan of a query that may read much: then it is made so that it can be cut in stages, if it can be at all.
+pub(crate) async fn large(
+    cx: &PlanContext,
+    state: &SessionState,
+    plan: &LogicalPlan,
+    notes: &ScanNotes,
+    stack: Stack,
+) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    let whole = physical(state, plan, stack).await?;
+    if scanned(&whole) < cx.split_from || subqueries(&whole) != Subqueries::OneRow {
+        return Ok(whole);
+    }
+    // They are made anew.
+    notes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    physical(&session::joining_planner(cx.parallelism), plan, stack).await
 }
 
 /// A query before it is optimised.

@@ -1,5 +1,6 @@
 //! Running plans: on a frontend when no table is touched, on a compute node otherwise.
 
+pub(crate) mod dressing;
 mod memory;
 mod rows;
 mod watch;
@@ -29,8 +30,9 @@ use crate::error::{ANALYZE_ERROR, QueryError};
 use crate::plan::Planned;
 use crate::provider::footers::{FooterCounts, Footers, Readers};
 use crate::provider::scan::{Reading, volume_url};
-use crate::provider::{by_id, deleted, footers};
 use crate::session;
+use dressing::Dressing;
+pub(crate) use memory::Busy;
 use memory::{Gauge, Ledger};
 pub use rows::Rows;
 use watch::{Watch, watched};
@@ -175,11 +177,20 @@ impl Engine {
     /// # Errors
     /// When the bytes are no plan or a volume cannot be opened; rows may still bring an error later.
     pub fn execute(&self, plan: &[u8], volumes: &[StorageVolume]) -> Result<Rows, QueryError> {
-        let (plan, task) = self.decode(plan, volumes)?;
-        let stop = CancellationToken::new();
-        let watch = Watch { gauge: Arc::clone(&self.gauge), stop: stop.clone() };
-        let plan = watched(plan, &Arc::new(watch))?;
-        Ok(Rows::driven(&self.threads(), plan, task, stop, self.gauge.begin()))
+        let work = self.at_work(volumes)?;
+        let task = session::task("query".to_owned(), Arc::clone(&work.runtime), self.parallelism);
+        let plan = work.dressing.whole(decode(plan, &task)?)?;
+        Ok(self.drive(plan, task, work.stop))
+    }
+
+    /// Runs a plan that has all it needs.
+    pub(crate) fn drive(&self, plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>, stop: CancellationToken) -> Rows {
+        Rows::driven(&self.threads(), plan, task, stop, self.begin())
+    }
+
+    /// A plan begins.
+    pub(crate) fn begin(&self) -> Busy {
+        self.gauge.begin()
     }
 
     /// Does work that belongs to a plan (writing its rows) on the same threads. Letting go of it ends the work.
@@ -200,15 +211,18 @@ impl Engine {
         }
     }
 
-    fn threads(&self) -> Handle {
+    /// Where plans run.
+    pub(crate) fn threads(&self) -> Handle {
         self.threads.clone().unwrap_or_else(Handle::current)
     }
 
-    fn decode(
-        &self,
-        plan: &[u8],
-        volumes: &[StorageVolume],
-    ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>), QueryError> {
+    /// How many threads a plan may use.
+    pub(crate) fn parallelism(&self) -> usize {
+        self.parallelism
+    }
+
+    /// What a plan over these volumes needs.
+    pub(crate) fn at_work(&self, volumes: &[StorageVolume]) -> Result<AtWork, QueryError> {
         // The stores of this plan alone: another plan may see the same volume under changed credentials.
         let registry = DefaultObjectStoreRegistry::new();
         let (mut stores, mut readers) = (HashMap::new(), HashMap::new());
@@ -222,12 +236,10 @@ impl Engine {
                 }
             }
         }
-        let runtime = RuntimeEnv { object_store_registry: Arc::new(registry), ..self.runtime.clone() };
-        let task = session::task("query".to_owned(), Arc::new(runtime), self.parallelism);
-        let plan = depth::decoding(|| physical_plan_from_bytes(plan, &task))?;
-        // How columns are found in files, and by whom files are read, is no part of the bytes.
-        let plan = footers::reading_with(by_id::reading_by_id(plan)?, &readers)?;
-        Ok((deleted::without_deleted(plan, &Arc::new(stores))?, task))
+        let runtime = Arc::new(RuntimeEnv { object_store_registry: Arc::new(registry), ..self.runtime.clone() });
+        let stop = CancellationToken::new();
+        let watch = Arc::new(Watch { gauge: Arc::clone(&self.gauge), stop: stop.clone() });
+        Ok(AtWork { runtime, dressing: Dressing { readers, stores: Arc::new(stores), watch }, stop })
     }
 
     fn store(&self, volume: &StorageVolume, reading: Reading) -> Result<Opened, QueryError> {
@@ -243,6 +255,20 @@ impl Engine {
         stores.insert((volume.id, reading), opened.clone());
         Ok(opened)
     }
+}
+
+/// A plan as [`encode`] wrote it.
+pub(crate) fn decode(plan: &[u8], task: &TaskContext) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    Ok(depth::decoding(|| physical_plan_from_bytes(plan, task))?)
+}
+
+/// What a plan needs on the node that runs it.
+pub(crate) struct AtWork {
+    /// With the stores of its volumes.
+    pub runtime: Arc<RuntimeEnv>,
+    pub dressing: Dressing,
+    /// Ends it.
+    pub stop: CancellationToken,
 }
 
 struct AbortOnDrop(AbortHandle);

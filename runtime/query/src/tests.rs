@@ -18,3 +18,4 @@ mod nested;
 mod queries;
 mod schemas;
 mod sketches;
+mod stages;

@@ -5,6 +5,7 @@
 mod secure;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,11 +15,15 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
+use tonic::server::NamedService;
 use tonic::service::interceptor::InterceptedService;
+use tonic::service::{Interceptor, RoutesBuilder};
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Status};
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt};
 
 use crate::proof::{hmac, same};
 use crate::tls::Tls;
@@ -28,6 +33,9 @@ pub const PROOF_KEY: &str = "x-starkeep-proof";
 
 /// The largest message either way.
 pub const MESSAGE_LIMIT: usize = 512 << 20;
+
+/// The most bytes of metadata that a call may have: what a part of a query needs to know of volumes goes there.
+pub const METADATA_LIMIT: u32 = 1 << 20;
 
 /// Gives the cluster's token, if the node has one; asked at every call, because a fresh node adopts it later.
 pub type TokenSource = Arc<dyn Fn() -> Option<String> + Send + Sync>;
@@ -94,32 +102,62 @@ pub struct PlaneError {
     cause: String,
 }
 
-/// Serves a Flight service until `shutdown` is cancelled, then lets running calls end. Run it in a task of its own.
-pub async fn serve_flight<T: FlightService>(
-    service: FlightServiceServer<T>,
-    listener: TcpListener,
+/// What a data plane serves. Nobody is let in without the cluster's proof.
+pub struct Services {
     check: CheckProof,
-    shutdown: CancellationToken,
-) -> Result<(), PlaneError> {
-    serve_flight_over(None, service, listener, check, shutdown).await
+    routes: RoutesBuilder,
 }
 
-/// Like [`serve_flight`], over TLS if there is any.
-pub async fn serve_flight_over<T: FlightService>(
+impl Services {
+    /// Nothing yet.
+    pub fn new(check: CheckProof) -> Services {
+        Services { check, routes: RoutesBuilder::default() }
+    }
+
+    /// And Arrow Flight.
+    #[must_use]
+    pub fn flight<T: FlightService>(self, service: FlightServiceServer<T>) -> Services {
+        self.and(service.max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT))
+    }
+
+    /// And another service, whose limits are its own.
+    #[must_use]
+    pub fn and<S>(mut self, service: S) -> Services
+    where
+        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+        S: NamedService + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
+        self.routes.add_service(InterceptedService::new(service, self.check.clone()));
+        self
+    }
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services").finish_non_exhaustive()
+    }
+}
+
+/// Serves the data plane until `shutdown` is cancelled, then lets running calls end; over TLS if there is any. Run it in a
+/// task of its own.
+///
+/// # Errors
+/// When it cannot be served.
+pub async fn serve(
     tls: Option<Tls>,
-    service: FlightServiceServer<T>,
+    services: Services,
     listener: TcpListener,
-    check: CheckProof,
     shutdown: CancellationToken,
 ) -> Result<(), PlaneError> {
     let address = listener.local_addr().map_or_else(|error| error.to_string(), |at: SocketAddr| at.to_string());
-    let service = service.max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT);
     let server = Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .http2_max_header_list_size(METADATA_LIMIT)
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(16 << 20)
-        .add_service(InterceptedService::new(service, check));
+        .add_routes(services.routes.routes());
     let incoming = secure::incoming(listener, tls, shutdown.clone());
     let served = server.serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await;
     served.map_err(|error| PlaneError { address, cause: causes(&error) })
@@ -139,6 +177,9 @@ fn causes(error: &dyn std::error::Error) -> String {
 
 /// A Flight client that shows the cluster's proof.
 pub type FlightClient = FlightServiceClient<InterceptedService<Channel, ShowProof>>;
+
+/// A channel that puts the cluster's proof on every call.
+pub type ProvenChannel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, tonic::transport::Error>;
 
 /// Channels to other nodes, one per address, made when first needed and kept.
 #[derive(Clone)]
@@ -196,6 +237,22 @@ impl Channels {
         Ok(FlightServiceClient::with_interceptor(channel, self.proof.clone())
             .max_decoding_message_size(MESSAGE_LIMIT)
             .max_encoding_message_size(MESSAGE_LIMIT))
+    }
+
+    /// The channel to `host:port` for calls of any service, with the proof.
+    ///
+    /// # Errors
+    /// When there can be no such address.
+    pub fn proven(&self, address: &str) -> Result<ProvenChannel, PlaneError> {
+        let mut proof = self.proof.clone();
+        let shown = move |mut call: http::Request<Body>| {
+            // A node that has no token yet shows none and is told so by the other.
+            if let Ok(asked) = proof.call(Request::new(())) {
+                call.headers_mut().extend(asked.into_parts().0.into_headers());
+            }
+            call
+        };
+        Ok(BoxCloneSyncService::new(self.to(address)?.map_request(shown)))
     }
 
     /// Forgets the channel to a node that left.

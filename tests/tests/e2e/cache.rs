@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use deploy_local::Node;
 use storage_volume::testing::Mode;
 use tests::client::{same, until};
-use tests::house::START;
+use tests::house::{START, number};
 use tests::place::Place;
 use tests::{Client, House, HouseSpec, e2e};
 
@@ -37,13 +36,6 @@ async fn ask(client: &mut Client) -> anyhow::Result<Vec<String>> {
         answers.extend(rows.into_iter().map(|row| format!("{:?}", row.unwrap())));
     }
     Ok(answers)
-}
-
-/// A number that a compute node tells.
-async fn number(node: &Node, series: &str) -> anyhow::Result<f64> {
-    let (_, metrics) = deploy_local::http::get(node.http_port, "/metrics").await?;
-    let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.and_then(|value| value.parse().ok()).with_context(|| format!("{series} in {metrics}"))
 }
 
 /// Asks until nothing is fetched for it any more.

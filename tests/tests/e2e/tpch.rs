@@ -1,7 +1,8 @@
 //! The 22 queries of TPC-H at scale factor 0.1 over partitioned and bucketed tables of several key models: on three compute
-//! nodes and on one, the answers are those that DuckDB gave (`sql/tpch/record.py`).
+//! nodes, split over three, and on one, the answers are those that DuckDB gave (`sql/tpch/record.py`).
 
 use anyhow::{Context, ensure};
+use tests::house::number;
 use tests::tpch::{self, QUERIES, text_of};
 use tests::{Client, House, HouseSpec, e2e};
 
@@ -48,13 +49,28 @@ async fn check_all(client: &mut Client) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How many fragments each compute node has begun.
+async fn fragments(house: &House) -> anyhow::Result<Vec<f64>> {
+    let mut begun = Vec::new();
+    for node in &house.cluster.compute {
+        begun.push(number(node, "starkeep_cn_fragments_total").await?);
+    }
+    Ok(begun)
+}
+
 #[test]
 fn the_queries_of_tpch_have_the_answers_of_duckdb_on_three_nodes_and_on_one() {
     e2e("tpch/queries", || async {
         let house = House::build(HouseSpec { compute_nodes: 3, ..HouseSpec::default() }).await?;
         let mut client = house.client().await?;
         load_all(&mut client).await?;
-        check_all(&mut client).await.context("on three compute nodes")?;
+        check_all(&mut client).await.context("each on one of three compute nodes")?;
+        let begun = fragments(&house).await?;
+        client.run("SET query_split_bytes = 65536").await?;
+        check_all(&mut client).await.context("split over three compute nodes")?;
+        for (before, after) in begun.iter().zip(fragments(&house).await?) {
+            ensure!(after - before >= f64::from(QUERIES), "a node had no part in it: {before} fragments, then {after}");
+        }
         for address in &house.cluster.compute_addresses[1..] {
             client.run(&format!("ALTER SYSTEM DROP COMPUTE NODE \"{address}\"")).await?;
         }

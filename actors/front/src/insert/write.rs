@@ -102,6 +102,7 @@ pub(crate) async fn write(
             parent: running.cause.span.as_u64(),
             plan: runtime_query::encode(&plan.planned).map_err(|e| errors::query(&e))?,
             volumes: workers::volumes_of(catalog, &plan.planned.tables),
+            split: None,
         },
         spec: WriteSpec {
             table: table.as_ref().clone(),
@@ -121,6 +122,7 @@ pub(crate) async fn write(
     loop {
         // Loads spread over the nodes: their files are in nobody's cache yet.
         let node = workers::choose(shared, txn, &lost).await?;
+        fragment.read.split = workers::split(shared, &plan.planned, &node, &lost);
         match workers::load(shared, &node, &fragment).await {
             Ok(done) => return Ok(done),
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,

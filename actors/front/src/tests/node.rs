@@ -19,7 +19,7 @@ use arrow_flight::{
 };
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use runtime_query::{Engine, EngineOptions, QueryError, volume_opener};
-use runtime_rpc::plane::{CheckProof, serve_flight};
+use runtime_rpc::plane::{CheckProof, Services, serve};
 use storage_model::{ComputeNode, NodeId, PartitionId, StorageVolume, Superseded, UnixMillis};
 use storage_tablet::WriteSpec;
 use tokio::net::TcpListener;
@@ -177,7 +177,8 @@ pub(super) async fn start_gated(id: u64, refuses: u32, gate: Gate) -> (NodeStatu
     let brpc_port = listener.local_addr().unwrap().port();
     let shutdown = CancellationToken::new();
     let check = CheckProof::new(Arc::new(|| Some("hush".to_owned())));
-    tokio::spawn(serve_flight(FlightServiceServer::new(node), listener, check, shutdown.clone()));
+    let services = Services::new(check).flight(FlightServiceServer::new(node));
+    tokio::spawn(serve(None, services, listener, shutdown.clone()));
     let host = "127.0.0.1".to_owned();
     let node = ComputeNode { id: NodeId(id), host, heartbeat_port: 9050, added_at: UnixMillis(0) };
     let report = NodeReport { brpc_port, cpu_cores: 2, ..NodeReport::default() };

@@ -79,6 +79,7 @@ pub(super) const KNOWN: &[Known] = &[
     n("query_cache_type", "0", Free),
     n("query_delivery_timeout", "300", Number),
     n("query_mem_limit", "0", Number),
+    n("query_split_bytes", "67108864", Number),
     n("query_timeout", "300", Number),
     v("resource_group", "", Free),
     n("runtime_filter_scan_wait_time", "20", Number),

@@ -91,7 +91,16 @@ pub(super) async fn plan_values(cx: &PlanContext, table: &Table, rows: RecordBat
         let plan = plan::physical(&state, &plan, stack).await?;
         let (tables, views, notes) = (Vec::new(), Vec::new(), ScanNotes::default());
         let placement = Placement::Compute;
-        Ok(Planned { columns: columns_of(table), placement, tables, views, values: None, plan, notes })
+        Ok(Planned {
+            columns: columns_of(table),
+            placement,
+            tables,
+            views,
+            values: None,
+            plan,
+            notes,
+            split_from: u64::MAX,
+        })
     };
     stack.run_async(Box::pin(planning)).await
 }

@@ -86,7 +86,16 @@ async fn plan_on_stack(
         tables.push(table.id);
     }
     let columns = columns_of(table);
-    Ok(Some(Planned { columns, placement: Placement::Compute, tables, views, values: None, plan, notes }))
+    Ok(Some(Planned {
+        columns,
+        placement: Placement::Compute,
+        tables,
+        views,
+        values: None,
+        plan,
+        notes,
+        split_from: u64::MAX,
+    }))
 }
 
 fn leaves_out(table: &Table, targets: &Targets) -> bool {

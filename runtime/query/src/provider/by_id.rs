@@ -8,23 +8,14 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
-use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
-use datafusion::physical_plan::ExecutionPlan;
 use storage_tablet::{FileColumns, Found, TabletError};
 
-/// The plan, with all of its scans of files reading by id.
-pub(crate) fn reading_by_id(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    plan.transform_up(|plan| {
-        let scan = plan.downcast_ref::<DataSourceExec>().and_then(|s| s.downcast_to_file_source::<ParquetSource>());
-        let Some((config, _)) = scan else { return Ok(Transformed::no(plan)) };
-        let config = FileScanConfigBuilder::from(config.clone()).with_expr_adapter(Some(Arc::new(ById))).build();
-        Ok(Transformed::yes(DataSourceExec::from_data_source(config) as Arc<dyn ExecutionPlan>))
-    })
-    .data()
+/// What reads files by id, for scans.
+pub(crate) fn adapter() -> Arc<dyn PhysicalExprAdapterFactory> {
+    Arc::new(ById)
 }
 
 /// Makes what reads one file by id.

@@ -7,19 +7,16 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, internal_datafusion_err};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
-use datafusion::datasource::physical_plan::{
-    FileOpener, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
-};
-use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_plan::DisplayFormatType;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan};
 use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -111,20 +108,15 @@ impl Deleted {
 /// The stores of the volumes that a plan reads.
 pub(crate) type Stores = Arc<HashMap<VolumeId, Arc<dyn ObjectStore>>>;
 
-/// The plan, with all of its scans of files leaving out what is gone.
-pub(crate) fn without_deleted(plan: Arc<dyn ExecutionPlan>, stores: &Stores) -> Result<Arc<dyn ExecutionPlan>> {
-    plan.transform_up(|plan| {
-        let scan = plan.downcast_ref::<DataSourceExec>().and_then(|s| s.downcast_to_file_source::<ParquetSource>());
-        let Some((config, source)) = scan else { return Ok(Transformed::no(plan)) };
-        let constants = source.table_schema().table_partition_cols();
-        let Some(at) = constants.iter().position(|field| field.name() == DELETED) else {
-            return Ok(Transformed::no(plan));
-        };
-        let source = WithoutDeleted { inner: Arc::new(source.clone()), at, stores: Arc::clone(stores) };
-        let config = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build();
-        Ok(Transformed::yes(DataSourceExec::from_data_source(config) as Arc<dyn ExecutionPlan>))
-    })
-    .data()
+/// The source, leaving out what is gone.
+pub(crate) fn without_deleted(source: ParquetSource, stores: &Stores) -> Arc<dyn FileSource> {
+    let constants = source.table_schema().table_partition_cols();
+    let at = constants.iter().position(|field| field.name() == DELETED);
+    let inner: Arc<dyn FileSource> = Arc::new(source);
+    match at {
+        Some(at) => Arc::new(WithoutDeleted { inner, at, stores: Arc::clone(stores) }),
+        None => inner,
+    }
 }
 
 /// A source of rows of files without those that are gone.

@@ -9,19 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{HashMap as Entries, Result, TableReference};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, DefaultParquetFileReaderFactory};
-use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::physical_plan::{ParquetFileReaderFactory, ParquetSource};
 use datafusion::execution::cache::cache_manager::{CachedFileMetadataEntry, FileMetadataCache};
 use datafusion::execution::cache::{Cache, CacheEntryInfo};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::parquet::errors::Result as ParquetResult;
 use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -81,20 +79,16 @@ impl Footers {
     }
 }
 
-/// The plan, with all of its scans reading files with these readers, which are known by the URLs of their stores.
+/// The source, reading the files of a store with its readers, which are known by its URL.
 pub(crate) fn reading_with(
-    plan: Arc<dyn ExecutionPlan>,
+    source: ParquetSource,
+    store: &ObjectStoreUrl,
     readers: &HashMap<String, Readers>,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    plan.transform_up(|plan| {
-        let scan = plan.downcast_ref::<DataSourceExec>().and_then(|s| s.downcast_to_file_source::<ParquetSource>());
-        let Some((config, source)) = scan else { return Ok(Transformed::no(plan)) };
-        let Some(readers) = readers.get(config.object_store_url.as_str()) else { return Ok(Transformed::no(plan)) };
-        let source = source.clone().with_parquet_file_reader_factory(Arc::clone(readers));
-        let config = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build();
-        Ok(Transformed::yes(DataSourceExec::from_data_source(config) as Arc<dyn ExecutionPlan>))
-    })
-    .data()
+) -> ParquetSource {
+    match readers.get(store.as_str()) {
+        Some(readers) => source.with_parquet_file_reader_factory(Arc::clone(readers)),
+        None => source,
+    }
 }
 
 /// Reads page indexes with the footers, so that both are kept.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, exec_err, internal_err};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::ColumnarValue;
@@ -47,14 +47,16 @@ impl Watch {
 
 /// The plan with watchers where they are needed.
 pub(crate) fn watched(plan: Arc<dyn ExecutionPlan>, watch: &Arc<Watch>) -> Result<Arc<dyn ExecutionPlan>> {
-    let done = plan.transform_up(|plan| {
-        let plan = watched_condition(plan, watch)?;
-        if plan.children().len() < 2 && plan.downcast_ref::<UnnestExec>().is_none() {
-            return Ok(Transformed::no(plan));
-        }
-        Ok(Transformed::yes(Arc::new(WatchedExec { input: plan, watch: Arc::clone(watch) }) as Arc<dyn ExecutionPlan>))
-    })?;
-    Ok(done.data)
+    plan.transform_up(|plan| watched_node(plan, watch).map(Transformed::yes)).data()
+}
+
+/// An operator, with a watcher if it needs one.
+pub(crate) fn watched_node(plan: Arc<dyn ExecutionPlan>, watch: &Arc<Watch>) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = watched_condition(plan, watch)?;
+    if plan.children().len() < 2 && plan.downcast_ref::<UnnestExec>().is_none() {
+        return Ok(plan);
+    }
+    Ok(Arc::new(WatchedExec { input: plan, watch: Arc::clone(watch) }))
 }
 
 fn watched_condition(plan: Arc<dyn ExecutionPlan>, watch: &Arc<Watch>) -> Result<Arc<dyn ExecutionPlan>> {

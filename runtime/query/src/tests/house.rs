@@ -32,6 +32,7 @@ pub(super) struct House {
     engine: Engine,
     pub database: Option<String>,
     pub parallelism: usize,
+    pub split_from: u64,
     pub time_zone: String,
     txn: u64,
     /// How often keys were looked up.
@@ -94,6 +95,7 @@ impl House {
             engine: Engine::new(options, volume_opener()).unwrap(),
             database: Some("db".into()),
             parallelism: 2,
+            split_from: u64::MAX,
             time_zone: "UTC".into(),
             txn: 0,
             looks: AtomicU32::new(1),
@@ -198,6 +200,7 @@ impl House {
             access: Arc::new(crate::Everything),
             virtual_tables: Arc::new(NoVirtualTables),
             parallelism: self.parallelism,
+            split_from: self.split_from,
             looks: crate::Looks::default(),
         }
     }
@@ -207,7 +210,7 @@ impl House {
         Arc::clone(self.catalog.table_by_name(database, name).unwrap())
     }
 
-    fn volumes(&self) -> Vec<StorageVolume> {
+    pub fn volumes(&self) -> Vec<StorageVolume> {
         self.catalog.volumes().map(|v| v.as_ref().clone()).collect()
     }
 
@@ -269,10 +272,14 @@ impl House {
     }
 
     async fn lines(&self, planned: &Planned, sql: &str) -> Result<Vec<String>, QueryError> {
-        let batches = self.run(planned).await?;
+        Ok(self.text(planned, &self.run(planned).await?, sql))
+    }
+
+    /// Rows of a plan as lines.
+    pub fn text(&self, planned: &Planned, batches: &[RecordBatch], sql: &str) -> Vec<String> {
         let mut lines = vec![planned.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>().join("|")];
         let mut out = Vec::new();
-        for batch in &batches {
+        for batch in batches {
             let cells = Cells::new(batch);
             assert_eq!(cells.columns(), planned.columns.len(), "{sql}");
             for row in 0..cells.rows() {
@@ -288,7 +295,7 @@ impl House {
                 lines.push(String::from_utf8(out.clone()).unwrap());
             }
         }
-        Ok(lines)
+        lines
     }
 
     /// The only row of a result.

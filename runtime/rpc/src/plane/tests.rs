@@ -83,11 +83,19 @@ async fn only_the_cluster_is_served_and_large_batches_pass() {
     let address = listener.local_addr().unwrap().to_string();
     let shutdown = CancellationToken::new();
     let check = CheckProof::new(token(Some("hush")));
-    let served = tokio::spawn(serve_flight(FlightServiceServer::new(Bodies), listener, check, shutdown.clone()));
+    let services = Services::new(check).flight(FlightServiceServer::new(Bodies));
+    let served = tokio::spawn(serve(None, services, listener, shutdown.clone()));
     assert_eq!(get(&address, Some("hush"), 10).await, Ok(10));
     assert_eq!(get(&address, Some("hush"), 20 << 20).await, Ok(20 << 20));
     assert_eq!(get(&address, Some("other"), 10).await, Err(Code::Unauthenticated));
     assert_eq!(get(&address, None, 10).await, Err(Code::Unauthenticated));
+    for (shown, expected) in
+        [(Some("hush"), Ok(())), (Some("other"), Err(Code::Unauthenticated)), (None, Err(Code::Unauthenticated))]
+    {
+        let channel = Channels::new(ShowProof::new(token(shown))).proven(&address).unwrap();
+        let asked = FlightServiceClient::new(channel).do_get(Ticket { ticket: "10".into() }).await;
+        assert_eq!(asked.map(|_| ()).map_err(|status| status.code()), expected, "{shown:?}");
+    }
     shutdown.cancel();
     tokio::time::timeout(Duration::from_secs(5), served).await.unwrap().unwrap().unwrap();
     assert_eq!(get(&address, Some("hush"), 10).await, Err(Code::Unavailable));
@@ -113,7 +121,8 @@ async fn plane(tls: Option<Tls>) -> (String, tokio_util::sync::DropGuard) {
     let address = listener.local_addr().unwrap().to_string();
     let shutdown = CancellationToken::new();
     let check = CheckProof::new(token(Some("hush")));
-    tokio::spawn(serve_flight_over(tls, FlightServiceServer::new(Bodies), listener, check, shutdown.clone()));
+    let services = Services::new(check).flight(FlightServiceServer::new(Bodies));
+    tokio::spawn(serve(tls, services, listener, shutdown.clone()));
     (address, shutdown.drop_guard())
 }
 
