@@ -16,7 +16,9 @@ use crate::{coerce, functions, operators, types};
 pub(crate) const BATCH_SIZE: usize = 8192;
 
 static BASE: LazyLock<SessionState> = LazyLock::new(|| build(1, Subqueries::Apart));
-static PLANNERS: LazyLock<Mutex<HashMap<(usize, Subqueries), Arc<SessionState>>>> = LazyLock::new(Mutex::default);
+static PLANNERS: LazyLock<Mutex<Planners>> = LazyLock::new(Mutex::default);
+
+type Planners = HashMap<(usize, Subqueries), Arc<SessionState>>;
 
 /// What becomes of a subquery that is one value for the whole query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
