@@ -63,6 +63,8 @@ mod sketches;
 mod snapshots;
 #[path = "e2e/sql.rs"]
 mod sql;
+#[path = "e2e/statistics.rs"]
+mod statistics;
 #[path = "e2e/stores.rs"]
 mod stores;
 #[path = "e2e/takeover.rs"]

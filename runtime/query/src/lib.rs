@@ -27,6 +27,7 @@ mod explain;
 mod functions;
 mod information_schema;
 mod insert;
+mod joins;
 mod membership;
 mod nested;
 mod operators;
@@ -52,7 +53,8 @@ pub use context::{
 };
 pub use delete::{Found, found, plan_count, plan_keys, plan_rest, plan_search};
 pub use error::QueryError;
-pub use explain::{explain, explain_planned};
+pub use explain::{explain, explain_costs, explain_planned};
+pub use functions::COLUMN_STATISTICS;
 pub use information_schema::tables as information_schema_tables;
 pub use insert::{check_generated, conform, initial_text, plan_insert, plan_partial};
 pub use partitions::partitions_where;

@@ -204,7 +204,7 @@ impl Engine {
         self.threads.clone().unwrap_or_else(Handle::current)
     }
 
-    fn decode(
+    pub(crate) fn decode(
         &self,
         plan: &[u8],
         volumes: &[StorageVolume],

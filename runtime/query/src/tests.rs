@@ -15,6 +15,8 @@ mod limits;
 mod membership;
 mod models;
 mod nested;
+mod planning;
 mod queries;
 mod schemas;
 mod sketches;
+mod skipping;
