@@ -8,6 +8,7 @@
 //!   cells (text) <──────┤                                            ├── Rows <───────────┘
 //!                       └── Placement::Compute ── run::encode ~~> run::Engine
 //!
+//!   joins: the order of inner joins, by what the catalog knows of values
 //!   INSERT: insert (columns, defaults, strict casts) ── the same plan, in the table's own columns
 //!   DELETE: delete (what is found, what is left) ── two plans over some partitions of the table
 //!   compaction: compact (rows of some rowsets, sorted) ── one plan a bucket

@@ -24,9 +24,9 @@ pub(super) fn check(
         properties.insert(COLUMNS.to_owned(), spelled.join(", "));
     }
     if let Some(said) = properties.get(FPP) {
-        let Ok(_number) = said.trim().parse::<f64>() else {
+        if said.trim().parse::<f64>().is_err() {
             return Err(MySqlError::analyzing("Bloom filter fpp is not Double"));
-        };
+        }
         if fpp(properties).is_none() {
             let (least, most) = (FPP_RANGE.start(), FPP_RANGE.end());
             return Err(MySqlError::analyzing(format_args!("Bloom filter fpp should in [{least:.6}, {most:.6}]")));
