@@ -65,6 +65,8 @@ mod snapshots;
 mod split;
 #[path = "e2e/sql.rs"]
 mod sql;
+#[path = "e2e/statistics.rs"]
+mod statistics;
 #[path = "e2e/stores.rs"]
 mod stores;
 #[path = "e2e/takeover.rs"]

@@ -13,7 +13,8 @@ use crate::processlist::Entry;
 use crate::session::{Running, Session};
 use crate::sheet::Sheet;
 use crate::{
-    access, ddl, delete, errors, insert, names, prepared, query, show, snapshot, system, update, variables, volumes,
+    access, analyze, ddl, delete, errors, insert, names, prepared, query, show, snapshot, system, update, variables,
+    volumes,
 };
 
 impl Session {
@@ -64,6 +65,9 @@ impl Session {
             }
             Statement::DescribeStorageVolume { name } => send(volumes::describe(&self.catalog(), name)?, out).await,
             Statement::Help { topic } => send(show::help(topic), out).await,
+            Statement::Analyze { table: Some(table), columns } => {
+                send(Box::pin(analyze::analyze(self, table, columns, running)).await?, out).await
+            }
             Statement::Execute { name, variables } => {
                 let bound = self.named_statement(name, variables)?;
                 match self.check(&bound.statement)? {
@@ -137,8 +141,10 @@ impl Session {
                 Ok(())
             }
             Statement::Begin { label } => self.begin_transaction(label.as_deref()),
-            // A statement is applied here before it is answered, and there is nothing to lock or to gather.
+            // A statement is applied here before it is answered, and there is nothing to lock. ANALYZE of whole databases gathers
+            // nothing: loads have counted what they wrote.
             Statement::LockTables | Statement::UnlockTables | Statement::Sync | Statement::Analyze { .. } => Ok(()),
+            Statement::DropStatistics { table, histograms } => analyze::drop_statistics(self, table, *histograms).await,
             Statement::Access(statement) => access::run(self, statement).await,
             Statement::Unsupported { what } => Err(errors::unsupported(what)),
             other => Err(errors::unsupported(other.statement_kind().to_uppercase())),

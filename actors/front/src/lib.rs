@@ -25,6 +25,7 @@
 //! | `variables`, `processlist`, `tally`, `privileges`, `logins`, `names`, `errors` | one subject each |
 
 mod access;
+mod analyze;
 pub mod audit;
 mod ddl;
 mod delete;

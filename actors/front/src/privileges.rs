@@ -134,7 +134,7 @@ pub(crate) fn check(asker: &Asker, statement: &Statement) -> Checked {
         }
         // Whose session it is, is seen when it is found.
         Statement::Kill { .. } => Ok(Go),
-        Statement::Analyze { table: Some(table) } => {
+        Statement::Analyze { table: Some(table), .. } | Statement::DropStatistics { table, .. } => {
             on_table(asker, Privilege::Select, table)?;
             on_table(asker, Privilege::Insert, table)
         }
@@ -147,7 +147,7 @@ pub(crate) fn check(asker: &Asker, statement: &Statement) -> Checked {
         | Statement::LockTables
         | Statement::UnlockTables
         | Statement::Sync
-        | Statement::Analyze { table: None } => Ok(Go),
+        | Statement::Analyze { table: None, .. } => Ok(Go),
         Statement::Access(statement) => check_access(asker, statement),
         Statement::Unsupported { .. } => Ok(Go),
     }
@@ -167,7 +167,8 @@ fn check_show(asker: &Asker, show: &Show) -> Checked {
         | Shown::Describe { table, .. }
         | Shown::Columns { table, .. }
         | Shown::Partitions { table, .. }
-        | Shown::Index { table } => sees(asker, table),
+        | Shown::Index { table }
+        | Shown::ColumnStats { table } => sees(asker, table),
         Shown::Data { name: Some(name) } => match asker.table(name) {
             Ok(Some(_)) => sees(asker, name),
             _ => Ok(Go),
@@ -196,6 +197,9 @@ fn check_show(asker: &Asker, show: &Show) -> Checked {
         | Shown::AlterTable { .. }
         | Shown::DynamicPartitionTables { .. }
         | Shown::MaterializedViews { .. }
+        | Shown::StatsMeta
+        | Shown::AnalyzeStatus
+        | Shown::HistogramMeta
         | Shown::ProcessList { .. }
         | Shown::StorageVolumes
         | Shown::Variables { .. }

@@ -235,7 +235,11 @@ pub(crate) async fn explain(
         other => return Err(errors::unsupported(format_args!("EXPLAIN of {}", other.statement_kind()))),
     };
     let mut sheet = Sheet::text(&["Explain String"]);
-    for line in runtime_query::explain_planned(&planned) {
+    let lines = match level {
+        ExplainLevel::Costs => runtime_query::explain_costs(&planned),
+        _ => runtime_query::explain_planned(&planned),
+    };
+    for line in lines {
         sheet.push(row![line]);
     }
     Ok(sheet)

@@ -9,6 +9,7 @@ mod nodes;
 mod partitions;
 mod proc;
 mod server;
+mod statistics;
 mod tables;
 
 use runtime_mysql::MySqlError;
@@ -52,6 +53,10 @@ fn whole(session: &Session, what: &Shown, computed: Option<Vec<(String, String)>
         Shown::Partitions { temporary, table } => partitions::partitions(catalog, *temporary, table, current),
         Shown::DynamicPartitionTables { database } => dynamic::tables(&seen(), database.as_ref(), current),
         Shown::Index { table } => tables::index(catalog, table, current),
+        Shown::StatsMeta => Ok(statistics::meta(&seen())),
+        Shown::AnalyzeStatus => Ok(statistics::status(&seen())),
+        Shown::HistogramMeta => Ok(statistics::histograms()),
+        Shown::ColumnStats { table } => statistics::columns(catalog, table, current),
         Shown::Data { name } => partitions::data(&seen(), name.as_ref(), current),
         Shown::AlterTable { kind, database } => alter::jobs(&seen(), kind, database.as_ref(), current),
         Shown::MaterializedViews { .. } => Ok(tables::materialized_views()),

@@ -19,6 +19,15 @@ pub async fn explain(cx: &PlanContext, query: &Query) -> Result<Vec<String>, Que
 
 /// The lines that explain a plan.
 pub fn explain_planned(planned: &Planned) -> Vec<String> {
+    lines(planned, false)
+}
+
+/// The same, with what is known of the values that are read: EXPLAIN COSTS.
+pub fn explain_costs(planned: &Planned) -> Vec<String> {
+    lines(planned, true)
+}
+
+fn lines(planned: &Planned, costs: bool) -> Vec<String> {
     let labels: Vec<&str> = planned.columns.iter().map(|c| c.name.as_str()).collect();
     let place = match (planned.placement, planned.split_bytes()) {
         (Placement::Local, _) => "frontend".to_owned(),
@@ -42,6 +51,10 @@ pub fn explain_planned(planned: &Planned) -> Vec<String> {
         lines.push(format!("     partitions={}/{}", note.partitions.0, note.partitions.1));
         lines.push(format!("     tabletRatio={}/{}", note.tablets.0, note.tablets.1));
         lines.push(format!("     cardinality={}", note.rows));
+        if costs && !note.columns.is_empty() {
+            lines.push("     column statistics:".to_owned());
+            lines.extend(note.columns.iter().map(|line| format!("     * {line}")));
+        }
     }
     lines
 }

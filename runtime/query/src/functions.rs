@@ -28,6 +28,7 @@ mod read_time;
 mod same;
 pub(crate) mod sketches;
 mod slice;
+mod statistics;
 mod strings;
 mod text;
 mod time;
@@ -132,6 +133,9 @@ pub(crate) const LATEST: &str = "__latest";
 /// `latest_not_null(value, sequence)`: the same among those that are not NULL.
 pub(crate) const LATEST_NOT_NULL: &str = "__latest_not_null";
 
+/// `column_statistics(value)`: what is known of the values then, as text.
+pub const COLUMN_STATISTICS: &str = "__column_statistics";
+
 /// `bitmap_union(bitmap)`: what is in any of them.
 pub(crate) const BITMAP_UNION: &str = "bitmap_union";
 /// `hll_union(hll)`: what any of them has counted.
@@ -147,7 +151,8 @@ static OWN_AGGREGATES: LazyLock<Vec<Arc<AggregateUDF>>> = LazyLock::new(|| {
     let gathering = gather::all().into_iter().map(AggregateUDF::new_from_impl);
     let by = extreme::By::all().into_iter().map(AggregateUDF::new_from_impl);
     let ordered = AggregateUDF::new_from_impl(ordered::Ordered::new());
-    latest.chain(gathering).chain(by).chain([ordered]).map(Arc::new).collect()
+    let statistics = AggregateUDF::new_from_impl(statistics::Statistics::new());
+    latest.chain(gathering).chain(by).chain([ordered, statistics]).map(Arc::new).collect()
 });
 
 /// All aggregate functions of this room.

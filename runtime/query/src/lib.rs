@@ -9,6 +9,7 @@
 //!   cells (text) <──────┤                                            ├── Rows <───────────┘
 //!                       └── Placement::Compute ── run::encode ~~> run::Engine, for much data on several nodes: stages
 //!
+//!   joins: the order of inner joins, by what the catalog knows of values
 //!   INSERT: insert (columns, defaults, strict casts) ── the same plan, in the table's own columns
 //!   DELETE: delete (what is found, what is left) ── two plans over some partitions of the table
 //!   compaction: compact (rows of some rowsets, sorted) ── one plan a bucket
@@ -28,6 +29,7 @@ mod explain;
 mod functions;
 mod information_schema;
 mod insert;
+mod joins;
 mod membership;
 mod nested;
 mod operators;
@@ -54,7 +56,8 @@ pub use context::{
 };
 pub use delete::{Found, found, plan_count, plan_keys, plan_rest, plan_search};
 pub use error::QueryError;
-pub use explain::{explain, explain_planned};
+pub use explain::{explain, explain_costs, explain_planned};
+pub use functions::COLUMN_STATISTICS;
 pub use information_schema::tables as information_schema_tables;
 pub use insert::{check_generated, conform, initial_text, plan_insert, plan_partial};
 pub use partitions::partitions_where;

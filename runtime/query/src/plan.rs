@@ -22,6 +22,7 @@ use storage_model::{DataType, TableId};
 use crate::context::PlanContext;
 use crate::depth::{self, Stack};
 use crate::error::QueryError;
+use crate::joins;
 use crate::provider::stored::StoredTable;
 use crate::provider::view::ViewRead;
 use crate::provider::virtual_table::VirtualTable;
@@ -192,7 +193,7 @@ pub(crate) async fn physical(
     plan: &LogicalPlan,
     stack: Stack,
 ) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-    let mut plan = state.optimize(plan)?;
+    let mut plan = joins::in_order(state, state.optimize(plan)?)?;
     if stack.is_deep() {
         plan = depth::balance_plan(plan)?;
     }

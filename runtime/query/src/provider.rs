@@ -4,6 +4,7 @@
 pub(crate) mod by_id;
 pub(crate) mod deleted;
 pub(crate) mod footers;
+pub(crate) mod known;
 pub(crate) mod merge;
 pub(crate) mod prune;
 pub(crate) mod scan;
@@ -47,6 +48,8 @@ pub(crate) struct ScanNote {
     pub rows: u64,
     /// Tablets whose rows come from several rowsets and are merged, and how the table says so.
     pub merged: (usize, &'static str),
+    /// What is known of the columns that are read.
+    pub columns: Vec<String>,
 }
 
 /// Collects the notes of one plan.

@@ -177,10 +177,15 @@ impl Engine {
     /// # Errors
     /// When the bytes are no plan or a volume cannot be opened; rows may still bring an error later.
     pub fn execute(&self, plan: &[u8], volumes: &[StorageVolume]) -> Result<Rows, QueryError> {
+        let (plan, task, stop) = self.ready(plan, volumes)?;
+        Ok(self.drive(plan, task, stop))
+    }
+
+    /// A plan that has all it needs here, what it runs in, and what ends it.
+    pub(crate) fn ready(&self, plan: &[u8], volumes: &[StorageVolume]) -> Result<Ready, QueryError> {
         let work = self.at_work(volumes)?;
         let task = session::task("query".to_owned(), Arc::clone(&work.runtime), self.parallelism);
-        let plan = work.dressing.whole(decode(plan, &task)?)?;
-        Ok(self.drive(plan, task, work.stop))
+        Ok((work.dressing.whole(decode(plan, &task)?)?, task, work.stop))
     }
 
     /// Runs a plan that has all it needs.
@@ -261,6 +266,8 @@ impl Engine {
 pub(crate) fn decode(plan: &[u8], task: &TaskContext) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
     Ok(depth::decoding(|| physical_plan_from_bytes(plan, task))?)
 }
+
+type Ready = (Arc<dyn ExecutionPlan>, Arc<TaskContext>, CancellationToken);
 
 /// What a plan needs on the node that runs it.
 pub(crate) struct AtWork {

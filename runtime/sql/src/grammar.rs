@@ -8,6 +8,7 @@ mod column;
 mod common;
 mod database;
 mod delete;
+mod index;
 mod insert;
 mod nested_type;
 mod partition;
@@ -159,7 +160,8 @@ fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         cursor.expect_all(&["OR", "REPLACE", "VIEW"])?;
         return view::create(cursor, true);
     }
-    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "VIEW", "STORAGE", "CLUSTER", "USER", "ROLE"]) {
+    match cursor.take_any(&["DATABASE", "SCHEMA", "TABLE", "VIEW", "STORAGE", "CLUSTER", "USER", "ROLE", "INDEX"]) {
+        Some("INDEX") => index::create(cursor),
         Some("USER") => access::create_user(cursor),
         Some("ROLE") => access::create_role(cursor),
         Some("TABLE") => table::create(cursor),
@@ -173,7 +175,8 @@ fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
 
 fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("DROP")?;
-    let objects = ["DATABASE", "SCHEMA", "TABLE", "VIEW", "STORAGE", "CLUSTER", "PREPARE", "USER", "ROLE"];
+    let objects =
+        ["DATABASE", "SCHEMA", "TABLE", "VIEW", "STORAGE", "CLUSTER", "PREPARE", "USER", "ROLE", "STATS", "INDEX"];
     match cursor.take_any(&objects) {
         Some("USER") => access::drop_user(cursor),
         Some("ROLE") => access::drop_role(cursor),
@@ -182,6 +185,8 @@ fn drop_(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         Some("STORAGE") => volume::drop_(cursor),
         Some("CLUSTER") => snapshot::drop_(cursor),
         Some("PREPARE") => session::deallocated(cursor),
+        Some("STATS") => session::drop_statistics(cursor),
+        Some("INDEX") => index::drop_(cursor),
         Some(_) => database::drop_(cursor),
         None => Err(cursor.unexpected_of(&["DATABASE", "TABLE", "STORAGE VOLUME", "CLUSTER SNAPSHOT", "VIEW"])),
     }

@@ -358,10 +358,19 @@ pub enum Statement {
     UnlockTables,
     /// SYNC: wait until this frontend has applied what the leader has.
     Sync,
-    /// ANALYZE: accepted.
+    /// ANALYZE.
     Analyze {
         /// The table, if one was named.
         table: Option<QualifiedName>,
+        /// Only these; empty: all.
+        columns: Vec<String>,
+    },
+    /// DROP STATS, ANALYZE TABLE ... DROP HISTOGRAM.
+    DropStatistics {
+        /// The table.
+        table: QualifiedName,
+        /// Only histograms, of which there are none.
+        histograms: bool,
     },
     /// PREPARE name FROM ...
     PrepareText {

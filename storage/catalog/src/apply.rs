@@ -17,6 +17,7 @@ mod recover;
 mod renames;
 mod restore_table;
 mod snapshots;
+mod statistics;
 mod supersede;
 mod tables;
 mod temporary;
@@ -55,6 +56,7 @@ impl Catalog {
             if may_end_grants(command, &reply) {
                 next.drop_dead_grants();
                 next.cancel_alters_of_dropped_tables();
+                next.drop_dead_statistics();
             }
             *self = next;
         }
@@ -181,6 +183,7 @@ impl Catalog {
             Command::AlterJobEvent { job, event } => self.alter_event(*job, event),
             Command::FinishAlter { job, partitions } => self.finish_alter(*job, partitions),
             Command::CancelAlter { database, table, kind, jobs } => self.cancel_alter(database, table, *kind, jobs),
+            Command::SetStatistics { table, columns, all } => self.set_statistics(*table, columns, *all),
         }
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use storage_model::{
     AlterJob, ClusterId, ComputeNode, DatabaseId, Epoch, FileEntry, FileId, Frontend, Incarnation, JobId, NodeId,
     Partition, PartitionId, Revision, Role, RoleId, ServiceId, SnapshotJob, SnapshotPolicy, StorageVolume, Table,
-    TableId, TxnId, UnixMillis, Uptime, User, UserId, View, VolumeId,
+    TableId, TableStatistics, TxnId, UnixMillis, Uptime, User, UserId, View, VolumeId,
 };
 
 use crate::command::Reply;
@@ -150,6 +150,8 @@ pub struct Catalog {
     pub(crate) users: OrdMap<UserId, Arc<User>>,
     pub(crate) roles: OrdMap<RoleId, Arc<Role>>,
     pub(crate) alters: OrdMap<JobId, Arc<AlterJob>>,
+    /// Of tables of which something is known, those in the recycle bin too.
+    pub(crate) statistics: OrdMap<TableId, Arc<TableStatistics>>,
     // Indexes, rebuilt by `reindex` after a decode.
     pub(crate) database_names: OrdMap<String, DatabaseId>,
     /// Of tables and of views.
@@ -205,6 +207,7 @@ impl Catalog {
             users: OrdMap::new(),
             roles: OrdMap::new(),
             alters: OrdMap::new(),
+            statistics: OrdMap::new(),
             database_names: OrdMap::new(),
             table_names: OrdMap::new(),
             removed: OrdSet::new(),
@@ -303,6 +306,11 @@ impl Catalog {
     /// All partitions, those in the recycle bin too.
     pub fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
         self.partitions.values()
+    }
+
+    /// What is known of the values of a table.
+    pub fn statistics(&self, table: TableId) -> Option<&Arc<TableStatistics>> {
+        self.statistics.get(&table)
     }
 
     /// The partitions of a table, in order of their ranges.

@@ -1,7 +1,7 @@
 //! What ALTER TABLE … COLUMN says. Variants are positional in stored bytes: append only.
 
 use serde::{Deserialize, Serialize};
-use storage_model::Column;
+use storage_model::{Column, IndexKind};
 
 /// Where a column is put among the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,5 +53,21 @@ pub enum ColumnChange {
     Order {
         /// Their names.
         columns: Vec<String>,
+    },
+    /// ADD INDEX, CREATE INDEX.
+    AddIndex {
+        /// Its name.
+        name: String,
+        /// Which kind.
+        kind: IndexKind,
+        /// The names of its columns.
+        columns: Vec<String>,
+        /// COMMENT 'text'.
+        comment: String,
+    },
+    /// DROP INDEX.
+    DropIndex {
+        /// Its name.
+        name: String,
     },
 }

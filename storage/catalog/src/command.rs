@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    AlterEvent, AlterKind, Distribution, FileId, Frontend, FrontendRole, JobId, NodeId, Now, Partition, PartitionId,
-    RetentionChange, RewrittenPartition, SnapshotKind, Superseded, Table, TableId, TxnId, VolumeId, WrittenFile,
+    AlterEvent, AlterKind, ColumnStatistics, Distribution, FileId, Frontend, FrontendRole, JobId, NodeId, Now,
+    Partition, PartitionId, RetentionChange, RewrittenPartition, SnapshotKind, Superseded, Table, TableId, TxnId,
+    VolumeId, WrittenFile,
 };
 
 use crate::access::AccessChange;
@@ -598,6 +599,15 @@ pub enum Command {
         /// Only these; empty: whichever runs.
         jobs: Vec<JobId>,
     },
+    /// ANALYZE: what the values of columns were found to be. DROP STATS: of all columns nothing is known.
+    SetStatistics {
+        /// The table.
+        table: TableId,
+        /// What is known from now on.
+        columns: Vec<ColumnStatistics>,
+        /// Whether what is known of other columns goes.
+        all: bool,
+    },
 }
 
 impl Command {
@@ -667,6 +677,7 @@ impl Command {
             Command::AlterJobEvent { .. } => "AlterJobEvent",
             Command::FinishAlter { .. } => "FinishAlter",
             Command::CancelAlter { .. } => "CancelAlter",
+            Command::SetStatistics { .. } => "SetStatistics",
         }
     }
 }

@@ -100,6 +100,7 @@ const VIEWS: u16 = 14;
 const USERS: u16 = 15;
 const ROLES: u16 = 16;
 const ALTERS: u16 = 17;
+const STATISTICS: u16 = 18;
 
 /// The name of a section kind, for manifests.
 pub fn kind_name(kind: u16) -> &'static str {
@@ -121,6 +122,7 @@ pub fn kind_name(kind: u16) -> &'static str {
         USERS => "users",
         ROLES => "roles",
         ALTERS => "alter_jobs",
+        STATISTICS => "statistics",
         _ => "unknown",
     }
 }
@@ -171,6 +173,7 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
         (USERS, catalog.users.len() as u64),
         (ROLES, catalog.roles.len() as u64),
         (ALTERS, catalog.alters.len() as u64),
+        (STATISTICS, catalog.statistics.len() as u64),
     ];
     let contents = Contents { header: catalog.header.clone(), counts };
     pack(sink, HEADER, std::iter::once(contents))?;
@@ -193,7 +196,8 @@ fn each_section(catalog: &Catalog, secrets: Secrets, sink: Sink<'_>) -> Result<(
     pack(sink, VIEWS, catalog.views.values().map(Arc::as_ref))?;
     pack(sink, USERS, catalog.users.values().map(Arc::as_ref))?;
     pack(sink, ROLES, catalog.roles.values().map(Arc::as_ref))?;
-    pack(sink, ALTERS, catalog.alters.values().map(Arc::as_ref))
+    pack(sink, ALTERS, catalog.alters.values().map(Arc::as_ref))?;
+    pack(sink, STATISTICS, catalog.statistics.iter().map(|(table, known)| (table, known.as_ref())))
 }
 
 /// What is remembered of a proposer, its answers as a list: imbl's own decoder believes whatever length a damaged byte claims.
@@ -387,6 +391,7 @@ fn count(catalog: &Catalog, kind: u16) -> Result<u64, ImageError> {
         USERS => catalog.users.len(),
         ROLES => catalog.roles.len(),
         ALTERS => catalog.alters.len(),
+        STATISTICS => catalog.statistics.len(),
         unknown => return Err(ImageError::UnknownKind(unknown)),
     } as u64)
 }
@@ -415,6 +420,9 @@ fn fill(c: &mut Catalog, head: &SectionHead, raw: &[u8]) -> Result<(), ImageErro
         USERS => unpack(head, raw, |v: storage_model::User| drop(c.users.insert(v.id, Arc::new(v)))),
         ROLES => unpack(head, raw, |v: storage_model::Role| drop(c.roles.insert(v.id, Arc::new(v)))),
         ALTERS => unpack(head, raw, |v: storage_model::AlterJob| drop(c.alters.insert(v.id, Arc::new(v)))),
+        STATISTICS => unpack(head, raw, |(table, known): (storage_model::TableId, storage_model::TableStatistics)| {
+            c.statistics.insert(table, Arc::new(known));
+        }),
         unknown => Err(ImageError::UnknownKind(unknown)),
     }
 }

@@ -39,6 +39,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("users_and_roles_are_whole", users_and_roles_are_whole),
     ("only_primary_keys_are_looked_up", only_primary_keys_are_looked_up),
     ("jobs_have_tables_and_targets", jobs_have_tables_and_targets),
+    ("statistics_are_of_tables_and_columns", statistics_are_of_tables_and_columns),
 ];
 
 /// The first rule that does not hold.
@@ -59,6 +60,24 @@ fn jobs_have_tables_and_targets(catalog: &Catalog) -> Result<(), String> {
         }
         if is_unfinished && !(catalog.tables.contains_key(&job.table) && altered.insert(job.table)) {
             return Err(format!("job {} shares its table {} or has none", job.id, job.table));
+        }
+    }
+    Ok(())
+}
+
+/// Statistics are of a table that is there or can come back, and of each of its columns once at most.
+fn statistics_are_of_tables_and_columns(catalog: &Catalog) -> Result<(), String> {
+    if let Some(dead) = catalog.statistics_of_the_dead().next() {
+        return Err(format!("there are statistics of table {dead}, which is not there"));
+    }
+    for (id, known) in &catalog.statistics {
+        let mut seen = HashSet::new();
+        let table = catalog.tables.get(id);
+        for column in known.columns.iter().map(|known| known.column) {
+            let is_there = table.is_none_or(|table| table.schema.position_of(column).is_some());
+            if !is_there || !seen.insert(column) {
+                return Err(format!("there are statistics of column {column} of table {id} twice, or of none"));
+            }
         }
     }
     Ok(())

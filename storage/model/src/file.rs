@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{FileId, PartitionId, Revision, VolumeId};
+use crate::statistics::ColumnStatistics;
 use crate::time::Uptime;
 
 /// The name of an object below the service root of its volume:
@@ -215,6 +216,9 @@ pub struct WrittenFile {
     pub sha256: String,
     /// The runs in it; `file` and `version` are given by the commit.
     pub runs: Vec<WrittenRun>,
+    /// What is known of its rows, and of those of other files of the same write, which say nothing themselves: a load of many
+    /// partitions is one log entry.
+    pub statistics: Vec<ColumnStatistics>,
 }
 
 /// A run of a [`WrittenFile`].

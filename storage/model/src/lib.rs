@@ -10,15 +10,19 @@
 //!   ├── snapshot (jobs, policy, manifest-independent facts), retention (which of them stay)
 //!   ├── access (users, roles, privileges)
 //!   ├── restore (the plan read from cluster_snapshot.yaml)
+//!   ├── bloom_filter, statistics, distinct (what is known of values without reading them)
 //!   └── kind (the closed set of error kinds)
 //! ```
 
 pub mod access;
 pub mod alter;
+pub mod bloom_filter;
+pub mod distinct;
 pub mod dynamic;
 pub mod expression;
 pub mod file;
 pub mod ids;
+pub mod index;
 pub mod keys;
 pub mod kind;
 mod nesting;
@@ -29,6 +33,7 @@ pub mod restore;
 pub mod retention;
 pub mod schema;
 pub mod snapshot;
+pub mod statistics;
 pub mod step;
 pub mod table;
 pub mod time;
@@ -46,6 +51,7 @@ pub use ids::{
     ClusterId, ColumnId, DatabaseId, Epoch, FileId, Incarnation, JobId, NodeId, PartitionId, Revision, RoleId,
     ServiceId, TableId, TxnId, UserId, VolumeId,
 };
+pub use index::{Index, IndexKind};
 pub use keys::{CompactedTablet, GoneRows, KeyedRun, KeyedTablet, Place, VectorSpec};
 pub use kind::Kind;
 pub use node::{ComputeNode, Frontend, FrontendRole};
@@ -53,6 +59,7 @@ pub use partition::{Bound, Partition, PartitionRange, PartitionValues};
 pub use retention::{Retention, RetentionChange};
 pub use schema::{Aggregation, Column, DataType, DefaultValue, Schema, StructField};
 pub use snapshot::{JobChange, JobState, SnapshotJob, SnapshotKind, SnapshotPolicy};
+pub use statistics::{ColumnStatistics, TableStatistics};
 pub use step::{Step, StepUnit};
 pub use table::{Distribution, KeyModel, PartitionKey, Partitioning, SchemaChange, Table};
 pub use time::{Now, UnixMillis, Uptime};

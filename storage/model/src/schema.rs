@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::expression::Expression;
 use crate::ids::ColumnId;
+use crate::index::Index;
 use crate::nesting;
 
 /// A column type. Variants are positional in stored bytes: append only.
@@ -313,13 +314,15 @@ pub struct Schema {
     pub columns: Vec<Column>,
     /// The id of the next column that is added. It only rises: the id of a dropped column is in files for ever.
     pub next_id: ColumnId,
+    /// In the order in which they were added.
+    pub indexes: Vec<Index>,
 }
 
 impl Schema {
     /// The schema of a table that is created with these columns.
     pub fn new(columns: Vec<Column>) -> Schema {
         let last = columns.iter().map(|c| c.id.0).max().unwrap_or(0);
-        Schema { columns, next_id: ColumnId(last + 1) }
+        Schema { columns, next_id: ColumnId(last + 1), indexes: Vec::new() }
     }
 
     /// An id that no column has or had.

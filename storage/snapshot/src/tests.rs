@@ -137,6 +137,7 @@ impl Kit {
             properties: BTreeMap::new(),
             partitions: vec![PartitionDraft { name: name.to_owned(), range: PartitionRange::everything(), buckets: 1 }],
             sort_key: Vec::new(),
+            indexes: Vec::new(),
         };
         self.apply(Command::CreateTable { database: "shop".into(), draft, if_not_exists: false });
     }
@@ -153,7 +154,7 @@ impl Kit {
         self.volume.put(&path, Bytes::from_static(body)).await.unwrap();
         let (size, sha256) = (body.len() as u64, crate::store::sha256_hex(body));
         let run = WrittenRun { bucket: 0, first_row_group: 0, row_groups: 1, start: 4, end: size, rows, index: None };
-        let file = WrittenFile { partition, volume, object, size, sha256, runs: vec![run] };
+        let file = WrittenFile { partition, volume, object, size, sha256, runs: vec![run], statistics: Vec::new() };
         self.apply(Command::CommitLoad {
             txn,
             table: table_id,

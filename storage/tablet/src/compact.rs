@@ -76,8 +76,8 @@ impl<'a> Compacted<'a> {
         let path = Layout(self.spec.service_id.clone()).in_root(&object);
         self.volume.put(&path, encoded.bytes).await?;
         let (partition, volume) = (self.partition, self.spec.volume);
-        let (sha256, runs) = (encoded.sha256, encoded.runs);
-        Ok(Some(WrittenFile { partition, volume, object, size, sha256, runs }))
+        let (sha256, runs, statistics) = (encoded.sha256, encoded.runs, encoded.statistics);
+        Ok(Some(WrittenFile { partition, volume, object, size, sha256, runs, statistics }))
     }
 
     async fn with_file(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::compute::interleave_record_batch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType as ArrowType, Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
 use bytes::Bytes;
@@ -15,10 +15,11 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaData, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{BloomFilterProperties, EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use sha2::{Digest, Sha256};
 use storage_model::file::WrittenRun;
-use storage_model::{ByteRange, KeyModel, Table};
+use storage_model::{ByteRange, ColumnStatistics, KeyModel, Table};
 
 use crate::buffer::Place;
 use crate::checksum::{CRC32C_KEY, sums};
@@ -27,6 +28,7 @@ use crate::error::TabletError;
 use crate::key_index::{self, Entry};
 use crate::keys;
 use crate::merge::Merging;
+use crate::statistics;
 use crate::types::arrow_schema;
 
 /// Most rows of a row group.
@@ -108,6 +110,7 @@ pub(crate) struct Encoded {
     pub bytes: Bytes,
     pub sha256: String,
     pub runs: Vec<WrittenRun>,
+    pub statistics: Vec<ColumnStatistics>,
 }
 
 /// How the files of a write are encoded.
@@ -124,6 +127,10 @@ pub(crate) struct Encoding {
     /// Where the columns are that keys are made of, if they are indexed.
     pub indexed: Option<Vec<usize>>,
     pub compression: Compression,
+    /// Where the columns are that have bloom filters, and how often these may be wrong.
+    pub bloom_filters: (Vec<usize>, f64),
+    /// Of a file without rows.
+    pub statistics: Vec<ColumnStatistics>,
     /// Most rows of a row group.
     pub row_group_rows: usize,
 }
@@ -141,6 +148,8 @@ impl Encoding {
             merging: Merging::of(table),
             indexed: (table.model == KeyModel::Primary).then(|| keys::positions(&table.schema)),
             compression: compression_of(table)?,
+            statistics: statistics::empty(&table.schema),
+            bloom_filters: (table.bloom_filter_positions(), table.bloom_filter_fpp()),
             row_group_rows: ROW_GROUP_ROWS,
         })
     }
@@ -167,7 +176,15 @@ impl Encoding {
             descending: false,
             nulls_first: true,
         });
-        WriterProperties::builder()
+        let (filtered, fpp) = &self.bloom_filters;
+        let mut properties = WriterProperties::builder();
+        for column in filtered.iter().map(|at| self.schema.field(*at)).filter(|field| is_looked_up(field)) {
+            // As large as the rows of a group could need, and folded to what they do need.
+            let filter = BloomFilterProperties::builder().with_fpp(*fpp).with_max_ndv(self.row_group_rows as u64);
+            let path = ColumnPath::from(column.name().clone());
+            properties = properties.set_column_bloom_filter_properties(path, filter.build());
+        }
+        properties
             .set_created_by(concat!("starkeep ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(self.compression)
             .set_statistics_enabled(EnabledStatistics::Page)
@@ -176,6 +193,12 @@ impl Encoding {
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .build()
     }
+}
+
+/// Whether readers look values of the column up in bloom filters. Those of other types they find by the least and the greatest
+/// value alone: a filter of them would be for nobody.
+fn is_looked_up(field: &Field) -> bool {
+    matches!(field.data_type(), ArrowType::Int32 | ArrowType::Int64 | ArrowType::Utf8)
 }
 
 /// A file that is written run by run. It is kept in memory, encoded, until it is finished.
@@ -192,6 +215,8 @@ pub(crate) struct FileWriter {
     all_rows: u64,
     /// Of the runs, in their order.
     indexes: Vec<Vec<u8>>,
+    /// Of all rows so far.
+    statistics: Vec<ColumnStatistics>,
 }
 
 impl FileWriter {
@@ -210,6 +235,7 @@ impl FileWriter {
             entries: Vec::new(),
             all_rows: 0,
             indexes: Vec::new(),
+            statistics: encoding.statistics.clone(),
         })
     }
 
@@ -224,6 +250,7 @@ impl FileWriter {
             self.entries.extend(keys::hashes(&columns)?.into_iter().zip(rows));
         }
         self.all_rows += batch.num_rows() as u64;
+        statistics::add_batch(&mut self.statistics, batch);
         Ok(self.writer.write(batch)?)
     }
 
@@ -256,7 +283,7 @@ impl FileWriter {
         writer.finish()?;
         writer.sync().map_err(ParquetError::from)?;
         let bytes = Bytes::from(std::mem::take(writer.inner_mut()));
-        Ok(Encoded { sha256: hex::encode(Sha256::digest(&bytes)), bytes, runs: self.runs })
+        Ok(Encoded { sha256: hex::encode(Sha256::digest(&bytes)), bytes, runs: self.runs, statistics: self.statistics })
     }
 }
 

@@ -35,6 +35,7 @@ pub mod partition;
 mod row;
 pub mod sketch;
 mod spec;
+pub mod statistics;
 pub mod supersede;
 pub mod types;
 mod write;

@@ -205,7 +205,15 @@ impl<'a> Lookup<'a> {
             let object = vectors_object(*database, *table, partition, &name);
             let (size, sha256) = (body.len() as u64, hex::encode(Sha256::digest(&body)));
             target.put(&self.layout.in_root(&object), body.into()).await?;
-            files.push(WrittenFile { partition, volume: *volume, object, size, sha256, runs: Vec::new() });
+            files.push(WrittenFile {
+                partition,
+                volume: *volume,
+                object,
+                size,
+                sha256,
+                runs: Vec::new(),
+                statistics: Vec::new(),
+            });
         }
         Ok(files)
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use arrow::record_batch::RecordBatch;
 use futures::{Stream, StreamExt};
 use storage_model::WrittenFile;
+use storage_model::statistics::merge;
 use storage_volume::{Layout, Volume};
 
 use crate::buffer::{Buffer, Place, Round};
@@ -50,12 +51,21 @@ where
                 written.files.clear();
                 written.rows = 0;
             }
+            gather_statistics(&mut written.files);
             Ok(written)
         }
         Err(error) => {
             writer.clean_up().await;
             Err(error)
         }
+    }
+}
+
+/// One of the files says what is known of the rows of all.
+fn gather_statistics(files: &mut [WrittenFile]) {
+    let Some((first, others)) = files.split_first_mut() else { return };
+    for other in others {
+        merge(&mut first.statistics, &std::mem::take(&mut other.statistics));
     }
 }
 
@@ -168,8 +178,8 @@ impl Writer {
         self.begun.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(path.clone());
         let size = encoded.bytes.len() as u64;
         self.volume.put(&path, encoded.bytes).await?;
-        let (volume, sha256, runs) = (self.spec.volume, encoded.sha256, encoded.runs);
-        Ok(WrittenFile { partition, volume, object, size, sha256, runs })
+        let (volume, sha256, runs, statistics) = (self.spec.volume, encoded.sha256, encoded.runs, encoded.statistics);
+        Ok(WrittenFile { partition, volume, object, size, sha256, runs, statistics })
     }
 
     async fn clean_up(&self) {

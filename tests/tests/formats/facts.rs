@@ -1,5 +1,7 @@
 //! What the samples say: one of every command, and the catalog that they make. Append only; the bytes are frozen.
 
+mod known;
+
 use std::collections::BTreeMap;
 
 use storage_catalog::{
@@ -94,6 +96,7 @@ fn edits() -> TableDraft {
         properties: [(text("replication_num"), text("1"))].into(),
         partitions: vec![partition("p06", Bound::Min, at(1_442_037_600_000_000))],
         sort_key: Vec::new(),
+        indexes: vec![known::index()],
     }
 }
 
@@ -105,6 +108,7 @@ fn notes(name: &str) -> TableDraft {
         buckets_given: None,
         volume: Some(text("main")),
         partitions: vec![partition(name, Bound::Min, Bound::Max)],
+        indexes: Vec::new(),
         ..edits()
     }
 }
@@ -219,6 +223,7 @@ fn written(partition: u64, object: &str) -> WrittenFile {
         size: 1234,
         sha256: "ab".repeat(32),
         runs: vec![run(0, 5), run(2, 7)],
+        statistics: vec![known::statistics(1, &[3, 1 << 40]), known::statistics(2, &[])],
     }
 }
 
@@ -499,7 +504,7 @@ pub fn commands() -> Vec<(Now, Command)> {
     ];
     let commands =
         commands.into_iter().chain(access().into_iter().map(Command::Access)).chain([sketches()]).chain(computed());
-    let commands = commands.chain(jobs());
+    let commands = commands.chain(jobs()).chain([known::analyzed(TableId(NUMBERS))]);
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }
 
@@ -712,14 +717,15 @@ fn changes() -> Vec<ColumnChange> {
     let five = Some(DefaultValue::Literal(text("5")));
     let rating = Column { initial: Some(text("5")), ..column("rating", DataType::TinyInt, false, five) };
     let wider = Column { comment: String::new(), ..column("rating", DataType::SmallInt, false, None) };
-    vec![
+    let changes = vec![
         ColumnChange::Add { column: rating, place: Some(ColumnPlace::After(text("n"))) },
         ColumnChange::Modify { column: wider, place: None },
         ColumnChange::Drop { name: text("flag") },
         ColumnChange::Rename { name: text("day"), new_name: text("flag") },
         ColumnChange::Order { columns: vec![text("flag"), text("n")] },
         ColumnChange::Comment { name: text("tiny"), comment: text("a little") },
-    ]
+    ];
+    changes.into_iter().chain(known::index_changes()).collect()
 }
 
 fn once(sequence: u64, command: Command) -> Command {

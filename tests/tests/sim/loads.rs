@@ -121,7 +121,15 @@ impl World {
                 WrittenRun { bucket, first_row_group: bucket, row_groups: 1, start: 4, end: 9, rows, index: None }
             })
             .collect();
-        WrittenFile { partition, volume: self.volume, object, size: 9, sha256: "aa".repeat(32), runs }
+        WrittenFile {
+            partition,
+            volume: self.volume,
+            object,
+            size: 9,
+            sha256: "aa".repeat(32),
+            runs,
+            statistics: Vec::new(),
+        }
     }
 
     pub fn commit_load(&mut self) -> &'static str {

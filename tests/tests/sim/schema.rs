@@ -51,6 +51,7 @@ fn table_draft(name: &str, lowers: &BTreeSet<i64>) -> TableDraft {
         properties: BTreeMap::new(),
         partitions: lowers.iter().map(|lower| partition_draft(&format!("p{lower}"), *lower)).collect(),
         sort_key: Vec::new(),
+        indexes: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use runtime_sql::statement::table::{ColumnClause, ColumnDefault, ColumnDefinitio
 use storage_catalog::{ColumnChange, ColumnPlace};
 use storage_model::{Column, KeyModel, Table};
 
-use super::{LONGEST_NAME, columns};
+use super::{LONGEST_NAME, columns, indexes};
 use crate::{errors, names};
 
 /// The changes of one statement. What old rows have in a new column is fixed here: CURRENT_TIMESTAMP is now.
@@ -42,6 +42,8 @@ fn change(clause: &ColumnClause, table: &Table, facts: &SessionFacts) -> Result<
             names::check_new("column", new_name, LONGEST_NAME)?;
             ColumnChange::Rename { name: name.clone(), new_name: new_name.clone() }
         }
+        ColumnClause::AddIndex(definition) => indexes::added(definition)?,
+        ColumnClause::DropIndex { name } => ColumnChange::DropIndex { name: name.clone() },
         ColumnClause::Order { columns } => ColumnChange::Order { columns: columns.clone() },
     })
 }

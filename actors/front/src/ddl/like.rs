@@ -5,9 +5,9 @@ use runtime_sql::QualifiedName;
 use runtime_sql::statement::Properties;
 use runtime_sql::statement::table::DistributionClause;
 use storage_catalog::{Catalog, PartitionDraft, TableDraft};
-use storage_model::{Column, ColumnId, DefaultValue, Distribution, PartitionKey, Partitioning, Table};
+use storage_model::{Column, ColumnId, DefaultValue, Distribution, Index, PartitionKey, Partitioning, Table};
 
-use super::{LONGEST_NAME, properties, table};
+use super::{LONGEST_NAME, bloom_filters, properties, table};
 use crate::names;
 
 /// The draft of a table like `source`.
@@ -75,6 +75,11 @@ pub(super) fn draft(
     let (volume, own) = properties::of_table(given)?;
     let mut properties = source.properties.clone();
     properties.extend(own);
+    bloom_filters::check(&mut properties, &columns, source.model)?;
+    let index = |index: &Index| {
+        let columns = index.columns.iter().map(renumbered).collect();
+        Index { columns, ..index.clone() }
+    };
     Ok(TableDraft {
         name: name.name.clone(),
         model: source.model,
@@ -86,6 +91,7 @@ pub(super) fn draft(
         properties,
         partitions: partitions.collect(),
         sort_key: source.sort_key.iter().map(renumbered).collect(),
+        indexes: source.schema.indexes.iter().map(index).collect(),
         columns,
     })
 }

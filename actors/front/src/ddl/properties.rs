@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use runtime_mysql::MySqlError;
 use runtime_sql::statement::Properties;
 use storage_model::dynamic::{self, DynamicPartitions};
-use storage_model::{DataType, Distribution, KeyModel, Table};
+use storage_model::{DataType, Distribution, KeyModel, Table, bloom_filter};
 
-use super::check_properties;
+use super::{bloom_filters, check_properties};
 
 /// Where the files of a table go.
 pub(crate) const STORAGE_VOLUME: &str = "storage_volume";
@@ -17,12 +17,13 @@ pub(crate) const REPLICATION_NUM: &str = "replication_num";
 const COMPRESSION: &str = "compression";
 
 /// Keys of tables in shared-data mode. What a key asks for and we do not do is harmless: hints for caches and compaction.
-const OF_TABLE: [&str; 25] = [
+const OF_TABLE: [&str; 26] = [
     STORAGE_VOLUME,
     REPLICATION_NUM,
     COMPRESSION,
     "base_compaction_forbidden_time_ranges",
-    "bloom_filter_columns",
+    bloom_filter::COLUMNS,
+    bloom_filter::FPP,
     "bucket_size",
     "cloud_native_fast_schema_evolution_v2",
     "colocate_with",
@@ -112,6 +113,8 @@ pub(crate) fn shown(table: &Table) -> BTreeMap<String, String> {
     // Tables that say nothing are older than the default of new ones.
     shown.insert(COMPRESSION.to_owned(), "ZSTD".to_owned());
     shown.extend(table.properties.clone());
+    // Set to none, which a table that never had any does not say either.
+    shown.retain(|key, value| key != bloom_filter::COLUMNS || !value.is_empty());
     shown
 }
 
@@ -125,6 +128,7 @@ pub(super) fn to_set(table: &Table, properties: &Properties) -> Result<BTreeMap<
     all.extend(properties.0.clone());
     check_rolling(&Table { properties: all, ..table.clone() })?;
     let mut changed = properties.0.clone();
+    bloom_filters::check(&mut changed, &table.schema.columns, table.model)?;
     if let Some(number) = changed.get_mut(REPLICATION_NUM) {
         "1".clone_into(number);
     }

@@ -10,7 +10,7 @@ use storage_model::{
     Column, ColumnId, DatabaseId, Distribution, KeyModel, Partitioning, Schema, Table, TableId, UnixMillis, VolumeId,
 };
 
-use super::{LONGEST_NAME, columns, partitions, properties};
+use super::{LONGEST_NAME, bloom_filters, columns, indexes, partitions, properties};
 use crate::names;
 
 /// The most buckets that a partition may be given.
@@ -36,10 +36,12 @@ pub(crate) fn analyze(create: &CreateTable, alive: usize) -> Result<TableDraft, 
         return Err(MySqlError::analyzing("The partition column could not be aggregated column"));
     }
     let (volume, properties) = properties::of_table(&create.properties)?;
-    let properties = properties::kept(properties, model, &distribution);
+    let mut properties = properties::kept(properties, model, &distribution);
+    bloom_filters::check(&mut properties, &columns, model)?;
     check_rolling(&columns, &partitioning, &properties)?;
     Ok(TableDraft {
         name: create.name.name.clone(),
+        indexes: indexes::of_table(&create.indexes, &columns)?,
         columns,
         model,
         partitioning,

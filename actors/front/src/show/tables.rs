@@ -7,8 +7,8 @@ use runtime_sql::statement::show::ShownObject;
 use runtime_sql::{QualifiedName, quote_identifier, quote_string};
 use storage_catalog::Catalog;
 use storage_model::{
-    Aggregation, Bound, Column, DefaultValue, Distribution, KeyModel, Partition, PartitionValues, Partitioning, Schema,
-    Step, Table, Value, View, ViewColumn,
+    Aggregation, Bound, Column, DefaultValue, Distribution, Index, KeyModel, Partition, PartitionValues, Partitioning,
+    Schema, Step, Table, Value, View, ViewColumn,
 };
 
 use crate::ddl;
@@ -58,7 +58,8 @@ fn create_view_text(view: &View) -> String {
 pub(crate) fn create_table_text(catalog: &Catalog, table: &Table) -> String {
     let mut text = format!("CREATE TABLE {} (\n", quote_identifier(&table.name));
     let columns: Vec<String> = table.schema.columns.iter().map(|column| column_text(&table.schema, column)).collect();
-    text.push_str(&columns.join(",\n"));
+    let indexes = table.schema.indexes.iter().map(|index| index_text(table, index));
+    text.push_str(&columns.into_iter().chain(indexes).collect::<Vec<_>>().join(",\n"));
     text.push_str("\n) ENGINE=OLAP ");
     let keys = quoted(table.schema.columns.iter().filter(|c| c.key).map(|c| c.name.as_str()));
     if !keys.is_empty() {
@@ -113,6 +114,16 @@ fn column_text(schema: &Schema, column: &Column) -> String {
     }
     let _ = write!(text, " COMMENT {}", quote_string(&column.comment));
     text
+}
+
+fn index_text(table: &Table, index: &Index) -> String {
+    let (name, kind, comment) = (quote_identifier(&index.name), index.kind.name(), quote_string(&index.comment));
+    format!("  INDEX {name} ({}) USING {kind} COMMENT {comment}", names_at(table, &positions(table, index)))
+}
+
+/// Where the columns of an index are.
+fn positions(table: &Table, index: &Index) -> Vec<usize> {
+    index.columns.iter().filter_map(|column| table.schema.position_of(*column)).collect()
 }
 
 /// PARTITION BY, empty when unpartitioned. Partitions that loads make are not written: they are made again.
@@ -318,12 +329,13 @@ pub(super) fn columns(
     Ok(sheet)
 }
 
-/// SHOW INDEX: secondary indexes, of which there are none.
+/// SHOW INDEX.
 pub(super) fn index(catalog: &Catalog, name: &QualifiedName, current: Option<&str>) -> Result<Sheet, MySqlError> {
-    if !names::is_virtual(&names::database_name(name, current)?) {
-        names::named(catalog, name, current)?;
-    }
-    Ok(Sheet::text(&[
+    let found = match names::is_virtual(&names::database_name(name, current)?) {
+        true => None,
+        false => Some(names::named(catalog, name, current)?),
+    };
+    let mut sheet = Sheet::text(&[
         "Table",
         "Non_unique",
         "Key_name",
@@ -336,7 +348,16 @@ pub(super) fn index(catalog: &Catalog, name: &QualifiedName, current: Option<&st
         "Null",
         "Index_type",
         "Comment",
-    ]))
+    ]);
+    let Some((database, Named::Table(table))) = found else { return Ok(sheet) };
+    for index in &table.schema.indexes {
+        let columns: Vec<&str> =
+            positions(&table, index).into_iter().map(|at| table.schema.columns[at].name.as_str()).collect();
+        let of = format!("{}.{}", database.name, table.name);
+        let (columns, kind, comment) = (columns.join(","), index.kind.name(), &index.comment);
+        sheet.push(row![of, "", &index.name, "", columns, "", "", "", "", "", kind, comment]);
+    }
+    Ok(sheet)
 }
 
 /// SHOW MATERIALIZED VIEWS: there are none.

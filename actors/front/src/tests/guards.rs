@@ -18,6 +18,7 @@ const CASES: &[(&str, &str)] = &[
     ("SELECT ON TABLE quickstart.t", "SELECT /*+ SET_USER_VARIABLE(@x = (SELECT max(k) FROM quickstart.t)) */ @x"),
     ("SELECT ON TABLE quickstart.t", "SHOW VARIABLES WHERE Value IN (SELECT v FROM quickstart.t)"),
     ("SELECT, INSERT ON TABLE quickstart.t", "ANALYZE TABLE quickstart.t"),
+    ("SELECT, INSERT ON TABLE quickstart.t", "DROP STATS quickstart.t"),
     ("INSERT ON TABLE quickstart.t", "INSERT INTO quickstart.t VALUES (1, '2019-01-01', 'x')"),
     ("INSERT ON TABLE quickstart.t", "EXPLAIN INSERT INTO quickstart.t VALUES (1, '2019-01-01', 'x')"),
     ("INSERT ON TABLE quickstart.t", "INSERT OVERWRITE quickstart.t SELECT 1, '2019-01-01', 'x'"),
@@ -104,6 +105,7 @@ const CASES: &[(&str, &str)] = &[
     ("INSERT ON TABLE quickstart.t", "SHOW COLUMNS FROM quickstart.t"),
     ("INSERT ON TABLE quickstart.t", "SHOW PARTITIONS FROM quickstart.t"),
     ("INSERT ON TABLE quickstart.t", "SHOW INDEX FROM quickstart.t"),
+    ("INSERT ON TABLE quickstart.t", "SHOW COLUMN STATS FROM quickstart.t"),
     ("INSERT ON TABLE quickstart.t", "SHOW DATA FROM quickstart.t"),
     ("INSERT ON TABLE quickstart.t", "SHOW TABLES FROM quickstart"),
     ("INSERT ON TABLE quickstart.t", "SHOW CREATE DATABASE quickstart"),
@@ -114,6 +116,9 @@ const CASES: &[(&str, &str)] = &[
     ("", "SHOW GRANTS"),
     ("", "SHOW AUTHENTICATION"),
     ("", "SHOW PROPERTY"),
+    ("", "SHOW STATS META"),
+    ("", "SHOW ANALYZE STATUS"),
+    ("", "SHOW HISTOGRAM META"),
     ("", "SHOW VARIABLES"),
     ("", "SELECT 1"),
     ("", "SELECT * FROM information_schema.tables"),
@@ -248,7 +253,7 @@ fn every_kind_of_statement_is_in_a_case() {
         alter user, alter view, analyze, automated snapshot off, automated snapshot on, begin, cancel alter table, \
         cancel cluster snapshot, commit, create cluster snapshot, create database, create image, create role, \
         create storage volume, create table, create table as select, create table like, create user, create view, deallocate, delete, desc storage volume, drop cluster snapshot, \
-        drop compute node, drop database, drop frontend, drop role, drop storage volume, drop table, drop user, drop view, execute, \
+        drop compute node, drop database, drop frontend, drop role, drop stats, drop storage volume, drop table, drop user, drop view, execute, \
         execute as, explain, finish restore, grant, grant role, help, insert overwrite, insert select, insert values, kill, \
         lock tables, prepare, recover database, recover partition, recover table, rename database, restore table, revoke, \
         revoke role, rollback, select, set, set catalog, set default role, set default storage volume, \

@@ -11,10 +11,10 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use runtime_sql::partition_names::PartitionNames;
-use storage_model::{Partition, PartitionId, Table};
+use storage_model::{Partition, PartitionId, Table, TableStatistics};
 
 use super::scan::Piece;
-use super::{ScanNote, ScanNotes, merge, prune};
+use super::{ScanNote, ScanNotes, known, merge, prune};
 use crate::context::{Constant, PlanContext};
 use crate::error::QueryError;
 
@@ -86,8 +86,43 @@ impl StoredTable {
         }
     }
 
+    /// What is known of the values of the table.
+    pub(crate) fn statistics(&self) -> Option<Arc<TableStatistics>> {
+        known::of_table(&self.cx.catalog, &self.table)
+    }
+
+    /// The rows of the partitions that filters leave. Where rows with equal keys become one, a query sees fewer.
+    pub(crate) fn rows_left(&self, state: &dyn Session, filters: &[Expr]) -> f64 {
+        let chosen = self.chosen();
+        let left = prune::partitions(state, &self.table, self.schema.file_schema(), chosen, filters);
+        left.into_iter().map(|partition| partition.rows() as f64).sum()
+    }
+
+    /// The partitions that are read if no filter says otherwise. Temporary ones are read only by those who name them.
+    fn chosen(&self) -> Vec<&Arc<Partition>> {
+        let catalog = &self.cx.catalog;
+        let own = catalog.partitions_of(&self.table);
+        let Some(only) = &self.only else { return own.collect() };
+        own.chain(catalog.temporary_partitions_of(&self.table))
+            .filter(|partition| only.contains(&partition.id))
+            .collect()
+    }
+
+    /// What is known of the columns that are read, in lines.
+    fn known_columns(&self, projection: Option<&Vec<usize>>) -> Vec<String> {
+        let Some(statistics) = self.statistics() else { return Vec::new() };
+        let is_read = |at: usize| projection.is_none_or(|read| read.contains(&at));
+        let columns = self.table.schema.columns.iter().enumerate().filter(|(at, _)| is_read(*at));
+        columns.filter_map(|(_, column)| known::line(column, &statistics)).collect()
+    }
+
     /// The rowsets that the filters leave, and a note of them.
-    fn pieces(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<Piece>, QueryError> {
+    fn pieces(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+    ) -> Result<Vec<Piece>, QueryError> {
         let catalog = &self.cx.catalog;
         let buckets = prune::Buckets::new(&self.table, filters);
         let model = self.table.model;
@@ -97,17 +132,12 @@ impl StoredTable {
             tablets: (0, 0),
             rows: 0,
             merged: (0, model.clause()),
+            columns: self.known_columns(projection),
         };
         let mut pieces = Vec::new();
-        let own: Vec<_> = catalog.partitions_of(&self.table).collect();
-        note.partitions.1 = own.len();
-        note.tablets.1 = own.iter().map(|partition| partition.buckets as usize).sum();
-        // Temporary partitions are read only by those who name them.
-        let named = |partition: &&Arc<Partition>| self.only.as_ref().is_some_and(|only| only.contains(&partition.id));
-        let chosen: Vec<_> = match self.only {
-            None => own,
-            Some(_) => own.into_iter().chain(catalog.temporary_partitions_of(&self.table)).filter(named).collect(),
-        };
+        note.partitions.1 = self.table.partitions.len();
+        note.tablets.1 = catalog.partitions_of(&self.table).map(|partition| partition.buckets as usize).sum();
+        let chosen = self.chosen();
         for partition in prune::partitions(state, &self.table, self.schema.file_schema(), chosen, filters) {
             note.partitions.0 += 1;
             let selected = buckets.selected(partition.buckets)?;
@@ -148,8 +178,12 @@ impl TableProvider for StoredTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let pieces = self.pieces(state, filters)?;
-        merge::rows_plan(state, &self.table, &self.schema, pieces, projection, limit)
+        let pieces = self.pieces(state, projection, filters)?;
+        let plan = merge::rows_plan(state, &self.table, &self.schema, pieces, projection, limit)?;
+        match self.statistics() {
+            Some(statistics) => known::told(plan, &self.table, &statistics),
+            None => Ok(plan),
+        }
     }
 
     /// Every filter prunes as well as it can; DataFusion checks the rows again.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use arrow::array::RecordBatch;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, TryStreamExt};
 use runtime_sql::Statement;
 use storage_catalog::{
@@ -183,6 +185,7 @@ impl House {
             properties: BTreeMap::new(),
             partitions,
             sort_key: Vec::new(),
+            indexes: Vec::new(),
         };
         self.apply(Command::CreateTable { database: "db".into(), draft, if_not_exists: false });
     }
@@ -217,6 +220,12 @@ impl House {
     /// Starts a plan on the engine.
     pub fn start(&self, planned: &Planned) -> Result<Rows, QueryError> {
         self.engine.execute(&encode(planned)?, &self.volumes())
+    }
+
+    /// A plan as the engine would run it.
+    pub fn decoded(&self, planned: &Planned) -> (Arc<dyn ExecutionPlan>, Arc<TaskContext>) {
+        let (plan, task, _) = self.engine.ready(&encode(planned).unwrap(), &self.volumes()).unwrap();
+        (plan, task)
     }
 
     /// How many plans the engine runs.

@@ -1,15 +1,18 @@
 //! ALTER TABLE … COLUMN, and what would stop it.
 
 use crate::cursor::{Cursor, Parse, error_at};
-use crate::grammar::{column, common};
+use crate::grammar::{column, common, index};
 use crate::lexer::Kind;
 use crate::names::QualifiedName;
 use crate::statement::Statement;
 use crate::statement::table::{AlterTableAction, ColumnClause, ColumnPosition};
 
-/// Whether a clause about columns stands here. A table may be called `column`.
+/// Whether a clause about columns or their indexes stands here. A table may be called `column`.
 pub(super) fn begins(cursor: &Cursor<'_>) -> bool {
     if cursor.at_all(&["ORDER", "BY"]) {
+        return true;
+    }
+    if ["ADD", "DROP"].iter().any(|k| cursor.at(k)) && cursor.ahead(1).is_word("INDEX") {
         return true;
     }
     let verb = ["ADD", "DROP", "MODIFY", "RENAME"].iter().any(|k| cursor.at(k));
@@ -40,6 +43,16 @@ fn clause(cursor: &mut Cursor<'_>, clauses: &mut Vec<ColumnClause>) -> Parse<()>
         return tail(cursor);
     }
     let verb = cursor.expect_any(&["ADD", "DROP", "MODIFY", "RENAME"])?;
+    if cursor.at("INDEX") {
+        clauses.push(match verb {
+            "ADD" => ColumnClause::AddIndex(index::definition(cursor)?),
+            _ => {
+                cursor.advance();
+                ColumnClause::DropIndex { name: cursor.identifier()? }
+            }
+        });
+        return Ok(());
+    }
     cursor.expect("COLUMN")?;
     match verb {
         "ADD" if cursor.at_symbol("(") => {

@@ -82,7 +82,7 @@ pub(super) fn sync(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     Ok(Statement::Sync)
 }
 
-/// `ANALYZE [FULL | SAMPLE] TABLE t ...`; what is to be collected is ours to know.
+/// `ANALYZE [FULL | SAMPLE] TABLE t [(column, ...)] ...`; how much is read is ours to know.
 pub(super) fn analyze(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("ANALYZE")?;
     cursor.take_any(&["FULL", "SAMPLE", "NO_WRITE_TO_BINLOG", "LOCAL"]);
@@ -94,8 +94,26 @@ pub(super) fn analyze(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         }
         _ => None,
     };
+    if cursor.at_all(&["UPDATE", "HISTOGRAM"]) {
+        cursor.skip_statement()?;
+        return Ok(Statement::Unsupported { what: "ANALYZE TABLE ... UPDATE HISTOGRAM".to_owned() });
+    }
+    if let Some(table) = table.clone().filter(|_| cursor.take_all(&["DROP", "HISTOGRAM"])) {
+        cursor.expect("ON")?;
+        cursor.list(Cursor::identifier)?;
+        return Ok(Statement::DropStatistics { table, histograms: true });
+    }
+    let columns = match table.is_some() && cursor.at_symbol("(") {
+        true => cursor.parenthesised(Cursor::identifier)?,
+        false => Vec::new(),
+    };
     cursor.skip_statement()?;
-    Ok(Statement::Analyze { table })
+    Ok(Statement::Analyze { table, columns })
+}
+
+/// Behind `DROP STATS`.
+pub(super) fn drop_statistics(cursor: &mut Cursor<'_>) -> Parse<Statement> {
+    Ok(Statement::DropStatistics { table: cursor.qualified_name()?, histograms: false })
 }
 
 /// `PREPARE name FROM 'text'`, `PREPARE name FROM statement`.

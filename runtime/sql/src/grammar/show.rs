@@ -31,6 +31,9 @@ const PLAIN: &[(&[&str], Shown)] = &[
     (&["USER"], Shown::Users),
     (&["ROLES"], Shown::Roles),
     (&["WAREHOUSES"], Shown::Warehouses),
+    (&["STATS", "META"], Shown::StatsMeta),
+    (&["ANALYZE", "STATUS"], Shown::AnalyzeStatus),
+    (&["HISTOGRAM", "META"], Shown::HistogramMeta),
     (&["WARNINGS"], Shown::Warnings { count: false }),
     (&["ERRORS"], Shown::Errors { count: false }),
     (&["VARIABLES"], Shown::Variables { global: false }),
@@ -109,6 +112,9 @@ fn filtered(cursor: &mut Cursor<'_>) -> Parse<Shown> {
     if cursor.take_all(&["ALTER", "TABLE"]) {
         let kind = cursor.expect_any(&["COLUMN", "ROLLUP", "OPTIMIZE"])?;
         return Ok(Shown::AlterTable { kind, database: in_database(cursor)? });
+    }
+    if cursor.take_all(&["COLUMN", "STATS"]) {
+        return Ok(Shown::ColumnStats { table: table_in_database(cursor)? });
     }
     if cursor.take_all(&["MATERIALIZED", "VIEWS"]) {
         return Ok(Shown::MaterializedViews { database: in_database(cursor)? });

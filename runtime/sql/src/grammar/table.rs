@@ -1,9 +1,11 @@
 //! Tables: CREATE, DROP, TRUNCATE, ALTER.
 
 use crate::cursor::{Cursor, Parse, error_at};
-use crate::grammar::{alter_column, alter_partition, column, common, insert, partition, view};
+use crate::grammar::{alter_column, alter_partition, column, common, index, insert, partition, view};
 use crate::lexer::Kind;
-use crate::statement::table::{AlterTableAction, ColumnDefinition, CreateTable, KeyClause, KeyKind, PartitionClause};
+use crate::statement::table::{
+    AlterTableAction, ColumnDefinition, CreateTable, IndexDefinition, KeyClause, KeyKind, PartitionClause,
+};
 use crate::statement::{Properties, Statement};
 
 /// Behind `CREATE TABLE`.
@@ -15,10 +17,11 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         true => cursor.parenthesised(Cursor::identifier)?,
         false => Vec::new(),
     };
+    let (columns, indexes) = if without_columns { (Vec::new(), Vec::new()) } else { columns(cursor)? };
     let mut table = CreateTable {
         if_not_exists,
         name,
-        columns: if without_columns { Vec::new() } else { columns(cursor)? },
+        columns,
         engine: None,
         key: None,
         comment: None,
@@ -26,6 +29,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Parse<Statement> {
         distribution: None,
         order_by: Vec::new(),
         properties: Properties::default(),
+        indexes,
     };
     clauses(cursor, &mut table)?;
     if !without_columns {
@@ -67,18 +71,17 @@ fn like(cursor: &mut Cursor<'_>, table: CreateTable) -> Parse<Statement> {
     Ok(Statement::CreateTableLike { if_not_exists, name, source, distribution, properties })
 }
 
-/// The column list in parentheses.
-fn columns(cursor: &mut Cursor<'_>) -> Parse<Vec<ColumnDefinition>> {
-    cursor.parenthesised(|c| {
-        let is_index = c.at("INDEX")
-            && matches!(c.ahead(1).kind, Kind::Word | Kind::Quoted)
-            && c.ahead(2).is_symbol("(")
-            && matches!(c.ahead(3).kind, Kind::Word | Kind::Quoted);
-        match is_index {
-            true => Err(error_at(c.current(), "INDEX is not supported yet".to_owned())),
-            false => column::definition(c),
+/// The column list in parentheses, with the indexes that may be among them.
+fn columns(cursor: &mut Cursor<'_>) -> Parse<(Vec<ColumnDefinition>, Vec<IndexDefinition>)> {
+    let mut indexes = Vec::new();
+    let columns = cursor.parenthesised(|c| {
+        if index::begins(c) {
+            indexes.push(index::definition(c)?);
+            return Ok(None);
         }
-    })
+        column::definition(c).map(Some)
+    })?;
+    Ok((columns.into_iter().flatten().collect(), indexes))
 }
 
 /// What follows the columns, in the one order that StarRocks takes.

@@ -65,6 +65,7 @@ impl Statement {
             Statement::UnlockTables => "unlock tables",
             Statement::Sync => "sync",
             Statement::Analyze { .. } => "analyze",
+            Statement::DropStatistics { .. } => "drop stats",
             Statement::PrepareText { .. } => "prepare",
             Statement::Execute { .. } => "execute",
             Statement::Deallocate { .. } => "deallocate",

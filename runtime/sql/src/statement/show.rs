@@ -96,6 +96,17 @@ pub enum Shown {
         /// The table, its database filled in when it was named apart.
         table: QualifiedName,
     },
+    /// SHOW STATS META.
+    StatsMeta,
+    /// SHOW ANALYZE STATUS.
+    AnalyzeStatus,
+    /// SHOW HISTOGRAM META.
+    HistogramMeta,
+    /// SHOW COLUMN STATS FROM table.
+    ColumnStats {
+        /// The table.
+        table: QualifiedName,
+    },
     /// SHOW DATA [FROM name].
     Data {
         /// A table or a database.

@@ -29,6 +29,21 @@ pub struct CreateTable {
     pub order_by: Vec<String>,
     /// PROPERTIES.
     pub properties: Properties,
+    /// INDEX among the columns.
+    pub indexes: Vec<IndexDefinition>,
+}
+
+/// INDEX in CREATE TABLE, ADD INDEX and CREATE INDEX.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexDefinition {
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// USING, upper case: BITMAP when nothing is said.
+    pub kind: String,
+    /// COMMENT 'text'.
+    pub comment: Option<String>,
 }
 
 /// The key clause of a table.
@@ -382,6 +397,13 @@ pub enum ColumnClause {
     Order {
         /// Their names.
         columns: Vec<String>,
+    },
+    /// ADD INDEX, CREATE INDEX.
+    AddIndex(IndexDefinition),
+    /// DROP INDEX.
+    DropIndex {
+        /// Its name.
+        name: String,
     },
 }
 

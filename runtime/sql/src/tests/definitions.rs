@@ -5,7 +5,8 @@ use storage_model::DataType;
 use super::{message, one};
 use crate::statement::table::{
     AlterTableAction, ChosenPartitions, ColumnClause, ColumnDefault, ColumnPosition, CreateTable, DistributionClause,
-    KeyKind, NewPartitions, PartitionClause, PartitionExpression, PartitionStep, PartitionValue, RangeClause,
+    IndexDefinition, KeyKind, NewPartitions, PartitionClause, PartitionExpression, PartitionStep, PartitionValue,
+    RangeClause,
 };
 use crate::statement::{AssignedValue, Insert, InsertSource, Properties};
 use crate::{RowValue, Statement, parse};
@@ -717,4 +718,24 @@ fn partitions_are_named_where_tables_are() {
     assert!(insert.temporary && insert.partitions == Some(vec!["p".to_owned()]));
     let Statement::Insert(insert) = one("INSERT INTO t PARTITION (a = 'x', b = NULL) SELECT 1") else { panic!() };
     assert_eq!(insert.partition_values, [("a".to_owned(), Some("x".to_owned())), ("b".to_owned(), None)]);
+}
+
+#[test]
+fn indexes_are_said_in_three_ways() {
+    let index = |kind: &str, comment: Option<&str>| IndexDefinition {
+        name: "i".into(),
+        columns: vec!["a".into(), "b".into()],
+        kind: kind.into(),
+        comment: comment.map(str::to_owned),
+    };
+    let created = one("CREATE TABLE t (a INT, INDEX i (a, b) USING gin ('x' = 'y'), b INT)");
+    let Statement::CreateTable(table) = created else { panic!("{created:?}") };
+    assert_eq!((table.columns.len(), table.indexes), (2, vec![index("GIN", None)]));
+    let added = |index| Statement::AlterTable {
+        name: crate::QualifiedName::bare("t"),
+        action: Box::new(AlterTableAction::Columns(vec![ColumnClause::AddIndex(index)])),
+    };
+    assert_eq!(one("ALTER TABLE t ADD INDEX i (a, b) COMMENT 'c'"), added(index("BITMAP", Some("c"))));
+    assert_eq!(one("CREATE INDEX i ON t (a, b) USING BITMAP COMMENT 'c'"), added(index("BITMAP", Some("c"))));
+    assert_eq!(one("DROP INDEX i ON t"), one("ALTER TABLE t DROP INDEX i"));
 }

@@ -166,6 +166,8 @@ fn what_is_in_a_database() {
     for sql in ["SHOW INDEX FROM d.t", "SHOW KEYS FROM `t` FROM `d`", "show indexes in t in d"] {
         assert_eq!(shown_plainly(sql), Shown::Index { table: t() });
     }
+    assert_eq!(shown_plainly("SHOW COLUMN STATS FROM t IN d"), Shown::ColumnStats { table: t() });
+    assert_eq!(shown_plainly("show stats meta"), Shown::StatsMeta);
     assert_eq!(shown_plainly("SHOW DATA"), Shown::Data { name: None });
     assert_eq!(shown_plainly("SHOW DATA FROM d.t"), Shown::Data { name: Some(t()) });
     let show = shown("SHOW ALTER TABLE COLUMN FROM d WHERE TableName='t'");
@@ -292,7 +294,14 @@ fn sessions() {
             "ANALYZE TABLE d.t (a, b) WITH SYNC MODE",
             Statement::Analyze {
                 table: Some(QualifiedName { catalog: None, database: Some("d".into()), name: "t".into() }),
+                columns: vec!["a".into(), "b".into()],
             },
+        ),
+        ("ANALYZE FULL TABLE t", Statement::Analyze { table: Some(QualifiedName::bare("t")), columns: vec![] }),
+        ("DROP STATS t", Statement::DropStatistics { table: QualifiedName::bare("t"), histograms: false }),
+        (
+            "ANALYZE TABLE t DROP HISTOGRAM ON a, b",
+            Statement::DropStatistics { table: QualifiedName::bare("t"), histograms: true },
         ),
         ("PREPARE s FROM 'select ?'", Statement::PrepareText { name: "s".into(), text: "select ?".into() }),
         ("prepare s from select 'a' + ?", Statement::PrepareText { name: "s".into(), text: "select 'a' + ?".into() }),

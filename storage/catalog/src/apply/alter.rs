@@ -162,6 +162,11 @@ impl Catalog {
         if job.kind == AlterKind::Columns {
             remember(&mut new, SchemaChange { id: id.0, at: self.header.clock, version: job.version });
         }
+        self.forget_replaced(&new, &renamed.values().copied().collect());
+        self.forget_columns(&new);
+        for part in rewritten.iter().flat_map(|partition| &partition.parts) {
+            self.learn(&new, &part.files);
+        }
         self.tables.insert(new.id, Arc::new(new));
         self.end_alter(job, AlterState::Finished, None);
         self.header.starmgr_id += 1;

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use storage_model::{
-    Aggregation, AlterKind, AlterTarget, Column, ColumnId, DefaultValue, Distribution, KeyModel, SchemaChange, Table,
+    Aggregation, AlterKind, AlterTarget, Column, ColumnId, DefaultValue, Distribution, Index, KeyModel, SchemaChange,
+    Table, bloom_filter,
 };
 
 use super::column_types::{self, Rewriting, widened};
@@ -15,8 +16,6 @@ use crate::command::{Outcome, Rejection, Reply};
 
 /// How many changes a table remembers.
 const CHANGES_KEPT: usize = 10;
-/// A property that names columns.
-const BLOOM_FILTERS: &str = "bloom_filter_columns";
 
 impl Catalog {
     pub(super) fn alter_columns(&mut self, database: &str, table: &str, changes: &[ColumnChange]) -> Reply {
@@ -35,6 +34,7 @@ impl Catalog {
             let change = SchemaChange { id: self.draw_id(), at: self.header.clock, version: next_version(&table) };
             remember(&mut table, change);
         }
+        self.forget_columns(&table);
         self.tables.insert(table.id, Arc::new(table));
         self.header.starmgr_id += 1;
         Ok(Outcome::Done)
@@ -92,6 +92,21 @@ fn alter(altered: &mut Altered, change: &ColumnChange) -> Result<(), Rejection> 
             Ok(())
         }
         ColumnChange::Order { columns } => order(table, columns),
+        ColumnChange::AddIndex { name, kind, columns, comment } => {
+            let columns = columns.iter().map(|column| Ok(table.schema.columns[position(table, column)?].id));
+            let columns = columns.collect::<Result<_, Rejection>>()?;
+            let index = Index { name: name.clone(), kind: *kind, columns, comment: comment.clone() };
+            index.check(&table.schema, table.model).map_err(Rejection::ColumnRule)?;
+            table.schema.indexes.push(index);
+            Ok(())
+        }
+        ColumnChange::DropIndex { name } => match table.schema.index(name) {
+            Some(at) => {
+                table.schema.indexes.remove(at);
+                Ok(())
+            }
+            None => refuse(format!("index {name} does not exist")),
+        },
     }
 }
 
@@ -202,19 +217,21 @@ fn drop_(table: &mut Table, name: &str) -> Result<(), Rejection> {
     if alike == 1 {
         return refuse(format!("Can not drop column {name}: it is the only one that is no key column"));
     }
+    let id = column.id;
     table.schema.columns.remove(at);
+    table.schema.indexes.retain(|index| !index.columns.contains(&id));
     name_in_properties(table, name, None);
     Ok(())
 }
 
 /// Where a property names the column, it names it by its new name from now on, or no more.
 fn name_in_properties(table: &mut Table, name: &str, new_name: Option<&str>) {
-    let Some(named) = table.properties.remove(BLOOM_FILTERS) else { return };
-    let is_it = |other: &str| other.trim().eq_ignore_ascii_case(name);
-    let names = named.split(',').filter_map(|other| if is_it(other) { new_name } else { Some(other) });
-    let names = names.collect::<Vec<_>>().join(",");
+    let Some(said) = table.properties.remove(bloom_filter::COLUMNS) else { return };
+    let is_it = |other: &str| other.eq_ignore_ascii_case(name);
+    let names = bloom_filter::named(&said).filter_map(|other| if is_it(other) { new_name } else { Some(other) });
+    let names = names.collect::<Vec<_>>().join(", ");
     if !names.is_empty() {
-        table.properties.insert(BLOOM_FILTERS.to_owned(), names);
+        table.properties.insert(bloom_filter::COLUMNS.to_owned(), names);
     }
 }
 
@@ -302,6 +319,10 @@ fn check_converted(table: &Table, old: &Column, wanted: &Column) -> Result<(), R
     if has_default && wanted.default.is_none() {
         return refuse(format!("Can not change default value: column {name} has one, which must be said again"));
     }
+    let is_indexed = table.schema.indexes.iter().any(|index| index.columns.contains(&old.id));
+    if is_indexed && !wanted.data_type.can_have_bitmap_index() {
+        return refuse(format!("{} is not supported in bitmap index. invalid column: {name}", wanted.data_type));
+    }
     match old.aggregation {
         Some(aggregation) if !aggregation.takes(&wanted.data_type) => {
             refuse(format!("Invalid aggregate function '{aggregation}' for '{name}'"))
@@ -317,8 +338,9 @@ fn replaced(table: &mut Table, converted: &mut Vec<(ColumnId, ColumnId)>, old: C
         Some((known, _)) => *known = new,
         None => converted.push((new, old)),
     }
-    for sorted in table.sort_key.iter_mut().filter(|id| **id == old) {
-        *sorted = new;
+    let indexed = table.schema.indexes.iter_mut().flat_map(|index| &mut index.columns);
+    for known in table.sort_key.iter_mut().chain(indexed).filter(|id| **id == old) {
+        *known = new;
     }
     new
 }

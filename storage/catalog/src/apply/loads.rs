@@ -93,6 +93,7 @@ impl Catalog {
     ) -> Reply {
         let table = self.begin_commit(txn, table, label)?;
         let chosen = self.check_bases(&table, replaced, files)?;
+        self.forget_replaced(&table, &chosen);
         let (rows, mut fresh) = self.name_files(&table, files)?;
         for id in &chosen {
             let Some(partition) = self.partitions.get_mut(id) else { continue };
@@ -170,6 +171,7 @@ impl Catalog {
             let runs = self.name_file(written)?;
             fresh.entry(written.partition).or_default().extend(runs);
         }
+        self.learn(table, files);
         Ok((rows, fresh))
     }
 

@@ -25,11 +25,16 @@ impl Catalog {
         for (at, column) in columns.iter_mut().enumerate() {
             column.id = ColumnId(at as u64 + 1);
         }
+        let mut schema = Schema::new(columns);
+        for index in &draft.indexes {
+            index.check(&schema, draft.model).map_err(Rejection::ColumnRule)?;
+            schema.indexes.push(index.clone());
+        }
         let mut table = Table {
             id,
             database: db,
             name: draft.name.clone(),
-            schema: Schema::new(columns),
+            schema,
             model: draft.model,
             partitioning: draft.partitioning.clone(),
             distribution: draft.distribution.clone(),
@@ -80,6 +85,7 @@ impl Catalog {
         self.erase_partitions(gone);
         if partitions.is_empty() {
             self.erase_partitions(std::mem::take(&mut table.temporary));
+            self.forget_statistics(table.id);
         }
         table.partitions = kept;
         self.insert_partitions(&mut table, &drafts)?;

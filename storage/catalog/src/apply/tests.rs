@@ -20,6 +20,7 @@ mod restore_table;
 mod restored;
 mod retention;
 mod snapshots;
+mod statistics;
 mod supersede;
 mod tables;
 mod updates;
@@ -108,6 +109,7 @@ fn ranged(name: &str) -> TableDraft {
         properties: BTreeMap::new(),
         partitions: vec![part("low", Bound::Min, at(10)), part("mid", at(10), at(20))],
         sort_key: Vec::new(),
+        indexes: Vec::new(),
     }
 }
 
@@ -202,6 +204,7 @@ impl Kit {
             size: 100,
             sha256: "aa".repeat(32),
             runs: vec![run(0), run(1)],
+            statistics: Vec::new(),
         }
     }
 

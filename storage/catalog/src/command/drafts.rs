@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use storage_model::{
-    Column, ColumnId, Distribution, FileId, KeyModel, ObjectName, PartitionId, PartitionRange, Partitioning, TableId,
-    TxnId, ViewColumn, VolumeId, VolumeType, WrittenFile,
+    Column, ColumnId, Distribution, FileId, Index, KeyModel, ObjectName, PartitionId, PartitionRange, Partitioning,
+    TableId, TxnId, ViewColumn, VolumeId, VolumeType, WrittenFile,
 };
 
 /// A table before it has ids.
@@ -33,6 +33,8 @@ pub struct TableDraft {
     pub partitions: Vec<PartitionDraft>,
     /// By column ids of `columns`; empty: by the key.
     pub sort_key: Vec<ColumnId>,
+    /// By column ids of `columns`.
+    pub indexes: Vec<Index>,
 }
 
 /// What one statement of a transaction has written.

@@ -434,6 +434,7 @@ async fn with_cold_data(kit: &mut Kit, directory: &Path) -> String {
             buckets: 1,
         }],
         sort_key: Vec::new(),
+        indexes: Vec::new(),
     };
     kit.apply(Command::CreateTable { database: "shop".into(), draft, if_not_exists: false });
     // The kit writes to its own volume: the file belongs into the other.

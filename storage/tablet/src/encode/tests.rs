@@ -27,9 +27,20 @@ fn example(row_group_rows: usize) -> Encoded {
     }
     let rows = Sortable::new(batches, &[0], None).unwrap();
     let compression = crate::compression::parse_compression("lz4").unwrap();
-    Encoding { schema, keys: vec![0], order: None, merging: None, indexed: None, compression, row_group_rows }
-        .encode(&rows, places)
-        .unwrap()
+    let bloom_filters = (Vec::new(), 0.05);
+    Encoding {
+        schema,
+        keys: vec![0],
+        order: None,
+        merging: None,
+        indexed: None,
+        compression,
+        bloom_filters,
+        statistics: Vec::new(),
+        row_group_rows,
+    }
+    .encode(&rows, places)
+    .unwrap()
 }
 
 #[test]

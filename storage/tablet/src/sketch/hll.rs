@@ -10,6 +10,8 @@
 
 use std::collections::BTreeSet;
 
+use storage_model::distinct::estimate;
+
 use crate::error::TabletError;
 
 const MAGIC: u8 = 0x48;
@@ -85,7 +87,7 @@ impl Hll {
     pub fn count(&self) -> u64 {
         match &self.kept {
             Kept::Hashes(hashes) => hashes.len() as u64,
-            Kept::Registers(registers) => estimate(registers).round() as u64,
+            Kept::Registers(registers) => estimate(registers, REST).round() as u64,
         }
     }
 
@@ -182,53 +184,6 @@ fn raise(registers: &mut [u8], hash: u64) {
     let place = (hash % REGISTERS as u64) as usize;
     let run = (hash >> PRECISION).trailing_zeros().min(REST) as u8 + 1;
     registers[place] = registers[place].max(run);
-}
-
-/// The improved estimate of Ertl, "New cardinality estimation algorithms for HyperLogLog sketches" (2017): right from nothing
-/// to 2^64 without tables of corrections.
-fn estimate(registers: &[u8]) -> f64 {
-    let mut heights = [0_u32; HIGHEST as usize + 1];
-    registers.iter().for_each(|height| heights[usize::from(*height)] += 1);
-    let m = REGISTERS as f64;
-    let share = |height: u8| f64::from(heights[usize::from(height)]) / m;
-    let mut z = m * tau(1.0 - share(HIGHEST));
-    for height in (1..HIGHEST).rev() {
-        z = 0.5 * (z + f64::from(heights[usize::from(height)]));
-    }
-    z += m * sigma(share(0));
-    m * m / (2.0 * std::f64::consts::LN_2 * z)
-}
-
-fn sigma(mut x: f64) -> f64 {
-    if x >= 1.0 {
-        return f64::INFINITY;
-    }
-    let (mut y, mut z) = (1.0, x);
-    loop {
-        x *= x;
-        let before = z;
-        z += x * y;
-        y += y;
-        if z <= before {
-            return z;
-        }
-    }
-}
-
-fn tau(mut x: f64) -> f64 {
-    if x <= 0.0 || x >= 1.0 {
-        return 0.0;
-    }
-    let (mut y, mut z) = (1.0, 1.0 - x);
-    loop {
-        x = x.sqrt();
-        let before = z;
-        y *= 0.5;
-        z -= (1.0 - x) * (1.0 - x) * y;
-        if z >= before {
-            return z / 3.0;
-        }
-    }
 }
 
 #[cfg(test)]

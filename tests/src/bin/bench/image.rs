@@ -206,6 +206,7 @@ fn table(n: u64) -> TableDraft {
         properties: Default::default(),
         partitions: (0..PARTITIONS).map(partition).collect(),
         sort_key: Vec::new(),
+        indexes: Vec::new(),
     }
 }
 
@@ -238,6 +239,7 @@ fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec
                     rows,
                     index: None,
                 }],
+                statistics: Vec::new(),
             });
         }
     }

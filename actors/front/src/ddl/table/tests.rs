@@ -338,3 +338,46 @@ fn what_holds_other_values_is_no_key_and_has_no_default() {
         "CREATE TABLE t (k INT, a JSON REPLACE, b ARRAY<INT> REPLACE_IF_NOT_NULL) AGGREGATE KEY(k) DISTRIBUTED BY HASH(k)",
     );
 }
+
+#[test]
+fn columns_of_bloom_filters_are_checked_and_spelled_as_declared() {
+    let table = |model: &str, columns: &str, more: &str| {
+        format!(
+            "CREATE TABLE t (k INT, Name VARCHAR(9), f DOUBLE {}) {model} KEY(k, Name) DISTRIBUTED BY HASH(k) \
+             PROPERTIES ('bloom_filter_columns' = '{columns}'{more})",
+            if model == "AGGREGATE" { "SUM" } else { "" }
+        )
+    };
+    let kept = good(&table("DUPLICATE", " NAME,k ", ", 'bloom_filter_fpp' = '0.01'")).properties;
+    assert_eq!((kept["bloom_filter_columns"].as_str(), kept["bloom_filter_fpp"].as_str()), ("Name, k", "0.01"));
+    for (model, columns, more, words) in [
+        ("DUPLICATE", "nothing", "", "Invalid bloom filter column 'nothing': not exists"),
+        ("DUPLICATE", "k,,f", "", "Invalid bloom filter column '': not exists"),
+        ("DUPLICATE", "f", "", "Invalid bloom filter column 'f': unsupported type DOUBLE"),
+        ("DUPLICATE", "k,K", "", "Duplicate bloom filter column 'K'"),
+        ("DUPLICATE", "k", ", 'bloom_filter_fpp' = 'x'", "Bloom filter fpp is not Double"),
+        ("DUPLICATE", "k", ", 'bloom_filter_fpp' = '0.5'", "Bloom filter fpp should in [0.000100, 0.050000]"),
+    ] {
+        let (code, text) = refusal(&table(model, columns, more));
+        assert_eq!(code, 1064);
+        assert!(text.contains(words), "{text}");
+    }
+    let replaced = "CREATE TABLE t (k INT, v INT) UNIQUE KEY(k) DISTRIBUTED BY HASH(k) \
+                    PROPERTIES ('bloom_filter_columns' = 'v')";
+    assert!(refusal(replaced).1.contains("Bloom filter index only used in columns of DUP_KEYS/PRIMARY table"));
+}
+
+#[test]
+fn bitmap_indexes_are_kept_and_others_are_not_yet() {
+    let table = |index: &str| {
+        format!("CREATE TABLE t (k INT, `index` VARCHAR(5), {index}) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k)")
+    };
+    let draft = good(&table("INDEX i1 (k), INDEX `i 2` (`index`) USING BITMAP COMMENT 'it''s'"));
+    let kept: Vec<_> = draft.indexes.iter().map(|i| (i.name.as_str(), i.columns[0].0, i.comment.as_str())).collect();
+    assert_eq!(kept, [("i1", 1, ""), ("i 2", 2, "it's")]);
+    for kind in ["GIN", "NGRAMBF", "VECTOR"] {
+        let (_, text) = refusal(&table(&format!("INDEX i (k) USING {kind} ('a' = 'b')")));
+        assert!(text.contains(&format!("index 'i' USING {kind} is not supported yet")), "{text}");
+    }
+    assert!(refusal(&table("INDEX i (gone)")).1.contains("invalid column: gone"));
+}

@@ -1,6 +1,6 @@
 //! Columns that come, go and change: ids that nobody had, keys that stay sorted, and loads that were planned before.
 
-use storage_model::{Aggregation, DefaultValue, Table};
+use storage_model::{Aggregation, DefaultValue, Index, IndexKind, Table};
 
 use super::*;
 use crate::columns::{ColumnChange, ColumnPlace};
@@ -285,9 +285,9 @@ fn the_property_that_names_columns_follows_them() {
     kit.ok(create_table(TableDraft { columns, properties, ..ranged("wide") }));
     let named = |kit: &Kit| table(kit).properties.get("bloom_filter_columns").cloned();
     kit.ok(alter("wide", vec![rename("v", "x"), rename("k", "key")]));
-    assert_eq!(named(&kit).as_deref(), Some("key,x,w"));
+    assert_eq!(named(&kit).as_deref(), Some("key, x, w"));
     kit.ok(alter("wide", vec![drop_("X")]));
-    assert_eq!(named(&kit).as_deref(), Some("key,w"));
+    assert_eq!(named(&kit).as_deref(), Some("key, w"));
 }
 
 #[test]
@@ -395,4 +395,35 @@ fn what_is_computed_from_others_stays_behind_them_and_keeps_them() {
     let shown = table.schema.columns[3].generated().and_then(|found| table.schema.text_of(found, str::to_owned));
     assert_eq!(shown.as_deref(), Some("renamed"));
     kit.ok(alter("computed", vec![drop_("g"), drop_("renamed")]));
+}
+
+fn add_index(name: &str, column: &str) -> ColumnChange {
+    let (name, columns, comment) = (name.to_owned(), vec![column.to_owned()], String::new());
+    ColumnChange::AddIndex { name, kind: IndexKind::Bitmap, columns, comment }
+}
+
+#[test]
+fn indexes_follow_their_columns() {
+    let mut kit = Kit::new();
+    let columns = vec![column("k"), value("v", DataType::Int), value("w", DataType::Int)];
+    let index = Index { name: "of_k".into(), kind: IndexKind::Bitmap, columns: vec![ColumnId(1)], comment: "c".into() };
+    kit.ok(create_table(TableDraft { columns, indexes: vec![index], ..ranged("wide") }));
+    kit.ok(alter("wide", vec![add_index("of_v", "V"), rename("v", "x")]));
+    assert_eq!(table(&kit).bloom_filter_positions(), [0, 1]);
+    let names = |kit: &Kit| table(kit).schema.indexes.iter().map(|index| index.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&kit), ["of_k", "of_v"]);
+    for (change, words) in [
+        (add_index("OF_V", "w"), "already exist"),
+        (add_index("other", "x"), "already exist"),
+        (add_index("other", "gone"), "does not exist"),
+        (ColumnChange::DropIndex { name: "gone".into() }, "index gone does not exist"),
+    ] {
+        let refused = kit.refused(alter("wide", vec![change]));
+        assert!(matches!(&refused, Rejection::ColumnRule(text) if text.contains(words)), "{refused:?}");
+    }
+    kit.ok(alter("wide", vec![drop_("x")]));
+    assert_eq!(names(&kit), ["of_k"]);
+    kit.ok(alter("wide", vec![ColumnChange::DropIndex { name: "OF_K".into() }]));
+    assert_eq!((names(&kit).len(), table(&kit).bloom_filter_positions().len()), (0, 0));
+    assert_eq!(table(&kit).schema_changes.len(), 3);
 }
