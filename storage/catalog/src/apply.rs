@@ -181,6 +181,10 @@ impl Catalog {
             Command::AlterJobEvent { job, event } => self.alter_event(*job, event),
             Command::FinishAlter { job, partitions } => self.finish_alter(*job, partitions),
             Command::CancelAlter { database, table, kind, jobs } => self.cancel_alter(database, table, *kind, jobs),
+            Command::CreateTableAs { database, draft, if_not_exists, txn } => {
+                self.create_table_as(database, draft, *if_not_exists, *txn)
+            }
+            Command::DropUnfilled { table } => self.drop_unfilled(*table),
         }
     }
 

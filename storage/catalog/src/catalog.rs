@@ -1,5 +1,6 @@
 //! The value itself, and how to read it. Structurally shared: a clone costs nothing, so a frozen view is a clone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -67,6 +68,8 @@ pub struct Header {
     pub txn_floor: u64,
     /// When a file last came back into use after its life had ended: the last RESTORE TABLE that brought one back.
     pub revived_at: Option<Revision>,
+    /// Tables of CREATE TABLE AS whose rows are still to come, each with a transaction: when that is given up, so are they.
+    pub unfilled: BTreeMap<TableId, TxnId>,
 }
 
 /// A database.
@@ -175,6 +178,7 @@ impl Catalog {
             restored: None,
             txn_floor: 0,
             revived_at: None,
+            unfilled: BTreeMap::new(),
         });
         catalog.add_first_users();
         catalog
@@ -260,6 +264,11 @@ impl Catalog {
     /// All live tables.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.tables.values()
+    }
+
+    /// Whether the rows of a table that CREATE TABLE AS has made are still to come.
+    pub fn is_unfilled(&self, table: TableId) -> bool {
+        self.header.unfilled.contains_key(&table)
     }
 
     /// A live table by id.

@@ -460,7 +460,7 @@ pub enum Command {
         label: Option<String>,
         /// In the order of the statements; of tables of one database.
         loads: Vec<TransactionLoad>,
-        /// What they take away of PRIMARY KEY tables.
+        /// What they take away of PRIMARY KEY tables, DELETEs too.
         superseded: Superseded,
     },
     /// Users, roles and privileges.
@@ -598,6 +598,22 @@ pub enum Command {
         /// Only these; empty: whichever runs.
         jobs: Vec<JobId>,
     },
+    /// CREATE TABLE … AS: a table whose rows are still to come. The first commit to it makes it one like others.
+    CreateTableAs {
+        /// Its database.
+        database: String,
+        /// The table.
+        draft: TableDraft,
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+        /// When this transaction is given up, nobody brings the rows any more.
+        txn: TxnId,
+    },
+    /// The rows of such a table will not come: it is dropped, unless some came.
+    DropUnfilled {
+        /// The table.
+        table: TableId,
+    },
 }
 
 impl Command {
@@ -667,6 +683,8 @@ impl Command {
             Command::AlterJobEvent { .. } => "AlterJobEvent",
             Command::FinishAlter { .. } => "FinishAlter",
             Command::CancelAlter { .. } => "CancelAlter",
+            Command::CreateTableAs { .. } => "CreateTableAs",
+            Command::DropUnfilled { .. } => "DropUnfilled",
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use storage_model::{Distribution, FileId, KeyModel, Partition, RoleId, Rowset, UserId};
+use storage_model::{Distribution, FileId, KeyModel, Partition, RoleId, Rowset, Table, UserId};
 use thiserror::Error;
 
 use crate::catalog::Catalog;
@@ -39,6 +39,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("users_and_roles_are_whole", users_and_roles_are_whole),
     ("only_primary_keys_are_looked_up", only_primary_keys_are_looked_up),
     ("jobs_have_tables_and_targets", jobs_have_tables_and_targets),
+    ("unfilled_tables_are_empty", unfilled_tables_are_empty),
 ];
 
 /// The first rule that does not hold.
@@ -125,6 +126,19 @@ fn references_are_counted(catalog: &Catalog) -> Result<(), String> {
 }
 
 /// In PRIMARY KEY tables every rowset tells where its keys are, and rows of it may be gone, but not all; elsewhere none does.
+/// They are dropped at once, for ever.
+fn unfilled_tables_are_empty(catalog: &Catalog) -> Result<(), String> {
+    let tables = catalog.header.unfilled.keys().filter_map(|id| catalog.tables.get(id));
+    let has_rows = |table: &&Arc<Table>| {
+        let partitions = catalog.partitions_of(table).chain(catalog.temporary_partitions_of(table));
+        partitions.into_iter().any(|partition| !partition.rowsets.is_empty())
+    };
+    match tables.into_iter().find(has_rows) {
+        Some(table) => Err(format!("table {} has rows and is still to be filled", table.name)),
+        None => Ok(()),
+    }
+}
+
 fn only_primary_keys_are_looked_up(catalog: &Catalog) -> Result<(), String> {
     let trash = catalog.trash.values().flat_map(|t| &t.tables);
     let models: HashMap<_, _> = catalog.tables.values().chain(trash).map(|table| (table.id, table.model)).collect();

@@ -3,6 +3,8 @@
 //! A PRIMARY KEY table never merges when it is read. Beside the rows of a run its file has an index of their keys; a commit
 //! looks its keys up in those of the runs before it, and says which of their rows are there no more.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -165,6 +167,36 @@ impl Superseded {
         }
     }
 
+    /// What is taken away together with rows that were found in the tablets as they are after this.
+    #[must_use]
+    pub fn then(mut self, later: Superseded) -> Superseded {
+        self.add(later);
+        let mut tablets: BTreeMap<(PartitionId, u32), TabletChange> = BTreeMap::new();
+        for tablet in self.tablets {
+            match tablets.entry((tablet.partition, tablet.bucket)) {
+                Entry::Vacant(free) => drop(free.insert(tablet)),
+                Entry::Occupied(mut before) => before.get_mut().follow(tablet.rowsets),
+            }
+        }
+        let mut both = Superseded { tablets: tablets.into_values().collect(), vectors: self.vectors };
+        both.leave_out_unnamed();
+        both
+    }
+
+    /// A later vector of a rowset holds all of the one before, and an object whose vectors are all such is not needed.
+    fn leave_out_unnamed(&mut self) {
+        let changes = || self.tablets.iter().flat_map(|tablet| &tablet.rowsets);
+        let named: BTreeSet<u32> = changes().filter_map(|change| change.vector.file()).collect();
+        let numbers: BTreeMap<u32, u32> = named.iter().copied().zip(0..).collect();
+        for change in self.tablets.iter_mut().flat_map(|tablet| &mut tablet.rowsets) {
+            if let Vector::Stored { file, .. } = &mut change.vector {
+                *file = numbers.get(file).copied().unwrap_or(*file);
+            }
+        }
+        let vectors = std::mem::take(&mut self.vectors);
+        self.vectors = (0..).zip(vectors).filter(|(n, _)| named.contains(n)).map(|(_, file)| file).collect();
+    }
+
     /// How many rows are taken away.
     pub fn rows(&self) -> u64 {
         let changes = self.tablets.iter().flat_map(|tablet| &tablet.rowsets);
@@ -183,6 +215,19 @@ pub struct TabletChange {
     pub base: u64,
     /// The rowsets that lose rows, those of the same commit too.
     pub rowsets: Vec<RowsetChange>,
+}
+
+impl TabletChange {
+    /// More rows go, as was found when those before were gone.
+    fn follow(&mut self, later: Vec<RowsetChange>) {
+        for change in later {
+            let is_same = |known: &&mut RowsetChange| known.volume == change.volume && known.object == change.object;
+            match self.rowsets.iter_mut().find(is_same) {
+                Some(known) => (known.rows, known.vector) = (change.rows, change.vector),
+                None => self.rowsets.push(change),
+            }
+        }
+    }
 }
 
 /// Rows that a rowset loses.
