@@ -25,7 +25,7 @@ mod volumes;
 
 use std::sync::Arc;
 
-use storage_model::{FileId, PartitionId, Rowset, Uptime};
+use storage_model::{FileEnd, FileId, PartitionId, Rowset, Uptime};
 
 use crate::access::AccessChange;
 use crate::catalog::Catalog;
@@ -224,8 +224,8 @@ impl Catalog {
         let Some(file) = self.files.get_mut(&id) else { return };
         let file = Arc::make_mut(file);
         file.references = file.references.saturating_sub(1);
-        if file.references == 0 && file.removed_at.is_none() {
-            file.removed_at = Some((revision, uptime));
+        if file.references == 0 && file.removed_at().is_none() {
+            file.end = Some(Box::new(FileEnd { removed_at: (revision, uptime), condemned_at: None }));
             self.removed.insert((revision, id));
         }
     }

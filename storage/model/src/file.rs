@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::ids::{FileId, PartitionId, Revision, VolumeId};
 use crate::time::Uptime;
 
@@ -28,18 +29,37 @@ pub struct FileEntry {
     pub object: ObjectName,
     /// Bytes.
     pub size: u64,
-    /// SHA-256 of the whole object, hex.
-    pub sha256: String,
+    /// SHA-256 of the whole object.
+    pub sha256: Digest,
     /// Rows in it.
     pub rows: u64,
     /// The revision that first named it.
     pub created_at: Revision,
     /// How many rowsets of partitions (live or in the recycle bin) name it.
     pub references: u32,
+    /// Its end, once nobody names it. Few files have one, of very many.
+    pub end: Option<Box<FileEnd>>,
+}
+
+/// The end of a file's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEnd {
     /// The revision that dropped the last reference, and when.
-    pub removed_at: Option<(Revision, Uptime)>,
+    pub removed_at: (Revision, Uptime),
     /// The revision at which GC condemned it; from then on nobody may name it.
     pub condemned_at: Option<Revision>,
+}
+
+impl FileEntry {
+    /// The revision that dropped the last reference, and when.
+    pub fn removed_at(&self) -> Option<(Revision, Uptime)> {
+        self.end.as_ref().map(|end| end.removed_at)
+    }
+
+    /// The revision at which GC condemned it; from then on nobody may name it.
+    pub fn condemned_at(&self) -> Option<Revision> {
+        self.end.as_ref()?.condemned_at
+    }
 }
 
 /// A sorted run of rows of one tablet: some consecutive row groups of one file.

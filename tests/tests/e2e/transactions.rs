@@ -5,7 +5,7 @@ use tests::client::{code_of, same};
 use tests::{Client, House, HouseSpec, e2e};
 
 const MOVERS: i64 = 8;
-const MOVES: i64 = 6;
+const MOVES: i64 = 4;
 const CONFLICT: u16 = 1213;
 
 async fn create(client: &mut Client) -> anyhow::Result<()> {

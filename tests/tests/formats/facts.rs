@@ -773,6 +773,7 @@ pub fn catalog() -> Catalog {
         "SnapshotEvent: cluster snapshot by_hand does not wait for long enough",
     ];
     assert_eq!(refused, expected, "the sample has to be worth something");
+    assert!(catalog.tables().all(|table| table.name != "given_up"), "UNFILLED is another table");
     catalog
 }
 

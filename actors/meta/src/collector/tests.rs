@@ -82,7 +82,7 @@ impl House {
         let volume = self.catalog.volume_by_name("builtin_storage_volume").unwrap().id;
         let run = WrittenRun { bucket: 0, first_row_group: 0, row_groups: 1, start: 4, end: 10, rows: 5, index: None };
         let object = format!("object{}", self.loads);
-        let file = WrittenFile { partition, volume, object, size: 10, sha256: String::new(), runs: vec![run] };
+        let file = WrittenFile { partition, volume, object, size: 10, sha256: "ab".repeat(32), runs: vec![run] };
         self.apply(Command::CommitLoad {
             txn: TxnId(self.loads),
             table,

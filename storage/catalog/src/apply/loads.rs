@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use storage_model::{FileEntry, FileId, PartitionId, Rowset, Superseded, Table, TableId, TxnId, WrittenFile};
+use storage_model::{Digest, FileEntry, FileId, PartitionId, Rowset, Superseded, Table, TableId, TxnId, WrittenFile};
 
 use super::supersede::Fresh;
-use crate::catalog::{Catalog, UsedLabel};
+use crate::catalog::{Catalog, UsedLabel, object_hash};
 use crate::command::{Outcome, Rejection, ReplacedPartition, Reply, TransactionLoad};
 
 impl Catalog {
@@ -224,14 +224,19 @@ impl Catalog {
         partition.visible_version += 1;
         partition.visible_at = self.header.clock;
         let version = partition.visible_version;
+        // Views of before have the old ones, so that they were copied just now: room for more would stay empty.
+        partition.rowsets.reserve_exact(rowsets.len());
         partition.rowsets.extend(rowsets.into_iter().map(|rowset| Rowset { version, ..rowset }));
     }
 
     /// Objects are written once and named once: a load that is proposed again is refused, not doubled.
     pub(super) fn check_place(&self, written: &WrittenFile) -> Result<(), Rejection> {
         let refuse = |why: &str| Err(Rejection::Stale(format!("the file {} {why}", written.object)));
-        if self.objects.contains_key(&(written.volume, written.object.clone())) {
+        if self.file_of_object(written.volume, &written.object).is_some() {
             return refuse("was committed before");
+        }
+        if Digest::of_hex(&written.sha256).is_none() {
+            return refuse("has no SHA-256");
         }
         if !self.volumes.contains_key(&written.volume) {
             return refuse("lies in a storage volume that was dropped while the load ran");
@@ -246,14 +251,14 @@ impl Catalog {
             volume: written.volume,
             object: written.object.clone(),
             size: written.size,
-            sha256: written.sha256.clone(),
+            // That it has one was checked with its place.
+            sha256: Digest::of_hex(&written.sha256).unwrap_or_default(),
             rows: written.rows(),
             created_at: self.header.revision,
             references,
-            removed_at: None,
-            condemned_at: None,
+            end: None,
         };
-        self.objects.insert((entry.volume, entry.object.clone()), id);
+        self.objects.insert((object_hash(entry.volume, &entry.object), id));
         self.files.insert(id, Arc::new(entry));
         id
     }

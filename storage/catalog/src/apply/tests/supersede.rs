@@ -91,7 +91,7 @@ fn rows_go_once_and_a_rowset_with_its_last_row() {
     kit.ok(command);
     assert_eq!(rows(&kit), [(5, 5), (5, 5), (5, 5), (5, 4), (5, 5)]);
     let file = kit.catalog.files().find(|file| file.object == "a").unwrap();
-    assert_eq!((file.references, file.removed_at), (1, None), "its other run is still there");
+    assert_eq!((file.references, file.removed_at()), (1, None), "its other run is still there");
 }
 
 #[test]
@@ -114,7 +114,10 @@ fn vectors_in_objects_live_as_long_as_a_rowset_names_them() {
     kit.ok(delete(&kit, "v1", 0, 1));
     assert!(matches!(kit.refused(stale), Rejection::Stale(why) if why.contains("changed while")));
     let state = |kit: &Kit, object: &str| {
-        kit.catalog.files().find(|file| file.object == object).map(|file| (file.references, file.removed_at.is_some()))
+        kit.catalog
+            .files()
+            .find(|file| file.object == object)
+            .map(|file| (file.references, file.removed_at().is_some()))
     };
     assert_eq!(state(&kit, "v1"), Some((2, false)));
     assert_eq!(kit.catalog.partition(kit.partitions("goods")[0]).unwrap().visible_version, 3, "a version of its own");

@@ -161,9 +161,11 @@ fn truncate_puts_new_empty_partitions_where_the_old_were() {
     assert_ne!(after[1], before[1], "data of the old partition can never be taken for that of the new");
     assert_eq!(kit.catalog.partition(after[1]).unwrap().visible_version, 1);
     assert_eq!(kit.catalog.partition(after[1]).unwrap().name, "mid");
-    assert!(kit.catalog.file(mid).unwrap().removed_at.is_some() && kit.catalog.file(low).unwrap().removed_at.is_none());
+    assert!(
+        kit.catalog.file(mid).unwrap().removed_at().is_some() && kit.catalog.file(low).unwrap().removed_at().is_none()
+    );
     kit.ok(truncate("orders", &[]));
-    assert!(kit.catalog.file(low).unwrap().removed_at.is_some());
+    assert!(kit.catalog.file(low).unwrap().removed_at().is_some());
     assert!(kit.catalog.trash().next().is_none(), "TRUNCATE does not go through the recycle bin");
     assert!(matches!(kit.refused(truncate("orders", &["mid", "no"])), Rejection::UnknownPartition { .. }));
     assert!(matches!(kit.refused(truncate("no", &[])), Rejection::UnknownTable(_)));
