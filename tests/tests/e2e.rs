@@ -73,5 +73,7 @@ mod stores;
 mod takeover;
 #[path = "e2e/tpch.rs"]
 mod tpch;
+#[path = "e2e/transactions.rs"]
+mod transactions;
 #[path = "e2e/views.rs"]
 mod views;

@@ -104,7 +104,7 @@ fn log_entries_of_every_version_are_read() {
 #[test]
 fn every_command_is_in_the_samples() {
     let names: std::collections::BTreeSet<_> = facts::commands().iter().map(|(_, c)| c.name()).collect();
-    assert_eq!(names.len(), 72, "{names:?}");
+    assert_eq!(names.len(), 74, "{names:?}");
 }
 
 #[test]

@@ -19,14 +19,14 @@ use crate::supersede::Looks;
 use crate::{dispatch, errors, names, query, workers};
 
 /// What is left of the partitions in which rows were found: in the store and not yet true.
-struct Rest {
-    table: Arc<Table>,
-    txn: TxnId,
-    replaced: Vec<ReplacedPartition>,
-    done: LoadDone,
+pub(crate) struct Rest {
+    pub(crate) table: Arc<Table>,
+    pub(crate) txn: TxnId,
+    pub(crate) replaced: Vec<ReplacedPartition>,
+    pub(crate) done: LoadDone,
     /// Of a PRIMARY KEY table: the rows that go. Of others nothing.
-    superseded: Superseded,
-    deleted: u64,
+    pub(crate) superseded: Superseded,
+    pub(crate) deleted: u64,
 }
 
 /// Runs a DELETE; the answer is what the OK packet says.
@@ -97,7 +97,12 @@ fn query_error(error: &QueryError) -> MySqlError {
 }
 
 /// Searches against one revision, and has written what is left.
-async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Running) -> Result<Rest, MySqlError> {
+pub(crate) async fn write_rest(
+    session: &Session,
+    ast: &Delete,
+    text: &str,
+    running: &Running,
+) -> Result<Rest, MySqlError> {
     let front = session.front();
     // Held until the files are written.
     let (catalog, _point) = front.reads.begin(|| front.view.now());
@@ -105,6 +110,8 @@ async fn write_rest(session: &Session, ast: &Delete, text: &str, running: &Runni
     let (table, candidates) = candidates(&cx, session, ast)?;
     let cx = session.changing(&cx, &table);
     let search = plan_search(&cx, &table, ast, &ids(&candidates)).await.map_err(|e| query_error(&e))?;
+    session.check_unwritten(&search.tables)?;
+    session.check_unwritten(&[table.id])?;
     let txn = insert::draw_txn(&session.shared).await?;
     let (done, superseded) = (LoadDone::default(), Superseded::default());
     let mut rest = Rest { table, txn, replaced: Vec::new(), done, superseded, deleted: 0 };

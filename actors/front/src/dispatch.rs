@@ -31,8 +31,8 @@ impl Session {
             Statement::Explain { level, statement } => {
                 send(query::explain(self, *level, statement, &parsed.text, running).await?, out).await
             }
-            Statement::Insert(ast) if self.transaction.is_some() => {
-                let info = Box::pin(self.insert_in_transaction(ast, &parsed.text, running)).await?;
+            Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) if self.transaction.is_some() => {
+                let info = Box::pin(self.write_in_transaction(parsed, running)).await?;
                 out.ok(info).await
             }
             Statement::Commit => {

@@ -5,7 +5,7 @@ use actors_messages::compute::SupersedeFragment;
 use runtime_mysql::MySqlError;
 use storage_catalog::Catalog;
 use storage_catalog::keyed::nothing_to_look_up;
-use storage_model::{KeyModel, Superseded, Table, TxnId, VectorSpec, WrittenFile};
+use storage_model::{KeyModel, KeyedTablet, Superseded, Table, TxnId, VectorSpec, WrittenFile};
 
 use crate::front::Shared;
 use crate::session::Running;
@@ -52,7 +52,18 @@ impl Looks {
         if table.model != KeyModel::Primary {
             return Ok(Superseded::default());
         }
-        let tablets = catalog.keyed_tablets(files, replaces);
+        self.look_up(shared, catalog, table, catalog.keyed_tablets(files, replaces), running).await
+    }
+
+    /// What is taken away of these tablets.
+    pub(crate) async fn look_up(
+        &mut self,
+        shared: &Shared,
+        catalog: &Catalog,
+        table: &Table,
+        tablets: Vec<KeyedTablet>,
+        running: &Running,
+    ) -> Result<Superseded, MySqlError> {
         if let Some(known) = nothing_to_look_up(&tablets) {
             return Ok(known);
         }

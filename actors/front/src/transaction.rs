@@ -1,21 +1,24 @@
-//! Explicit transactions: BEGIN, some INSERTs into tables of one database, COMMIT. What each of them writes waits in the store;
-//! one log entry makes all of it true. Until then nobody sees it, this session neither, so it may not read what it has
-//! written to. ROLLBACK, a lost connection, or a frontend that ends: it has never happened, and the orphan sweep takes the
+//! Explicit transactions: BEGIN, some INSERTs, UPDATEs and DELETEs of tables of one database, COMMIT. What each of them writes
+//! waits in the store; one log entry makes all of it true. Until then nobody sees it, this session neither, so it may not read
+//! what it has written to: an UPDATE, a DELETE, or an INSERT that keeps a part of rows is the first statement that changes its
+//! table. What these have read must still be the newest at COMMIT, or the transaction is rolled back: there is nobody who could
+//! run them again. ROLLBACK, a lost connection, or a frontend that ends: it has never happened, and the orphan sweep takes the
 //! files.
 
-use std::collections::BTreeSet;
+mod statements;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use runtime_mysql::{MySqlError, OkInfo};
 use runtime_sql::Statement;
-use runtime_sql::statement::Insert;
-use storage_catalog::{Catalog, Command, Outcome, Rejection, TransactionLoad};
+use storage_catalog::{Catalog, Command, Outcome, Rejection, ReplacedPartition, TransactionLoad};
 use storage_model::{DatabaseId, KeyModel, Superseded, TableId};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::insert::{is_label, load, visible};
+use crate::insert::{is_label, visible};
 use crate::session::{Limit, Running, Session};
 use crate::supersede::Looks;
-use crate::{errors, names, turns};
+use crate::{errors, turns};
 
 /// What a session has written since BEGIN.
 #[derive(Debug, Default)]
@@ -25,6 +28,10 @@ pub(crate) struct Transaction {
     database: Option<DatabaseId>,
     loads: Vec<TransactionLoad>,
     tables: BTreeSet<TableId>,
+    /// The rows that DELETEs take away of PRIMARY KEY tables.
+    deleted: BTreeMap<TableId, Superseded>,
+    /// Rows that its statements have changed.
+    rows: u64,
 }
 
 impl Session {
@@ -52,23 +59,23 @@ impl Session {
 
     /// COMMIT. Whatever the answer, the transaction is over.
     pub(crate) async fn commit_transaction(&mut self, running: &Running) -> Result<OkInfo, MySqlError> {
-        let Some(Transaction { label, loads, tables, .. }) = self.transaction.take() else {
-            return Ok(OkInfo::default());
-        };
-        let Some(first) = loads.first().map(|load| load.txn) else { return Ok(OkInfo::default()) };
-        let said = label.clone().unwrap_or_else(|| format!("txn_{}", uuid::Uuid::new_v4()));
+        let Some(open) = self.transaction.take() else { return Ok(OkInfo::default()) };
+        let Some(first) = open.loads.first().map(|load| load.txn) else { return Ok(OkInfo::default()) };
+        let said = open.label.clone().unwrap_or_else(|| format!("txn_{}", uuid::Uuid::new_v4()));
         let limit = Limit::new("Commit", "insert_timeout", self.variables.number("insert_timeout"));
-        let mut looks = Looks::of(loads.last().map_or(first, |load| load.txn));
+        let mut looks = Looks::of(open.loads.last().map_or(first, |load| load.txn));
         let mut attempt = 1;
         loop {
-            let held = running.within_limit(&limit, self.turns_of(&tables)).await?;
+            let held = running.within_limit(&limit, self.turns_of(&open.tables)).await?;
             // Held until the commit: indexes of files are read.
             let (catalog, _point) = self.front().reads.begin(|| self.front().view.now());
-            let looking = self.superseded(&catalog, &loads, &tables, &mut looks, running);
+            check_as_read(&catalog, &open.loads)?;
+            let looking = self.superseded(&catalog, &open, &mut looks, running);
             let superseded = running.within_limit(&limit, running.reading(looking)).await?;
-            let command = Command::CommitTransaction { label: label.clone(), loads: loads.clone(), superseded };
+            let (label, loads) = (open.label.clone(), open.loads.clone());
+            let command = Command::CommitTransaction { label, loads, superseded };
             match self.front().propose_unless_stale(command).await? {
-                Ok(Outcome::Committed { rows }) => return Ok(visible(&said, first, rows)),
+                Ok(Outcome::Committed { .. }) => return Ok(visible(&said, first, open.rows)),
                 Ok(other) => {
                     return Err(MySqlError::unknown_error(format_args!("unexpected answer to a commit: {other:?}")));
                 }
@@ -77,7 +84,10 @@ impl Session {
                     running.within_limit(&limit, turns::rest(attempt)).await?;
                     attempt += 1;
                 }
-                Err(stale) => return Err(errors::rejection(&stale)),
+                Err(stale) => {
+                    check_as_read(&self.catalog(), &open.loads)?;
+                    return Err(errors::rejection(&stale));
+                }
             }
         }
     }
@@ -93,20 +103,23 @@ impl Session {
         Ok(held)
     }
 
-    /// What all loads together take away.
+    /// What all statements together take away.
     async fn superseded(
         &self,
         catalog: &Catalog,
-        loads: &[TransactionLoad],
-        tables: &BTreeSet<TableId>,
+        open: &Transaction,
         looks: &mut Looks,
         running: &Running,
     ) -> Result<Superseded, MySqlError> {
         let mut all = Superseded::default();
-        for table in tables.iter().filter_map(|id| catalog.table(*id)) {
-            let of_table = loads.iter().filter(|load| load.table == table.id);
+        for table in open.tables.iter().filter_map(|id| catalog.table(*id)).filter(|t| t.model == KeyModel::Primary) {
+            let of_table = open.loads.iter().filter(|load| load.table == table.id);
             let files: Vec<_> = of_table.flat_map(|load| load.files.iter().cloned()).collect();
-            all.add(looks.superseded(&self.shared, catalog, table, (&files, false), running).await?);
+            let deleted = open.deleted.get(&table.id).cloned().unwrap_or_default();
+            // The version of a partition stays when it is compacted; its files do not.
+            let tablets = catalog.keyed_tablets_after(&files, &deleted).ok_or_else(|| conflict(&table.name))?;
+            let found = looks.look_up(&self.shared, catalog, table, tablets, running).await?;
+            all.add(deleted.then(found));
         }
         Ok(all)
     }
@@ -118,7 +131,9 @@ impl Session {
         }
         match statement {
             Statement::Insert(insert) if !insert.overwrite => Ok(()),
-            Statement::Query(_)
+            Statement::Update(_)
+            | Statement::Delete(_)
+            | Statement::Query(_)
             | Statement::Explain { .. }
             | Statement::Show(_)
             | Statement::Set(_)
@@ -152,39 +167,25 @@ impl Session {
             _ => Ok(()),
         }
     }
+}
 
-    /// INSERT while a transaction is open: its rows are written, and wait.
-    pub(crate) async fn insert_in_transaction(
-        &mut self,
-        ast: &Insert,
-        text: &str,
-        running: &Running,
-    ) -> Result<OkInfo, MySqlError> {
-        if ast.label.is_some() {
-            return Err(MySqlError::analyzing("an INSERT in a transaction has the label of the transaction"));
+/// Whether all that the statements have read is still the newest.
+fn check_as_read(catalog: &Catalog, loads: &[TransactionLoad]) -> Result<(), MySqlError> {
+    for load in loads {
+        let Some(table) = catalog.table(load.table) else { continue };
+        let version = |id| catalog.partition(id).filter(|_| table.has_partition(id)).map(|found| found.visible_version);
+        let is_other = |read: &ReplacedPartition| version(read.partition) != read.base;
+        if load.partitions.iter().any(is_other) {
+            return Err(conflict(&table.name));
         }
-        let (database, _) = names::stored_table(&self.catalog(), &ast.table, self.database.as_deref())?;
-        let own = self.transaction.as_ref().and_then(|open| open.database);
-        if own.is_some_and(|own| own != database.id) {
-            return Err(MySqlError::cross_database_transaction());
-        }
-        let limit = Limit::new("Insert", "insert_timeout", self.variables.number("insert_timeout"));
-        let loaded = running.within_limit(&limit, running.reading(load(self, ast, text, running))).await?;
-        if loaded.merged.is_some() {
-            return Err(errors::unsupported(format_args!(
-                "INSERT that names some columns of the PRIMARY KEY table {} in an explicit transaction",
-                loaded.table.name
-            )));
-        }
-        let Some(open) = &mut self.transaction else {
-            return Err(MySqlError::unknown_error("the transaction is gone"));
-        };
-        open.database = Some(database.id);
-        open.tables.insert(loaded.table.id);
-        let (txn, rows) = (loaded.txn, loaded.done.rows);
-        open.loads.push(TransactionLoad { txn, table: loaded.table.id, files: loaded.done.files });
-        let label = open.label.as_deref().unwrap_or_default();
-        let info = format!("{{'label':'{label}', 'status':'PREPARE', 'txnId':'{txn}'}}");
-        Ok(OkInfo { affected_rows: rows, info, ..OkInfo::default() })
     }
+    Ok(())
+}
+
+/// Somebody else was quicker.
+fn conflict(table: &str) -> MySqlError {
+    MySqlError::transaction_conflict(format_args!(
+        "rows of table {table} were changed by others after a statement of the transaction had read them: the transaction was \
+         rolled back; try it again"
+    ))
 }

@@ -21,11 +21,11 @@ use crate::turns::{ATTEMPTS, Turn, wait_for_turn};
 use crate::{dispatch, errors, names};
 
 /// New rows that are in the store and not yet true.
-struct Changed {
-    table: Arc<Table>,
-    txn: TxnId,
-    partitions: Vec<ReplacedPartition>,
-    done: LoadDone,
+pub(crate) struct Changed {
+    pub(crate) table: Arc<Table>,
+    pub(crate) txn: TxnId,
+    pub(crate) partitions: Vec<ReplacedPartition>,
+    pub(crate) done: LoadDone,
     superseded: Superseded,
 }
 
@@ -84,12 +84,19 @@ pub(crate) async fn plan(cx: &PlanContext, session: &Session, ast: &Update) -> R
 }
 
 /// Plans against one revision, and has the new rows written.
-async fn write_rows(session: &Session, ast: &Update, text: &str, running: &Running) -> Result<Changed, MySqlError> {
+pub(crate) async fn write_rows(
+    session: &Session,
+    ast: &Update,
+    text: &str,
+    running: &Running,
+) -> Result<Changed, MySqlError> {
     let front = session.front();
     // Held until the files are written.
     let (catalog, _point) = front.reads.begin(|| front.view.now());
     let cx = session.plan_context(catalog, text).await;
     let mut plan = plan(&cx, session, ast).await?;
+    session.check_unwritten(&plan.planned.tables)?;
+    session.check_unwritten(&[plan.table.id])?;
     let (txn, done) = insert::write_all(&session.shared, &cx.catalog, &mut plan, running).await?;
     // The key of a row does not change, so new rows are in the partitions of those that they were made from; but what a
     // condition or a new value reads of the table besides may be in any.
@@ -100,7 +107,11 @@ async fn write_rows(session: &Session, ast: &Update, text: &str, running: &Runni
     let read = touched.iter().filter_map(|id| cx.catalog.partition(*id));
     let read = read.map(|found| ReplacedPartition { partition: found.id, base: Some(found.visible_version) });
     let partitions = read.collect();
-    let superseded =
-        Looks::of(txn).superseded(&session.shared, &cx.catalog, &plan.table, (&done.files, false), running).await?;
+    let mut superseded = Superseded::default();
+    // Those of a transaction are looked up at its end.
+    if session.transaction.is_none() {
+        let written = (done.files.as_slice(), false);
+        superseded = Looks::of(txn).superseded(&session.shared, &cx.catalog, &plan.table, written, running).await?;
+    }
     Ok(Changed { partitions, table: plan.table, txn, done, superseded })
 }

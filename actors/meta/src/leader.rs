@@ -114,7 +114,7 @@ pub(crate) fn failure(error: ProposeError) -> ProposeFailure {
 async fn forward(meta: &Meta, counts: &Counts, command: Command) -> Result<Forwarded, ProposeFailure> {
     counts.proposed.fetch_add(1, Ordering::Relaxed);
     let name = command.name();
-    let is_load = matches!(name, "CommitLoad" | "ReplaceRows" | "UpdateRows" | "MergeRows");
+    let is_load = matches!(name, "CommitLoad" | "ReplaceRows" | "UpdateRows" | "MergeRows" | "CommitTransaction");
     if is_load {
         fail::fail_point!("load.commit.before");
     }

@@ -125,6 +125,7 @@ table! {
     1203 b"42000" too_many_user_connections(user: impl Display)
         "User {user} already has more than 'max_user_connections' active connections"; "the user's limit."
     1210 b"HY000" wrong_arguments(what: impl Display) "Incorrect arguments to {what}"; "parameters that do not fit the statement."
+    1213 b"40001" transaction_conflict(message: impl Display) "{message}"; "what a transaction has read was changed by others: the code at which clients run it again."
     1228 b"HY000" session_variable(name: impl Display) "Variable '{name}' is a SESSION variable and can't be used with SET GLOBAL"; "SET GLOBAL of a session variable."
     1229 b"HY000" global_variable(name: impl Display) "Variable '{name}' is a GLOBAL variable and should be set with SET GLOBAL"; "SET of a global variable."
     1231 b"42000" wrong_value_for_variable(name: impl Display, value: impl Display) "Variable '{name}' can't be set to the value of '{value}'"; "SET of a value out of range."

@@ -26,7 +26,7 @@ mod volumes;
 
 use std::sync::Arc;
 
-use storage_model::{FileId, PartitionId, Rowset, Uptime};
+use storage_model::{FileEnd, FileId, PartitionId, Rowset, Uptime};
 
 use crate::access::AccessChange;
 use crate::catalog::Catalog;
@@ -184,6 +184,10 @@ impl Catalog {
             Command::FinishAlter { job, partitions } => self.finish_alter(*job, partitions),
             Command::CancelAlter { database, table, kind, jobs } => self.cancel_alter(database, table, *kind, jobs),
             Command::SetStatistics { table, columns, all } => self.set_statistics(*table, columns, *all),
+            Command::CreateTableAs { database, draft, if_not_exists, txn } => {
+                self.create_table_as(database, draft, *if_not_exists, *txn)
+            }
+            Command::DropUnfilled { table } => self.drop_unfilled(*table),
         }
     }
 
@@ -223,8 +227,8 @@ impl Catalog {
         let Some(file) = self.files.get_mut(&id) else { return };
         let file = Arc::make_mut(file);
         file.references = file.references.saturating_sub(1);
-        if file.references == 0 && file.removed_at.is_none() {
-            file.removed_at = Some((revision, uptime));
+        if file.references == 0 && file.removed_at().is_none() {
+            file.end = Some(Box::new(FileEnd { removed_at: (revision, uptime), condemned_at: None }));
             self.removed.insert((revision, id));
         }
     }

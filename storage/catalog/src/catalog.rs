@@ -1,9 +1,11 @@
 //! The value itself, and how to read it. Structurally shared: a clone costs nothing, so a frozen view is a clone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use storage_model::{
     AlterJob, ClusterId, ComputeNode, DatabaseId, Epoch, FileEntry, FileId, Frontend, Incarnation, JobId, NodeId,
     Partition, PartitionId, Revision, Role, RoleId, ServiceId, SnapshotJob, SnapshotPolicy, StorageVolume, Table,
@@ -67,6 +69,8 @@ pub struct Header {
     pub txn_floor: u64,
     /// When a file last came back into use after its life had ended: the last RESTORE TABLE that brought one back.
     pub revived_at: Option<Revision>,
+    /// Tables of CREATE TABLE AS whose rows are still to come, each with a transaction: when that is given up, so are they.
+    pub unfilled: BTreeMap<TableId, TxnId>,
 }
 
 /// A database.
@@ -107,6 +111,13 @@ impl Trash {
         let of_tables = self.tables.iter().flat_map(|t| t.partitions.iter().chain(&t.temporary).copied());
         of_tables.chain(self.partitions.iter().copied())
     }
+}
+
+/// What files are found by that are an object: few others have the same, and it is much shorter than a name.
+pub(crate) fn object_hash(volume: VolumeId, object: &str) -> u64 {
+    let hash: [u8; 32] = Sha256::new().chain_update(volume.0.to_be_bytes()).chain_update(object).finalize().into();
+    let [a, b, c, d, e, f, g, h, ..] = hash;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// A label that a load has used.
@@ -157,7 +168,8 @@ pub struct Catalog {
     /// Of tables and of views.
     pub(crate) table_names: OrdMap<(DatabaseId, String), TableId>,
     pub(crate) removed: OrdSet<(Revision, FileId)>,
-    pub(crate) objects: OrdMap<(VolumeId, String), FileId>,
+    /// By [`object_hash`].
+    pub(crate) objects: OrdSet<(u64, FileId)>,
     pub(crate) label_times: OrdSet<(Uptime, DatabaseId, String)>,
 }
 
@@ -177,6 +189,7 @@ impl Catalog {
             restored: None,
             txn_floor: 0,
             revived_at: None,
+            unfilled: BTreeMap::new(),
         });
         catalog.add_first_users();
         catalog
@@ -211,7 +224,7 @@ impl Catalog {
             database_names: OrdMap::new(),
             table_names: OrdMap::new(),
             removed: OrdSet::new(),
-            objects: OrdMap::new(),
+            objects: OrdSet::new(),
             label_times: OrdSet::new(),
         }
     }
@@ -222,8 +235,8 @@ impl Catalog {
         let tables = self.tables.values().map(|t| ((t.database, t.name.clone()), t.id));
         let views = self.views.values().map(|v| ((v.database, v.name.clone()), v.id));
         self.table_names = tables.chain(views).collect();
-        self.removed = self.files.values().filter_map(|f| f.removed_at.map(|(at, _)| (at, f.id))).collect();
-        self.objects = self.files.values().map(|f| ((f.volume, f.object.clone()), f.id)).collect();
+        self.removed = self.files.values().filter_map(|f| f.removed_at().map(|(at, _)| (at, f.id))).collect();
+        self.objects = self.files.values().map(|f| (object_hash(f.volume, &f.object), f.id)).collect();
         self.label_times = self.labels.iter().map(|((db, label), used)| (used.at, *db, label.clone())).collect();
     }
 
@@ -263,6 +276,11 @@ impl Catalog {
     /// All live tables.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.tables.values()
+    }
+
+    /// Whether the rows of a table that CREATE TABLE AS has made are still to come.
+    pub fn is_unfilled(&self, table: TableId) -> bool {
+        self.header.unfilled.contains_key(&table)
     }
 
     /// A live table by id.
@@ -330,7 +348,9 @@ impl Catalog {
 
     /// The file that is this object.
     pub fn file_of_object(&self, volume: VolumeId, object: &str) -> Option<&FileEntry> {
-        self.file(*self.objects.get(&(volume, object.to_owned()))?)
+        let hash = object_hash(volume, object);
+        let alike = self.objects.range((hash, FileId(0))..=(hash, FileId(u64::MAX)));
+        alike.filter_map(|(_, id)| self.file(*id)).find(|file| file.volume == volume && file.object == object)
     }
 
     /// All files, removed ones too until they are forgotten.
@@ -340,7 +360,7 @@ impl Catalog {
 
     /// Whether an object, named below the service root, is that of a file, in whichever volume: two may be of one place.
     pub fn has_object(&self, object: &str) -> bool {
-        self.volumes.keys().any(|volume| self.objects.contains_key(&(*volume, object.to_owned())))
+        self.volumes.keys().any(|volume| self.file_of_object(*volume, object).is_some())
     }
 
     /// How many files the catalog names.

@@ -461,7 +461,7 @@ pub enum Command {
         label: Option<String>,
         /// In the order of the statements; of tables of one database.
         loads: Vec<TransactionLoad>,
-        /// What they take away of PRIMARY KEY tables.
+        /// What they take away of PRIMARY KEY tables, DELETEs too.
         superseded: Superseded,
     },
     /// Users, roles and privileges.
@@ -608,6 +608,22 @@ pub enum Command {
         /// Whether what is known of other columns goes.
         all: bool,
     },
+    /// CREATE TABLE … AS: a table whose rows are still to come. The first commit to it makes it one like others.
+    CreateTableAs {
+        /// Its database.
+        database: String,
+        /// The table.
+        draft: TableDraft,
+        /// IF NOT EXISTS.
+        if_not_exists: bool,
+        /// When this transaction is given up, nobody brings the rows any more.
+        txn: TxnId,
+    },
+    /// The rows of such a table will not come: it is dropped, unless some came.
+    DropUnfilled {
+        /// The table.
+        table: TableId,
+    },
 }
 
 impl Command {
@@ -678,6 +694,8 @@ impl Command {
             Command::FinishAlter { .. } => "FinishAlter",
             Command::CancelAlter { .. } => "CancelAlter",
             Command::SetStatistics { .. } => "SetStatistics",
+            Command::CreateTableAs { .. } => "CreateTableAs",
+            Command::DropUnfilled { .. } => "DropUnfilled",
         }
     }
 }

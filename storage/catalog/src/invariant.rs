@@ -4,10 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use storage_model::{Distribution, FileId, KeyModel, Partition, RoleId, Rowset, UserId};
+use storage_model::{Distribution, FileId, KeyModel, Partition, RoleId, Rowset, Table, UserId};
 use thiserror::Error;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, object_hash};
 
 /// A rule that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -40,6 +40,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("only_primary_keys_are_looked_up", only_primary_keys_are_looked_up),
     ("jobs_have_tables_and_targets", jobs_have_tables_and_targets),
     ("statistics_are_of_tables_and_columns", statistics_are_of_tables_and_columns),
+    ("unfilled_tables_are_empty", unfilled_tables_are_empty),
 ];
 
 /// The first rule that does not hold.
@@ -144,6 +145,19 @@ fn references_are_counted(catalog: &Catalog) -> Result<(), String> {
 }
 
 /// In PRIMARY KEY tables every rowset tells where its keys are, and rows of it may be gone, but not all; elsewhere none does.
+/// They are dropped at once, for ever.
+fn unfilled_tables_are_empty(catalog: &Catalog) -> Result<(), String> {
+    let tables = catalog.header.unfilled.keys().filter_map(|id| catalog.tables.get(id));
+    let has_rows = |table: &&Arc<Table>| {
+        let partitions = catalog.partitions_of(table).chain(catalog.temporary_partitions_of(table));
+        partitions.into_iter().any(|partition| !partition.rowsets.is_empty())
+    };
+    match tables.into_iter().find(has_rows) {
+        Some(table) => Err(format!("table {} has rows and is still to be filled", table.name)),
+        None => Ok(()),
+    }
+}
+
 fn only_primary_keys_are_looked_up(catalog: &Catalog) -> Result<(), String> {
     let trash = catalog.trash.values().flat_map(|t| &t.tables);
     let models: HashMap<_, _> = catalog.tables.values().chain(trash).map(|table| (table.id, table.model)).collect();
@@ -165,20 +179,25 @@ fn only_primary_keys_are_looked_up(catalog: &Catalog) -> Result<(), String> {
 
 fn removed_means_unreferenced(catalog: &Catalog) -> Result<(), String> {
     for file in catalog.files.values() {
-        if file.removed_at.is_some() != (file.references == 0) {
-            return Err(format!("file {} has {} references, removed {:?}", file.id, file.references, file.removed_at));
+        if file.removed_at().is_some() != (file.references == 0) {
+            return Err(format!(
+                "file {} has {} references, removed {:?}",
+                file.id,
+                file.references,
+                file.removed_at()
+            ));
         }
-        let indexed = file.removed_at.is_some_and(|(at, _)| catalog.removed.contains(&(at, file.id)));
-        if indexed != file.removed_at.is_some() {
+        let indexed = file.removed_at().is_some_and(|(at, _)| catalog.removed.contains(&(at, file.id)));
+        if indexed != file.removed_at().is_some() {
             return Err(format!("file {} is missing among the removed", file.id));
         }
     }
-    let removed = catalog.files.values().filter(|f| f.removed_at.is_some()).count();
+    let removed = catalog.files.values().filter(|f| f.removed_at().is_some()).count();
     if removed == catalog.removed.len() { Ok(()) } else { Err("the removed index holds unknown files".to_owned()) }
 }
 
 fn named_files_are_not_condemned(catalog: &Catalog) -> Result<(), String> {
-    match catalog.files.values().find(|f| f.condemned_at.is_some() && f.references > 0) {
+    match catalog.files.values().find(|f| f.condemned_at().is_some() && f.references > 0) {
         Some(file) => Err(format!("file {} is condemned and has {} references", file.id, file.references)),
         None => Ok(()),
     }
@@ -186,8 +205,8 @@ fn named_files_are_not_condemned(catalog: &Catalog) -> Result<(), String> {
 
 fn pinned_files_are_not_condemned(catalog: &Catalog) -> Result<(), String> {
     let pins = catalog.pins();
-    for file in catalog.files.values().filter(|f| f.condemned_at.is_some()) {
-        let Some((removed, _)) = file.removed_at else { continue };
+    for file in catalog.files.values().filter(|f| f.condemned_at().is_some()) {
+        let Some((removed, _)) = file.removed_at() else { continue };
         if let Some(pin) = pins.range(file.created_at..removed).next() {
             return Err(format!("file {} is condemned and pinned at revision {pin}", file.id));
         }
@@ -280,11 +299,14 @@ fn objects_have_one_file(catalog: &Catalog) -> Result<(), String> {
         if let Some(other) = seen.insert((file.volume, file.object.as_str()), file.id) {
             return Err(format!("files {other} and {} share the object {}", file.id, file.object));
         }
-        if catalog.objects.get(&(file.volume, file.object.clone())) != Some(&file.id) {
+        if !catalog.objects.contains(&(object_hash(file.volume, &file.object), file.id)) {
             return Err(format!("the index of objects does not know file {}", file.id));
         }
     }
-    Ok(())
+    match catalog.objects.len() == catalog.files.len() {
+        true => Ok(()),
+        false => Err("the index of objects knows unknown files".to_owned()),
+    }
 }
 
 fn columns_have_ids_of_their_own(catalog: &Catalog) -> Result<(), String> {

@@ -42,7 +42,7 @@ impl Catalog {
         now: Uptime,
         grace_millis: u64,
     ) -> Option<Kept> {
-        let Some((removed, removed_time)) = file.removed_at else { return Some(Kept::Referenced) };
+        let Some((removed, removed_time)) = file.removed_at() else { return Some(Kept::Referenced) };
         if let Some(pin) = pins.range(file.created_at..removed).next() {
             return Some(Kept::Pinned(*pin));
         }
@@ -69,7 +69,7 @@ impl Catalog {
             .filter_map(|(_, id)| self.files.get(id))
             .filter(|f| {
                 wanted(f.volume)
-                    && f.condemned_at.is_none()
+                    && f.condemned_at().is_none()
                     && self.kept(f, &pins, oldest_read, now, grace_millis).is_none()
             })
             .take(limit)
@@ -80,7 +80,7 @@ impl Catalog {
     /// Condemned files in volumes of `wanted` whose objects are to be deleted, at most `limit`.
     pub fn condemned(&self, limit: usize, wanted: impl Fn(VolumeId) -> bool) -> Vec<&FileEntry> {
         let removed = self.removed.iter().filter_map(|(_, id)| self.file(*id));
-        removed.filter(|f| f.condemned_at.is_some() && wanted(f.volume)).take(limit).collect()
+        removed.filter(|f| f.condemned_at().is_some() && wanted(f.volume)).take(limit).collect()
     }
 
     /// Removed and not forgotten, oldest removal first.

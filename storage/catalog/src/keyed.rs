@@ -31,6 +31,30 @@ impl Catalog {
         new.into_iter().map(tablet).collect()
     }
 
+    /// The same as they are once `before` is true, of which no run is new; None: it takes rows from what is not there any more.
+    pub fn keyed_tablets_after(&self, files: &[WrittenFile], before: &Superseded) -> Option<Vec<KeyedTablet>> {
+        let mut tablets = self.keyed_tablets(files, false);
+        let mut places: BTreeMap<TabletKey, usize> = BTreeMap::new();
+        places.extend((0..).zip(&tablets).map(|(at, tablet)| ((tablet.partition, tablet.bucket), at)));
+        let mut now = self.runs_of(before.tablets.iter().map(|change| (change.partition, change.bucket)));
+        for change in &before.tablets {
+            let key = (change.partition, change.bucket);
+            let (base, mut runs) = now.remove(&key)?;
+            if base != change.base {
+                return None;
+            }
+            for lost in &change.rowsets {
+                let is_its = |run: &&mut KeyedRun| run.place.volume == lost.volume && run.place.object == lost.object;
+                let run = runs.iter_mut().find(is_its).filter(|run| run.deleted == lost.before)?;
+                (run.deleted, run.vector) = (lost.rows, Some(placed(&lost.vector, &before.vectors)?));
+            }
+            if let Some(tablet) = places.get(&key).and_then(|at| tablets.get_mut(*at)) {
+                tablet.old = runs;
+            }
+        }
+        Some(tablets)
+    }
+
     /// All tablets of these partitions that have rows.
     pub fn keyed_tablets_of(&self, partitions: &[PartitionId]) -> Vec<KeyedTablet> {
         let found = partitions.iter().filter_map(|id| self.partition(*id));
@@ -142,6 +166,17 @@ fn keyed_runs(file: &WrittenFile) -> impl Iterator<Item = (u32, KeyedRun)> + '_ 
     file.runs.iter().filter_map(|run| {
         let place = Place { volume: file.volume, object: file.object.clone() };
         Some((run.bucket, KeyedRun { place, rows: run.rows, index: run.index?, deleted: 0, vector: None }))
+    })
+}
+
+/// A vector of a commit, by where it is.
+fn placed(vector: &Vector<u32>, vectors: &[WrittenFile]) -> Option<Vector<Place>> {
+    Some(match vector {
+        Vector::Inline(bytes) => Vector::Inline(bytes.clone()),
+        Vector::Stored { file, bytes } => {
+            let file = vectors.get(*file as usize)?;
+            Vector::Stored { file: Place { volume: file.volume, object: file.object.clone() }, bytes: *bytes }
+        }
     })
 }
 

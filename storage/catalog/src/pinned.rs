@@ -103,7 +103,7 @@ impl Catalog {
         let mut singles = Singles::new(&pins);
         let several: Vec<usize> = (0..pins.len()).filter(|at| pins[*at].revisions.len() > 1).collect();
         for file in self.removed_files() {
-            let Some((removed, _)) = file.removed_at else { continue };
+            let Some((removed, _)) = file.removed_at() else { continue };
             let (mut first, mut keepers) = singles.keep(file.created_at, removed, file.size);
             for at in &several {
                 let pin = &mut pins[*at];

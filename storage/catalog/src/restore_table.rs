@@ -140,7 +140,7 @@ fn file_here<'a>(
     if (here.size, &here.sha256) != (there.size, &there.sha256) {
         return Err(cannot(format!("the file {object} is not the one that cluster snapshot {} names", job.name)));
     }
-    match here.condemned_at {
+    match here.condemned_at() {
         Some(_) => Err(cannot(format!("the file {object} is being deleted"))),
         None => Ok(here),
     }

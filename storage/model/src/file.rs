@@ -3,11 +3,14 @@
 //! A PRIMARY KEY table never merges when it is read. Beside the rows of a run its file has an index of their keys; a commit
 //! looks its keys up in those of the runs before it, and says which of their rows are there no more.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::ids::{FileId, PartitionId, Revision, VolumeId};
 use crate::statistics::ColumnStatistics;
 use crate::time::Uptime;
@@ -27,18 +30,37 @@ pub struct FileEntry {
     pub object: ObjectName,
     /// Bytes.
     pub size: u64,
-    /// SHA-256 of the whole object, hex.
-    pub sha256: String,
+    /// SHA-256 of the whole object.
+    pub sha256: Digest,
     /// Rows in it.
     pub rows: u64,
     /// The revision that first named it.
     pub created_at: Revision,
     /// How many rowsets of partitions (live or in the recycle bin) name it.
     pub references: u32,
+    /// Its end, once nobody names it. Few files have one, of very many.
+    pub end: Option<Box<FileEnd>>,
+}
+
+/// The end of a file's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEnd {
     /// The revision that dropped the last reference, and when.
-    pub removed_at: Option<(Revision, Uptime)>,
+    pub removed_at: (Revision, Uptime),
     /// The revision at which GC condemned it; from then on nobody may name it.
     pub condemned_at: Option<Revision>,
+}
+
+impl FileEntry {
+    /// The revision that dropped the last reference, and when.
+    pub fn removed_at(&self) -> Option<(Revision, Uptime)> {
+        self.end.as_ref().map(|end| end.removed_at)
+    }
+
+    /// The revision at which GC condemned it; from then on nobody may name it.
+    pub fn condemned_at(&self) -> Option<Revision> {
+        self.end.as_ref()?.condemned_at
+    }
 }
 
 /// A sorted run of rows of one tablet: some consecutive row groups of one file.
@@ -166,6 +188,36 @@ impl Superseded {
         }
     }
 
+    /// What is taken away together with rows that were found in the tablets as they are after this.
+    #[must_use]
+    pub fn then(mut self, later: Superseded) -> Superseded {
+        self.add(later);
+        let mut tablets: BTreeMap<(PartitionId, u32), TabletChange> = BTreeMap::new();
+        for tablet in self.tablets {
+            match tablets.entry((tablet.partition, tablet.bucket)) {
+                Entry::Vacant(free) => drop(free.insert(tablet)),
+                Entry::Occupied(mut before) => before.get_mut().follow(tablet.rowsets),
+            }
+        }
+        let mut both = Superseded { tablets: tablets.into_values().collect(), vectors: self.vectors };
+        both.leave_out_unnamed();
+        both
+    }
+
+    /// A later vector of a rowset holds all of the one before, and an object whose vectors are all such is not needed.
+    fn leave_out_unnamed(&mut self) {
+        let changes = || self.tablets.iter().flat_map(|tablet| &tablet.rowsets);
+        let named: BTreeSet<u32> = changes().filter_map(|change| change.vector.file()).collect();
+        let numbers: BTreeMap<u32, u32> = named.iter().copied().zip(0..).collect();
+        for change in self.tablets.iter_mut().flat_map(|tablet| &mut tablet.rowsets) {
+            if let Vector::Stored { file, .. } = &mut change.vector {
+                *file = numbers.get(file).copied().unwrap_or(*file);
+            }
+        }
+        let vectors = std::mem::take(&mut self.vectors);
+        self.vectors = (0..).zip(vectors).filter(|(n, _)| named.contains(n)).map(|(_, file)| file).collect();
+    }
+
     /// How many rows are taken away.
     pub fn rows(&self) -> u64 {
         let changes = self.tablets.iter().flat_map(|tablet| &tablet.rowsets);
@@ -184,6 +236,19 @@ pub struct TabletChange {
     pub base: u64,
     /// The rowsets that lose rows, those of the same commit too.
     pub rowsets: Vec<RowsetChange>,
+}
+
+impl TabletChange {
+    /// More rows go, as was found when those before were gone.
+    fn follow(&mut self, later: Vec<RowsetChange>) {
+        for change in later {
+            let is_same = |known: &&mut RowsetChange| known.volume == change.volume && known.object == change.object;
+            match self.rowsets.iter_mut().find(is_same) {
+                Some(known) => (known.rows, known.vector) = (change.rows, change.vector),
+                None => self.rowsets.push(change),
+            }
+        }
+    }
 }
 
 /// Rows that a rowset loses.

@@ -17,6 +17,7 @@
 pub mod access;
 pub mod alter;
 pub mod bloom_filter;
+pub mod digest;
 pub mod distinct;
 pub mod dynamic;
 pub mod expression;
@@ -43,9 +44,11 @@ pub mod volume;
 
 pub use access::{DefaultRoles, Grant, GrantObject, PasswordHash, Privilege, RelationKind, Role, User, UserName};
 pub use alter::{AlterEvent, AlterJob, AlterKind, AlterState, AlterTarget, RewrittenPart, RewrittenPartition};
+pub use digest::Digest;
 pub use expression::{Expression, ExpressionPart};
 pub use file::{
-    ByteRange, Deletes, FileEntry, ObjectName, Rowset, RowsetChange, Superseded, TabletChange, Vector, WrittenFile,
+    ByteRange, Deletes, FileEnd, FileEntry, ObjectName, Rowset, RowsetChange, Superseded, TabletChange, Vector,
+    WrittenFile,
 };
 pub use ids::{
     ClusterId, ColumnId, DatabaseId, Epoch, FileId, Incarnation, JobId, NodeId, PartitionId, Revision, RoleId,

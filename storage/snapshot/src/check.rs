@@ -88,8 +88,8 @@ pub async fn verify_data(
         .good
         .iter()
         .map(|(volume, file)| {
-            let path = layout.in_root(&file.object);
-            async move { (file.size, read_and_compare(volume, &path, file.size, &file.sha256).await) }
+            let (path, hash) = (layout.in_root(&file.object), file.sha256.to_string());
+            async move { (file.size, read_and_compare(volume, &path, file.size, &hash).await) }
         })
         .collect();
     let mut results = futures::stream::iter(reads).buffer_unordered(READS_AT_ONCE);
@@ -122,7 +122,7 @@ async fn look<'a>(
 ) -> Looked<'a> {
     let layout = Layout(catalog.identity().service_id.clone());
     let mut by_volume: BTreeMap<VolumeId, Vec<&FileEntry>> = BTreeMap::new();
-    for file in catalog.files().filter(|f| f.removed_at.is_none()) {
+    for file in catalog.files().filter(|f| f.removed_at().is_none()) {
         by_volume.entry(file.volume).or_default().push(file);
     }
     let mut looked = Looked { good: Vec::new(), problems: Vec::new() };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use storage_catalog::Catalog;
-use storage_model::{Deletes, Epoch, FileEntry, Partition, Revision, Rowset, Schema, ServiceId, Table, Vector};
+use storage_model::{Deletes, Digest, Epoch, FileEntry, Partition, Revision, Rowset, Schema, ServiceId, Table, Vector};
 
 use crate::check::FileCheck;
 use crate::error::SnapshotError;
@@ -261,13 +261,13 @@ fn all_partitions<'a>(catalog: &'a Catalog, table: &'a Table) -> BTreeMap<&'a st
 }
 
 /// A sorted run: the hash of its file, the tablet, row groups, and which of its rows are gone.
-type Run<'a> = (&'a str, u32, u32, u32, Option<(u64, &'a str, &'a [u8])>);
+type Run<'a> = (Option<Digest>, u32, u32, u32, Option<(u64, Option<Digest>, &'a [u8])>);
 
 /// The rows of a partition: which row groups of which files, wherever these lie.
 fn data<'a>(catalog: &'a Catalog, partition: &'a Partition) -> Vec<Run<'a>> {
-    let hash = |file| catalog.file(file).map_or("", |file| file.sha256.as_str());
+    let hash = |file| catalog.file(file).map(|file| file.sha256);
     let gone = |deletes: &'a Deletes| match &deletes.vector {
-        Vector::Inline(bytes) => (deletes.rows, "", bytes.as_slice()),
+        Vector::Inline(bytes) => (deletes.rows, None, bytes.as_slice()),
         Vector::Stored { file, .. } => (deletes.rows, hash(*file), [].as_slice()),
     };
     let run = |r: &'a Rowset| (hash(r.file), r.bucket, r.first_row_group, r.row_groups, r.deletes.as_deref().map(gone));
@@ -277,9 +277,9 @@ fn data<'a>(catalog: &'a Catalog, partition: &'a Partition) -> Vec<Run<'a>> {
 }
 
 fn files(a: &Catalog, b: &Catalog) -> FilesDiff {
-    let all = |catalog: &'_ Catalog| -> BTreeMap<(String, String), u64> {
-        let needed = catalog.files().filter(|file| file.removed_at.is_none());
-        needed.map(|file: &std::sync::Arc<FileEntry>| ((file.object.clone(), file.sha256.clone()), file.size)).collect()
+    let all = |catalog: &'_ Catalog| -> BTreeMap<(String, Digest), u64> {
+        let needed = catalog.files().filter(|file| file.removed_at().is_none());
+        needed.map(|file: &std::sync::Arc<FileEntry>| ((file.object.clone(), file.sha256), file.size)).collect()
     };
     let (first, second) = (all(a), all(b));
     let mut found = FilesDiff::default();

@@ -332,7 +332,7 @@ impl Counts {
     /// Counts a catalog.
     pub fn of(catalog: &Catalog) -> Counts {
         let live = || catalog.tables().flat_map(|t| catalog.partitions_of(t));
-        let needed = || catalog.files().filter(|f| f.removed_at.is_none());
+        let needed = || catalog.files().filter(|f| f.removed_at().is_none());
         Counts {
             databases: catalog.databases().count() as u64,
             tables: catalog.tables().count() as u64,
@@ -346,7 +346,7 @@ impl Counts {
 
 fn data_roots(catalog: &Catalog) -> Vec<DataRoot> {
     let mut held: BTreeMap<VolumeId, (u64, u64)> = BTreeMap::new();
-    for file in catalog.files().filter(|f| f.removed_at.is_none()) {
+    for file in catalog.files().filter(|f| f.removed_at().is_none()) {
         let (files, bytes) = held.entry(file.volume).or_default();
         *files += 1;
         *bytes += file.size;

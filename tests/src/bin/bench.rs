@@ -17,6 +17,7 @@
 //!   image       an image of a catalog with very many tablets: built, written, loaded, sent to a new frontend
 //!   snapshot    a snapshot of such a catalog brought into a directory and into an S3 server, and the memory that takes
 //!   restore     the same read back and checked
+//!   growth      what a frontend pays for each file as there are more: image, memory, and the time of plans
 //! ```
 
 use std::sync::Arc;
@@ -50,6 +51,9 @@ struct Arguments {
     /// How often `failover` kills a leader, and how often it stops one.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
+    /// The most files of `growth`, which begins with a thousand and goes on by ten times as many.
+    #[arg(long, default_value_t = 1_000_000)]
+    files: u64,
     /// Tablets of the catalog of `image`, `snapshot` and `restore`, each with one file; a whole number of hundreds.
     #[arg(long, default_value_t = 1_000_000)]
     tablets: u64,
@@ -87,6 +91,8 @@ enum Name {
     Snapshot,
     /// Seconds and memory of reading it back.
     Restore,
+    /// Bytes of the image and of memory for each file, and the time of plans, as files become more.
+    Growth,
 }
 
 #[path = "bench/actor.rs"]
@@ -97,6 +103,8 @@ mod commit;
 mod etcd;
 #[path = "bench/failover.rs"]
 mod failover;
+#[path = "bench/growth.rs"]
+mod growth;
 #[path = "bench/image.rs"]
 mod image;
 #[path = "bench/ingest.rs"]
@@ -137,6 +145,7 @@ fn main() -> anyhow::Result<()> {
             Name::Image => image::run(arguments.tablets, time).await,
             Name::Snapshot => snapshots::run(arguments.tablets, snapshots::What::Upload).await,
             Name::Restore => snapshots::run(arguments.tablets, snapshots::What::Restore).await,
+            Name::Growth => growth::run(arguments.files).await,
         }
     })?;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);

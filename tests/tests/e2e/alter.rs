@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use nix::sys::signal::Signal;
 use tests::client::{has_mysql_command, mysql_command, same, until};
+use tests::house::START;
 use tests::{Client, House, HouseSpec, e2e};
+
+use super::frontends::leader_port;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 const BATCH: [&str; 2] = ["--skip-column-names", "--batch"];
@@ -25,8 +29,13 @@ async fn newest(client: &mut Client, kind: &str, table: &str) -> anyhow::Result<
 }
 
 async fn over(house: &House, kind: &str, table: &str) -> anyhow::Result<(String, String)> {
+    over_at(house.cluster.ports.query, kind, table).await
+}
+
+/// The same, as the frontend at this port sees it.
+async fn over_at(port: u16, kind: &str, table: &str) -> anyhow::Result<(String, String)> {
     until("the job is over", PATIENCE, || async {
-        let Ok(mut client) = house.client().await else { return Ok(Err("no frontend".to_owned())) };
+        let Ok(mut client) = Client::connect(port).await else { return Ok(Err("no frontend".to_owned())) };
         let (state, message) = newest(&mut client, kind, table).await?;
         client.close().await?;
         let is_over = state == "FINISHED" || state == "CANCELLED";
@@ -141,6 +150,57 @@ fn a_job_outlives_the_leader_and_compute_nodes() {
             house.all_alive(&mut client).await?;
         }
         client.close().await?;
+        house.finish().await
+    });
+}
+
+#[test]
+fn of_three_frontends_another_finishes_a_job_when_the_leader_dies() {
+    e2e("alter/leaders", || async {
+        let mut house = House::build(HouseSpec { compute_nodes: 2, ..HouseSpec::default() }).await?;
+        house.add_frontends(&["FOLLOWER", "FOLLOWER"]).await?;
+        let ports = house.query_ports();
+        let mut client = house.client().await?;
+        create(&mut client).await?;
+        client.close().await?;
+        for (kind, table, clause) in
+            [("COLUMN", "t", "MODIFY COLUMN v BIGINT"), ("OPTIMIZE", "p", "DISTRIBUTED BY HASH(id) BUCKETS 3")]
+        {
+            let leader = leader_port(&ports, None).await?;
+            let mut client = Client::connect(leader).await?;
+            let expected = facts(&mut client, table).await?;
+            // It runs, and comes to no end before the leader does.
+            for node in &house.cluster.compute {
+                node.signal(Signal::SIGSTOP)?;
+            }
+            client.run(&format!("ALTER TABLE d.{table} {clause}")).await?;
+            until("the job runs", PATIENCE, || async {
+                let mut client = Client::connect(leader).await?;
+                let (state, _) = newest(&mut client, kind, table).await?;
+                client.close().await?;
+                Ok(if state == "RUNNING" { Ok(()) } else { Err(state) })
+            })
+            .await?;
+            house.frontend_mut(leader).kill().await?;
+            drop(client);
+            for node in &house.cluster.compute {
+                node.signal(Signal::SIGCONT)?;
+            }
+            let next = leader_port(&ports, Some(leader)).await?;
+            same(clause, over_at(next, kind, table).await?, ("FINISHED".to_owned(), String::new()))?;
+            let mut client = Client::connect(next).await?;
+            same("rows", facts(&mut client, table).await?, expected)?;
+            client.run(&format!("INSERT INTO d.{table} VALUES (300000, 0)")).await?;
+            client.close().await?;
+            let back = house.frontend_mut(leader);
+            back.start(&[])?;
+            back.ready(START).await?;
+            let mut client = Client::connect(leader).await?;
+            client.run("SET enable_linearizable_read = true").await?;
+            let (rows, keys, sum) = facts(&mut client, table).await?;
+            same("rows behind it", (rows, keys, sum), (expected.0 + 1, expected.1 + 1, expected.2))?;
+            client.close().await?;
+        }
         house.finish().await
     });
 }

@@ -31,7 +31,7 @@ fn leader(rows: &[FrontendRow]) -> Option<&FrontendRow> {
 }
 
 /// The query port of whoever leads, as the frontends at these ports see it; none of `not`.
-async fn leader_port(ports: &[u16], not: Option<u16>) -> anyhow::Result<u16> {
+pub(super) async fn leader_port(ports: &[u16], not: Option<u16>) -> anyhow::Result<u16> {
     until("somebody leads", PATIENCE, || async {
         for port in ports.iter().filter(|port| Some(**port) != not) {
             let Ok(mut client) = Client::connect(*port).await else { continue };

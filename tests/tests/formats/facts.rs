@@ -35,6 +35,8 @@ const NUMBERS: u64 = 10_067;
 /// The jobs on it that are done and that failed.
 const DONE: u64 = 10_070;
 const FAILED: u64 = 10_074;
+/// A table of a query whose rows did not come.
+const UNFILLED: u64 = 10_076;
 
 fn text(t: &str) -> String {
     t.to_owned()
@@ -495,8 +497,20 @@ pub fn commands() -> Vec<(Now, Command)> {
         Command::CommitTransaction {
             label: Some(text("both")),
             loads: vec![
-                TransactionLoad { txn: TxnId(8), table: TableId(10_041), files: vec![keyed_file(10_042, "o7")] },
-                TransactionLoad { txn: TxnId(9), table: TableId(10_041), files: vec![keyed_file(10_042, "o8")] },
+                TransactionLoad {
+                    txn: TxnId(8),
+                    table: TableId(10_041),
+                    files: vec![keyed_file(10_042, "o7")],
+                    partitions: vec![ReplacedPartition { partition: PartitionId(10_042), base: Some(2) }],
+                    replaces: false,
+                },
+                TransactionLoad {
+                    txn: TxnId(9),
+                    table: TableId(10_041),
+                    files: vec![keyed_file(10_042, "o8")],
+                    partitions: Vec::new(),
+                    replaces: false,
+                },
             ],
             superseded: superseded(10_042, 2, Some("o6")),
         },
@@ -504,7 +518,7 @@ pub fn commands() -> Vec<(Now, Command)> {
     ];
     let commands =
         commands.into_iter().chain(access().into_iter().map(Command::Access)).chain([sketches()]).chain(computed());
-    let commands = commands.chain(jobs()).chain([known::analyzed(TableId(NUMBERS))]);
+    let commands = commands.chain(jobs()).chain([known::analyzed(TableId(NUMBERS))]).chain(unfilled());
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
 }
 
@@ -552,6 +566,17 @@ fn jobs() -> Vec<Command> {
         compute,
         event(FAILED + 1, AlterEvent::Begin),
     ]
+}
+
+/// Tables of queries: one whose rows did not come, and one whose rows are still to come.
+fn unfilled() -> Vec<Command> {
+    let create = |name, txn| Command::CreateTableAs {
+        database: text("store"),
+        draft: notes(name),
+        if_not_exists: false,
+        txn: TxnId(txn),
+    };
+    vec![create("given_up", 20), Command::DropUnfilled { table: TableId(UNFILLED) }, create("filling", 21)]
 }
 
 /// What rows hold that nobody says, and rows that keep a part of what they have.
@@ -754,6 +779,7 @@ pub fn catalog() -> Catalog {
         "SnapshotEvent: cluster snapshot by_hand does not wait for long enough",
     ];
     assert_eq!(refused, expected, "the sample has to be worth something");
+    assert!(catalog.tables().all(|table| table.name != "given_up"), "UNFILLED is another table");
     catalog
 }
 

@@ -74,7 +74,7 @@ impl World {
         }
         let mut files: Vec<FileId> = condemned.iter().map(|(id, _)| *id).collect();
         // Nor does a mad coordinator make the catalog forget what it did not condemn.
-        let others: Vec<FileId> = self.catalog.files().filter(|f| f.condemned_at.is_none()).map(|f| f.id).collect();
+        let others: Vec<FileId> = self.catalog.files().filter(|f| f.condemned_at().is_none()).map(|f| f.id).collect();
         files.extend(others.into_iter().choose(&mut self.rng));
         let reply = self.apply(Command::Forget { files });
         if !matches!(reply, Ok(Outcome::Erased(n)) if n == condemned.len() as u64) {

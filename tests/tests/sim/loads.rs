@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 use rand::seq::IteratorRandom;
-use storage_catalog::{Command, Outcome, Rejection, ReplacedPartition};
+use storage_catalog::{Command, Outcome, Rejection, ReplacedPartition, TransactionLoad};
 use storage_model::file::WrittenRun;
 use storage_model::{PartitionId, Superseded, TableId, TxnId, WrittenFile};
 
@@ -36,6 +36,17 @@ impl Load {
                 Command::ReplaceRows { txn, table, label, partitions, files, superseded: Superseded::default() }
             }
             None => Command::CommitLoad { txn, table, label, files, superseded: Superseded::default() },
+        }
+    }
+
+    /// The same as one of several.
+    fn in_transaction(&self) -> TransactionLoad {
+        TransactionLoad {
+            txn: self.txn,
+            table: self.table.1,
+            files: self.files.iter().map(|(_, file)| file.clone()).collect(),
+            partitions: self.replaces.iter().flat_map(BTreeMap::values).cloned().collect(),
+            replaces: self.replaces.is_some() && !self.updates,
         }
     }
 
@@ -156,39 +167,78 @@ impl World {
         }
         self.model = trial;
         self.expect(&reply, true);
-        self.committed(load, &reply);
+        self.committed(vec![load], &reply);
         "commit"
     }
 
-    /// The load is true now.
-    fn committed(&mut self, load: Load, reply: &Result<Outcome, Rejection>) {
-        let rows: u64 = load.files.iter().map(|(_, file)| file.rows()).sum();
+    /// COMMIT of a transaction: all of some loads, or none.
+    pub fn commit_together(&mut self) -> &'static str {
+        let count = self.rng.random_range(2..4);
+        if self.loads.len() < count {
+            return "too few loads for a transaction";
+        }
+        let mut loads = Vec::new();
+        for _ in 0..count {
+            let at = self.rng.random_range(0..self.loads.len());
+            loads.push(Load { label: None, ..self.loads.swap_remove(at) });
+        }
+        let command = Command::CommitTransaction {
+            label: None,
+            loads: loads.iter().map(Load::in_transaction).collect(),
+            superseded: Superseded::default(),
+        };
+        let reply = self.apply(command);
+        let is_fresh = self.are_fresh_together(&loads);
+        self.expect(&reply, is_fresh);
+        if !is_fresh {
+            self.tally.count("transaction refused");
+            return "refused transaction";
+        }
+        self.tally.count("transaction");
+        self.committed(loads, &reply);
+        "commit together"
+    }
+
+    /// What was made from rows of a table must be the first that changes it.
+    fn are_fresh_together(&self, loads: &[Load]) -> bool {
+        let mut changed = BTreeSet::new();
+        loads.iter().all(|load| {
+            let is_first = changed.insert(load.table.0);
+            let minds = load.replaces.as_ref().is_some_and(|replaced| !replaced.is_empty());
+            let target = self.model.table(load.table.0);
+            (is_first || !minds) && target.is_some_and(|(_, target)| load.is_fresh(target, self.model.txn_floor))
+        })
+    }
+
+    /// The loads are true now.
+    fn committed(&mut self, loads: Vec<Load>, reply: &Result<Outcome, Rejection>) {
+        let rows: u64 = loads.iter().flat_map(|load| &load.files).map(|(_, file)| file.rows()).sum();
         if reply.as_ref().is_ok_and(|outcome| *outcome != Outcome::Committed { rows }) {
             self.problem = Some(format!("a commit of {rows} rows says something else"));
         }
-        let touched: BTreeSet<u64> = match &load.replaces {
-            Some(replaced) if !load.updates => replaced.keys().copied().collect(),
-            _ => load.files.iter().map(|(birth, _)| *birth).collect(),
-        };
-        for birth in touched {
-            let partition = self.model.partition_mut(birth).unwrap();
-            partition.version += 1;
-            if load.replaces.is_some() && !load.updates {
-                let gone = std::mem::take(&mut partition.objects);
+        let mut touched: BTreeSet<u64> = BTreeSet::new();
+        for load in loads {
+            touched.extend(load.files.iter().map(|(birth, _)| *birth));
+            self.tally.count(match &load.replaces {
+                Some(_) if load.updates => "update",
+                Some(_) if load.files.is_empty() => "replaced with nothing",
+                Some(_) => "replacement",
+                None => "commit",
+            });
+            for birth in load.replaces.iter().filter(|_| !load.updates).flat_map(BTreeMap::keys) {
+                let gone = std::mem::take(&mut self.model.partition_mut(*birth).unwrap().objects);
                 self.model.end_lives(gone);
+                touched.insert(*birth);
+            }
+            let created = self.model.revision;
+            for (birth, file) in load.files {
+                let rows = file.rows();
+                self.model.files.insert(file.object.clone(), File { rows, created, removed: None, condemned: false });
+                self.model.partition_mut(birth).unwrap().objects.insert(file.object);
             }
         }
-        self.tally.count(match &load.replaces {
-            Some(_) if load.updates => "update",
-            Some(_) if load.files.is_empty() => "replaced with nothing",
-            Some(_) => "replacement",
-            None => "commit",
-        });
-        let created = self.model.revision;
-        for (birth, file) in load.files {
-            let rows = file.rows();
-            self.model.files.insert(file.object.clone(), File { rows, created, removed: None, condemned: false });
-            self.model.partition_mut(birth).unwrap().objects.insert(file.object);
+        for birth in touched {
+            self.model.partition_mut(birth).unwrap().version += 1;
         }
     }
 }

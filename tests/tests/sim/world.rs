@@ -62,6 +62,8 @@ pub struct Tally(pub BTreeMap<&'static str, u64>);
 /// What a run of the default length must have seen.
 pub const MUST_HAPPEN: &[&str] = &[
     "commit",
+    "transaction",
+    "transaction refused",
     "stale load",
     "label refused",
     "replacement",
@@ -236,7 +238,8 @@ impl World {
             17..=20 => self.rename(),
             21..=27 => self.recover(),
             28..=36 => self.write_load(),
-            37..=46 => self.commit_load(),
+            37..=45 => self.commit_load(),
+            46 => self.commit_together(),
             47..=48 => self.compact(),
             49 => self.alter(),
             50..=53 => self.begin_query(),
@@ -262,7 +265,8 @@ impl World {
             5..=7 => self.drop_table(),
             8..=13 => self.truncate(),
             14..=20 => self.write_load(),
-            21..=31 => self.commit_load(),
+            21..=29 => self.commit_load(),
+            30..=31 => self.commit_together(),
             32..=43 => self.condemn(),
             44..=53 => self.delete_and_forget(),
             54..=55 => self.erase_trash(),

@@ -36,7 +36,9 @@ pub(super) async fn commit(
 ) -> Result<Result<(), Rejection>, Unfinished> {
     let Loaded { table, txn, done, label, overwrites, replaced, merged } = loaded;
     let front = &shared.front;
-    if !overwrites && done.rows == 0 && label.is_none() {
+    let says_nothing = !overwrites && done.rows == 0 && label.is_none();
+    // That a query has no rows is all that the table of a CREATE TABLE AS waits for.
+    if says_nothing && !front.view.now().is_unfilled(table.id) {
         return Ok(Ok(()));
     }
     let waits = waits && table.model == KeyModel::Primary;

@@ -347,12 +347,18 @@ impl Client {
         self.0.query_drop(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
     }
 
+    /// A statement that may fail.
+    pub(super) async fn tries(&mut self, sql: &str) -> Result<(), (u16, String)> {
+        match self.0.query_drop(sql).await {
+            Ok(()) => Ok(()),
+            Err(mysql_async::Error::Server(error)) => Err((error.code, error.message)),
+            Err(other) => panic!("{sql}: {other:?}"),
+        }
+    }
+
     /// A statement that must fail.
     pub(super) async fn fails(&mut self, sql: &str) -> (u16, String) {
-        match self.0.query_drop(sql).await {
-            Err(mysql_async::Error::Server(error)) => (error.code, error.message),
-            other => panic!("{sql}: {other:?}"),
-        }
+        self.tries(sql).await.expect_err(sql)
     }
 }
 

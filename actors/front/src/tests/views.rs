@@ -1,6 +1,7 @@
 //! Views, and tables that are made from others, as a client sees them.
 
 use super::columns::filled;
+use super::kit::Client;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_view_is_read_like_a_table() {
@@ -165,4 +166,38 @@ async fn a_table_is_made_like_another() {
     assert_eq!(client.fails("CREATE TABLE x LIKE v").await.0, 1347);
     assert_eq!(client.fails("CREATE TABLE x LIKE nothing").await.0, 5502);
     assert_eq!(client.fails("CREATE TABLE u LIKE t").await.0, 1050);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_whose_rows_nobody_waits_for_is_not_there() {
+    let (kit, mut client, _node, _directory) = filled().await;
+    let tables = "SELECT TABLE_NAME FROM information_schema.tables WHERE TABLE_SCHEMA = 'q' AND TABLE_NAME LIKE 'as%'";
+    let mut lost = kit.client().await;
+    lost.ok("USE q").await;
+    let number = lost.rows("SELECT CONNECTION_ID()").await.remove(0);
+    for end in ["KILL QUERY", "KILL"] {
+        let table = format!("as_{}", end.len());
+        let create = format!("CREATE TABLE {table} AS SELECT k, sleep(1000) AS w FROM t");
+        let waiting = tokio::spawn(async move {
+            let answer = lost.tries(&create).await;
+            (lost, answer)
+        });
+        wait_until(&mut client, tables, &[&table]).await;
+        client.ok(&format!("{end} {number}")).await;
+        wait_until(&mut client, tables, &[]).await;
+        let (back, answer) = waiting.await.unwrap();
+        assert_eq!(answer.unwrap_err().0, 1317);
+        lost = back;
+    }
+    assert!(kit.catalog.lock().unwrap().trash().next().is_none());
+    client.ok("CREATE TABLE as_empty AS SELECT k FROM t WHERE k > 1000").await;
+    assert_eq!(client.rows("SELECT count(*) FROM as_empty").await, ["0"]);
+    let catalog = kit.catalog.lock().unwrap().clone();
+    assert!(catalog.tables().all(|table| !catalog.is_unfilled(table.id)));
+}
+
+async fn wait_until(client: &mut Client, sql: &str, rows: &[&str]) {
+    while client.rows(sql).await != rows {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
 }

@@ -149,8 +149,8 @@ impl Round<'_> {
                 progress.rounds += 1;
                 Ok(Came { goes_on: true, ..Came::default() })
             }
-            Err(ProposeError::Rejected(why @ Rejection::TooLarge { .. })) => {
-                let fail = AlterEvent::Fail(why.to_string());
+            Err(ProposeError::Rejected(Rejection::TooLarge { bytes, limit })) => {
+                let fail = AlterEvent::Fail(too_large(bytes, limit));
                 self.event(id, fail).await.map(|()| Came { failed: true, ..Came::default() })
             }
             Err(ProposeError::Rejected(why)) => {
@@ -231,6 +231,14 @@ impl Round<'_> {
             None => Ok(came),
         }
     }
+}
+
+/// Why a table cannot become another at one moment, which is one log entry.
+pub(super) fn too_large(bytes: u64, limit: u64) -> String {
+    format!(
+        "the table has too many files to become another at once: what names the new ones takes {bytes} bytes of metadata, at most \
+         {limit} are possible; the table stays as it was; fewer buckets, or buckets of some of its partitions at a time, need fewer"
+    )
 }
 
 /// What a compute node needs to know; None: the table is another by now.

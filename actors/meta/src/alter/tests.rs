@@ -94,3 +94,11 @@ fn large_partitions_are_written_in_parts() {
     assert_eq!(step(&mut shadow, &all, 2), [(1, 2)]);
     assert_eq!(shadow.left(&all).percent(), 99, "until it is true");
 }
+
+#[test]
+fn a_job_that_no_log_entry_holds_says_so() {
+    let why = super::round::too_large(70_000_000, 67_108_864);
+    for part in ["too many files", "70000000 bytes of metadata", "at most 67108864", "stays as it was"] {
+        assert!(why.contains(part), "{why}");
+    }
+}

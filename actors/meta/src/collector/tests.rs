@@ -88,7 +88,7 @@ impl House {
             volume,
             object,
             size: 10,
-            sha256: String::new(),
+            sha256: "ab".repeat(32),
             runs: vec![run],
             statistics: Vec::new(),
         };

@@ -61,7 +61,7 @@ fn told(problem: Problem) -> SnapshotProblem {
 fn batches(catalog: &Catalog, volumes: &BTreeMap<String, StorageVolume>) -> Result<Vec<VerifyFiles>, String> {
     let mut open: BTreeMap<VolumeId, (VerifyFiles, u64)> = BTreeMap::new();
     let mut full = Vec::new();
-    for file in catalog.files().filter(|f| f.removed_at.is_none()) {
+    for file in catalog.files().filter(|f| f.removed_at().is_none()) {
         let (batch, bytes) = match open.entry(file.volume) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(first) => {
@@ -72,7 +72,7 @@ fn batches(catalog: &Catalog, volumes: &BTreeMap<String, StorageVolume>) -> Resu
                 first.insert((VerifyFiles { volume, service, files: Vec::new() }, 0))
             }
         };
-        batch.files.push((file.object.clone(), file.size, file.sha256.clone()));
+        batch.files.push((file.object.clone(), file.size, file.sha256.to_string()));
         *bytes += file.size;
         if batch.files.len() >= BATCH_FILES || *bytes >= BATCH_BYTES {
             full.extend(open.remove(&file.volume).map(|(batch, _)| batch));

@@ -125,7 +125,7 @@ fn pins(catalog: &Catalog) -> Vec<Value> {
 
 /// How many removed files are condemned and not deleted yet.
 pub(super) fn condemned(catalog: &Catalog) -> u64 {
-    catalog.removed_files().filter(|file| file.condemned_at.is_some()).count() as u64
+    catalog.removed_files().filter(|file| file.condemned_at().is_some()).count() as u64
 }
 
 async fn garbage(opened: &Opened, catalog: &Catalog) -> Value {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use storage_model::{FileId, Revision};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, object_hash};
 use crate::command::{Outcome, Rejection, Reply};
 
 impl Catalog {
@@ -18,11 +18,12 @@ impl Catalog {
         let mut condemned = Vec::new();
         for id in candidates {
             let Some(file) = self.files.get(id) else { continue };
-            if file.condemned_at.is_some() || self.kept(file, &pins, oldest_read, now, grace_millis).is_some() {
+            if file.condemned_at().is_some() || self.kept(file, &pins, oldest_read, now, grace_millis).is_some() {
                 continue;
             }
             let mut file = file.as_ref().clone();
-            file.condemned_at = Some(revision);
+            let Some(end) = &mut file.end else { continue };
+            end.condemned_at = Some(revision);
             self.files.insert(*id, Arc::new(file));
             condemned.push(*id);
         }
@@ -33,9 +34,9 @@ impl Catalog {
         let mut forgotten = 0;
         for id in files {
             let Some(file) = self.files.get(id).cloned() else { continue };
-            let (Some(_), Some((removed, _))) = (file.condemned_at, file.removed_at) else { continue };
+            let (Some(_), Some((removed, _))) = (file.condemned_at(), file.removed_at()) else { continue };
             self.removed.remove(&(removed, *id));
-            self.objects.remove(&(file.volume, file.object.clone()));
+            self.objects.remove(&(object_hash(file.volume, &file.object), *id));
             self.files.remove(id);
             forgotten += 1;
         }

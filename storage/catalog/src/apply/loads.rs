@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use storage_model::{FileEntry, FileId, PartitionId, Rowset, Superseded, Table, TableId, TxnId, WrittenFile};
+use storage_model::{Digest, FileEntry, FileId, PartitionId, Rowset, Superseded, Table, TableId, TxnId, WrittenFile};
 
 use super::supersede::Fresh;
-use crate::catalog::{Catalog, UsedLabel};
+use crate::catalog::{Catalog, UsedLabel, object_hash};
 use crate::command::{Outcome, Rejection, ReplacedPartition, Reply, TransactionLoad};
 
 impl Catalog {
@@ -24,6 +24,10 @@ impl Catalog {
             return Ok(Outcome::Nothing);
         }
         self.header.txn_floor = floor;
+        let late = self.header.unfilled.iter().filter(|(_, txn)| txn.0 < floor).map(|(table, _)| *table);
+        for table in late.collect::<Vec<_>>() {
+            self.drop_unfilled(table)?;
+        }
         Ok(Outcome::Done)
     }
 
@@ -56,16 +60,30 @@ impl Catalog {
         superseded: &Superseded,
     ) -> Reply {
         let (mut rows, mut fresh) = (0, Fresh::new());
+        let (mut changed, mut read) = (BTreeSet::new(), BTreeSet::new());
         // The label belongs to the transaction: its first load takes it.
         let mut label = label;
-        for TransactionLoad { txn, table, files } in loads {
+        for TransactionLoad { txn, table, files, partitions, replaces } in loads {
             let table = self.begin_commit(*txn, *table, label.take())?;
+            let is_first = changed.insert(table.id);
+            if !partitions.is_empty() {
+                if !is_first {
+                    let text = format!("rows of table {} were made from what the transaction changes", table.name);
+                    return Err(Rejection::Stale(text));
+                }
+                let chosen = self.check_bases(&table, partitions, files)?;
+                if *replaces {
+                    self.give_way(&chosen, &mut fresh);
+                }
+                read.extend(chosen);
+            }
             let (of_load, rowsets) = self.name_files(&table, files)?;
             rows += of_load;
             for (partition, rowsets) in rowsets {
                 fresh.entry(partition).or_default().extend(rowsets);
             }
         }
+        check_known(superseded, |partition| fresh.contains_key(partition) || read.contains(partition))?;
         self.add_rows(fresh, superseded)?;
         Ok(Outcome::Committed { rows })
     }
@@ -95,15 +113,20 @@ impl Catalog {
         let chosen = self.check_bases(&table, replaced, files)?;
         self.forget_replaced(&table, &chosen);
         let (rows, mut fresh) = self.name_files(&table, files)?;
-        for id in &chosen {
+        self.give_way(&chosen, &mut fresh);
+        self.add_rows(fresh, superseded)?;
+        Ok(Outcome::Committed { rows })
+    }
+
+    /// The rows of partitions are there no more.
+    fn give_way(&mut self, chosen: &BTreeSet<PartitionId>, fresh: &mut Fresh) {
+        for id in chosen {
             let Some(partition) = self.partitions.get_mut(id) else { continue };
             let old = std::mem::take(&mut Arc::make_mut(partition).rowsets);
             self.drop_references(&old);
             // One without new rows has another version too.
             fresh.entry(*id).or_default();
         }
-        self.add_rows(fresh, superseded)?;
-        Ok(Outcome::Committed { rows })
     }
 
     pub(super) fn update_rows(
@@ -116,9 +139,7 @@ impl Catalog {
     ) -> Reply {
         let table = self.begin_commit(txn, table, label)?;
         let chosen = self.check_bases(&table, partitions, files)?;
-        if let Some(stray) = superseded.tablets.iter().find(|tablet| !chosen.contains(&tablet.partition)) {
-            return Err(Rejection::Stale(format!("rows of partition {} go that were not read", stray.partition)));
-        }
+        check_known(superseded, |partition| chosen.contains(partition))?;
         let (rows, fresh) = self.name_files(&table, files)?;
         self.add_rows(fresh, superseded)?;
         Ok(Outcome::Committed { rows })
@@ -154,6 +175,7 @@ impl Catalog {
         let found = self.tables.get(&table).cloned();
         let table = found.ok_or_else(|| Rejection::Stale("the table was dropped while the load ran".to_owned()))?;
         self.check_not_held(&table)?;
+        self.header.unfilled.remove(&table.id);
         if let Some(label) = label {
             self.use_label(&table, label, txn)?;
         }
@@ -204,14 +226,19 @@ impl Catalog {
         partition.visible_version += 1;
         partition.visible_at = self.header.clock;
         let version = partition.visible_version;
+        // Views of before have the old ones, so that they were copied just now: room for more would stay empty.
+        partition.rowsets.reserve_exact(rowsets.len());
         partition.rowsets.extend(rowsets.into_iter().map(|rowset| Rowset { version, ..rowset }));
     }
 
     /// Objects are written once and named once: a load that is proposed again is refused, not doubled.
     pub(super) fn check_place(&self, written: &WrittenFile) -> Result<(), Rejection> {
         let refuse = |why: &str| Err(Rejection::Stale(format!("the file {} {why}", written.object)));
-        if self.objects.contains_key(&(written.volume, written.object.clone())) {
+        if self.file_of_object(written.volume, &written.object).is_some() {
             return refuse("was committed before");
+        }
+        if Digest::of_hex(&written.sha256).is_none() {
+            return refuse("has no SHA-256");
         }
         if !self.volumes.contains_key(&written.volume) {
             return refuse("lies in a storage volume that was dropped while the load ran");
@@ -226,14 +253,14 @@ impl Catalog {
             volume: written.volume,
             object: written.object.clone(),
             size: written.size,
-            sha256: written.sha256.clone(),
+            // That it has one was checked with its place.
+            sha256: Digest::of_hex(&written.sha256).unwrap_or_default(),
             rows: written.rows(),
             created_at: self.header.revision,
             references,
-            removed_at: None,
-            condemned_at: None,
+            end: None,
         };
-        self.objects.insert((entry.volume, entry.object.clone()), id);
+        self.objects.insert((object_hash(entry.volume, &entry.object), id));
         self.files.insert(id, Arc::new(entry));
         id
     }
@@ -248,6 +275,14 @@ impl Catalog {
         self.label_times.insert((now, table.database, label.to_owned()));
         self.labels.insert(key, UsedLabel { txn, at: now });
         Ok(())
+    }
+}
+
+/// Rows go of partitions that were read, and of no others.
+fn check_known(superseded: &Superseded, known: impl Fn(&PartitionId) -> bool) -> Result<(), Rejection> {
+    match superseded.tablets.iter().find(|tablet| !known(&tablet.partition)) {
+        Some(stray) => Err(Rejection::Stale(format!("rows of partition {} go that were not read", stray.partition))),
+        None => Ok(()),
     }
 }
 

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use storage_model::{FileId, JobId, JobState, Partition, Partitioning, Revision, Rowset, SnapshotJob, Table, TableId};
+use storage_model::{
+    FileEnd, FileId, JobId, JobState, Partition, Partitioning, Revision, Rowset, SnapshotJob, Table, TableId,
+};
 
 use crate::catalog::Catalog;
 use crate::command::{Outcome, PartitionDraft, Rejection, Reply, RestoredFile};
@@ -63,10 +65,10 @@ impl Catalog {
         for RestoredFile { id, volume, object } in files {
             let found = self.files.get(id).filter(|known| known.volume == *volume && known.object == *object);
             let found = found.ok_or_else(|| cannot(format!("the file {object} is not known any more")))?;
-            if found.condemned_at.is_some() {
+            if found.condemned_at().is_some() {
                 return Err(cannot(format!("the file {object} is being deleted")));
             }
-            let Some((removed, _)) = found.removed_at else { continue };
+            let Some((removed, _)) = found.removed_at() else { continue };
             if !job.pins().iter().any(|pin| found.created_at <= *pin && *pin < removed) {
                 return Err(cannot(format!("the file {object} is not kept by cluster snapshot {}", job.name)));
             }
@@ -98,8 +100,8 @@ impl Catalog {
         let Some(file) = self.files.get_mut(&id) else { return };
         let file = Arc::make_mut(file);
         file.references += 1;
-        if let Some((removed, _)) = file.removed_at.take() {
-            self.removed.remove(&(removed, id));
+        if let Some(FileEnd { removed_at: (removed, _), .. }) = file.end.take().as_deref() {
+            self.removed.remove(&(*removed, id));
             self.header.revived_at = Some(self.header.revision);
         }
     }

@@ -89,8 +89,8 @@ impl Catalog {
         let places: HashMap<(FileId, u32), usize> = places.collect();
         let mut dropped = Vec::new();
         for (tablet, change) in tablets.iter().flat_map(|tablet| tablet.rowsets.iter().map(move |c| (tablet, c))) {
-            let file = self.objects.get(&(change.volume, change.object.clone()));
-            let at = file.and_then(|file| places.get(&(*file, tablet.bucket)));
+            let file = self.file_of_object(change.volume, &change.object);
+            let at = file.and_then(|file| places.get(&(file.id, tablet.bucket)));
             let rowset = at.and_then(|at| partition.rowsets.get_mut(*at));
             let rowset = rowset.ok_or_else(|| overtaken(id, "has other files than keys were looked up in"))?;
             if rowset.deleted_rows() != change.before {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use storage_model::{ColumnId, DatabaseId, PartitionId, Schema, Table, TableId};
+use storage_model::{ColumnId, DatabaseId, PartitionId, Schema, Table, TableId, TxnId};
 
 use crate::catalog::Catalog;
 use crate::command::{Outcome, PartitionDraft, Rejection, Reply, TableDraft};
@@ -60,11 +60,42 @@ impl Catalog {
         if if_exists && matches!(found, Err(Rejection::UnknownTable(_) | Rejection::UnknownDatabase(_))) {
             return Ok(Outcome::Nothing);
         }
-        let table = found?;
+        self.take_away(found?, force);
+        Ok(Outcome::Done)
+    }
+
+    fn take_away(&mut self, table: Arc<Table>, force: bool) {
+        self.header.unfilled.remove(&table.id);
         self.table_names.remove(&(table.database, table.name.clone()));
         self.tables.remove(&table.id);
         self.discard(None, vec![table], Vec::new(), Vec::new(), force);
         self.header.starmgr_id += 1;
+    }
+
+    /// A table whose rows are still to come.
+    pub(super) fn create_table_as(
+        &mut self,
+        database: &str,
+        draft: &TableDraft,
+        if_not_exists: bool,
+        txn: TxnId,
+    ) -> Reply {
+        self.check_txn(txn)?;
+        let made = self.create_table(database, draft, if_not_exists)?;
+        if let Outcome::Table(id) = made {
+            self.header.unfilled.insert(id, txn);
+        }
+        Ok(made)
+    }
+
+    /// Drops a table if it is one whose rows are still to come.
+    pub(super) fn drop_unfilled(&mut self, id: TableId) -> Reply {
+        if self.header.unfilled.remove(&id).is_none() {
+            return Ok(Outcome::Nothing);
+        }
+        if let Some(table) = self.tables.get(&id).cloned() {
+            self.take_away(table, true);
+        }
         Ok(Outcome::Done)
     }
 

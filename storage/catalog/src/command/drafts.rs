@@ -46,6 +46,11 @@ pub struct TransactionLoad {
     pub table: TableId,
     /// The files.
     pub files: Vec<WrittenFile>,
+    /// Where it was made from what the table had: the partitions of the files, each with the version that was read. Only the first of
+    /// a table may be: what comes after has not seen it.
+    pub partitions: Vec<ReplacedPartition>,
+    /// Whether the rows of those partitions give way, as in a DELETE from a table without a PRIMARY KEY.
+    pub replaces: bool,
 }
 
 /// A view before it has an id.

@@ -143,8 +143,8 @@ fn pins(past: &Catalog, manifest: &PresentManifest) -> Vec<Revision> {
 /// What is pinned now is not condemned any more: the collector of the past may not have come to delete it.
 fn spare(next: &mut Catalog, pins: &[Revision]) {
     let mut spared = Vec::new();
-    for file in next.removed.iter().filter_map(|(_, id)| next.files.get(id)).filter(|f| f.condemned_at.is_some()) {
-        let Some((removed, _)) = file.removed_at else { continue };
+    for file in next.removed.iter().filter_map(|(_, id)| next.files.get(id)).filter(|f| f.condemned_at().is_some()) {
+        let Some((removed, _)) = file.removed_at() else { continue };
         let at = pins.partition_point(|pin| *pin < file.created_at);
         if pins.get(at).is_some_and(|pin| *pin < removed) {
             spared.push(file.id);
@@ -152,7 +152,7 @@ fn spare(next: &mut Catalog, pins: &[Revision]) {
     }
     for id in spared {
         if let Some(mut file) = next.files.get(&id).map(|file| file.as_ref().clone()) {
-            file.condemned_at = None;
+            file.end.iter_mut().for_each(|end| end.condemned_at = None);
             next.files.insert(id, Arc::new(file));
         }
     }

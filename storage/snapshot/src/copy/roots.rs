@@ -81,7 +81,7 @@ impl Roots {
             return Err(SnapshotError::corrupt("copy snapshot", &manifest.name, what));
         };
         let mut files: BTreeMap<VolumeId, Vec<Arc<FileEntry>>> = BTreeMap::from([(own.id, Vec::new())]);
-        for file in catalog.files().filter(|file| file.removed_at.is_none()) {
+        for file in catalog.files().filter(|file| file.removed_at().is_none()) {
             files.entry(file.volume).or_default().push(Arc::clone(file));
         }
         check_names(copy, catalog, own, files.keys())?;

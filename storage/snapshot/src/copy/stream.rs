@@ -87,7 +87,7 @@ impl<'a> Streams<'a> {
     /// Reads a file in the target; what is wrong with it, if anything is.
     pub async fn look(&self, target: &Volume, path: &str, file: &FileEntry) -> Result<Option<Problem>, Failure> {
         self.may_go_on()?;
-        match read_and_compare(target, path, file.size, &file.sha256).await {
+        match read_and_compare(target, path, file.size, &file.sha256.to_string()).await {
             Some(Problem { unreachable: true, object, what, .. }) => {
                 Err(Failure::Store(SnapshotError::new(Kind::Unavailable, "read back", object, what)))
             }
@@ -136,7 +136,7 @@ impl<'a> Streams<'a> {
             let hash = hashed(hash, bytes.clone()).await?;
             if end == file.size {
                 let found = hex::encode(hash.clone().finalize());
-                if found != file.sha256 {
+                if found != file.sha256.to_string() {
                     let what = format!("its sha256 is {found}, {} was written", file.sha256);
                     return Err(Failure::Damaged(Problem::new(source.name(), path, what)));
                 }

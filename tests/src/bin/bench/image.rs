@@ -34,7 +34,7 @@ const CLIENTS: u64 = 16;
 const ROUNDS: u32 = 4;
 /// Clients have been committing for so long before anything is measured.
 const WARM: Duration = Duration::from_millis(300);
-const CREATE: &str = "ALTER SYSTEM CREATE IMAGE";
+pub(crate) const CREATE: &str = "ALTER SYSTEM CREATE IMAGE";
 /// A frontend may take so long to load the image.
 const LOAD: Duration = Duration::from_secs(300);
 pub(crate) const MIB: f64 = 1024.0 * 1024.0;
@@ -154,7 +154,7 @@ pub(crate) fn grow(catalog: &mut Catalog, tablets: u64) -> anyhow::Result<()> {
     let volume = catalog.header.default_volume.context("there is no default volume")?;
     apply(catalog, Command::CreateDatabase { name: "b".to_owned(), volume: None, if_not_exists: false })?;
     for n in 0..tablets / (PARTITIONS * BUCKETS) {
-        let draft = table(n);
+        let draft = table(n, PARTITIONS);
         let created = apply(catalog, Command::CreateTable { database: "b".to_owned(), draft, if_not_exists: false })?;
         let Outcome::Table(id) = created else { bail!("CREATE TABLE was answered with {created:?}") };
         let files = files(catalog, id, volume)?;
@@ -166,12 +166,13 @@ pub(crate) fn grow(catalog: &mut Catalog, tablets: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn apply(catalog: &mut Catalog, command: Command) -> anyhow::Result<Outcome> {
+pub(crate) fn apply(catalog: &mut Catalog, command: Command) -> anyhow::Result<Outcome> {
     let proposed_at = Now { wall: catalog.header.clock, uptime: catalog.header.uptime };
     Ok(catalog.apply(&Envelope { proposed_at, command })?)
 }
 
-fn table(n: u64) -> TableDraft {
+/// A table of so many partitions, one for each day.
+pub(crate) fn table(n: u64, partitions: u64) -> TableDraft {
     let column = |id: u64, name: &str, data_type: DataType, is_key: bool| Column {
         id: ColumnId(id),
         name: name.to_owned(),
@@ -204,14 +205,14 @@ fn table(n: u64) -> TableDraft {
         volume: None,
         comment: String::new(),
         properties: Default::default(),
-        partitions: (0..PARTITIONS).map(partition).collect(),
+        partitions: (0..partitions).map(partition).collect(),
         sort_key: Vec::new(),
         indexes: Vec::new(),
     }
 }
 
 /// A file for each tablet, with names and hashes that do not compress better than real ones.
-fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec<WrittenFile>> {
+pub(crate) fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec<WrittenFile>> {
     let table = catalog.table(id).context("the table is gone")?;
     let incarnation = &catalog.identity().incarnation.0;
     let mut random = rand::rng();
@@ -378,7 +379,8 @@ fn image_bytes(dir: &Path) -> anyhow::Result<u64> {
     Ok(std::fs::metadata(path)?.len())
 }
 
-fn rss(node: &deploy_local::Node) -> anyhow::Result<f64> {
+/// What a process has in memory, MiB.
+pub(crate) fn rss(node: &deploy_local::Node) -> anyhow::Result<f64> {
     memory(node, "VmRSS:")
 }
 

@@ -116,7 +116,7 @@ async fn restore(volume: &Volume, layout: &Layout, tablets: u64) -> anyhow::Resu
 }
 
 /// The memory of this process, counted from a moment on. Servers in this process count too.
-struct Memory {
+pub(crate) struct Memory {
     before: f64,
 }
 
@@ -131,7 +131,8 @@ impl Memory {
         Ok((Memory::read("VmHWM:")? - self.before).max(0.0))
     }
 
-    fn read(key: &str) -> anyhow::Result<f64> {
+    /// A line of what the kernel says of this process, MiB.
+    pub(crate) fn read(key: &str) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string("/proc/self/status")?;
         let line = status.lines().find_map(|line| line.strip_prefix(key)).with_context(|| format!("no {key}"))?;
         let kib: f64 = line.split_whitespace().next().context("no number")?.parse()?;

@@ -10,7 +10,7 @@ pub fn check(world: &World) -> Result<(), String> {
     for file in catalog.files() {
         let Some(expected) = model.files.get(&file.object) else { return Err(format!("{} is unknown", file.object)) };
         let found =
-            (file.created_at.0, file.removed_at.map(|(r, t)| (r.0, t.0)), file.condemned_at.is_some(), file.rows);
+            (file.created_at.0, file.removed_at().map(|(r, t)| (r.0, t.0)), file.condemned_at().is_some(), file.rows);
         if found != (expected.created, expected.removed, expected.condemned, expected.rows) {
             return Err(format!("{}: {found:?}, the model has {expected:?}", file.object));
         }

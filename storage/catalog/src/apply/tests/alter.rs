@@ -87,7 +87,7 @@ fn a_table_becomes_another_in_one_moment() {
     assert_eq!((new.name.as_str(), new.rows(), new.rowsets.len()), (old.name.as_str(), old.rows(), 1));
     assert_eq!(new.visible_version, old.visible_version + 1);
     assert!(kit.catalog.partition(old.id).is_none() && !after.partitions.contains(&old.id));
-    let removed = old.rowsets.iter().all(|r| kit.catalog.file(r.file).unwrap().removed_at.is_some());
+    let removed = old.rowsets.iter().all(|r| kit.catalog.file(r.file).unwrap().removed_at().is_some());
     assert!(removed, "GC takes what was there");
     let known = kit.altered(job);
     assert_eq!((known.state, known.progress, known.target), (AlterState::Finished, 100, None));

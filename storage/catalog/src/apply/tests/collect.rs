@@ -78,7 +78,7 @@ fn a_referenced_or_unknown_or_condemned_file_is_left_out() {
     assert_eq!(kept(&kit, live, Revision(u64::MAX), 0), Some(Kept::Referenced));
     assert_eq!(kit.condemn(vec![live, FileId(4711), dead]), [dead]);
     assert_eq!(kit.condemn(vec![dead]), [], "condemned once");
-    assert_eq!(kit.catalog.file(dead).unwrap().condemned_at, Some(Revision(kit.catalog.revision().0 - 1)));
+    assert_eq!(kit.catalog.file(dead).unwrap().condemned_at(), Some(Revision(kit.catalog.revision().0 - 1)));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn the_last_reference_counts() {
     kit.clock += 60 * MINUTE;
     assert_eq!(kit.ok(Command::EraseTrash { older_than_millis: 120 * MINUTE }), Outcome::Erased(0));
     assert_eq!(kit.ok(Command::EraseTrash { older_than_millis: 30 * MINUTE }), Outcome::Erased(1));
-    assert_eq!(kit.catalog.file(file).unwrap().removed_at.unwrap().0, kit.catalog.revision());
+    assert_eq!(kit.catalog.file(file).unwrap().removed_at().unwrap().0, kit.catalog.revision());
     assert_eq!(kit.condemn(vec![file]), [file]);
 }
 

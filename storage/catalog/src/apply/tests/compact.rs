@@ -29,7 +29,7 @@ fn neighbours_give_way_in_their_place_and_the_version_stays() {
     let partition = kit.catalog.partition(kit.partitions("orders")[0]).unwrap().clone();
     assert_eq!((partition.visible_version, partition.rows()), (5, 40));
     assert_eq!(partition.rowsets.iter().map(|r| r.version).collect::<Vec<_>>(), [2, 2, 4, 4, 5, 5]);
-    let removed = |file: FileId| kit.catalog.file(file).unwrap().removed_at.map(|(revision, _)| revision);
+    let removed = |file: FileId| kit.catalog.file(file).unwrap().removed_at().map(|(revision, _)| revision);
     assert_eq!(files.iter().map(|file| removed(*file)).collect::<Vec<_>>(), [None, Some(at), Some(at), None]);
     assert!(matches!(kit.refused(command), Rejection::Stale(_)), "nor is it done twice");
 }

@@ -50,7 +50,7 @@ fn a_database_dropped_by_force_drops_every_reference() {
     kit.ok(remove("shop", false, true));
     assert!(kit.catalog.trash().next().is_none() && kit.catalog.partitions().next().is_none());
     let file = kit.catalog.file(file).unwrap();
-    assert_eq!((file.references, file.removed_at.unwrap().0), (0, kit.catalog.revision()));
+    assert_eq!((file.references, file.removed_at().unwrap().0), (0, kit.catalog.revision()));
     kit.ok(create("shop", None, false));
     assert_eq!(kit.catalog.tables_of(kit.catalog.database_by_name("shop").unwrap().id).count(), 0);
 }

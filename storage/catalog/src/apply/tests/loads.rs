@@ -135,6 +135,8 @@ fn a_transaction_is_committed_whole_or_not() {
         txn: TxnId(txn),
         table: kit.table(table),
         files: vec![kit.written(table, 0, object)],
+        partitions: Vec::new(),
+        replaces: false,
     };
     let loads = vec![load(&kit, 1, "a", "o1"), load(&kit, 2, "b", "o2"), load(&kit, 3, "a", "o3")];
     let commit = Command::CommitTransaction { label: Some("both".into()), loads, superseded: Superseded::default() };
@@ -156,4 +158,50 @@ fn a_transaction_is_committed_whole_or_not() {
     };
     assert!(matches!(kit.refused(half), Rejection::Stale(_)));
     assert_eq!(rows(&kit, "a"), 20);
+}
+
+#[test]
+fn a_transaction_may_change_what_it_has_read_once_and_if_it_is_still_so() {
+    let mut kit = Kit::new();
+    kit.load("orders", 0, "o1");
+    kit.load("orders", 1, "o2");
+    let change = |kit: &Kit, object: &str, base, replaces| TransactionLoad {
+        txn: TxnId(1),
+        table: kit.table("orders"),
+        files: vec![kit.written("orders", 0, object)],
+        partitions: vec![ReplacedPartition { partition: kit.partitions("orders")[0], base: Some(base) }],
+        replaces,
+    };
+    let insert = |kit: &Kit, partition, object: &str| TransactionLoad {
+        files: vec![kit.written("orders", partition, object)],
+        partitions: Vec::new(),
+        replaces: false,
+        ..change(kit, object, 0, false)
+    };
+    let commit = |loads| Command::CommitTransaction { label: None, loads, superseded: Superseded::default() };
+    let state = |kit: &Kit| {
+        let found = kit.partitions("orders").into_iter().filter_map(|id| kit.catalog.partition(id));
+        found.map(|p| (p.visible_version, p.rows())).collect::<Vec<_>>()
+    };
+    let before = state(&kit);
+    for (loads, why) in [
+        (vec![change(&kit, "o3", 1, true)], "changed while the statement ran"),
+        (vec![insert(&kit, 0, "o3"), change(&kit, "o4", 2, true)], "from what the transaction changes"),
+        (vec![change(&kit, "o3", 2, true), change(&kit, "o4", 2, true)], "from what the transaction changes"),
+        (vec![TransactionLoad { replaces: true, ..change(&kit, "o3", 1, true) }], "changed while"),
+    ] {
+        let refused = kit.refused(commit(loads));
+        assert!(matches!(&refused, Rejection::Stale(said) if said.contains(why)), "{refused}");
+        assert_eq!(state(&kit), before);
+    }
+    // What a DELETE leaves stands in the place of what was there, and rows that come after it beside that.
+    let loads = vec![change(&kit, "o3", 2, true), insert(&kit, 0, "o4"), insert(&kit, 1, "o5")];
+    let command = commit(loads);
+    kit.ok(command);
+    assert_eq!(state(&kit), [(3, 20), (3, 20)]);
+    let gone = kit.catalog.files().filter(|file| file.removed_at().is_some()).map(|file| file.object.as_str());
+    assert_eq!(gone.collect::<Vec<_>>(), ["o1"]);
+    let command = commit(vec![change(&kit, "o6", 3, false)]);
+    kit.ok(command);
+    assert_eq!(state(&kit), [(4, 30), (3, 20)], "an UPDATE leaves what is below");
 }

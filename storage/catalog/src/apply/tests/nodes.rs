@@ -81,7 +81,7 @@ fn a_jump_of_the_wall_clock_expires_nothing() {
     let proposed_at = Now { wall: UnixMillis(kit.clock + year), uptime: kit.catalog.header.uptime };
     let command = Command::EraseTrash { older_than_millis: MINUTE };
     assert_eq!(kit.catalog.apply(&Envelope { proposed_at, command }), Ok(Outcome::Erased(0)));
-    assert!(kit.catalog.file(file).unwrap().removed_at.is_none());
+    assert!(kit.catalog.file(file).unwrap().removed_at().is_none());
 }
 
 #[test]

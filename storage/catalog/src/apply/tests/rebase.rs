@@ -173,14 +173,14 @@ fn a_snapshot_of_another_incarnation_keeps_every_life_that_it_may_have_shared() 
     let next = restored(strange("d", Revision(cut.0 + 9)));
     let pins = next.jobs().last().unwrap().pins().to_vec();
     assert_eq!(pins, [ends(0), ends(1), ends(2), cut]);
-    assert!(next.files().all(|file| file.condemned_at.is_none()));
+    assert!(next.files().all(|file| file.condemned_at().is_none()));
     // It had ended before the third life began.
     let next = restored(strange("d", lives[1].1));
     assert_eq!(next.jobs().last().unwrap().pins(), [ends(0), ends(1), lives[1].1]);
     // On the same line one moment is enough, and what was condemned then stays so.
     let next = restored(manifest("d", Revision(cut.0 + 9)));
     assert_eq!(next.jobs().last().unwrap().pins(), [cut]);
-    assert_eq!(next.files().filter(|file| file.condemned_at.is_some()).count(), 1);
+    assert_eq!(next.files().filter(|file| file.condemned_at().is_some()).count(), 1);
 }
 
 /// Behind the moment that is restored, a table came back from a snapshot: the newer manifest names a file whose life has ended

@@ -9,7 +9,7 @@ fn orders(kit: &Kit) -> Vec<(u64, u64)> {
 }
 
 fn removed(kit: &Kit, file: FileId) -> Option<Revision> {
-    kit.catalog.file(file).unwrap().removed_at.map(|(revision, _)| revision)
+    kit.catalog.file(file).unwrap().removed_at().map(|(revision, _)| revision)
 }
 
 #[test]

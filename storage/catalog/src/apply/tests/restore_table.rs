@@ -66,7 +66,7 @@ fn a_table_comes_back_beside_the_one_that_lives() {
     assert_eq!(shape(&kit.catalog, new), shape(&past, old));
     assert!(new.partitions.iter().all(|id| !old.partitions.contains(id)) && new.id != old.id);
     // What it shares is named twice; what nobody named any more lives again.
-    assert_eq!((file(&kit, "o1").references, file(&kit, "o1").removed_at), (2, None));
+    assert_eq!((file(&kit, "o1").references, file(&kit, "o1").removed_at()), (2, None));
     assert_eq!(file(&kit, "o2").references, 4);
     assert_eq!(kit.catalog.header.revived_at, Some(kit.catalog.revision()));
     assert_eq!(kit.catalog.gc_backlog(), (0, 0));
@@ -81,7 +81,7 @@ fn a_life_that_goes_on_is_one_interval() {
     let (mut kit, job, past) = taken();
     let created = file(&kit, "n1").created_at;
     kit.ok(drop_table("notes", true));
-    let removed = file(&kit, "n1").removed_at.unwrap().0;
+    let removed = file(&kit, "n1").removed_at().unwrap().0;
     let id = file(&kit, "n1").id;
     // Whoever wanted to condemn it comes too late.
     let oldest_read = Revision(u64::MAX);
@@ -94,7 +94,7 @@ fn a_life_that_goes_on_is_one_interval() {
     kit.ok(Kit::event(job, JobEvent::Deleted));
     assert_eq!(kit.ok(late.clone()), Outcome::Condemned(Vec::new()));
     kit.ok(drop_table("back", true));
-    let (end, _) = file(&kit, "n1").removed_at.unwrap();
+    let (end, _) = file(&kit, "n1").removed_at().unwrap();
     assert!(file(&kit, "n1").created_at == created && end > removed);
     assert_eq!(kit.ok(late), Outcome::Condemned(vec![id]));
 }
@@ -255,7 +255,7 @@ fn of_another_timeline_only_what_both_know_comes_back() {
     let (size, state) = (kit.catalog.file_count(), kit.catalog.jobs().last().unwrap().state);
     assert_eq!((size, state), (2, JobState::Finished));
     kit.ok(restore(&kit, &past, "notes", "back").unwrap());
-    assert_eq!(file(&kit, "n1").removed_at, None);
+    assert_eq!(file(&kit, "n1").removed_at(), None);
     let text = why(&restore(&kit, &past, "orders", "again").unwrap_err());
     assert!(text.contains("only_there") && text.contains("only to the timeline"), "{text}");
     // A volume that was made there and one that was made here may have the same id.

@@ -91,7 +91,7 @@ fn rows_go_once_and_a_rowset_with_its_last_row() {
     kit.ok(command);
     assert_eq!(rows(&kit), [(5, 5), (5, 5), (5, 5), (5, 4), (5, 5)]);
     let file = kit.catalog.files().find(|file| file.object == "a").unwrap();
-    assert_eq!((file.references, file.removed_at), (1, None), "its other run is still there");
+    assert_eq!((file.references, file.removed_at()), (1, None), "its other run is still there");
 }
 
 #[test]
@@ -114,7 +114,10 @@ fn vectors_in_objects_live_as_long_as_a_rowset_names_them() {
     kit.ok(delete(&kit, "v1", 0, 1));
     assert!(matches!(kit.refused(stale), Rejection::Stale(why) if why.contains("changed while")));
     let state = |kit: &Kit, object: &str| {
-        kit.catalog.files().find(|file| file.object == object).map(|file| (file.references, file.removed_at.is_some()))
+        kit.catalog
+            .files()
+            .find(|file| file.object == object)
+            .map(|file| (file.references, file.removed_at().is_some()))
     };
     assert_eq!(state(&kit, "v1"), Some((2, false)));
     assert_eq!(kit.catalog.partition(kit.partitions("goods")[0]).unwrap().visible_version, 3, "a version of its own");
@@ -163,4 +166,50 @@ fn a_compaction_keeps_what_went_while_it_ran() {
     let all = compaction(&kit, Superseded { tablets, vectors: Vec::new() }, lost.seen);
     kit.ok(all);
     assert_eq!(rows(&kit), [(10, 9), (10, 5), (5, 5), (5, 5)]);
+}
+
+#[test]
+fn what_a_delete_takes_away_is_seen_by_what_comes_after_it() {
+    let mut kit = kit();
+    let first = keyed(&kit, 0, "a");
+    let tablets = nothing_to_look_up(&kit.catalog.keyed_tablets(std::slice::from_ref(&first), false)).unwrap().tablets;
+    kit.ok(load(&kit, vec![first], tablets));
+    let stored = |n: u32| Vector::Stored { file: n, bytes: ByteRange { start: 0, end: 9 } };
+    let vectors = |kit: &Kit, object: &str| vec![WrittenFile { runs: Vec::new(), ..keyed(kit, 0, object) }];
+    let mut taken = tablet(&kit, 0, 2, &[("a", 0, 2)]);
+    taken.rowsets[0].vector = stored(0);
+    let deleted = Superseded { tablets: vec![taken], vectors: vectors(&kit, "v1") };
+    let new = keyed(&kit, 0, "b");
+    let seen = kit.catalog.keyed_tablets_after(std::slice::from_ref(&new), &deleted).unwrap();
+    assert_eq!(seen.iter().map(|tablet| tablet.old[0].deleted).collect::<Vec<_>>(), [2, 0]);
+    assert!(seen[0].places().any(|place| place.object == "v1"), "which they are is read where the DELETE wrote it");
+    // A row that comes again in the first tablet, and one in the second.
+    let mut again = [tablet(&kit, 0, 2, &[("a", 2, 3)]), tablet(&kit, 1, 2, &[("a", 0, 1)])];
+    again.iter_mut().for_each(|tablet| tablet.rowsets[0].vector = stored(0));
+    let both = deleted.clone().then(Superseded { tablets: again.to_vec(), vectors: vectors(&kit, "v2") });
+    assert_eq!(both.vectors.iter().map(|file| file.object.as_str()).collect::<Vec<_>>(), ["v2"]);
+    let whole = &both.tablets[0].rowsets[0];
+    assert_eq!((both.tablets.len(), whole.before, whole.rows, &whole.vector), (2, 0, 3, &stored(0)));
+    let partitions = vec![ReplacedPartition { partition: kit.partitions("goods")[0], base: Some(2) }];
+    let (txn, table) = (TxnId(1), kit.table("goods"));
+    let part = |files, partitions| TransactionLoad { txn, table, files, partitions, replaces: false };
+    let loads = vec![part(Vec::new(), partitions), part(vec![new], Vec::new())];
+    let command = Command::CommitTransaction { label: None, loads, superseded: both };
+    kit.ok(command);
+    assert_eq!(rows(&kit), [(5, 2), (5, 4), (5, 5), (5, 5)]);
+    // By now it has other rows.
+    assert_eq!(kit.catalog.keyed_tablets_after(&[], &deleted), None);
+}
+
+#[test]
+fn rows_of_partitions_that_nobody_read_do_not_go() {
+    let mut kit = kit();
+    let first = keyed(&kit, 0, "a");
+    let tablets = nothing_to_look_up(&kit.catalog.keyed_tablets(std::slice::from_ref(&first), false)).unwrap().tablets;
+    kit.ok(load(&kit, vec![first], tablets));
+    let superseded = Superseded { tablets: vec![tablet(&kit, 0, 2, &[("a", 0, 2)])], vectors: Vec::new() };
+    let (txn, table) = (TxnId(1), kit.table("goods"));
+    let loads = vec![TransactionLoad { txn, table, files: Vec::new(), partitions: Vec::new(), replaces: false }];
+    let command = Command::CommitTransaction { label: None, loads, superseded };
+    assert!(matches!(kit.refused(command), Rejection::Stale(why) if why.contains("not read")));
 }

@@ -161,10 +161,50 @@ fn truncate_puts_new_empty_partitions_where_the_old_were() {
     assert_ne!(after[1], before[1], "data of the old partition can never be taken for that of the new");
     assert_eq!(kit.catalog.partition(after[1]).unwrap().visible_version, 1);
     assert_eq!(kit.catalog.partition(after[1]).unwrap().name, "mid");
-    assert!(kit.catalog.file(mid).unwrap().removed_at.is_some() && kit.catalog.file(low).unwrap().removed_at.is_none());
+    assert!(
+        kit.catalog.file(mid).unwrap().removed_at().is_some() && kit.catalog.file(low).unwrap().removed_at().is_none()
+    );
     kit.ok(truncate("orders", &[]));
-    assert!(kit.catalog.file(low).unwrap().removed_at.is_some());
+    assert!(kit.catalog.file(low).unwrap().removed_at().is_some());
     assert!(kit.catalog.trash().next().is_none(), "TRUNCATE does not go through the recycle bin");
     assert!(matches!(kit.refused(truncate("orders", &["mid", "no"])), Rejection::UnknownPartition { .. }));
     assert!(matches!(kit.refused(truncate("no", &[])), Rejection::UnknownTable(_)));
+}
+
+#[test]
+fn a_table_whose_rows_do_not_come_goes_and_one_with_rows_stays() {
+    let mut kit = Kit::new();
+    let create = |name: &str, txn| {
+        let (database, draft) = ("shop".to_owned(), ranged(name));
+        Command::CreateTableAs { database, draft, if_not_exists: false, txn: TxnId(txn) }
+    };
+    kit.ok(Command::LeaseTxns { count: 10 });
+    kit.ok(create("filled", 1));
+    kit.ok(create("empty", 2));
+    kit.ok(create("dropped", 3));
+    kit.ok(create("late", 4));
+    assert_eq!(kit.refused(create("late", 5)), Rejection::TableExists("late".to_owned()));
+    let drop_unfilled = |kit: &Kit, name| Command::DropUnfilled { table: kit.table(name) };
+    let rows = |kit: &Kit, name: &str, files| {
+        let (table, superseded) = (kit.table(name), Superseded::default());
+        Command::CommitLoad { txn: TxnId(6), table, label: None, files, superseded }
+    };
+    // A query without rows is a commit too.
+    kit.ok(rows(&kit, "empty", Vec::new()));
+    kit.load("filled", 0, "o1");
+    for name in ["filled", "empty", "orders"] {
+        let command = drop_unfilled(&kit, name);
+        assert_eq!(kit.ok(command), Outcome::Nothing, "{name}");
+    }
+    let (given_up, late) = (drop_unfilled(&kit, "dropped"), rows(&kit, "dropped", Vec::new()));
+    assert_eq!(kit.ok(given_up.clone()), Outcome::Done);
+    assert!(matches!(kit.refused(late), Rejection::Stale(_)));
+    assert_eq!(kit.ok(given_up), Outcome::Nothing);
+    // Its frontend is gone: with its transaction the table goes.
+    kit.ok(Command::GiveUpTxns { below: 4 });
+    assert!(kit.catalog.is_unfilled(kit.table("late")));
+    kit.ok(Command::GiveUpTxns { below: 5 });
+    let left: Vec<_> = kit.catalog.tables().map(|table| table.name.as_str()).collect();
+    assert_eq!(left, ["orders", "notes", "filled", "empty"]);
+    assert_eq!(kit.catalog.trash().count(), 0);
 }

@@ -24,7 +24,7 @@ fn new_rows_stand_behind_those_that_they_were_made_from() {
     let partition = kit.catalog.partition(kit.partitions("orders")[0]).unwrap();
     let brought: Vec<u64> = partition.rowsets.iter().map(|rowset| rowset.version).collect();
     assert_eq!(brought, [2, 2, 3, 3]);
-    assert!(kit.catalog.file(old).unwrap().removed_at.is_none());
+    assert!(kit.catalog.file(old).unwrap().removed_at().is_none());
 }
 
 #[test]
