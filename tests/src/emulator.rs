@@ -155,6 +155,7 @@ impl Emulator {
             location: format!("{scheme}://{HOLDER}/{prefix}"),
             comment: String::new(),
             enabled: true,
+            borrowed: None,
             properties: self.properties(),
         }
     }

@@ -135,6 +135,7 @@ impl Place {
             location: self.location(),
             comment: String::new(),
             enabled: true,
+            borrowed: None,
             properties: self.properties(),
         }
     }

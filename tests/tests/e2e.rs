@@ -7,6 +7,8 @@ mod access;
 mod adopt;
 #[path = "e2e/alter.rs"]
 mod alter;
+#[path = "e2e/borrowed.rs"]
+mod borrowed;
 #[path = "e2e/cache.rs"]
 mod cache;
 #[path = "e2e/chaos.rs"]

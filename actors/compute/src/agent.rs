@@ -154,6 +154,7 @@ mod tests {
             location: format!("file://{}", directory.display()),
             comment: String::new(),
             enabled: true,
+            borrowed: None,
             properties: Default::default(),
         };
         Volume::open(&spec).unwrap()

@@ -10,12 +10,11 @@ mod snapshots;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actors_messages::supervisor::RunningDetail;
+use actors_messages::supervisor::{JobDetails, RunningDetail};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use runtime_query::{QueryError, VirtualTables};
 use storage_catalog::Catalog;
-use storage_model::JobId;
 
 use crate::access;
 use crate::front::Shared;
@@ -37,7 +36,7 @@ struct Filled {
 /// Those with rows, in `information_schema`.
 const FILLED: &[Filled] = &[
     Filled { name: "cluster_snapshots", rows: |t| snapshots::snapshots(t.seen()) },
-    Filled { name: "cluster_snapshot_jobs", rows: |t| snapshots::jobs(t.seen(), t.running.as_ref()) },
+    Filled { name: "cluster_snapshot_jobs", rows: |t| snapshots::jobs(t.seen(), &t.running) },
     Filled { name: "cluster_snapshot_pins", rows: |t| snapshots::pins(t.seen()) },
     Filled { name: "partitions_meta", rows: |t| catalog::partitions_meta(t.seen()) },
     Filled { name: "recyclebin_catalogs", rows: |t| catalog::recycle_bin(t.seen()) },
@@ -78,18 +77,18 @@ pub(crate) struct FrontTables {
     /// What lists may hold, once it is asked for.
     seen: OnceLock<Arc<Catalog>>,
     variables: Arc<SessionVariables>,
-    /// Progress of the running snapshot job.
-    running: Option<(JobId, String)>,
+    /// Progress of the running snapshot job, and for whom others are kept.
+    running: JobDetails,
 }
 
 impl FrontTables {
     /// For a statement with this text. Messages are sent only for what it names.
     pub(crate) async fn collect(session: &Session, catalog: Arc<Catalog>, text: &str) -> FrontTables {
         let asks_for_jobs =
-            catalog.unfinished_job().is_some() && text.to_ascii_lowercase().contains("cluster_snapshot_jobs");
+            catalog.jobs().next().is_some() && text.to_ascii_lowercase().contains("cluster_snapshot_jobs");
         let running = match asks_for_jobs {
             true => session.front().running_detail.ask_within(RunningDetail, DETAIL).await.unwrap_or_default(),
-            false => None,
+            false => JobDetails::default(),
         };
         let (shared, variables) = (Arc::clone(&session.shared), Arc::clone(&session.variables));
         let asker = session.asker(Arc::clone(&catalog)).ok();

@@ -98,6 +98,7 @@ fn probe_of(draft: &VolumeDraft) -> StorageVolume {
         location: draft.location.clone(),
         comment: draft.comment.clone(),
         enabled: draft.enabled,
+        borrowed: None,
         properties: draft.properties.clone(),
     }
 }
@@ -112,10 +113,14 @@ pub(crate) async fn preflight(session: &Session, volume: StorageVolume) -> Resul
     }
 }
 
-/// DESC STORAGE VOLUME.
+/// DESC STORAGE VOLUME. One whose root is another cluster's says so among its parameters.
 pub(crate) fn describe(catalog: &Catalog, name: &str) -> Result<Sheet, MySqlError> {
     let volume = catalog.volume_by_name(name).ok_or_else(|| errors::rejection(&missing(name)))?;
-    let params = serde_json::to_string(&volume.masked_properties()).unwrap_or_default();
+    let mut params = volume.masked_properties();
+    if let Some(loan) = &volume.borrowed {
+        params.insert("borrowed".to_owned(), format!("for snapshot {}, revision {}", loan.snapshot, loan.cut));
+    }
+    let params = serde_json::to_string(&params).unwrap_or_default();
     let is_default = catalog.header.default_volume == Some(volume.id);
     let columns = ["Name", "Type", "IsDefault", "Location", "Params", "Enabled", "Comment"];
     Ok(Sheet::text(&columns).with(row![

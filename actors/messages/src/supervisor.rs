@@ -3,7 +3,7 @@
 use runtime_actor::Message;
 use serde::{Deserialize, Serialize};
 use storage_catalog::restore_table::TableName;
-use storage_model::{JobId, Revision, StorageVolume, VolumeId};
+use storage_model::{JobId, Revision, SnapshotJob, StorageVolume, VolumeId};
 
 use crate::leader::ProposeFailure;
 
@@ -36,12 +36,31 @@ impl Message for Preflight {
     const NAME: &'static str = "Preflight";
 }
 
-/// DETAIL_INFO of the running job: `uploading 3/12 sections, 14 of 40 MiB`. Empty when none runs.
+/// What DETAIL_INFO says that is not in the catalog.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct JobDetails {
+    /// Of the running job: `uploading 3/12 sections, 14 of 40 MiB`. None when none runs.
+    pub running: Option<(JobId, String)>,
+    /// Of the snapshots that other clusters live on: for whom they are kept.
+    pub leased: Vec<(JobId, String)>,
+}
+
+impl JobDetails {
+    /// What is said of a job.
+    pub fn of(&self, job: &SnapshotJob) -> Option<&str> {
+        let running = self.running.iter().filter(|_| job.state.is_unfinished());
+        let leased = self.leased.iter().filter(|_| !job.state.is_unfinished());
+        let said = running.chain(leased).find(|(id, text)| *id == job.id && !text.is_empty());
+        said.map(|(_, text)| text.as_str())
+    }
+}
+
+/// Ask for [`JobDetails`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunningDetail;
 
 impl Message for RunningDetail {
-    type Reply = Option<(JobId, String)>;
+    type Reply = JobDetails;
     const NAME: &'static str = "RunningDetail";
 }
 

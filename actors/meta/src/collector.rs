@@ -1,4 +1,5 @@
-//! The GC coordinator: `Condemn` through the log, delete the objects, `Forget` through the log. Whatever dies in
+//! The GC coordinator: `Condemn` through the log, delete the objects, `Forget` through the log. What is in a borrowed volume is
+//! forgotten and not deleted: it is another cluster's. Whatever dies in
 //! between, the next one goes on where the catalog says.
 
 use std::collections::{BTreeMap, HashMap};
@@ -70,6 +71,8 @@ pub enum Step {
     Erase,
     /// These objects may be deleted.
     Delete(VolumeId, Vec<FileId>),
+    /// Nobody here needs these files of borrowed volumes.
+    Forget(Vec<FileId>),
     /// Nothing keeps these files.
     Condemn(Vec<FileId>),
 }
@@ -85,18 +88,25 @@ pub fn decide(
     if catalog.is_careful() {
         return None;
     }
+    let is_borrowed = |id: VolumeId| catalog.volume(id).is_some_and(|volume| volume.borrowed.is_some());
     let mut by_volume: BTreeMap<VolumeId, Vec<FileId>> = BTreeMap::new();
-    for file in catalog.condemned(BATCH, &may_delete) {
+    for file in catalog.condemned(BATCH, |id| !is_borrowed(id) && may_delete(id)) {
         by_volume.entry(file.volume).or_default().push(file.id);
     }
     if let Some((volume, files)) = by_volume.pop_first() {
         return Some(Step::Delete(volume, files));
     }
+    let borrowed: Vec<FileId> = catalog.condemned(BATCH, is_borrowed).iter().map(|file| file.id).collect();
+    if !borrowed.is_empty() {
+        return Some(Step::Forget(borrowed));
+    }
     let expire = settings.trash_expire.as_millis() as u64;
     if catalog.trash().any(|t| now.since(t.dropped_uptime) >= expire) {
         return Some(Step::Erase);
     }
-    let candidates = catalog.condemnable(oldest_read, now, settings.gc_grace.as_millis() as u64, BATCH, &may_delete);
+    let grace = settings.gc_grace.as_millis() as u64;
+    let wanted = |id| is_borrowed(id) || may_delete(id);
+    let candidates = catalog.condemnable(oldest_read, now, grace, BATCH, wanted);
     (!candidates.is_empty()).then_some(Step::Condemn(candidates))
 }
 
@@ -147,7 +157,7 @@ impl GcCoordinator {
         self.working = true;
         let at = match &step {
             Step::Delete(volume, _) => Some(*volume),
-            Step::Erase | Step::Condemn(_) => None,
+            Step::Erase | Step::Forget(_) | Step::Condemn(_) => None,
         };
         let (meta, directory, watch) = (self.meta.clone(), self.directory.clone(), self.ownership.clone());
         let clock = cx.clock().clone();
@@ -155,6 +165,7 @@ impl GcCoordinator {
             let mut counts = Counts::default();
             let done = match step {
                 Step::Erase => erase(&meta, settings.trash_expire.as_millis() as u64).await.map(|n| counts.erased = n),
+                Step::Forget(files) => forget(&meta, files).await.map(|n| counts.forgotten = n),
                 Step::Condemn(files) => {
                     condemn(&meta, files, oldest_read, &settings).await.map(|n| counts.condemned = n)
                 }
@@ -195,6 +206,17 @@ async fn condemn(
     }
 }
 
+async fn forget(meta: &Meta, files: Vec<FileId>) -> Result<u64, String> {
+    fail::fail_point!("gc.forget.before");
+    let forgotten = meta.propose(Command::Forget { files }).await;
+    fail::fail_point!("gc.forget.after");
+    match forgotten {
+        Ok(Outcome::Erased(n)) => Ok(n),
+        Ok(other) => Err(format!("Forget was answered with {other:?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 async fn delete(
     meta: &Meta,
     directory: &NodeDirectory,
@@ -221,14 +243,7 @@ async fn delete(
     counts.deleted = answer.deleted.len() as u64;
     let gone: Vec<FileId> = answer.deleted.iter().filter_map(|object| named.get(object).copied()).collect();
     if !gone.is_empty() {
-        fail::fail_point!("gc.forget.before");
-        let forgotten = meta.propose(Command::Forget { files: gone }).await;
-        fail::fail_point!("gc.forget.after");
-        match forgotten {
-            Ok(Outcome::Erased(n)) => counts.forgotten = n,
-            Ok(other) => return Err(format!("Forget was answered with {other:?}")),
-            Err(error) => return Err(error.to_string()),
-        }
+        counts.forgotten = forget(meta, gone).await?;
     }
     match answer.failed.first() {
         Some((object, cause)) => {

@@ -187,7 +187,10 @@ mod tests {
             assert_eq!(asked.await, Err(ProposeFailure::ReadOnly("behind".to_owned())));
         }
         // Where no store answers, it goes on; where all is well too.
-        for now in [Ownership::Unknown { looked: true }, Ownership::Ours { read_at: HashMap::new() }] {
+        for now in [
+            Ownership::Unknown { looked: true },
+            Ownership::Ours { read_at: HashMap::new(), leases: Default::default() },
+        ] {
             owns.send_replace(now);
             assert_eq!(refuse_if_superseded(ownership.clone()).await, Ok(()));
         }

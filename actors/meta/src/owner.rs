@@ -1,10 +1,12 @@
 //! The owner watch: whose data is it? Every incarnation writes a claim into the roots it uses; the greatest claim wins.
 //! A leader that has not read the claims lately deletes nothing; one that sees a greater claim turns read-only. And the
-//! leader tells in each root how far its metadata are; one that begins behind that has metadata that were copied back.
+//! leader tells in each root how far its metadata are; one that begins behind that has metadata that were copied back. Roots that
+//! are borrowed are not claimed: what is needed there is leased. And leases that others have here are kept.
 
+mod loans;
 mod mark;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,12 +15,14 @@ use actors_messages::leader::ProposeFailure;
 use runtime_actor::{Actor, Answer, Clock, Context, Handle, Message, SystemClock};
 use serde::Serialize;
 use storage_catalog::Catalog;
-use storage_model::{Revision, StorageVolume, UnixMillis, VolumeId};
-use storage_snapshot::owner::{self, OwnerFacts, Owners};
+use storage_model::{Incarnation, Revision, SnapshotJob, StorageVolume, UnixMillis, VolumeId};
+use storage_snapshot::owner::{self, Hold, Lease, OwnerFacts, Owners};
 use storage_volume::Volume;
 use storage_volume::layout::Layout;
 use tokio::sync::watch;
 
+use loans::Loans;
+pub(crate) use loans::{describe_lease, is_lease_on, live_leases};
 pub use mark::copied_back;
 use mark::{HoldSeen, Told, Written};
 
@@ -43,6 +47,8 @@ pub enum Ownership {
     Ours {
         /// When each volume's claims were last read.
         read_at: HashMap<VolumeId, Instant>,
+        /// What others have leased there, as last read.
+        leases: BTreeMap<VolumeId, Vec<Lease>>,
     },
     /// A greater claim was seen; for ever.
     Superseded(String),
@@ -54,11 +60,17 @@ impl Ownership {
     /// Whether objects of the volume may be deleted or retired at `now`.
     pub fn allows_deletes(&self, volume: VolumeId, now: Instant) -> bool {
         match self {
-            Ownership::Ours { read_at } => {
+            Ownership::Ours { read_at, .. } => {
                 read_at.get(&volume).is_some_and(|at| now.saturating_duration_since(*at) < FRESH)
             }
             Ownership::Unknown { .. } | Ownership::Superseded(_) | Ownership::CopiedBack(_) => false,
         }
+    }
+
+    /// The lease of another cluster on a snapshot: it stays until that is over.
+    pub fn lease_on(&self, job: &SnapshotJob) -> Option<&Lease> {
+        let Ownership::Ours { leases, .. } = self else { return None };
+        leases.values().flatten().find(|lease| is_lease_on(lease, job))
     }
 
     /// Whether this leader has looked whose data it is, with or without an answer.
@@ -70,7 +82,7 @@ impl Ownership {
     pub fn describe(&self) -> String {
         match self {
             Ownership::Unknown { .. } => "not read yet".to_owned(),
-            Ownership::Ours { read_at } => format!("ours, in {} volumes", read_at.len()),
+            Ownership::Ours { read_at, .. } => format!("ours, in {} volumes", read_at.len()),
             Ownership::Superseded(by) => format!("superseded: {by}"),
             Ownership::CopiedBack(why) => why.clone(),
         }
@@ -94,6 +106,7 @@ pub struct OwnerWatch {
     /// How far the metadata were when this leader began: nobody but itself has told more since.
     began_at: Revision,
     told: Told,
+    loans: Loans,
     looking: bool,
     looks: u64,
     failures: Vec<String>,
@@ -107,6 +120,8 @@ pub struct OwnerWatchState {
     /// The greatest revision told in the roots, and why it could not be told where it was not.
     mark: Revision,
     mark_failures: Vec<String>,
+    /// Snapshots that other clusters live on.
+    leases: Vec<String>,
     failures: Vec<String>,
 }
 
@@ -124,6 +139,10 @@ struct Looked {
     read: Vec<VolumeId>,
     /// Volumes that somebody holds, with the newest hold there.
     held: Vec<(VolumeId, HoldSeen)>,
+    /// What others have leased, by volume.
+    leases: BTreeMap<VolumeId, Vec<Lease>>,
+    /// Borrowed volumes in which our lease was renewed.
+    renewed: Vec<VolumeId>,
     /// When the look began: what it saw is at least that young.
     at: Instant,
     /// Why nothing may be changed any more.
@@ -149,14 +168,14 @@ impl OwnerWatch {
     /// A watch that publishes to `ownership`.
     pub fn new(view: CatalogView, ownership: Arc<watch::Sender<Ownership>>, facts: OwnerFacts) -> OwnerWatch {
         let began_at = view.now().revision();
-        let (told, failures) = (Told::default(), Vec::new());
-        OwnerWatch { view, ownership, facts, began_at, told, looking: false, looks: 0, failures }
+        let (told, loans, failures) = (Told::default(), Loans::default(), Vec::new());
+        OwnerWatch { view, ownership, facts, began_at, told, loans, looking: false, looks: 0, failures }
     }
 }
 
-/// Every volume: one that is disabled for new data may still hold files and snapshots.
+/// Every volume that is not borrowed: one that is disabled for new data may still hold files and snapshots.
 fn used_volumes(catalog: &Catalog) -> Vec<StorageVolume> {
-    catalog.volumes().map(|v| v.as_ref().clone()).collect()
+    catalog.volumes().filter(|v| v.borrowed.is_none()).map(|v| v.as_ref().clone()).collect()
 }
 
 /// What one look needs to know.
@@ -166,14 +185,19 @@ struct Look {
     at: Instant,
     began_at: Revision,
     checked: HashSet<VolumeId>,
+    /// Borrowed volumes in which our lease is to be renewed.
+    due: HashSet<VolumeId>,
 }
 
 /// What is seen in a root.
 enum Seen {
-    /// It is ours.
-    Ours,
-    /// It is ours, and somebody looks at it: nothing is deleted until the hold is taken away, or is a day old.
-    Held(HoldSeen),
+    /// It is ours. Somebody may look at it: nothing is deleted until the hold is taken away, or is a day old.
+    Ours {
+        /// The newest hold.
+        hold: Option<HoldSeen>,
+        /// What others need.
+        leases: Vec<Lease>,
+    },
     /// A greater claim.
     Greater(String),
     /// A mark that these metadata are behind.
@@ -183,8 +207,15 @@ enum Seen {
 impl Look {
     async fn look(self) -> Looked {
         let catalog = &self.catalog;
-        let mut looked =
-            Looked { read: Vec::new(), held: Vec::new(), at: self.at, refusal: None, failures: Vec::new() };
+        let mut looked = Looked {
+            read: Vec::new(),
+            held: Vec::new(),
+            leases: BTreeMap::new(),
+            renewed: Vec::new(),
+            at: self.at,
+            refusal: None,
+            failures: Vec::new(),
+        };
         let layout = Layout(catalog.identity().service_id.clone());
         let volumes = used_volumes(catalog);
         // Side by side and not for long: a store that does not answer must not let the readings of the others go stale.
@@ -192,11 +223,22 @@ impl Look {
             let seen = tokio::time::timeout(LOOK_LIMIT, self.look_at(spec, &layout)).await;
             seen.unwrap_or_else(|_| Err(format!("no answer within {} s", LOOK_LIMIT.as_secs())))
         });
-        let seen = futures::future::join_all(looks).await;
+        let (seen, loans) = tokio::join!(futures::future::join_all(looks), self.keep_loans(&layout));
+        for (volume, kept) in loans {
+            match kept {
+                Ok(true) => looked.renewed.push(volume),
+                Ok(false) => {}
+                Err(cause) => looked.failures.push(cause),
+            }
+        }
         for (spec, seen) in volumes.iter().zip(seen) {
             match seen {
-                Ok(Seen::Ours) => looked.read.push(spec.id),
-                Ok(Seen::Held(hold)) => {
+                Ok(Seen::Ours { hold, leases }) => {
+                    looked.leases.insert(spec.id, leases);
+                    let Some(hold) = hold else {
+                        looked.read.push(spec.id);
+                        continue;
+                    };
                     let holder = &hold.0;
                     let why = format!("a restore or a copy (incarnation {holder}) holds it: nothing is deleted there");
                     looked.failures.push(format!("{}: {why}", spec.name));
@@ -228,11 +270,18 @@ impl Look {
             let claimed = owner::claim(&volume, layout, identity.epoch, &identity.incarnation, &self.facts).await;
             claimed.map_err(|e| e.chain())?;
         }
-        let oldest = UnixMillis(SystemClock.now_unix_ms().saturating_sub(HOLD_MILLIS));
-        let holds = owners.holds.into_iter().filter(|h| h.incarnation != identity.incarnation && h.written_at > oldest);
-        let newest = holds.max_by_key(|hold| hold.written_at);
-        Ok(newest.map_or(Seen::Ours, |hold| Seen::Held((hold.incarnation, hold.written_at))))
+        let now = UnixMillis(SystemClock.now_unix_ms());
+        let leases = live_leases(&owners, now);
+        let newest = newest_hold(&owners, &identity.incarnation, now);
+        Ok(Seen::Ours { hold: newest.map(|hold| (hold.incarnation.clone(), hold.written_at)), leases })
     }
+}
+
+/// The newest hold of somebody else that still counts, when it is `now` by the store's clock.
+pub(crate) fn newest_hold<'a>(owners: &'a Owners, own: &Incarnation, now: UnixMillis) -> Option<&'a Hold> {
+    let oldest = UnixMillis(now.0.saturating_sub(HOLD_MILLIS));
+    let holds = owners.holds.iter().filter(|hold| hold.incarnation != *own && hold.written_at > oldest);
+    holds.max_by_key(|hold| hold.written_at)
 }
 
 /// Whether another incarnation has claimed a root of this cluster since; says which. A store that does not answer says nothing.
@@ -270,10 +319,15 @@ impl Actor for OwnerWatch {
     type State = OwnerWatchState;
 
     fn observe(&self) -> OwnerWatchState {
-        let ownership = self.ownership.borrow().describe();
+        let ownership = self.ownership.borrow();
+        let leases = match &*ownership {
+            Ownership::Ours { leases, .. } => leases.values().flatten().map(describe_lease).collect(),
+            _ => Vec::new(),
+        };
         OwnerWatchState {
             looks: self.looks,
-            ownership,
+            ownership: ownership.describe(),
+            leases,
             mark: self.told.greatest(),
             mark_failures: self.told.failures.clone(),
             failures: self.failures.clone(),
@@ -297,6 +351,7 @@ impl Handle<Tick> for OwnerWatch {
                 at: cx.clock().monotonic(),
                 began_at: self.began_at,
                 checked: self.told.checked.clone(),
+                due: self.loans.due(&self.view.now(), cx.clock().monotonic()),
             };
             cx.effect(look.look());
         }
@@ -322,22 +377,24 @@ impl Handle<Looked> for OwnerWatch {
             self.ownership.send_replace(refusal);
             return Answer::done();
         }
+        self.loans.renewed(&looked.renewed, looked.at);
         let held: Vec<VolumeId> = looked.held.iter().map(|(volume, _)| *volume).collect();
         self.told.checked.extend(looked.read.iter().chain(&held));
         let readable: Vec<VolumeId> = looked.read.iter().copied().chain(held).collect();
         self.tell(&readable, looked.held, cx);
         self.ownership.send_modify(|ownership| {
-            let mut read_at = match ownership {
-                Ownership::Ours { read_at } => std::mem::take(read_at),
+            let (mut read_at, mut leases) = match ownership {
+                Ownership::Ours { read_at, leases } => (std::mem::take(read_at), std::mem::take(leases)),
                 Ownership::Unknown { looked: seen } if looked.read.is_empty() => {
                     *seen = true;
                     return;
                 }
-                Ownership::Unknown { .. } => HashMap::new(),
+                Ownership::Unknown { .. } => Default::default(),
                 Ownership::Superseded(_) | Ownership::CopiedBack(_) => return,
             };
             read_at.extend(looked.read.iter().map(|id| (*id, looked.at)));
-            *ownership = Ownership::Ours { read_at };
+            leases.extend(looked.leases);
+            *ownership = Ownership::Ours { read_at, leases };
         });
         Answer::done()
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use actors_messages::leader::ProposeFailure;
 use actors_messages::supervisor::{
-    CreateSnapshot, Preflight, Reconcile, RestoreTable, RunningDetail, SnapshotProblem, VerifySnapshot,
+    CreateSnapshot, JobDetails, Preflight, Reconcile, RestoreTable, RunningDetail, SnapshotProblem, VerifySnapshot,
 };
 use runtime_actor::{Actor, Answer, Context, Handle, Message, Pulse};
 use runtime_raft::Meta;
@@ -28,7 +28,7 @@ use tokio::sync::{Semaphore, watch};
 use self::decide::{Deletion, job_step, next_begin, sweep_step};
 use self::effects::Effects;
 use crate::nodes::NodeDirectory;
-use crate::owner::Ownership;
+use crate::owner::{Ownership, describe_lease};
 use crate::settings::SettingsReader;
 
 /// Between two looks when nothing happens.
@@ -164,8 +164,9 @@ impl SnapshotJobSupervisor {
         if !matches!(ownership, Ownership::Ours { .. }) {
             return;
         }
+        let is_leased = |job: &SnapshotJob| ownership.lease_on(job).is_some();
         if self.job_lane.is_free(now)
-            && let Some(step) = job_step(&catalog, &(self.settings)(), self.meta.now())
+            && let Some(step) = job_step(&catalog, &(self.settings)(), self.meta.now(), is_leased)
         {
             self.job_lane.working = true;
             let effects = self.effects(cx.pulse());
@@ -175,6 +176,7 @@ impl SnapshotJobSupervisor {
         let is_put_off = |job| self.put_off.get(&job).is_some_and(|until| *until > now);
         let has_waited = self.began.is_some_and(|began| now.saturating_duration_since(began) >= CLAIMS_PATIENCE);
         let deletion = |job: &SnapshotJob| match ownership.allows_deletes(job.volume, now) {
+            _ if is_leased(job) => Deletion::Leased,
             _ if is_put_off(job.id) => Deletion::Failed,
             true => Deletion::Allowed,
             false if has_waited => Deletion::Failed,
@@ -270,7 +272,7 @@ impl Handle<CreateSnapshot> for SnapshotJobSupervisor {
             return Answer::now(Err(refused));
         }
         let history = (self.settings)().snapshot_history;
-        Answer::while_wanted(create::create(self.meta.clone(), message, history))
+        Answer::while_wanted(create::create(self.meta.clone(), message, history, self.ownership.clone()))
     }
 }
 
@@ -296,7 +298,10 @@ impl Handle<VerifySnapshot> for SnapshotJobSupervisor {
 }
 
 impl Handle<RunningDetail> for SnapshotJobSupervisor {
-    fn handle(&mut self, _: RunningDetail, _: &mut Context<Self>) -> Answer<Option<(JobId, String)>> {
-        Answer::now(self.detail.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    fn handle(&mut self, _: RunningDetail, _: &mut Context<Self>) -> Answer<JobDetails> {
+        let running = self.detail.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (catalog, ownership) = (self.meta.view(), self.ownership.borrow());
+        let leased = |job: &Arc<SnapshotJob>| Some((job.id, describe_lease(ownership.lease_on(job)?)));
+        Answer::now(JobDetails { running, leased: catalog.jobs().filter_map(leased).collect() })
     }
 }

@@ -18,7 +18,7 @@ use storage_catalog::{Catalog, Command};
 use storage_model::VolumeId;
 use tokio::sync::watch;
 
-use self::dead::Closure;
+use self::dead::{Closure, pause_after};
 use self::root::{Level, Root, Taken};
 use crate::look::Look;
 use crate::nodes::NodeDirectory;
@@ -33,8 +33,6 @@ const RETRY: Duration = Duration::from_secs(30);
 const MOST_FAILURES: u32 = 5;
 /// Between two directories: nobody waits for a sweep.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Until what the snapshots of other timelines need is read again, when that has failed.
-const READ_AGAIN: Duration = Duration::from_secs(60);
 /// Moments of the past that are remembered.
 const MOMENTS: u32 = 4;
 
@@ -52,8 +50,9 @@ pub struct OrphanSweeper {
     swept_below: u64,
     /// What the sweep that was begun last has spared of other timelines; None: it left all of them alone.
     others: Option<Arc<Closure>>,
-    /// When others may be read again.
+    /// When others may be read again, and how often that has failed.
     read_again: Option<Instant>,
+    read_failures: u32,
     /// What this sweep has taken of other timelines.
     dead: Taken,
     working: bool,
@@ -144,6 +143,7 @@ impl OrphanSweeper {
             swept_below: 0,
             others: None,
             read_again: None,
+            read_failures: 0,
             dead: Taken::default(),
             working: false,
             put_off: HashMap::new(),
@@ -167,7 +167,8 @@ impl OrphanSweeper {
         }
         if self.has_others_to_read(&catalog, now) {
             self.working = true;
-            cx.effect(async move { OthersRead(Box::pin(Closure::read(&catalog)).await) });
+            let pulse = cx.pulse();
+            cx.effect(async move { OthersRead(Box::pin(Closure::read(&catalog, &pulse)).await) });
             return;
         }
         if catalog.header.txn_floor > self.swept_below {
@@ -196,7 +197,9 @@ impl OrphanSweeper {
         self.swept_below = catalog.header.txn_floor;
         self.dead = Taken::default();
         let root = || VecDeque::from([Directory { path: String::new(), failures: 0 }]);
-        self.open = catalog.volumes().map(|volume| (volume.id, root())).collect();
+        // What is in a borrowed volume is for its owner to sweep.
+        let own = catalog.volumes().filter(|volume| volume.borrowed.is_none());
+        self.open = own.map(|volume| (volume.id, root())).collect();
     }
 
     /// What the next transaction was at the last remembered moment that is old enough.
@@ -314,7 +317,7 @@ impl Handle<OthersRead> for OrphanSweeper {
         match read {
             Ok(others) => {
                 self.others = Some(Arc::new(others));
-                self.read_again = None;
+                (self.read_again, self.read_failures) = (None, 0);
                 self.begin(&self.meta.view());
                 self.look(cx);
             }
@@ -324,7 +327,8 @@ impl Handle<OthersRead> for OrphanSweeper {
                 }
                 // Nothing is known, and so nothing of theirs is taken.
                 self.others = None;
-                self.read_again = Some(cx.clock().monotonic() + READ_AGAIN);
+                self.read_failures = self.read_failures.saturating_add(1);
+                self.read_again = Some(cx.clock().monotonic() + pause_after(self.read_failures));
                 self.last_error = error;
             }
         }

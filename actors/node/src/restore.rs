@@ -5,8 +5,10 @@
 //! 5. every data file  6. rebase; no owner lives  7. claim with a new epoch on every root; manifests and files once more
 //! 8. old meta directory aside  9. new one into place
 //!
-//! The manifests in all roots that the restored catalog does not know become FOREIGN snapshots.
+//! The manifests in all roots that the restored catalog does not know become FOREIGN snapshots. Roots that the plan only borrows
+//! are leased and not claimed: their owner lives on, and keeps the snapshot.
 
+mod roots;
 mod takeover;
 
 use std::collections::BTreeMap;
@@ -18,14 +20,15 @@ use sha2::{Digest, Sha256};
 use storage_catalog::{Catalog, Rebase, VolumeDraft, invariant, rebase};
 use storage_model::restore::RestorePlan;
 use storage_model::volume::BUILTIN_STORAGE_VOLUME;
-use storage_model::{Epoch, Frontend, Incarnation, JobState, StorageVolume, UnixMillis, VolumeId};
+use storage_model::{Epoch, Frontend, Incarnation, JobState, Loan, StorageVolume, UnixMillis, VolumeId};
 use storage_snapshot::owner::OwnerFacts;
 use storage_snapshot::report::{self, Listed};
-use storage_snapshot::{FileCheck, Found, check_files, find, load, owner};
+use storage_snapshot::{FileCheck, Found, check_files, find, load};
 use storage_volume::layout::{Layout, SnapshotPlace, split_snapshot_path};
 use storage_volume::{Volume, error_chain};
 use thiserror::Error;
 
+use self::roots::{Roots, is_same_place};
 use self::takeover::Asked;
 
 /// Why a restore did not happen. Nothing of the cluster has changed then.
@@ -161,30 +164,33 @@ impl Restore<'_> {
         ));
         let image = load(&source.volume, &source.layout, manifest).await.map_err(chain)?;
         (self.say)("every section is whole");
-        let volumes = self.volumes(&image);
-        let roots = open_roots(&image, &volumes)?;
+        let mut volumes = self.volumes(&image);
+        let successors = self.borrow(&image, &found, &mut volumes)?;
+        let mut plan = self.rebase_plan(&found, &image, incarnation, volumes.clone(), successors);
+        let roots = Roots::open(&rebased(&image, &plan)?, self.builtin.as_ref(), &source.layout, incarnation, facts)?;
         if !self.verify_only {
-            asked.hold_all(&roots).await?;
+            asked.hold_all(roots.all()).await?;
         }
         let checked = all_files(&name, &image, &volumes).await?;
         (self.say)(&format!("{} data files are there, {} bytes", checked.files, checked.bytes));
-        let epoch = self.next_epoch(&image, &roots, &source.layout).await?;
-        let aside = self.check_meta_dir(&image, epoch)?;
+        plan.epoch = roots.next_epoch(&image).await?;
+        let aside = self.check_meta_dir(&image, plan.epoch)?;
         if self.verify_only {
             return Ok(Restored::Verified(name));
         }
-        let mut plan = self.rebase_plan(&found, incarnation, epoch, volumes.clone());
-        plan.present = find::present(&roots, &source.layout).await.map_err(chain)?;
+        plan.present = find::present(&roots.owned, &source.layout).await.map_err(chain)?;
         rebased(&image, &plan)?;
         if !self.takeover {
             asked.refuse_living(self.say).await?;
         }
+        let epoch = plan.epoch;
         let placed = async {
-            self.claim(&roots, &source.layout, epoch, incarnation, facts).await?;
+            roots.take(epoch, self.say).await?;
+            asked.wait_for_lenders(self.say).await;
             // A living owner may have deleted something before it saw the hold, or finished another snapshot: what is there
             // now stays.
             self.check_again(source, &found, &image, &volumes).await?;
-            plan.present = find::present(&roots, &source.layout).await.map_err(chain)?;
+            plan.present = find::present(&roots.owned, &source.layout).await.map_err(chain)?;
             let restored = rebased(&image, &plan)?;
             self.say_foreign(&restored);
             self.put_in_place(restored, aside)
@@ -192,51 +198,19 @@ impl Restore<'_> {
         match placed.await {
             Ok(aside) => Ok(Restored::Done { snapshot: name, revision: manifest.revision.0, aside }),
             Err(error) => {
-                self.take_claims_back(&roots, &source.layout, epoch, incarnation).await;
+                // Unless the new meta directory stands.
+                if !self.stands(incarnation) {
+                    roots.give_back(epoch).await;
+                }
                 Err(error)
             }
         }
     }
 
-    async fn claim(
-        &self,
-        roots: &BTreeMap<VolumeId, Volume>,
-        layout: &Layout,
-        epoch: Epoch,
-        incarnation: &Incarnation,
-        facts: &OwnerFacts,
-    ) -> Result<(), RestoreError> {
-        for (id, volume) in roots {
-            owner::claim(volume, layout, epoch, incarnation, facts).await.map_err(|e| RestoreError::Volume {
-                volume: volume.name().to_owned(),
-                cause: format!("volume {id} cannot be claimed: {}", e.chain()),
-            })?;
-        }
-        (self.say)(&format!("claimed {} volumes as epoch {epoch}", roots.len()));
-        Ok(())
-    }
-
-    /// Unless the new meta directory stands, nobody is behind the claims: the old cluster goes on.
-    async fn take_claims_back(
-        &self,
-        roots: &BTreeMap<VolumeId, Volume>,
-        layout: &Layout,
-        epoch: Epoch,
-        incarnation: &Incarnation,
-    ) {
+    /// Whether the meta directory is that of the new cluster.
+    fn stands(&self, incarnation: &Incarnation) -> bool {
         let here = self.meta_dir.exists().then(|| self.meta_dir.newest_image().ok()).flatten();
-        if here.is_some_and(|catalog| catalog.identity().incarnation == *incarnation) {
-            return;
-        }
-        for volume in roots.values() {
-            if let Err(error) = owner::release(volume, layout, epoch, incarnation).await {
-                tracing::error!(
-                    volume = volume.name(),
-                    error = error.chain(),
-                    "a claim of the failed restore could not be taken back"
-                );
-            }
-        }
+        here.is_some_and(|catalog| catalog.identity().incarnation == *incarnation)
     }
 
     async fn check_again(
@@ -259,13 +233,15 @@ impl Restore<'_> {
         let name = &self.plan.storage_volume_name;
         let listed = self.plan.storage_volumes.iter().flatten().find(|v| v.name == *name).cloned();
         let from_conf = self.builtin.as_ref().filter(|b| b.name == *name).map(as_volume);
-        let Some(spec) = listed.or(from_conf) else {
+        let Some(mut spec) = listed.or(from_conf) else {
             return Err(RestoreError::Plan(format!(
                 "cluster_snapshot.storage_volume_name is '{name}', which is defined neither under storage_volumes nor by fe.conf"
             )));
         };
         let place = split_snapshot_path(&self.plan.snapshot_path, [spec.location.as_str()])
             .map_err(|e| RestoreError::Plan(format!("cluster_snapshot.cluster_snapshot_path: {e}")))?;
+        // What it is borrowed for is known once the snapshot is.
+        spec.borrowed = self.plan.borrowed.contains_key(name).then(Loan::default);
         let volume = open(&spec)?;
         let layout = Layout(place.service_id.clone());
         Ok(Source { place, volume, layout })
@@ -290,18 +266,42 @@ impl Restore<'_> {
         volumes
     }
 
-    async fn next_epoch(
+    /// Marks the volumes that are borrowed. Those that were already stay so, unless their data has moved. The volumes that take
+    /// what is written instead, by the names of those that do not any more.
+    fn borrow(
         &self,
         image: &Catalog,
-        roots: &BTreeMap<VolumeId, Volume>,
-        layout: &Layout,
-    ) -> Result<Epoch, RestoreError> {
-        let mut greatest = image.identity().epoch;
-        for volume in roots.values() {
-            let claim = owner::greatest(volume, layout).await.map_err(chain)?;
-            greatest = greatest.max(claim.map_or(Epoch(0), |c| c.epoch));
+        found: &Found,
+        volumes: &mut BTreeMap<String, StorageVolume>,
+    ) -> Result<BTreeMap<String, StorageVolume>, RestoreError> {
+        let wrong = |name: &str, why: String| RestoreError::Plan(format!("storage_volumes: {name}: {why}"));
+        let loan = Loan { snapshot: found.manifest.name.clone(), cut: found.manifest.revision };
+        for known in image.volumes() {
+            let Some(new) = volumes.get_mut(&known.name) else { continue };
+            let kept = known.borrowed.clone().filter(|_| is_same_place(known, new));
+            new.borrowed = kept.or_else(|| self.plan.borrowed.contains_key(&known.name).then(|| loan.clone()));
+            new.enabled &= new.borrowed.is_none();
         }
-        Ok(Epoch(greatest.0 + 1))
+        let listed = |name: &str| self.plan.storage_volumes.iter().flatten().find(|volume| volume.name == *name);
+        let mut successors = BTreeMap::new();
+        for (name, by) in &self.plan.borrowed {
+            if image.volume_by_name(name).is_none() {
+                return Err(wrong(
+                    name,
+                    "the snapshot knows no such storage volume, and needs nothing of it".to_owned(),
+                ));
+            }
+            let own = listed(by).filter(|_| !self.plan.borrowed.contains_key(by)).cloned();
+            let from_conf = || self.builtin.as_ref().filter(|draft| draft.name == *by).map(as_volume);
+            let Some(own) = own.or_else(from_conf) else {
+                return Err(wrong(
+                    name,
+                    format!("borrowed_by: '{by}' is neither under storage_volumes nor described by fe.conf"),
+                ));
+            };
+            successors.insert(name.clone(), own);
+        }
+        Ok(successors)
     }
 
     /// Whether an old meta directory has to go aside, and to which name.
@@ -340,15 +340,17 @@ impl Restore<'_> {
     fn rebase_plan(
         &self,
         found: &Found,
+        image: &Catalog,
         incarnation: &Incarnation,
-        epoch: Epoch,
         volumes: BTreeMap<String, StorageVolume>,
+        successors: BTreeMap<String, StorageVolume>,
     ) -> Rebase {
         let nodes = self.plan.compute_nodes.as_ref();
         let frontends = self.plan.frontends.iter().flatten();
         Rebase {
             incarnation: incarnation.clone(),
-            epoch,
+            // Those in the roots are looked at later.
+            epoch: Epoch(image.identity().epoch.0 + 1),
             now: now(),
             frontend: self.me.clone(),
             expected: frontends.map(|node| (node.host.clone(), node.edit_log_port, node.role)).collect(),
@@ -358,6 +360,7 @@ impl Restore<'_> {
             present: BTreeMap::new(),
             compute_nodes: nodes.map(|n| n.iter().map(|n| (n.host.clone(), n.heartbeat_service_port)).collect()),
             volumes,
+            successors,
         }
     }
 
@@ -423,21 +426,9 @@ fn as_volume(draft: &VolumeDraft) -> StorageVolume {
         location: draft.location.clone(),
         comment: draft.comment.clone(),
         enabled: draft.enabled,
+        borrowed: None,
         properties: draft.properties.clone(),
     }
-}
-
-/// Every volume of the new cluster, opened: each root must be claimed before the cluster lives.
-fn open_roots(
-    image: &Catalog,
-    volumes: &BTreeMap<String, StorageVolume>,
-) -> Result<BTreeMap<VolumeId, Volume>, RestoreError> {
-    let mut roots = BTreeMap::new();
-    for known in image.volumes() {
-        let spec = volumes.get(&known.name).unwrap_or(known);
-        roots.insert(known.id, open(spec)?);
-    }
-    Ok(roots)
 }
 
 /// Every data file must be there with its size.

@@ -71,7 +71,7 @@ pub fn load(file: &Path, home: &Path) -> Result<RestorePlan, PlanError> {
 pub fn parse(text: &str, file: &str, variables: &Variables) -> Result<RestorePlan, PlanError> {
     let syntax = |source| PlanError::Syntax { file: file.to_owned(), source };
     let document: Value = serde_yaml_ng::from_str(text).map_err(syntax)?;
-    let mut reader = Reader { variables, problems: Vec::new() };
+    let mut reader = Reader { variables, problems: Vec::new(), borrowed: BTreeMap::new() };
     let plan = reader.plan(&document);
     match plan {
         Some(plan) if reader.problems.is_empty() => Ok(plan),
@@ -83,6 +83,8 @@ pub fn parse(text: &str, file: &str, variables: &Variables) -> Result<RestorePla
 struct Reader<'a> {
     variables: &'a Variables,
     problems: Vec<String>,
+    /// Volumes with `borrowed_by`, and what it says.
+    borrowed: BTreeMap<String, String>,
 }
 
 /// A mapping with its place in the document.
@@ -130,10 +132,13 @@ impl Reader<'_> {
             self.no_twins("storage_volumes", volumes.iter().map(|volume| volume.name.clone()));
         }
         let (snapshot_path, storage_volume_name) = snapshot?;
-        let plan = RestorePlan { snapshot_path, storage_volume_name, frontends, compute_nodes, storage_volumes };
+        let borrowed = std::mem::take(&mut self.borrowed);
+        let plan =
+            RestorePlan { snapshot_path, storage_volume_name, frontends, compute_nodes, storage_volumes, borrowed };
         // A volume that could not be read is not also reported as missing.
         if self.problems.is_empty() {
             self.snapshot_is_in_its_volume(&plan);
+            self.snapshot_is_borrowed_too(&plan);
         }
         Some(plan)
     }
@@ -169,6 +174,16 @@ impl Reader<'_> {
         }
     }
 
+    /// The owner of what is borrowed keeps a snapshot in its own root: one that was copied elsewhere it does not know.
+    fn snapshot_is_borrowed_too(&mut self, plan: &RestorePlan) {
+        let name = &plan.storage_volume_name;
+        if !plan.borrowed.is_empty() && !plan.borrowed.contains_key(name) {
+            let others = plan.borrowed.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let why = format!("{name} holds the snapshot and has no borrowed_by, as {others}: borrow it too");
+            self.wrong::<()>("storage_volumes", why);
+        }
+    }
+
     fn frontend(&mut self, value: &Value, path: &str) -> Option<RestoreFrontend> {
         let node = self.node(value, path, &["host", "edit_log_port", "type"])?;
         let (host, port) = (self.host(&node), self.port(&node, "edit_log_port"));
@@ -187,7 +202,7 @@ impl Reader<'_> {
     }
 
     fn volume(&mut self, value: &Value, path: &str) -> Option<StorageVolume> {
-        let node = self.node(value, path, &["name", "type", "location", "comment", "properties"])?;
+        let node = self.node(value, path, &["name", "type", "location", "comment", "properties", "borrowed_by"])?;
         let name = self.needed(&node, "name");
         let kind = self.needed(&node, "type").and_then(|text| match volume_type(&text) {
             Ok(kind) => Some(kind),
@@ -195,6 +210,7 @@ impl Reader<'_> {
         });
         let location = self.needed(&node, "location");
         let comment = self.text(&node, "comment");
+        let borrowed_by = self.text(&node, "borrowed_by");
         let before = self.problems.len();
         let pairs = self.list(&node, "properties", Reader::property).unwrap_or_default();
         let mut properties = BTreeMap::new();
@@ -202,6 +218,9 @@ impl Reader<'_> {
             if properties.insert(key.clone(), value).is_some() {
                 self.wrong::<()>(&node.at("properties"), format!("{key} is there twice"));
             }
+        }
+        if let (Some(name), Some(Some(by))) = (&name, borrowed_by) {
+            self.borrowed.insert(name.clone(), by.trim().to_owned());
         }
         let (volume_type, location) = (kind?, location?);
         if self.problems.len() == before
@@ -211,7 +230,7 @@ impl Reader<'_> {
         }
         let (id, enabled) = (VolumeId(0), true);
         let comment = comment?.unwrap_or_default();
-        Some(StorageVolume { id, name: name?, volume_type, location, comment, enabled, properties })
+        Some(StorageVolume { id, name: name?, volume_type, location, comment, enabled, properties, borrowed: None })
     }
 
     fn property(&mut self, value: &Value, path: &str) -> Option<(String, String)> {

@@ -86,6 +86,7 @@ mod tests {
             location: location.into(),
             comment: String::new(),
             enabled: true,
+            borrowed: None,
             properties: properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         }
     }

@@ -28,6 +28,7 @@ fn place(location: &str) -> Place {
         location: location.into(),
         comment: String::new(),
         enabled: true,
+        borrowed: None,
         properties: Default::default(),
     })
 }

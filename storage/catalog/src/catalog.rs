@@ -346,6 +346,12 @@ impl Catalog {
         self.files.get(&id).map(Arc::as_ref)
     }
 
+    /// Whether any file is in a volume, garbage too.
+    pub fn has_files_in(&self, volume: VolumeId) -> bool {
+        let mut files = self.objects.range((volume, String::new())..);
+        files.next().is_some_and(|((at, _), _)| *at == volume)
+    }
+
     /// The file that is this object.
     pub fn file_of_object(&self, volume: VolumeId, object: &str) -> Option<&FileEntry> {
         let hash = object_hash(volume, object);

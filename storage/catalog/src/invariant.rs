@@ -41,6 +41,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("jobs_have_tables_and_targets", jobs_have_tables_and_targets),
     ("statistics_are_of_tables_and_columns", statistics_are_of_tables_and_columns),
     ("unfilled_tables_are_empty", unfilled_tables_are_empty),
+    ("nothing_is_written_to_borrowed_volumes", nothing_is_written_to_borrowed_volumes),
 ];
 
 /// The first rule that does not hold.
@@ -291,6 +292,23 @@ fn volumes_of_files_exist(catalog: &Catalog) -> Result<(), String> {
         Some(file) => Err(format!("file {} is in the unknown volume {}", file.id, file.volume)),
         None => Ok(()),
     }
+}
+
+/// They hold files, and nothing that could write more of them.
+fn nothing_is_written_to_borrowed_volumes(catalog: &Catalog) -> Result<(), String> {
+    let header = &catalog.header;
+    let trash = || catalog.trash.values().flat_map(|t| &t.tables);
+    for volume in catalog.volumes.values().filter(|volume| volume.borrowed.is_some()) {
+        let is_default = header.default_volume == Some(volume.id);
+        let by_policy = header.snapshot_policy.as_ref().is_some_and(|policy| policy.volume == volume.id);
+        let by_job = catalog.jobs.values().any(|job| job.volume == volume.id);
+        let by_database = catalog.databases.values().any(|database| database.volume == Some(volume.id));
+        let by_table = catalog.tables.values().chain(trash()).any(|table| table.volume == volume.id);
+        if volume.enabled || is_default || by_policy || by_job || by_database || by_table {
+            return Err(format!("volume {} is borrowed, and something would write to it", volume.name));
+        }
+    }
+    Ok(())
 }
 
 fn objects_have_one_file(catalog: &Catalog) -> Result<(), String> {

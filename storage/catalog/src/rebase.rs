@@ -1,6 +1,7 @@
 //! A catalog of the past (of a snapshot, or of a meta directory that was copied back) becomes the catalog of a new cluster:
 //! another incarnation of the same service.
 
+mod borrow;
 mod foreign;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub struct Rebase {
     pub compute_nodes: Option<Vec<(String, u16)>>,
     /// Volumes replaced by name; those not named stay as they are. New names are added.
     pub volumes: BTreeMap<String, StorageVolume>,
+    /// Volumes whose roots are borrowed from now on, by name, each with the volume that takes what is written instead.
+    pub successors: BTreeMap<String, StorageVolume>,
 }
 
 /// What an adoption decides before a catalog that was copied back can live again.
@@ -99,6 +102,7 @@ pub fn rebase(image: &Catalog, plan: &Rebase) -> Result<Catalog, RebaseError> {
     replace_volumes(&mut next, plan);
     replace_compute_nodes(&mut next, plan);
     settle_jobs(&mut next, plan)?;
+    borrow::succeed(&mut next, plan);
     list_foreign(&mut next, image, &plan.present, plan.now);
     Ok(next)
 }
@@ -172,15 +176,21 @@ fn replace_frontends(catalog: &mut Catalog, plan: &Rebase) {
 
 fn replace_volumes(catalog: &mut Catalog, plan: &Rebase) {
     for (name, new) in &plan.volumes {
-        let known = catalog.volume_by_name(name).map(|v| v.id);
-        let id = known.unwrap_or_else(|| {
-            let id = VolumeId(catalog.header.next_id);
-            catalog.header.next_id += 1;
-            id
-        });
-        let volume = StorageVolume { id, name: name.clone(), ..new.clone() };
-        catalog.volumes.insert(id, Arc::new(volume));
+        put_volume(catalog, name, new);
     }
+}
+
+/// A volume that has the name already gives it its id: files name that.
+fn put_volume(catalog: &mut Catalog, name: &str, new: &StorageVolume) -> VolumeId {
+    let known = catalog.volume_by_name(name).map(|v| v.id);
+    let id = known.unwrap_or_else(|| {
+        let id = VolumeId(catalog.header.next_id);
+        catalog.header.next_id += 1;
+        id
+    });
+    let volume = StorageVolume { id, name: name.to_owned(), ..new.clone() };
+    catalog.volumes.insert(id, Arc::new(volume));
+    id
 }
 
 fn replace_compute_nodes(catalog: &mut Catalog, plan: &Rebase) {
@@ -239,7 +249,7 @@ fn settle_job(
     }
 }
 
-/// A row for every manifest that no job has.
+/// A row for every manifest that no job has, but for those that are another cluster's.
 fn list_foreign(
     next: &mut Catalog,
     past: &Catalog,
@@ -247,6 +257,9 @@ fn list_foreign(
     now: UnixMillis,
 ) {
     for (volume, manifests) in present {
+        if next.volumes.get(volume).is_some_and(|known| known.borrowed.is_some()) {
+            continue;
+        }
         for manifest in manifests {
             foreign::list(next, past, *volume, manifest, now);
         }

@@ -68,4 +68,4 @@ pub use table::{Distribution, KeyModel, PartitionKey, Partitioning, SchemaChange
 pub use time::{Now, UnixMillis, Uptime};
 pub use value::Value;
 pub use view::{View, ViewColumn};
-pub use volume::{StorageVolume, VolumeType};
+pub use volume::{Loan, StorageVolume, VolumeType};

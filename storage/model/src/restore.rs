@@ -1,5 +1,7 @@
 //! The plan of a restore, as `cluster_snapshot.yaml` gives it, after its check.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::node::FrontendRole;
@@ -18,6 +20,8 @@ pub struct RestorePlan {
     pub compute_nodes: Option<Vec<RestoreComputeNode>>,
     /// Volumes replaced by name; None: those of the image.
     pub storage_volumes: Option<Vec<StorageVolume>>,
+    /// Those of them whose roots are only borrowed, each with the volume that takes what is written instead.
+    pub borrowed: BTreeMap<String, String>,
 }
 
 /// A frontend that is to join.

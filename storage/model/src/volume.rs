@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::VolumeId;
+use crate::ids::{Revision, VolumeId};
 
 /// The name of the volume that fe.conf describes.
 pub const BUILTIN_STORAGE_VOLUME: &str = "builtin_storage_volume";
@@ -86,6 +86,17 @@ pub struct StorageVolume {
     pub enabled: bool,
     /// `aws.s3.*` and the like, secrets among them. Never print this: see [`StorageVolume::masked_properties`].
     pub properties: BTreeMap<String, String>,
+    /// Some: the root is another cluster's. It is read, never deleted from, never written to but for a lease.
+    pub borrowed: Option<Loan>,
+}
+
+/// What a cluster that lives on another's root needs there: the snapshot that it was restored from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Loan {
+    /// The snapshot that the owner is to keep.
+    pub snapshot: String,
+    /// Its cut.
+    pub cut: Revision,
 }
 
 /// Whether the value of a property is a secret.
@@ -158,6 +169,7 @@ mod tests {
             location: "s3://b/p".into(),
             comment: String::new(),
             enabled: true,
+            borrowed: None,
             properties: [("aws.s3.access_key", "AKIA1"), ("aws.s3.secret_key", "hush"), ("aws.s3.region", "r")]
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into(),

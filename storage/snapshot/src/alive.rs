@@ -80,6 +80,13 @@ impl Question {
         }
     }
 
+    /// Waits until an owner that lives deletes nothing any more, and nothing that it had begun to delete is under way.
+    pub async fn heard(&self) {
+        if self.owner.is_some() {
+            tokio::time::sleep_until(self.asked + ANSWER_WITHIN).await;
+        }
+    }
+
     /// The root.
     pub fn volume(&self) -> &Volume {
         &self.volume

@@ -1,10 +1,11 @@
 //! Who owns a service root. Claims have names that are never used twice, so that no store has to refuse a second write;
-//! the greatest (epoch, incarnation) owns. A hold asks a living owner to stop deleting while a restore or a copy looks.
+//! the greatest (epoch, incarnation) owns. A hold asks a living owner to stop deleting while a restore or a copy looks. A lease
+//! asks every owner to keep one snapshot, for as long as it is renewed: a cluster lives on the files of that.
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
-use storage_model::{Epoch, Incarnation, UnixMillis};
+use storage_model::{Epoch, Incarnation, Loan, UnixMillis};
 use storage_volume::layout::{Layout, OwnerName, parse_owner_name};
 use storage_volume::{ObjectInfo, Volume};
 
@@ -54,13 +55,31 @@ pub struct Hold {
     pub facts: Option<OwnerFacts>,
 }
 
-/// All claims and holds of a root.
+/// A lease that was not renewed for so long, by the store's clock, binds nobody any more; milliseconds.
+pub const LEASE_MILLIS: u64 = 86_400_000;
+
+/// A lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who needs it.
+    pub incarnation: Incarnation,
+    /// What.
+    pub loan: Loan,
+    /// When it was written (or renewed: written again), by the store's clock.
+    pub written_at: UnixMillis,
+    /// None when they cannot be read: the name is what counts.
+    pub facts: Option<OwnerFacts>,
+}
+
+/// All claims, holds and leases of a root.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owners {
     /// In rising order: the last one owns.
     pub claims: Vec<Claim>,
     /// In order of incarnation.
     pub holds: Vec<Hold>,
+    /// In order of incarnation.
+    pub leases: Vec<Lease>,
 }
 
 impl Owners {
@@ -116,6 +135,27 @@ pub async fn let_go(volume: &Volume, layout: &Layout, incarnation: &Incarnation)
     store::delete_all(volume, "delete hold", &[layout.hold(incarnation)]).await
 }
 
+/// Asks every owner to keep a snapshot. Call it again to renew it, [`end_lease`] to end it.
+pub async fn lease(
+    volume: &Volume,
+    layout: &Layout,
+    incarnation: &Incarnation,
+    loan: &Loan,
+    facts: &OwnerFacts,
+) -> Result<(), SnapshotError> {
+    write(volume, "write lease", &layout.lease(incarnation, loan), facts).await
+}
+
+/// Ends a lease.
+pub async fn end_lease(
+    volume: &Volume,
+    layout: &Layout,
+    incarnation: &Incarnation,
+    loan: &Loan,
+) -> Result<(), SnapshotError> {
+    store::delete_all(volume, "delete lease", &[layout.lease(incarnation, loan)]).await
+}
+
 /// All claims of a root, rising: the last one owns.
 pub async fn claims(volume: &Volume, layout: &Layout) -> Result<Vec<Claim>, SnapshotError> {
     Ok(owners(volume, layout).await?.claims)
@@ -126,11 +166,13 @@ pub async fn greatest(volume: &Volume, layout: &Layout) -> Result<Option<Claim>,
     Ok(owners(volume, layout).await?.claims.pop())
 }
 
-/// All claims and holds with their facts: one LIST, one GET each.
+/// All claims, holds and leases with their facts: one LIST, one GET each.
 pub async fn owners(volume: &Volume, layout: &Layout) -> Result<Owners, SnapshotError> {
     let mut owners = owner_names(volume, layout).await?;
     let paths = owners.claims.iter().map(|c| layout.claim(c.epoch, &c.incarnation));
-    let paths: Vec<String> = paths.chain(owners.holds.iter().map(|h| layout.hold(&h.incarnation))).collect();
+    let paths = paths.chain(owners.holds.iter().map(|h| layout.hold(&h.incarnation)));
+    let paths = paths.chain(owners.leases.iter().map(|l| layout.lease(&l.incarnation, &l.loan)));
+    let paths: Vec<String> = paths.collect();
     let reads: Vec<_> = paths.iter().map(|path| store::read(volume, "read owner claim", path)).collect();
     let bodies: Vec<Option<Bytes>> = futures::stream::iter(reads).buffered(PARALLEL).try_collect().await?;
     let mut facts = bodies.iter().map(|body| serde_json::from_slice(body.as_deref()?).ok());
@@ -140,10 +182,13 @@ pub async fn owners(volume: &Volume, layout: &Layout) -> Result<Owners, Snapshot
     for hold in &mut owners.holds {
         hold.facts = facts.next().flatten();
     }
+    for lease in &mut owners.leases {
+        lease.facts = facts.next().flatten();
+    }
     Ok(owners)
 }
 
-/// All claims and holds without their facts, by one LIST: what a leader asks every few seconds.
+/// All claims, holds and leases without their facts, by one LIST: what a leader asks every few seconds.
 pub async fn owner_names(volume: &Volume, layout: &Layout) -> Result<Owners, SnapshotError> {
     let mut owners = Owners::default();
     for ObjectInfo { path, last_modified_ms, .. } in
@@ -155,12 +200,18 @@ pub async fn owner_names(volume: &Volume, layout: &Layout) -> Result<Owners, Sna
                 owners.claims.push(Claim { epoch, incarnation, written_at, facts: None });
             }
             Some(OwnerName::Hold(incarnation)) => owners.holds.push(Hold { incarnation, written_at, facts: None }),
+            Some(OwnerName::Lease(incarnation, loan)) => {
+                owners.leases.push(Lease { incarnation, loan, written_at, facts: None });
+            }
             Some(OwnerName::Mark(..)) => {}
-            None => tracing::warn!(path, "an object in the owner directory is neither claim nor hold nor mark"),
+            None => {
+                tracing::warn!(path, "an object in the owner directory is neither claim nor hold nor lease nor mark")
+            }
         }
     }
     owners.claims.sort_by(|a, b| (a.epoch, &a.incarnation).cmp(&(b.epoch, &b.incarnation)));
     owners.holds.sort_by(|a, b| a.incarnation.cmp(&b.incarnation));
+    owners.leases.sort_by(|a, b| (&a.incarnation, &a.loan).cmp(&(&b.incarnation, &b.loan)));
     Ok(owners)
 }
 

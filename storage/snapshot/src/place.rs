@@ -134,6 +134,7 @@ pub fn definition(
         location,
         comment: String::new(),
         enabled: true,
+        borrowed: None,
         properties: properties.clone(),
     })
 }

@@ -50,6 +50,7 @@ pub(crate) fn local(name: &str, dir: &std::path::Path) -> StorageVolume {
         location: format!("file://{}", dir.display()),
         comment: String::new(),
         enabled: true,
+        borrowed: None,
         properties: BTreeMap::new(),
     }
 }

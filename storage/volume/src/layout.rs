@@ -4,6 +4,7 @@
 //! ```text
 //! {service_id}/owner/{epoch}.{incarnation}                 claims; the greatest wins
 //! {service_id}/owner/hold-{incarnation}                    a restore or a copy is looking: a living owner stops deleting
+//! {service_id}/owner/lease-{cut}.{incarnation}.{snapshot}  another cluster lives on a snapshot here: its owner keeps that
 //! {service_id}/owner/mark-{epoch}.{incarnation}            how far the metadata of an owner were, written anew as they move
 //! {service_id}/meta/image/{snapshot}/{cut}.manifest.json   written last
 //! {service_id}/meta/image/{snapshot}/{cut}.void            this cut is dead, whatever else is there
@@ -12,13 +13,16 @@
 //! {service_id}/db{db}/{table}/{partition}/data/{incarnation}_{txn}_{attempt}_{n}.delvec   which rows of PRIMARY KEY files are gone
 //! ```
 
-use storage_model::{DatabaseId, Epoch, Incarnation, ObjectName, PartitionId, Revision, ServiceId, TableId, TxnId};
+use storage_model::{
+    DatabaseId, Epoch, Incarnation, Loan, ObjectName, PartitionId, Revision, ServiceId, TableId, TxnId,
+};
 
 use crate::error::VolumeError;
 use crate::location::{join_location, normalize_location, relative_to};
 
 const OWNER: &str = "owner";
 const HOLD: &str = "hold-";
+const LEASE: &str = "lease-";
 const MARK: &str = "mark-";
 /// The directory of all snapshots, below the service root.
 pub const IMAGE: &str = "meta/image";
@@ -49,7 +53,7 @@ impl Layout {
         path.strip_prefix(self.root())?.strip_prefix('/')
     }
 
-    /// The directory of claims, holds and marks.
+    /// The directory of claims, holds, leases and marks.
     pub fn owner_dir(&self) -> String {
         self.in_root(OWNER)
     }
@@ -62,6 +66,11 @@ impl Layout {
     /// The hold of a restore, or of a copy.
     pub fn hold(&self, incarnation: &Incarnation) -> String {
         format!("{}/{HOLD}{incarnation}", self.owner_dir())
+    }
+
+    /// The lease of an incarnation. Its name says all that counts.
+    pub fn lease(&self, incarnation: &Incarnation, loan: &Loan) -> String {
+        format!("{}/{LEASE}{}.{incarnation}.{}", self.owner_dir(), loan.cut, loan.snapshot)
     }
 
     /// The high-water mark of an incarnation.
@@ -115,6 +124,8 @@ impl Layout {
 pub enum OwnerName {
     /// Somebody looks at the data for a restore.
     Hold(Incarnation),
+    /// This incarnation needs a snapshot that is here.
+    Lease(Incarnation, Loan),
     /// How far the metadata of this incarnation were.
     Mark(Epoch, Incarnation),
     /// This incarnation owns the root from this epoch on. Greater claims are greater.
@@ -127,10 +138,22 @@ pub fn parse_owner_name(path: &str) -> Option<OwnerName> {
     if let Some(incarnation) = name.strip_prefix(HOLD) {
         return is_hex(incarnation).then(|| OwnerName::Hold(Incarnation(incarnation.to_owned())));
     }
+    if let Some(of) = name.strip_prefix(LEASE) {
+        let mut parts = of.splitn(3, '.');
+        let (cut, incarnation, snapshot) = (number(parts.next()?)?, parts.next()?, parts.next()?);
+        let loan = Loan { snapshot: snapshot.to_owned(), cut: Revision(cut) };
+        return is_hex(incarnation).then(|| OwnerName::Lease(Incarnation(incarnation.to_owned()), loan));
+    }
     if let Some(of) = name.strip_prefix(MARK) {
         return epoch_and_incarnation(of).map(|(epoch, incarnation)| OwnerName::Mark(epoch, incarnation));
     }
     epoch_and_incarnation(name).map(|(epoch, incarnation)| OwnerName::Claim(epoch, incarnation))
+}
+
+/// Whether a path is of what a cluster may write into a root of another.
+pub(crate) fn is_lease_or_hold(path: &str) -> bool {
+    let in_owner_dir = path.rsplit('/').nth(1) == Some(OWNER);
+    in_owner_dir && matches!(parse_owner_name(path), Some(OwnerName::Hold(_) | OwnerName::Lease(..)))
 }
 
 fn epoch_and_incarnation(text: &str) -> Option<(Epoch, Incarnation)> {
@@ -320,6 +343,13 @@ mod tests {
         assert_eq!(l.claim(Epoch(7), &i), "d7e-svc/owner/7.0123456789abcdef0123456789abcdef");
         assert_eq!(parse_owner_name(&l.claim(Epoch(7), &i)), Some(OwnerName::Claim(Epoch(7), i.clone())));
         assert_eq!(parse_owner_name(&l.hold(&i)), Some(OwnerName::Hold(i.clone())));
+        let loan = Loan { snapshot: "of.last.week".to_owned(), cut: Revision(42) };
+        assert_eq!(parse_owner_name(&l.lease(&i, &loan)), Some(OwnerName::Lease(i.clone(), loan.clone())));
+        assert!(is_lease_or_hold(&l.lease(&i, &loan)) && is_lease_or_hold(&l.hold(&i)));
+        for other in [l.claim(Epoch(7), &i), l.mark(Epoch(7), &i), l.in_root("meta/image/m/hold-ab"), "hold-ab".into()]
+        {
+            assert!(!is_lease_or_hold(&other), "{other}");
+        }
         assert_eq!(l.mark(Epoch(7), &i), "d7e-svc/owner/mark-7.0123456789abcdef0123456789abcdef");
         assert_eq!(parse_owner_name(&l.mark(Epoch(7), &i)), Some(OwnerName::Mark(Epoch(7), i.clone())));
         assert!(OwnerName::Claim(Epoch(10), i.clone()) > OwnerName::Claim(Epoch(9), Incarnation("ff".into())));
@@ -334,7 +364,20 @@ mod tests {
         for bad in ["m/x.manifest.json", "m/01.void", "m/ab12", "m/sections/xyz", "42"] {
             assert_eq!(parse_snapshot_object(bad), None, "{bad}");
         }
-        for bad in ["7", "7.", "x.ab", "hold-", "07.ab", "-1.ab", "mark-", "mark-7", "mark-x.ab", "mark-7.xyz"] {
+        for bad in [
+            "7",
+            "7.",
+            "x.ab",
+            "hold-",
+            "07.ab",
+            "-1.ab",
+            "mark-",
+            "mark-7",
+            "mark-x.ab",
+            "mark-7.xyz",
+            "lease-7.ab",
+            "lease-x.ab.s",
+        ] {
             assert_eq!(parse_owner_name(bad), None, "{bad}");
         }
     }

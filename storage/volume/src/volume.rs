@@ -17,6 +17,7 @@ use object_store::{
 use storage_model::{Kind, StorageVolume, VolumeId};
 
 use crate::error::{VolumeError, cause_text, kind_of};
+use crate::layout::is_lease_or_hold;
 use crate::open::{Opened, open_store};
 
 /// Bodies larger than this go up in parts of this size, bytes.
@@ -62,7 +63,8 @@ impl From<ObjectMeta> for ObjectInfo {
     }
 }
 
-/// An open storage volume. Cheap to clone. Paths are relative to its location, parts joined by `/`.
+/// An open storage volume. Cheap to clone. Paths are relative to its location, parts joined by `/`. One that is borrowed takes
+/// nothing but leases and holds, and gives nothing else away.
 #[derive(Clone)]
 pub struct Volume {
     inner: Arc<Inner>,
@@ -76,6 +78,7 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     secrets: Vec<String>,
     parts: bool,
+    borrowed: bool,
 }
 
 impl fmt::Debug for Volume {
@@ -91,7 +94,8 @@ impl Volume {
         #[cfg(any(test, feature = "testing"))]
         let store = crate::testing::wrap(&volume.location, store);
         let (id, name, location) = (volume.id, volume.name.clone(), volume.location.clone());
-        Ok(Volume { inner: Arc::new(Inner { id, name, location, store, secrets, parts }) })
+        let borrowed = volume.borrowed.is_some();
+        Ok(Volume { inner: Arc::new(Inner { id, name, location, store, secrets, parts, borrowed }) })
     }
 
     /// Its id.
@@ -109,6 +113,11 @@ impl Volume {
         &self.inner.location
     }
 
+    /// Whether another cluster owns what is there.
+    pub fn is_borrowed(&self) -> bool {
+        self.inner.borrowed
+    }
+
     /// The store, rooted at the location: paths are the same as here.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.inner.store)
@@ -116,7 +125,7 @@ impl Volume {
 
     /// Writes an object whole, over what may be there. Durable when it returns. After an error it may be there or not.
     pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), VolumeError> {
-        let at = self.path("write", path)?;
+        let at = self.own_path("write", path)?;
         let written = if bytes.len() <= PART || !self.inner.parts {
             self.inner.store.put(&at, bytes.into()).await.map(|_| ())
         } else {
@@ -147,7 +156,7 @@ impl Volume {
         size: u64,
         pieces: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<(), E> {
-        let at = self.path("write", path)?;
+        let at = self.own_path("write", path)?;
         let mut pieces = pin!(pieces);
         let mut due = Due { left: size, piece: piece_size(size) };
         if size <= PART as u64 {
@@ -217,7 +226,7 @@ impl Volume {
     /// Writes an object only where none is. Some stores ignore the condition: nothing may hang on it (see
     /// [`Volume::probe`]). An object that is there is a Conflict.
     pub async fn put_new(&self, path: &str, bytes: Bytes) -> Result<(), VolumeError> {
-        let at = self.path("create", path)?;
+        let at = self.own_path("create", path)?;
         let options = PutOptions::from(PutMode::Create);
         let written = self.inner.store.put_opts(&at, PutPayload::from(bytes), options).await;
         written.map(|_| ()).map_err(|e| self.wrong_kind_if_missing("create", path, &e))
@@ -307,7 +316,7 @@ impl Volume {
 
     /// Deletes an object. One that is not there is Ok.
     pub async fn delete(&self, path: &str) -> Result<(), VolumeError> {
-        let at = self.path("delete", path)?;
+        let at = self.own_path("delete", path)?;
         self.deleted(path, self.inner.store.delete(&at).await.map(|()| at))
     }
 
@@ -321,7 +330,7 @@ impl Volume {
     }
 
     async fn delete_chunk(&self, paths: &[String]) -> Vec<Result<(), VolumeError>> {
-        let parsed: Result<Vec<Path>, VolumeError> = paths.iter().map(|path| self.path("delete", path)).collect();
+        let parsed: Result<Vec<Path>, VolumeError> = paths.iter().map(|path| self.own_path("delete", path)).collect();
         let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(e) => return vec![Err(e); paths.len()],
@@ -349,6 +358,15 @@ impl Volume {
                 if error.is_not_found() { Ok(()) } else { Err(error) }
             }
         }
+    }
+
+    /// Of what this cluster may change here.
+    fn own_path(&self, operation: &str, path: &str) -> Result<Path, VolumeError> {
+        if self.inner.borrowed && !is_lease_or_hold(path) {
+            let cause = "the volume is borrowed: another cluster owns what is there".to_owned();
+            return Err(self.operation(Kind::Invalid, operation, path, cause));
+        }
+        self.path(operation, path)
     }
 
     fn path(&self, operation: &str, path: &str) -> Result<Path, VolumeError> {

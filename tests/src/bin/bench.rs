@@ -18,6 +18,7 @@
 //!   snapshot    a snapshot of such a catalog brought into a directory and into an S3 server, and the memory that takes
 //!   restore     the same read back and checked
 //!   growth      what a frontend pays for each file as there are more: image, memory, and the time of plans
+//!   copy        a snapshot with its data copied to another directory, and again with nothing new, beside rclone
 //! ```
 
 use std::sync::Arc;
@@ -39,7 +40,7 @@ struct Arguments {
     /// Print the JSON and nothing else.
     #[arg(long)]
     json: bool,
-    /// Rows of `drill`, `ingest`, `upsert`, `point` and `mixed`.
+    /// Rows of `drill`, `ingest`, `upsert`, `point`, `mixed` and `copy`.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
     /// The scale factor of `tpch`.
@@ -93,12 +94,16 @@ enum Name {
     Restore,
     /// Bytes of the image and of memory for each file, and the time of plans, as files become more.
     Growth,
+    /// Seconds of `snapshot copy` of `--rows` rows, and of a second one with nothing new, beside `rclone copy`.
+    Copy,
 }
 
 #[path = "bench/actor.rs"]
 mod actor;
 #[path = "bench/commit.rs"]
 mod commit;
+#[path = "bench/copy.rs"]
+mod copy;
 #[path = "bench/etcd.rs"]
 mod etcd;
 #[path = "bench/failover.rs"]
@@ -146,6 +151,7 @@ fn main() -> anyhow::Result<()> {
             Name::Snapshot => snapshots::run(arguments.tablets, snapshots::What::Upload).await,
             Name::Restore => snapshots::run(arguments.tablets, snapshots::What::Restore).await,
             Name::Growth => growth::run(arguments.files).await,
+            Name::Copy => copy::run(arguments.rows).await,
         }
     })?;
     let cores = std::thread::available_parallelism().map_or(0, usize::from);

@@ -199,6 +199,72 @@ fn what_nobody_committed_is_swept_and_nothing_else() {
     });
 }
 
+/// How many files and bytes the manifest of a snapshot says that the catalog needs.
+async fn needed(house: &House, name: &str) -> anyhow::Result<(u64, u64)> {
+    let manifests = house.place.objects(".manifest.json").await?;
+    let of_name = |path: &&String| path.contains(&format!("/meta/image/{name}/"));
+    let path = manifests.iter().find(of_name).with_context(|| format!("{name} has no manifest: {manifests:?}"))?;
+    let manifest: serde_json::Value = serde_json::from_slice(&house.place.open()?.get(path).await?)?;
+    let count = |key: &str| manifest["counts"][key].as_u64().with_context(|| format!("{manifest}"));
+    Ok((count("files")?, count("bytes")?))
+}
+
+#[test]
+fn when_the_last_snapshot_is_gone_the_store_holds_what_the_catalog_names() {
+    e2e("garbage/last_snapshot", || async {
+        let conf = vec![
+            ("lake_orphan_min_age_seconds", "2".to_owned()),
+            ("lake_autovacuum_grace_period_minutes", "0".to_owned()),
+            ("lake_compaction_max_tasks", "0".to_owned()),
+        ];
+        let bucket = Some("last/p");
+        let house = House::build(HouseSpec { conf, bucket, ..HouseSpec::default() }).await?;
+        let mut client = house.client().await?;
+        client.run("CREATE DATABASE d").await?;
+        for name in ["kept", "dropped", "truncated"] {
+            table(&mut client, name).await?;
+        }
+        client.run("CREATE TABLE d.keyed (id BIGINT, v BIGINT) PRIMARY KEY(id) DISTRIBUTED BY HASH(id)").await?;
+        client.run("INSERT INTO d.keyed VALUES (1, 1), (2, 2), (3, 3)").await?;
+        client.run("CREATE CLUSTER SNAPSHOT one").await?;
+        house.job("one FINISHED", LIMIT, |j| j.name == "one" && j.state == "FINISHED").await?;
+        client.run("INSERT INTO d.keyed VALUES (2, 20), (4, 4)").await?;
+        client.run("DELETE FROM d.keyed WHERE id = 3").await?;
+        client.run("INSERT OVERWRITE d.kept SELECT id FROM d.kept WHERE id < 3").await?;
+        house.snapshot().await?;
+        client.run("DROP TABLE d.dropped FORCE").await?;
+        client.run("TRUNCATE TABLE d.truncated").await?;
+        client.run("INSERT INTO d.kept VALUES (9)").await?;
+        // What a load left that was never committed.
+        let (_, object) = data_object(&house).await?;
+        let orphan = object.replace("_0_0.parquet", "_9_7.parquet");
+        house.place.open()?.put(&orphan, "never committed".into()).await?;
+        client.run("CREATE CLUSTER SNAPSHOT last").await?;
+        house.job("last FINISHED", LIMIT, |j| j.name == "last" && j.state == "FINISHED").await?;
+        let (files, bytes) = needed(&house, "last").await?;
+        client.run("ADMIN SET AUTOMATED CLUSTER SNAPSHOT OFF").await?;
+        for name in ["one", "last"] {
+            client.run(&format!("DROP CLUSTER SNAPSHOT {name}")).await?;
+        }
+        tests::client::until("the store holds what the catalog names and no more", LIMIT, || async {
+            let all = house.place.open()?.list("").await?;
+            let (data, rest): (Vec<_>, Vec<_>) = all.iter().partition(|o| o.path.contains("/data/"));
+            let left = |path: &str| !path.contains("/owner/") && !path.ends_with(".void");
+            let left: Vec<&str> = rest.iter().map(|o| o.path.as_str()).filter(|path| left(path)).collect();
+            let found = (data.len() as u64, data.iter().map(|o| o.size).sum::<u64>());
+            Ok(match found == (files, bytes) && left.is_empty() {
+                true => Ok(()),
+                false => Err(format!("{found:?} of {:?}, {left:?}; {data:?}", (files, bytes))),
+            })
+        })
+        .await?;
+        same("rows", ids(&mut client, "kept").await?, vec![1, 2, 9])?;
+        same("keys", ids(&mut client, "keyed").await?, vec![1, 2, 4])?;
+        client.close().await?;
+        house.finish().await
+    });
+}
+
 /// The service root, and one object below it.
 async fn data_object(house: &House) -> anyhow::Result<(String, String)> {
     let objects = house.place.objects("_0_0.parquet").await?;

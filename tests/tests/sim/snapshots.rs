@@ -245,6 +245,7 @@ impl World {
             present: BTreeMap::from([(self.volume, present.clone())]),
             compute_nodes: None,
             volumes: Default::default(),
+            successors: Default::default(),
         };
         self.history.push(format!("restore {} at {cut}", job.name));
         match rebase(&decoded, &plan) {

@@ -1,7 +1,8 @@
 //! `cluster_snapshots`, `cluster_snapshot_jobs` and `cluster_snapshot_pins`.
 
+use actors_messages::supervisor::JobDetails;
 use storage_catalog::Catalog;
-use storage_model::{JobId, JobState, SnapshotKind};
+use storage_model::{JobState, SnapshotKind};
 
 use crate::sheet::{Item, Kind, Sheet};
 
@@ -72,8 +73,8 @@ pub(super) fn pins(catalog: &Catalog) -> Sheet {
     sheet
 }
 
-/// Every job that is remembered. `running`: what the supervisor says of the one that runs.
-pub(super) fn jobs(catalog: &Catalog, running: Option<&(JobId, String)>) -> Sheet {
+/// Every job that is remembered. `details`: what the supervisor says of the one that runs, and of those that are leased.
+pub(super) fn jobs(catalog: &Catalog, details: &JobDetails) -> Sheet {
     use Kind::{BigInt, DateTime, Text};
     let mut sheet = Sheet::new(&[
         ("SNAPSHOT_NAME", Text),
@@ -85,14 +86,13 @@ pub(super) fn jobs(catalog: &Catalog, running: Option<&(JobId, String)>) -> Shee
         ("ERROR_MESSAGE", Text),
     ]);
     for job in catalog.jobs() {
-        let progress = running.filter(|(id, _)| *id == job.id && job.state.is_unfinished()).map(|(_, text)| text);
         sheet.push(vec![
             (&job.name).into(),
             job.id.0.into(),
             Item::at(job.created_at),
             job.finished_at.map_or(Item::Null, Item::at),
             job.state.to_string().into(),
-            progress.filter(|text| !text.is_empty()).unwrap_or(&job.detail).into(),
+            details.of(job).unwrap_or(&job.detail).into(),
             (&job.error).into(),
         ]);
     }

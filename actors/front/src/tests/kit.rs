@@ -233,7 +233,7 @@ impl Kit {
                 Ok(Revision(0))
             }),
             reconcile: to(move |_| reconcile()),
-            running_detail: to(|_| None),
+            running_detail: to(|_| Default::default()),
             collect: to(move |_| collect()),
             compact: to(move |_| compact()),
             beat: to(move |_| beat()),

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use storage_catalog::{ClusterIdentity, Envelope, PartitionDraft, TableDraft, VolumeDraft};
+use storage_catalog::{ClusterIdentity, Envelope, PartitionDraft, Rebase, TableDraft, VolumeDraft, rebase};
 use storage_model::file::WrittenRun;
+use storage_model::snapshot::JobEvent;
 use storage_model::{
-    ClusterId, Column, ColumnId, DataType, Distribution, Epoch, Incarnation, KeyModel, Now, PartitionRange,
-    Partitioning, Revision, ServiceId, Superseded, TableId, TxnId, UnixMillis, VolumeType, WrittenFile,
+    ClusterId, Column, ColumnId, DataType, Distribution, Epoch, Frontend, FrontendRole, Incarnation, KeyModel, Loan,
+    NodeId, Now, PartitionRange, Partitioning, Revision, ServiceId, SnapshotKind, StorageVolume, Superseded, TableId,
+    TxnId, UnixMillis, VolumeType, WrittenFile,
 };
 
 use super::*;
@@ -153,4 +155,64 @@ fn force_ends_a_file_at_once_but_a_restored_cluster_is_careful() {
     assert_eq!(house.step(house.catalog.revision(), true), None);
     house.apply(Command::FinishRestore);
     assert_eq!(house.step(house.catalog.revision(), true), Some(Step::Condemn(vec![file])));
+}
+
+/// The cluster is restored beside itself, from a snapshot of now: it borrows its volume, and writes to another.
+fn borrowing(house: &mut House) -> VolumeId {
+    let own = house.catalog.volumes().next().unwrap().as_ref().clone();
+    let (name, kind) = ("s".to_owned(), SnapshotKind::Manual);
+    let begin = Command::BeginSnapshot { kind, name, volume: own.id, comment: String::new(), max_history: 10 };
+    let Outcome::Job(job) = house.apply(begin) else { panic!() };
+    house.apply(Command::SnapshotEvent { job, event: JobEvent::Cut, detail: String::new() });
+    let cut = house.catalog.revision();
+    let borrowed = StorageVolume { borrowed: Some(Loan { snapshot: "s".into(), cut }), ..own.clone() };
+    let mine = StorageVolume { name: "mine".into(), location: "file:///y".into(), ..own.clone() };
+    let plan = Rebase {
+        incarnation: Incarnation("2".repeat(32)),
+        epoch: Epoch(2),
+        now: UnixMillis(house.now),
+        frontend: Frontend {
+            id: NodeId(1),
+            name: "fe1".into(),
+            role: FrontendRole::Follower,
+            host: "fe1".into(),
+            edit_log_port: 9010,
+            http_port: 8030,
+            query_port: 9030,
+            rpc_port: 9020,
+        },
+        expected: Vec::new(),
+        cut,
+        snapshot_name: "s".into(),
+        manifest: (String::new(), 1),
+        present: BTreeMap::new(),
+        compute_nodes: None,
+        volumes: BTreeMap::from([(own.name.clone(), borrowed)]),
+        successors: BTreeMap::from([(own.name.clone(), mine)]),
+    };
+    house.catalog = rebase(&house.catalog, &plan).unwrap();
+    house.apply(Command::FinishRestore);
+    own.id
+}
+
+#[test]
+fn what_is_in_a_borrowed_volume_is_forgotten_and_not_deleted() {
+    let mut house = House::new();
+    let table = house.table();
+    let file = house.load(table);
+    let borrowed = borrowing(&mut house);
+    house.drop_table(true);
+    house.now += 1_800_000;
+    let latest = house.catalog.revision();
+    assert_eq!(
+        house.step(latest, false),
+        Some(Step::Condemn(vec![file])),
+        "whoever owns the root, this is our garbage"
+    );
+    house.apply(Command::Condemn { files: vec![file], oldest_read: latest, grace_millis: 1_800_000 });
+    for may_delete in [false, true] {
+        assert_eq!(house.step(house.catalog.revision(), may_delete), Some(Step::Forget(vec![file])));
+    }
+    house.apply(Command::Forget { files: vec![file] });
+    assert!(!house.catalog.has_files_in(borrowed));
 }

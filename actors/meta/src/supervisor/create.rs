@@ -5,16 +5,24 @@ use actors_messages::supervisor::CreateSnapshot;
 use runtime_raft::{Meta, ProposeError};
 use storage_catalog::{Command, Outcome, Rejection};
 use storage_model::{JobId, JobState, SnapshotKind};
+use tokio::sync::watch;
 
 use super::decide::waiting_for_deletion;
 use crate::leader::failure;
+use crate::owner::Ownership;
 
 /// Begins the job; one that runs is waited for, and automated ones that are due then come later. The asker may give up.
-pub(super) async fn create(meta: Meta, asked: CreateSnapshot, max_history: u32) -> Result<JobId, ProposeFailure> {
+pub(super) async fn create(
+    meta: Meta,
+    asked: CreateSnapshot,
+    max_history: u32,
+    ownership: watch::Receiver<Ownership>,
+) -> Result<JobId, ProposeFailure> {
     let mut revisions = meta.watch();
     loop {
         revisions.mark_unchanged();
-        if let Err(expired) = waiting_for_deletion(&meta.view()) {
+        let now = ownership.borrow().clone();
+        if let Err(expired) = waiting_for_deletion(&meta.view(), |job| now.lease_on(job).is_some()) {
             return Err(Rejection::TooManyExpired(expired).into());
         }
         let command = Command::BeginSnapshot {

@@ -5,6 +5,7 @@
 //! | INITIALIZING | reach the volume, then `Cut` |
 //! | SNAPSHOTING | attest, upload, then `Uploaded`; without a frozen view look for a manifest, else `Recut` |
 //! | an unfinished job that was cancelled or runs too long, or an automated one while automation is off | void its cuts, then `Failed` |
+//! | EXPIRED, and another cluster has a lease on it | nothing |
 //! | EXPIRED | void marker, manifest and sections away, then `Deleted` |
 //! | EXPIRED for a day, and it cannot be deleted | `Abandoned`: it keeps nothing any more, and is still to be deleted |
 //! | FINISHED and automated while automation is off | `Retire` |
@@ -60,7 +61,9 @@ pub enum Deletion {
     Allowed,
     /// It was tried lately and failed, or the claims could not be read for long.
     Failed,
-    /// Neither.
+    /// Another cluster lives on it.
+    Leased,
+    /// None of these.
     Unknown,
 }
 
@@ -105,19 +108,25 @@ fn is_due(catalog: &Catalog, policy: &SnapshotPolicy, settings: &MetaSettings, n
     })
 }
 
-/// Whether a job may begin; Err: so many snapshots wait until they can be deleted that none may.
-pub fn waiting_for_deletion(catalog: &Catalog) -> Result<(), u64> {
-    let expired = catalog.jobs().filter(|j| j.state == JobState::Expired).count();
+/// Whether a job may begin; Err: so many snapshots wait until they can be deleted that none may. Those that are leased wait
+/// for another cluster, and not for the store.
+pub fn waiting_for_deletion(catalog: &Catalog, is_leased: impl Fn(&SnapshotJob) -> bool) -> Result<(), u64> {
+    let expired = catalog.jobs().filter(|j| j.state == JobState::Expired && !is_leased(j)).count();
     if expired < MOST_EXPIRED { Ok(()) } else { Err(expired as u64) }
 }
 
 /// The step for the running or the next job.
-pub fn job_step(catalog: &Catalog, settings: &MetaSettings, now: Now) -> Option<JobStep> {
+pub fn job_step(
+    catalog: &Catalog,
+    settings: &MetaSettings,
+    now: Now,
+    is_leased: impl Fn(&SnapshotJob) -> bool,
+) -> Option<JobStep> {
     if let Some(job) = catalog.unfinished_job() {
         return Some(running_step(catalog, settings, now, job));
     }
     let policy = catalog.header.snapshot_policy.as_ref()?;
-    if waiting_for_deletion(catalog).is_err() || !is_due(catalog, policy, settings, now) {
+    if waiting_for_deletion(catalog, is_leased).is_err() || !is_due(catalog, policy, settings, now) {
         return None;
     }
     let newest = catalog.jobs().filter_map(|j| j.name.strip_prefix(storage_model::snapshot::AUTOMATED_PREFIX));
@@ -170,7 +179,7 @@ pub fn sweep_step(catalog: &Catalog, now: Uptime, deletion: impl Fn(&SnapshotJob
         JobState::Expired => match deletion(job) {
             Deletion::Allowed => Some(SweepStep::Delete(job.id)),
             Deletion::Failed if job.is_overdue(now) => Some(SweepStep::Abandon(job.id)),
-            Deletion::Failed | Deletion::Unknown => None,
+            Deletion::Failed | Deletion::Leased | Deletion::Unknown => None,
         },
         JobState::Finished if off && job.kind == SnapshotKind::Automated => Some(SweepStep::Retire(job.id)),
         _ => None,

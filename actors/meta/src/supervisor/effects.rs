@@ -12,6 +12,7 @@ use storage_catalog::{Command, Outcome};
 use storage_model::snapshot::JobEvent;
 use storage_model::{JobId, JobState, Revision, SnapshotJob, SnapshotKind, StorageVolume, UnixMillis, VolumeId};
 use storage_snapshot::manifest::{Facts, Manifest};
+use storage_snapshot::owner::Owners;
 use storage_snapshot::{owner, retire, upload};
 use storage_volume::Volume;
 use storage_volume::layout::Layout;
@@ -22,7 +23,7 @@ use super::decide::{JobStep, SweepStep, is_wanted};
 use super::limits::{self, within};
 use super::steps::{self, Uploading};
 use crate::nodes::NodeDirectory;
-use crate::owner::Ownership;
+use crate::owner::{Ownership, describe_lease, is_lease_on, live_leases, newest_hold};
 
 /// Files that one agent looks at in one message.
 pub(super) const ATTEST_BATCH: usize = 2000;
@@ -204,6 +205,11 @@ impl Effects {
 
     /// No leader writes a manifest without having read the owner claims a moment before.
     async fn check_owner(&self, site: &Site) -> Result<(), String> {
+        self.owners(site).await.map(drop)
+    }
+
+    /// All claims, holds and leases of a root that is ours.
+    async fn owners(&self, site: &Site) -> Result<Owners, String> {
         let identity = self.meta.view().identity().clone();
         let read = async { owner::owners(&site.volume, &site.layout).await.map_err(|e| e.chain()) };
         let owners = steps::part("read_claims", within("reading the owner claims", limits::CLAIMS, read)).await?;
@@ -211,7 +217,7 @@ impl Effects {
             Some(c) if (c.epoch, &c.incarnation) > (identity.epoch, &identity.incarnation) => {
                 Err(format!("incarnation {} of epoch {} owns {}", c.incarnation, c.epoch, site.volume.location()))
             }
-            _ => Ok(()),
+            _ => Ok(owners),
         }
     }
 
@@ -363,7 +369,16 @@ impl Effects {
 
     async fn delete(&self, id: JobId) -> Result<(), String> {
         let site = self.site(id)?;
-        self.check_owner(&site).await?;
+        // The watch may have read them some seconds ago. Whoever takes a lease has held the root for longer than the first marker
+        // takes to be written from here on, and looks again whether the snapshot is there.
+        let owners = self.owners(&site).await?;
+        let at = now();
+        if newest_hold(&owners, &self.meta.view().identity().incarnation, at).is_some() {
+            return Err(format!("{} is held by a restore or a copy: nothing is deleted there", site.volume.location()));
+        }
+        if let Some(lease) = live_leases(&owners, at).iter().find(|lease| is_lease_on(lease, &site.job)) {
+            return Err(describe_lease(lease));
+        }
         let (job, why) = (&site.job, "the snapshot has expired");
         let gone = async {
             let gone = retire::delete(&site.volume, &site.layout, &job.name, job.manifest_cuts(), why, now());

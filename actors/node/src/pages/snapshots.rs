@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors_messages::supervisor::RunningDetail;
+use actors_messages::supervisor::{JobDetails, RunningDetail};
 use actors_meta::supervisor::decide::{interval, next_begin};
 use runtime_actor::trace;
 use serde_json::{Value, json};
 use storage_catalog::{Catalog, Pinned};
-use storage_model::{JobId, JobState, SnapshotJob, UnixMillis};
+use storage_model::{JobState, SnapshotJob, UnixMillis};
 
 use super::Opened;
 
@@ -19,7 +19,7 @@ const DETAIL: Duration = Duration::from_millis(300);
 pub(super) async fn of(opened: &Opened) -> Value {
     let catalog = opened.meta.view();
     let now = opened.desk.front().clock.now_unix_ms();
-    let running = running_detail(opened, &catalog).await;
+    let details = job_details(opened, &catalog).await;
     let settings = (opened.settings)();
     let policy = catalog.header.snapshot_policy.as_ref().map(|policy| {
         json!({
@@ -36,7 +36,7 @@ pub(super) async fn of(opened: &Opened) -> Value {
             "age_ms": now.saturating_sub(cut_at(job).0),
         })
     });
-    let jobs = catalog.jobs().rev().map(|job| job_of(&catalog, job, running.as_ref())).collect::<Vec<_>>();
+    let jobs = catalog.jobs().rev().map(|job| job_of(&catalog, job, &details)).collect::<Vec<_>>();
     json!({
         "policy": policy,
         "next_ms": next_begin(&catalog, &settings).map(|at| at.0),
@@ -49,14 +49,15 @@ pub(super) async fn of(opened: &Opened) -> Value {
     })
 }
 
-async fn running_detail(opened: &Opened, catalog: &Catalog) -> Option<(JobId, String)> {
-    catalog.unfinished_job()?;
+async fn job_details(opened: &Opened, catalog: &Catalog) -> JobDetails {
+    if catalog.jobs().next().is_none() {
+        return JobDetails::default();
+    }
     let asking = opened.desk.front().running_detail.ask_within(RunningDetail, DETAIL);
-    trace::scope(runtime_actor::TraceId::routine(), asking).await.ok().flatten()
+    trace::scope(runtime_actor::TraceId::routine(), asking).await.unwrap_or_default()
 }
 
-fn job_of(catalog: &Catalog, job: &SnapshotJob, running: Option<&(JobId, String)>) -> Value {
-    let progress = running.filter(|(id, text)| *id == job.id && job.state.is_unfinished() && !text.is_empty());
+fn job_of(catalog: &Catalog, job: &SnapshotJob, details: &JobDetails) -> Value {
     let history = job.history.iter().map(
         |change| json!({ "state": change.state.to_string(), "at_ms": change.at.0, "revision": change.revision.0 }),
     );
@@ -68,7 +69,7 @@ fn job_of(catalog: &Catalog, job: &SnapshotJob, running: Option<&(JobId, String)
         "state": job.state.to_string(),
         "created_ms": job.created_at.0,
         "finished_ms": job.finished_at.map(|at| at.0),
-        "detail": progress.map_or_else(|| some(&job.detail), |(_, text)| some(text)),
+        "detail": details.of(job).map_or_else(|| some(&job.detail), some),
         "error": some(&job.error),
         "comment": some(&job.comment),
         "volume": catalog.volume(job.volume).map(|volume| volume.name.clone()),

@@ -1,9 +1,8 @@
 //! Before a root is taken: its owner is asked whether it lives.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use storage_model::{Incarnation, VolumeId};
+use storage_model::Incarnation;
 use storage_snapshot::alive::{ANSWER_WITHIN, Question};
 use storage_snapshot::owner::{self, Claim, OwnerFacts};
 use storage_volume::Volume;
@@ -36,29 +35,43 @@ impl<'a> Asked<'a> {
     }
 
     /// Holds every root.
-    pub(super) async fn hold_all(&self, roots: &BTreeMap<VolumeId, Volume>) -> Result<(), RestoreError> {
-        for volume in roots.values() {
+    pub(super) async fn hold_all(&self, roots: impl Iterator<Item = &Volume>) -> Result<(), RestoreError> {
+        for volume in roots {
             self.hold(volume).await?;
         }
         Ok(())
     }
 
-    /// Err: a root has an owner that lives.
+    /// Err: a root has an owner that lives. That of a root which is only borrowed may.
     pub(super) async fn refuse_living(&self, say: &(dyn Fn(&str) + Send + Sync)) -> Result<(), RestoreError> {
-        let questions = std::mem::take(&mut *self.all());
+        let (borrowed, questions): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut *self.all()).into_iter().partition(|question| question.volume().is_borrowed());
         say(&format!("asking the owner whether it lives, {} s at most", ANSWER_WITHIN.as_secs()));
         let mut answers = Vec::new();
         for question in &questions {
             let answer = question.answer().await.map_err(chain);
             answers.push(answer.map(|owner| owner.map(|claim| lives(claim, question.volume().location()))));
         }
-        *self.all() = questions;
+        self.all().extend(borrowed.into_iter().chain(questions));
         for answer in answers {
             if let Some(text) = answer? {
                 return Err(RestoreError::OwnerLives(text));
             }
         }
         Ok(())
+    }
+
+    /// Until the owners of borrowed roots have heard of the holds.
+    pub(super) async fn wait_for_lenders(&self, say: &(dyn Fn(&str) + Send + Sync)) {
+        let (borrowed, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut *self.all()).into_iter().partition(|question| question.volume().is_borrowed());
+        if !borrowed.is_empty() {
+            say(&format!("waiting until the owner of what is borrowed knows, {} s at most", ANSWER_WITHIN.as_secs()));
+        }
+        for question in &borrowed {
+            question.heard().await;
+        }
+        self.all().extend(borrowed.into_iter().chain(others));
     }
 
     /// Ends every hold.

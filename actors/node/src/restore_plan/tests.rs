@@ -244,3 +244,15 @@ fn our_own_file_is_all_comments_and_its_examples_are_plans() {
         assert_eq!((plan.frontends.unwrap().len(), plan.compute_nodes.unwrap().len()), (1, 1));
     }
 }
+
+#[test]
+fn a_volume_is_borrowed_by_another() {
+    let volumes = "storage_volumes:\n  - name: v\n    type: S3\n    location: s3://b/p\n    borrowed_by: mine\n  - name: mine\n    \
+                   type: S3\n    location: s3://c\n";
+    let snapshot = "cluster_snapshot:\n  cluster_snapshot_path: s3://b/p/id/meta\n  storage_volume_name: ";
+    let read = plan(&format!("{snapshot}v\n{volumes}"));
+    assert_eq!(read.borrowed, BTreeMap::from([("v".to_owned(), "mine".to_owned())]));
+    let elsewhere = snapshot.replacen("s3://b/p", "s3://c", 1);
+    let refused = refusal(&format!("{elsewhere}mine\n{volumes}"));
+    assert!(refused.contains("mine holds the snapshot and has no borrowed_by, as v"), "{refused}");
+}

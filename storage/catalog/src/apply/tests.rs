@@ -3,6 +3,7 @@
 
 mod access;
 mod alter;
+mod borrow;
 mod collect;
 mod columns;
 mod compact;

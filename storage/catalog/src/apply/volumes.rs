@@ -15,7 +15,21 @@ impl Catalog {
             let exists = Err(Rejection::VolumeExists(draft.name.clone()));
             return if if_not_exists { Ok(Outcome::Nothing) } else { exists };
         }
+        self.check_not_borrowed(draft)?;
         Ok(Outcome::Volume(self.insert_volume(draft)))
+    }
+
+    /// A second volume at a place that is borrowed would claim it, and so take it from its owner.
+    fn check_not_borrowed(&self, draft: &VolumeDraft) -> Result<(), Rejection> {
+        let plain = |location: &str| location.trim_end_matches('/').to_owned();
+        let mut borrowed = self.volumes.values().filter(|volume| volume.borrowed.is_some());
+        match borrowed.find(|volume| plain(&volume.location) == plain(&draft.location)) {
+            Some(volume) => Err(Rejection::VolumeRule(format!(
+                "Storage volume '{}' can not be at {}: storage volume '{}' borrows that place from another cluster",
+                draft.name, draft.location, volume.name
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn insert_volume(&mut self, draft: &VolumeDraft) -> VolumeId {
@@ -27,6 +41,7 @@ impl Catalog {
             location: draft.location.clone(),
             comment: draft.comment.clone(),
             enabled: draft.enabled,
+            borrowed: None,
             properties: draft.properties.clone(),
         };
         self.volumes.insert(id, Arc::new(volume));
@@ -42,6 +57,11 @@ impl Catalog {
     ) -> Reply {
         let found = self.volume_by_name(name).ok_or_else(|| Rejection::NoSuchVolume(name.to_owned()))?;
         let mut volume = found.as_ref().clone();
+        if enabled == Some(true) && volume.borrowed.is_some() {
+            return Err(Rejection::VolumeRule(format!(
+                "Storage volume '{name}' is borrowed from another cluster and can not be enabled"
+            )));
+        }
         if enabled == Some(false) && self.header.default_volume == Some(volume.id) {
             return Err(Rejection::VolumeRule("Default volume can not be disabled".to_owned()));
         }
@@ -53,7 +73,7 @@ impl Catalog {
     }
 
     pub(super) fn drop_volume(&mut self, name: &str, if_exists: bool) -> Reply {
-        let Some(volume) = self.volume_by_name(name).map(|v| v.id) else {
+        let Some((volume, borrowed)) = self.volume_by_name(name).map(|v| (v.id, v.borrowed.is_some())) else {
             let missing = Err(Rejection::NoSuchVolume(name.to_owned()));
             return if if_exists { Ok(Outcome::Nothing) } else { missing };
         };
@@ -81,9 +101,11 @@ impl Catalog {
         if self.files.values().any(|f| f.volume == volume)
             || self.trash.values().any(|t| t.tables.iter().any(|t| t.volume == volume))
         {
-            return rule(format!(
-                "Storage volume '{name}' still holds files of dropped tables; they are deleted in the background"
-            ));
+            let why = match borrowed {
+                true => "is borrowed, and files there are still needed",
+                false => "still holds files of dropped tables; they are deleted in the background",
+            };
+            return rule(format!("Storage volume '{name}' {why}"));
         }
         self.volumes.remove(&volume);
         Ok(Outcome::Done)
@@ -100,6 +122,7 @@ impl Catalog {
 
     pub(super) fn ensure_builtin_volume(&mut self, draft: &VolumeDraft) -> Reply {
         let Some(found) = self.volume_by_name(BUILTIN_STORAGE_VOLUME) else {
+            self.check_not_borrowed(draft)?;
             let id = self.insert_volume(draft);
             self.header.default_volume.get_or_insert(id);
             return Ok(Outcome::Volume(id));

@@ -175,6 +175,7 @@ async fn a_snapshot_of_another_timeline_is_no_predecessor_and_its_pins_are_no_de
         present: BTreeMap::from([(kit.catalog.job(own).unwrap().volume, vec![found])]),
         compute_nodes: None,
         volumes: BTreeMap::new(),
+        successors: BTreeMap::new(),
     };
     kit.catalog = rebase(&kit.catalog, &plan).unwrap();
     assert!(kit.catalog.jobs().any(|job| job.is_foreign() && job.state == JobState::Finished));

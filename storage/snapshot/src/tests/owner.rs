@@ -1,10 +1,11 @@
-//! Claims, holds and marks.
+//! Claims, holds, leases and marks.
 
-use storage_model::{Epoch, Incarnation, Kind, Revision, UnixMillis};
+use storage_model::{Epoch, Incarnation, Kind, Loan, Revision, StorageVolume, UnixMillis};
+use storage_volume::Volume;
 
 use super::Kit;
 use crate::mark::{self, Mark};
-use crate::owner::{OwnerFacts, claim, claims, greatest, hold, let_go, owner_names, owners, release};
+use crate::owner::{OwnerFacts, claim, claims, end_lease, greatest, hold, lease, let_go, owner_names, owners, release};
 
 fn incarnation(digit: char) -> Incarnation {
     Incarnation(digit.to_string().repeat(32))
@@ -68,6 +69,25 @@ async fn a_hold_is_seen_renewed_and_let_go() {
     let_go(volume, layout, &incarnation('e')).await.unwrap();
     let_go(volume, layout, &incarnation('e')).await.unwrap();
     assert!(owner_names(volume, layout).await.unwrap().holds.is_empty());
+}
+
+#[tokio::test]
+async fn a_lease_comes_from_whoever_borrows_the_root_and_names_what_it_needs() {
+    let kit = Kit::new().await;
+    let (volume, layout) = (&kit.volume, &kit.layout);
+    let loan = Loan { snapshot: "nightly.1".to_owned(), cut: Revision(42) };
+    let borrowed = StorageVolume { borrowed: Some(loan.clone()), ..kit.definition.clone() };
+    let borrower = Volume::open(&borrowed).unwrap();
+    for _ in 0..2 {
+        lease(&borrower, layout, &incarnation('c'), &loan, &facts("clone")).await.unwrap();
+    }
+    let seen = owners(volume, layout).await.unwrap();
+    assert!(seen.claims.is_empty() && seen.holds.is_empty());
+    let [only] = &seen.leases[..] else { panic!("{:?}", seen.leases) };
+    assert_eq!((&only.incarnation, &only.loan, &only.facts), (&incarnation('c'), &loan, &Some(facts("clone"))));
+    assert!(claim(&borrower, layout, Epoch(9), &incarnation('c'), &facts("clone")).await.is_err(), "it is another's");
+    end_lease(&borrower, layout, &incarnation('c'), &loan).await.unwrap();
+    assert!(owner_names(volume, layout).await.unwrap().leases.is_empty());
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ impl Store {
             location: format!("file://{}", directory.path().display()),
             comment: String::new(),
             enabled: true,
+            borrowed: None,
             properties: BTreeMap::new(),
         };
         let volume = Volume::open(&volume).unwrap();

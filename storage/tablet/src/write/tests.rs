@@ -113,6 +113,7 @@ fn store() -> Store {
         location,
         comment: String::new(),
         enabled: true,
+        borrowed: None,
         properties: BTreeMap::new(),
     };
     Store { volume: Volume::open(&definition).unwrap(), faults, _directory: directory }

@@ -12,7 +12,7 @@ use crate::testing::{Effect, Faults, Mode, Operation, Rule, S3Server};
 
 fn definition(volume_type: VolumeType, location: String, properties: BTreeMap<String, String>) -> StorageVolume {
     let (id, name, comment) = (VolumeId(7), "v".to_owned(), String::new());
-    StorageVolume { id, name, volume_type, location, comment, enabled: true, properties }
+    StorageVolume { id, name, volume_type, location, comment, enabled: true, properties, borrowed: None }
 }
 
 fn local(directory: &TempDir) -> Volume {
@@ -47,6 +47,32 @@ async fn a_directory_stages_parts_where_a_writer_died_and_not_where_one_lives() 
     let names: Vec<_> =
         std::fs::read_dir(directory.path().join("root")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["parts"]);
+}
+
+#[tokio::test]
+async fn a_borrowed_volume_is_read_and_takes_nothing_but_leases_and_holds() {
+    let directory = TempDir::new().unwrap();
+    let location = format!("file://{}/root/", directory.path().display());
+    let own = definition(VolumeType::Local, location, BTreeMap::new());
+    let loan = storage_model::Loan { snapshot: "s".to_owned(), cut: storage_model::Revision(7) };
+    let borrowed = Volume::open(&StorageVolume { borrowed: Some(loan), ..own.clone() }).unwrap();
+    let own = Volume::open(&own).unwrap();
+    own.put("svc/db1/x", bytes("theirs")).await.unwrap();
+    assert_eq!(borrowed.get("svc/db1/x").await.unwrap(), "theirs");
+    for path in ["svc/db1/x", "svc/owner/1.ab", "svc/meta/image/s/7.void", "hold-ab"] {
+        let refused = borrowed.put(path, bytes("ours")).await.unwrap_err();
+        assert!(refused.kind() == Kind::Invalid && refused.to_string().contains("borrowed"), "{refused}");
+        assert!(borrowed.put_new(path, bytes("ours")).await.is_err() && borrowed.delete(path).await.is_err());
+        assert!(borrowed.delete_many(&[path.to_owned()]).await[0].is_err());
+    }
+    let pieces = futures::stream::iter([Ok::<_, VolumeError>(bytes("ours"))]);
+    assert!(borrowed.put_stream("svc/db1/x", 4, pieces).await.is_err());
+    borrowed.probe().await.unwrap();
+    assert_eq!(own.list("").await.unwrap().len(), 1, "nothing has come, nothing is gone");
+    for path in ["svc/owner/hold-ab", "svc/owner/lease-7.ab.s"] {
+        borrowed.put(path, bytes("we are here")).await.unwrap();
+        borrowed.delete(path).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ impl House {
     }
 
     fn step(&self) -> Option<JobStep> {
-        job_step(&self.catalog, &MetaSettings::default(), Now::at(self.now))
+        job_step(&self.catalog, &MetaSettings::default(), Now::at(self.now), |_| false)
     }
 
     fn sweep(&self) -> Option<SweepStep> {
@@ -164,6 +164,20 @@ fn what_cannot_be_deleted_for_a_day_is_abandoned_and_deleted_later() {
 }
 
 #[test]
+fn a_leased_snapshot_is_neither_deleted_nor_abandoned() {
+    let mut house = House::new();
+    house.on();
+    house.snapshot();
+    house.now += 600_000;
+    house.snapshot();
+    house.now += ABANDON_AFTER_MILLIS * 2;
+    assert!(matches!(house.sweep_where(false, true), Some(SweepStep::Abandon(_))));
+    let leased = sweep_step(&house.catalog, Uptime(house.now), |_| Deletion::Leased);
+    assert_eq!(leased, None);
+    assert!(matches!(house.sweep(), Some(SweepStep::Delete(_))));
+}
+
+#[test]
 fn nothing_begins_while_too_many_wait_for_their_deletion() {
     let mut house = House::new();
     house.on();
@@ -173,11 +187,15 @@ fn nothing_begins_while_too_many_wait_for_their_deletion() {
     }
     house.snapshot();
     house.now += 600_000;
-    assert_eq!(waiting_for_deletion(&house.catalog), Err(MOST_EXPIRED as u64));
+    assert_eq!(waiting_for_deletion(&house.catalog, |_| false), Err(MOST_EXPIRED as u64));
     assert_eq!(house.step(), None);
+    let leased = job_step(&house.catalog, &MetaSettings::default(), Now::at(house.now), |_| true);
+    assert!(matches!(leased, Some(JobStep::Begin { .. })), "they wait for others, and for no store");
     let Some(SweepStep::Delete(oldest)) = house.sweep() else { panic!("{:?}", house.sweep()) };
     house.event(oldest, JobEvent::Deleted);
-    assert!(waiting_for_deletion(&house.catalog).is_ok() && matches!(house.step(), Some(JobStep::Begin { .. })));
+    assert!(
+        waiting_for_deletion(&house.catalog, |_| false).is_ok() && matches!(house.step(), Some(JobStep::Begin { .. }))
+    );
 }
 
 /// A clock that stood a year ahead when a snapshot began does not put off the next one by a year, and a job that runs is
@@ -189,11 +207,13 @@ fn a_wall_clock_that_jumps_neither_stops_snapshots_nor_gives_them_up() {
     let year = 365 * 86_400_000;
     let settings = MetaSettings::default();
     let step = |house: &House, wall: u64, uptime: u64| {
-        job_step(&house.catalog, &settings, Now { wall: UnixMillis(wall), uptime: Uptime(uptime) })
+        job_step(&house.catalog, &settings, Now { wall: UnixMillis(wall), uptime: Uptime(uptime) }, |_| false)
     };
     let job = {
         let now = Now { wall: UnixMillis(house.now + year), uptime: Uptime(house.now) };
-        let Some(JobStep::Begin { volume, name }) = job_step(&house.catalog, &settings, now) else { panic!() };
+        let Some(JobStep::Begin { volume, name }) = job_step(&house.catalog, &settings, now, |_| false) else {
+            panic!()
+        };
         let kind = SnapshotKind::Automated;
         let command = Command::BeginSnapshot { kind, name, volume, comment: String::new(), max_history: 100 };
         match house.catalog.apply(&Envelope { proposed_at: now, command }).unwrap() {
@@ -216,7 +236,7 @@ fn after_a_long_stop_a_snapshot_is_due_at_once() {
     house.on();
     house.snapshot();
     let now = Now { wall: UnixMillis(house.now + 3_600_000), uptime: Uptime(house.now + 1) };
-    assert!(matches!(job_step(&house.catalog, &MetaSettings::default(), now), Some(JobStep::Begin { .. })));
+    assert!(matches!(job_step(&house.catalog, &MetaSettings::default(), now, |_| false), Some(JobStep::Begin { .. })));
 }
 
 #[test]
@@ -277,6 +297,7 @@ fn restored(catalog: &Catalog, job: JobId, name: &str, cut: Revision) -> Catalog
         present: BTreeMap::from([(own.volume, vec![found(&own.name, own.cuts[0]), found(name, cut)])]),
         compute_nodes: None,
         volumes: BTreeMap::new(),
+        successors: BTreeMap::new(),
     };
     rebase(catalog, &plan).unwrap()
 }

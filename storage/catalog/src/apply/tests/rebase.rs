@@ -65,6 +65,7 @@ pub(super) fn plan(cut: Revision) -> Rebase {
         present: present([manifest("a", Revision(cut.0 - 5)), manifest("c", cut)]),
         compute_nodes: None,
         volumes: BTreeMap::new(),
+        successors: BTreeMap::new(),
     }
 }
 
@@ -279,6 +280,7 @@ fn volumes_are_replaced_by_name() {
         location: "s3://other/p/".to_owned(),
         comment: "moved".to_owned(),
         enabled: true,
+        borrowed: None,
         properties: BTreeMap::new(),
     };
     let volumes = ["main", "more"].map(|name| (name.to_owned(), moved.clone())).into();
