@@ -346,10 +346,9 @@ impl Catalog {
         self.files.get(&id).map(Arc::as_ref)
     }
 
-    /// Whether any file is in a volume, garbage too.
+    /// Whether any file is in a volume, garbage too. Looks at all files: for volumes that are borrowed, which few clusters have.
     pub fn has_files_in(&self, volume: VolumeId) -> bool {
-        let mut files = self.objects.range((volume, String::new())..);
-        files.next().is_some_and(|((at, _), _)| *at == volume)
+        self.files.values().any(|file| file.volume == volume)
     }
 
     /// The file that is this object.

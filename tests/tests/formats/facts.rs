@@ -1,5 +1,6 @@
 //! What the samples say: one of every command, and the catalog that they make. Append only; the bytes are frozen.
 
+mod jobs;
 mod known;
 
 use std::collections::BTreeMap;
@@ -12,13 +13,12 @@ use storage_catalog::{
 use storage_model::file::WrittenRun;
 use storage_model::snapshot::JobEvent;
 use storage_model::{
-    Aggregation, AlterEvent, AlterKind, Bound, ByteRange, ClusterId, Column, ColumnId, DataType, DatabaseId,
-    DefaultValue, Distribution, Epoch, Expression, ExpressionPart, FileId, Frontend, FrontendRole, Grant, GrantObject,
-    Incarnation, JobId, KeyModel, NodeId, Now, Partition, PartitionId, PartitionKey, PartitionRange, Partitioning,
-    PasswordHash, Privilege, RelationKind, RetentionChange, Revision, RewrittenPart, RewrittenPartition, Rowset,
-    RowsetChange, Schema, ServiceId, SnapshotKind, Step, StepUnit, StructField, Superseded, Table, TableId,
-    TabletChange, TxnId, UnixMillis, Uptime, UserId, UserName, Value, Vector, ViewColumn, VolumeId, VolumeType,
-    WrittenFile,
+    Aggregation, Bound, ByteRange, ClusterId, Column, ColumnId, DataType, DatabaseId, DefaultValue, Distribution,
+    Epoch, Expression, ExpressionPart, FileId, Frontend, FrontendRole, Grant, GrantObject, Incarnation, JobId,
+    KeyModel, NodeId, Now, Partition, PartitionId, PartitionKey, PartitionRange, Partitioning, PasswordHash, Privilege,
+    RelationKind, RetentionChange, Revision, Rowset, RowsetChange, Schema, ServiceId, SnapshotKind, Step, StepUnit,
+    StructField, Superseded, Table, TableId, TabletChange, TxnId, UnixMillis, Uptime, UserId, UserName, Value, Vector,
+    ViewColumn, VolumeId, VolumeType, WrittenFile,
 };
 use storage_snapshot::manifest::{Facts, Manifest, SectionEntry};
 use storage_snapshot::mark::Mark;
@@ -32,11 +32,6 @@ const RESTORED_FILE: u64 = 10_015;
 const RESTORED_OBJECT: &str = "o2";
 /// The table whose rows get numbers.
 const NUMBERS: u64 = 10_067;
-/// The jobs on it that are done and that failed.
-const DONE: u64 = 10_070;
-const FAILED: u64 = 10_074;
-/// A table of a query whose rows did not come.
-const UNFILLED: u64 = 10_076;
 
 fn text(t: &str) -> String {
     t.to_owned()
@@ -518,65 +513,8 @@ pub fn commands() -> Vec<(Now, Command)> {
     ];
     let commands =
         commands.into_iter().chain(access().into_iter().map(Command::Access)).chain([sketches()]).chain(computed());
-    let commands = commands.chain(jobs()).chain([known::analyzed(TableId(NUMBERS))]).chain(unfilled());
+    let commands = commands.chain(jobs::jobs()).chain([known::analyzed(TableId(NUMBERS))]).chain(jobs::unfilled());
     (1..).map(|n| Now { wall: UnixMillis(START + n * 1000), uptime: Uptime(n * 1000) }).zip(commands).collect()
-}
-
-/// Jobs that write a table anew: one that is done, one that its user gave up, one that could not be, and one that waits.
-fn jobs() -> Vec<Command> {
-    let (database, table) = (text("store"), text("numbers"));
-    let event = |job, event| Command::AlterJobEvent { job: JobId(job), event };
-    let spread = |buckets| Command::AlterDistribution {
-        database: database.clone(),
-        table: table.clone(),
-        partitions: Vec::new(),
-        distribution: Distribution::Hash { columns: vec![ColumnId(1)] },
-        buckets_given: Some(buckets),
-        buckets,
-    };
-    let parts = vec![ExpressionPart::Column(ColumnId(2)), ExpressionPart::Text(text(" + 1"))];
-    let next = Some(DefaultValue::Generated(Expression { parts }));
-    let change = ColumnChange::Add { column: column("next", DataType::BigInt, false, next), place: None };
-    let compute = Command::AlterColumns { database: database.clone(), table: table.clone(), changes: vec![change] };
-    let rewritten = RewrittenPartition {
-        partition: PartitionId(NUMBERS + 1),
-        base: 2,
-        parts: vec![RewrittenPart { txn: TxnId(11), files: vec![keyed_file(NUMBERS + 1, "o10")] }],
-    };
-    vec![
-        spread(4),
-        event(DONE, AlterEvent::Begin),
-        event(DONE, AlterEvent::Start),
-        event(DONE, AlterEvent::Progress(50)),
-        event(DONE, AlterEvent::Hold),
-        Command::FinishAlter { job: JobId(DONE), partitions: vec![rewritten] },
-        compute.clone(),
-        Command::CancelAlter {
-            database: database.clone(),
-            table: table.clone(),
-            kind: AlterKind::Columns,
-            jobs: Vec::new(),
-        },
-        spread(6),
-        event(FAILED, AlterEvent::Begin),
-        event(FAILED, AlterEvent::Start),
-        event(FAILED, AlterEvent::Hold),
-        event(FAILED, AlterEvent::Resume),
-        event(FAILED, AlterEvent::Fail(text("a row does not fit"))),
-        compute,
-        event(FAILED + 1, AlterEvent::Begin),
-    ]
-}
-
-/// Tables of queries: one whose rows did not come, and one whose rows are still to come.
-fn unfilled() -> Vec<Command> {
-    let create = |name, txn| Command::CreateTableAs {
-        database: text("store"),
-        draft: notes(name),
-        if_not_exists: false,
-        txn: TxnId(txn),
-    };
-    vec![create("given_up", 20), Command::DropUnfilled { table: TableId(UNFILLED) }, create("filling", 21)]
 }
 
 /// What rows hold that nobody says, and rows that keep a part of what they have.

@@ -42,7 +42,7 @@ pub(crate) async fn create(
     let rows = Insert::plain(table.name.clone(), InsertSource::Query(query.query.clone()));
     let inserted = Box::pin(insert::insert(session, &rows, &query.text, running)).await;
     match &inserted {
-        Ok(_) => unfilled.is_filled(),
+        Ok(_) => unfilled.leave(),
         Err(_) => unfilled.give_up().await,
     }
     inserted
@@ -70,7 +70,7 @@ impl Unfilled {
         made.await.unwrap_or_else(|lost| Err(MySqlError::unknown_error(format_args!("the table was not made: {lost}"))))
     }
 
-    fn is_filled(mut self) {
+    fn leave(mut self) {
         self.table = None;
     }
 

@@ -22,7 +22,7 @@ pub(super) fn meta(catalog: &Catalog) -> Sheet {
     for (database, table, known) in known(catalog) {
         let rows: u64 = catalog.partitions_of(table).map(|partition| partition.rows()).sum();
         let counted = known.columns.iter().map(|column| column.rows).max().unwrap_or(0);
-        let healthy = if rows == 0 { 100 } else { counted.min(rows).saturating_mul(100) / rows };
+        let healthy = counted.min(rows).saturating_mul(100).checked_div(rows).unwrap_or(100);
         let updated = Item::at(known.updated_at);
         sheet.push(row![&database.name, &table.name, "ALL", "FULL", updated, "{}", format!("{healthy}%")]);
     }

@@ -25,7 +25,10 @@ fn file(kit: &Kit, object: &str, of: ColumnStatistics) -> WrittenFile {
     WrittenFile { statistics: vec![of], ..kit.written("wide", 0, object) }
 }
 
-fn known(kit: &Kit) -> Option<(u64, u64, Option<(i128, i128)>)> {
+/// Rows, how many values differ, and between what they lie.
+type Counted = (u64, u64, Option<(i128, i128)>);
+
+fn known(kit: &Kit) -> Option<Counted> {
     let known = kit.catalog.statistics(kit.table("wide"))?.of(ColumnId(2))?.clone();
     Some((known.rows, known.distinct_count().unwrap(), known.range))
 }
