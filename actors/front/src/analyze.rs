@@ -56,11 +56,15 @@ fn chosen(table: &Table, columns: &[String]) -> Result<Vec<Column>, MySqlError> 
     if columns.is_empty() {
         return Ok(table.schema.columns.clone());
     }
-    let found = columns.iter().map(|name| {
+    let mut found: Vec<Column> = Vec::new();
+    for name in columns {
         let unknown = || MySqlError::analyzing(format_args!("Unknown column '{name}' in '{}'", table.name));
-        table.schema.column(name).cloned().ok_or_else(unknown)
-    });
-    found.collect()
+        let column = table.schema.column(name).ok_or_else(unknown)?;
+        if found.iter().all(|known| known.id != column.id) {
+            found.push(column.clone());
+        }
+    }
+    Ok(found)
 }
 
 /// Reads the columns of all rows.

@@ -167,8 +167,9 @@ fn check_show(asker: &Asker, show: &Show) -> Checked {
         | Shown::Describe { table, .. }
         | Shown::Columns { table, .. }
         | Shown::Partitions { table, .. }
-        | Shown::Index { table }
-        | Shown::ColumnStats { table } => sees(asker, table),
+        | Shown::Index { table } => sees(asker, table),
+        // The least and the greatest value are shown.
+        Shown::ColumnStats { table } => on_table(asker, Privilege::Select, table),
         Shown::Data { name: Some(name) } => match asker.table(name) {
             Ok(Some(_)) => sees(asker, name),
             _ => Ok(Go),

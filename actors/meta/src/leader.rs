@@ -189,7 +189,7 @@ mod tests {
         // Where no store answers, it goes on; where all is well too.
         for now in [
             Ownership::Unknown { looked: true },
-            Ownership::Ours { read_at: HashMap::new(), leases: Default::default() },
+            Ownership::Ours { read_at: HashMap::new(), leases: Default::default(), held: Default::default() },
         ] {
             owns.send_replace(now);
             assert_eq!(refuse_if_superseded(ownership.clone()).await, Ok(()));

@@ -6,7 +6,7 @@
 mod loans;
 mod mark;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,8 @@ pub enum Ownership {
         read_at: HashMap<VolumeId, Instant>,
         /// What others have leased there, as last read.
         leases: BTreeMap<VolumeId, Vec<Lease>>,
+        /// The volumes that somebody held when they were last read.
+        held: BTreeSet<VolumeId>,
     },
     /// A greater claim was seen; for ever.
     Superseded(String),
@@ -65,6 +67,16 @@ impl Ownership {
             }
             Ownership::Unknown { .. } | Ownership::Superseded(_) | Ownership::CopiedBack(_) => false,
         }
+    }
+
+    /// Whether it is known by what others the volume is needed: this leader has looked there, and nobody holds it.
+    pub fn knows_needs(&self, volume: VolumeId) -> bool {
+        matches!(self, Ownership::Ours { leases, held, .. } if leases.contains_key(&volume) && !held.contains(&volume))
+    }
+
+    /// Whether the volume was read after this moment.
+    pub fn has_read_since(&self, volume: VolumeId, at: Instant) -> bool {
+        matches!(self, Ownership::Ours { read_at, .. } if read_at.get(&volume).is_some_and(|read| *read > at))
     }
 
     /// The lease of another cluster on a snapshot: it stays until that is over.
@@ -270,7 +282,7 @@ impl Look {
             let claimed = owner::claim(&volume, layout, identity.epoch, &identity.incarnation, &self.facts).await;
             claimed.map_err(|e| e.chain())?;
         }
-        let now = UnixMillis(SystemClock.now_unix_ms());
+        let now = owners.now(UnixMillis(SystemClock.now_unix_ms()));
         let leases = live_leases(&owners, now);
         let newest = newest_hold(&owners, &identity.incarnation, now);
         Ok(Seen::Ours { hold: newest.map(|hold| (hold.incarnation.clone(), hold.written_at)), leases })
@@ -378,13 +390,15 @@ impl Handle<Looked> for OwnerWatch {
             return Answer::done();
         }
         self.loans.renewed(&looked.renewed, looked.at);
-        let held: Vec<VolumeId> = looked.held.iter().map(|(volume, _)| *volume).collect();
+        let held: BTreeSet<VolumeId> = looked.held.iter().map(|(volume, _)| *volume).collect();
         self.told.checked.extend(looked.read.iter().chain(&held));
-        let readable: Vec<VolumeId> = looked.read.iter().copied().chain(held).collect();
+        let readable: Vec<VolumeId> = looked.read.iter().chain(&held).copied().collect();
         self.tell(&readable, looked.held, cx);
         self.ownership.send_modify(|ownership| {
-            let (mut read_at, mut leases) = match ownership {
-                Ownership::Ours { read_at, leases } => (std::mem::take(read_at), std::mem::take(leases)),
+            let (mut read_at, mut leases, known) = match ownership {
+                Ownership::Ours { read_at, leases, held } => {
+                    (std::mem::take(read_at), std::mem::take(leases), std::mem::take(held))
+                }
                 Ownership::Unknown { looked: seen } if looked.read.is_empty() => {
                     *seen = true;
                     return;
@@ -392,9 +406,11 @@ impl Handle<Looked> for OwnerWatch {
                 Ownership::Unknown { .. } => Default::default(),
                 Ownership::Superseded(_) | Ownership::CopiedBack(_) => return,
             };
+            // Of what does not answer it is not known that nobody holds it any more.
+            let held = known.into_iter().filter(|id| !looked.leases.contains_key(id)).chain(held).collect();
             read_at.extend(looked.read.iter().map(|id| (*id, looked.at)));
             leases.extend(looked.leases);
-            *ownership = Ownership::Ours { read_at, leases };
+            *ownership = Ownership::Ours { read_at, leases, held };
         });
         Answer::done()
     }

@@ -23,6 +23,7 @@ use runtime_actor::{Actor, Answer, Context, Handle, Message, Pulse};
 use runtime_raft::Meta;
 use serde::Serialize;
 use storage_model::{JobId, Revision, SnapshotJob};
+use storage_snapshot::owner::LEASE_MILLIS;
 use tokio::sync::{Semaphore, watch};
 
 use self::decide::{Deletion, job_step, next_begin, sweep_step};
@@ -39,6 +40,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 const DELETE_RETRY: Duration = Duration::from_secs(30);
 /// A volume whose claims this leader could not read for so long does not answer.
 const CLAIMS_PATIENCE: Duration = Duration::from_secs(60);
+/// As long as a hold or a lease is good.
+const NEEDS_PATIENCE: Duration = Duration::from_millis(LEASE_MILLIS);
 /// Catalogs of snapshots that are in memory at the same time, for RESTORE TABLE.
 const RESTORES_AT_ONCE: usize = 1;
 
@@ -173,14 +176,18 @@ impl SnapshotJobSupervisor {
             // Boxed: an upload is a very large future, and this thread's stack is small.
             cx.effect(async move { JobStepDone(Box::pin(effects.run(step)).await) });
         }
-        let is_put_off = |job| self.put_off.get(&job).is_some_and(|until| *until > now);
-        let has_waited = self.began.is_some_and(|began| now.saturating_duration_since(began) >= CLAIMS_PATIENCE);
-        let deletion = |job: &SnapshotJob| match ownership.allows_deletes(job.volume, now) {
+        let failed_at = |job| self.put_off.get(&job).filter(|until| **until > now).map(|until| *until - DELETE_RETRY);
+        let waited = self.began.map_or(Duration::ZERO, |began| now.saturating_duration_since(began));
+        // Who needs a snapshot says so in its volume. While this leader has not read that, it waits for as long as it is good.
+        let patience = |volume| if ownership.knows_needs(volume) { CLAIMS_PATIENCE } else { NEEDS_PATIENCE };
+        let deletion = |job: &SnapshotJob| match (ownership.allows_deletes(job.volume, now), failed_at(job.id)) {
             _ if is_leased(job) => Deletion::Leased,
-            _ if is_put_off(job.id) => Deletion::Failed,
-            true => Deletion::Allowed,
-            false if has_waited => Deletion::Failed,
-            false => Deletion::Unknown,
+            (true, None) => Deletion::Allowed,
+            // It may have failed because somebody needs it since.
+            (true, Some(at)) if ownership.has_read_since(job.volume, at) => Deletion::Failed,
+            (true, Some(_)) => Deletion::Unknown,
+            (false, _) if waited >= patience(job.volume) => Deletion::Failed,
+            (false, _) => Deletion::Unknown,
         };
         if self.sweep_lane.is_free(now)
             && let Some(step) = sweep_step(&catalog, self.meta.now().uptime, deletion)

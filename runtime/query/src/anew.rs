@@ -22,7 +22,7 @@ use crate::depth::Stack;
 use crate::error::QueryError;
 use crate::insert::store::store;
 use crate::insert::{columns_of, with_computed};
-use crate::plan::{self, Placement, Planned};
+use crate::plan::{self, Planned};
 use crate::provider::ScanNotes;
 use crate::provider::merge::rows_plan;
 use crate::provider::scan::Piece;
@@ -78,8 +78,7 @@ pub async fn plan_anew(
         let plan = if computes { with_computed(&cx, &state, &target.schema, plan)? } else { plan };
         let plan = plan::physical(&state, &plan, stack).await?;
         let (columns, tables, notes) = (columns_of(target), vec![table.id], ScanNotes::default());
-        let placement = Placement::Compute;
-        Ok(Planned { columns, placement, tables, views: Vec::new(), values: None, plan, notes, split_from: u64::MAX })
+        Ok(Planned::whole(columns, tables, plan, notes))
     };
     stack.run_async(Box::pin(planning)).await
 }

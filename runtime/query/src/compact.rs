@@ -13,7 +13,7 @@ use storage_model::{FileEntry, FileId, Partition, ServiceId, Table};
 
 use crate::error::QueryError;
 use crate::insert::columns_of;
-use crate::plan::{Placement, Planned};
+use crate::plan::Planned;
 use crate::provider::ScanNotes;
 use crate::provider::merge::rows_plan;
 use crate::provider::scan::Piece;
@@ -41,16 +41,7 @@ pub fn plan_compaction(
     let rows = rows_plan(&*state, table, &schema, pieces, None, None)?;
     let plan = sorted(table, rows)?;
     let (columns, notes) = (columns_of(table), ScanNotes::default());
-    Ok(Planned {
-        columns,
-        placement: Placement::Compute,
-        tables: vec![table.id],
-        views: Vec::new(),
-        values: None,
-        split_from: u64::MAX,
-        plan,
-        notes,
-    })
+    Ok(Planned::whole(columns, vec![table.id], plan, notes))
 }
 
 /// As runs are: ascending, NULL first.

@@ -20,7 +20,7 @@ use crate::context::PlanContext;
 use crate::depth::Stack;
 use crate::error::QueryError;
 use crate::insert::columns_of;
-use crate::plan::{self, Logical, Placement, Planned, ResultColumn, ResultType};
+use crate::plan::{self, Logical, Planned, ResultColumn, ResultType};
 use crate::provider::ScanNotes;
 use crate::provider::stored::{PARTITION, StoredTable};
 use crate::rewrite::rewrite;
@@ -65,16 +65,7 @@ pub async fn plan_count(
     let plan = plan.aggregate(vec![partition], vec![count_all()])?.build()?;
     let plan = plan::physical(&state, &plan, Stack::for_condition(cx, &SqlExpr::value(Value::Null))?).await?;
     let (columns, tables) = (columns_of_search(), vec![table.id]);
-    Ok(Planned {
-        columns,
-        placement: Placement::Compute,
-        tables,
-        views: Vec::new(),
-        values: None,
-        plan,
-        notes,
-        split_from: u64::MAX,
-    })
+    Ok(Planned::whole(columns, tables, plan, notes))
 }
 
 /// Plans the rows that a DELETE leaves in these partitions of its table, in the columns of the table.
@@ -139,16 +130,7 @@ async fn plan_over(
         let plan = build(stored.of_partitions(partitions.iter().copied()), target)?;
         let (_, tables) = plan::tables_of(&plan)?;
         let plan = plan::physical(&state, &plan, stack).await?;
-        Ok(Planned {
-            columns,
-            placement: Placement::Compute,
-            tables,
-            views: Vec::new(),
-            values: None,
-            plan,
-            notes,
-            split_from: u64::MAX,
-        })
+        Ok(Planned::whole(columns, tables, plan, notes))
     };
     stack.run_async(Box::pin(planning)).await
 }

@@ -21,7 +21,7 @@ use crate::context::{PlanContext, SessionFacts};
 use crate::depth::Stack;
 use crate::error::QueryError;
 use crate::functions::fresh;
-use crate::plan::{self, Logical, Placement, Planned, ResultColumn, result_type};
+use crate::plan::{self, Logical, Planned, ResultColumn, result_type};
 use crate::provider::ScanNotes;
 use crate::provider::view::ViewRead;
 use crate::rewrite::rewrite;
@@ -75,8 +75,8 @@ async fn plan_rows(
     let Stored { plan, tables, views, notes, .. } = stored_rows(cx, &state, table, insert, query)?;
     let plan = generated::computed(cx, &state, &table.schema, plan)?;
     let plan = plan::large(cx, &state, &plan, &notes, stack).await?;
-    let (columns, split_from) = (columns_of(table), cx.split_from);
-    Ok(Planned { columns, placement: Placement::Compute, tables, views, values: None, plan, notes, split_from })
+    let whole = Planned::whole(columns_of(table), tables, plan, notes);
+    Ok(Planned { views, split_from: cx.split_from, ..whole })
 }
 
 /// Rows of a query in the columns of a table; nothing is computed from them yet.

@@ -56,6 +56,9 @@ fn reorder(estimator: &Estimator<'_>, plan: LogicalPlan) -> Result<Transformed<L
     }
     let mut parts = Parts::default();
     let old = parts.take_apart(plan.clone());
+    if parts.relations.len() > MOST_RELATIONS {
+        return plan.map_children(|child| reorder(estimator, child));
+    }
     let (relations, mut below) = (std::mem::take(&mut parts.relations), false);
     for relation in relations {
         let relation = reorder(estimator, relation)?;

@@ -18,6 +18,7 @@
 //! ```
 
 mod anew;
+mod answered;
 mod cells;
 mod coerce;
 mod compact;

@@ -122,19 +122,22 @@ impl Planned {
         rows.unwrap_or(UNKNOWN).min(MOST) as u64
     }
 
+    /// A plan that one compute node runs whole.
+    pub(crate) fn whole(
+        columns: Vec<ResultColumn>,
+        tables: Vec<TableId>,
+        plan: Arc<dyn ExecutionPlan>,
+        notes: ScanNotes,
+    ) -> Planned {
+        let (placement, views, split_from) = (Placement::Compute, Vec::new(), u64::MAX);
+        Planned { columns, placement, tables, views, values: None, plan, notes, split_from }
+    }
+
     /// A result of rows that are known already.
     pub(crate) fn of_values(columns: Vec<ResultColumn>, rows: RecordBatch) -> Result<Planned, QueryError> {
         let plan = MemorySourceConfig::try_new_exec(&[vec![rows.clone()]], rows.schema(), None)?;
-        Ok(Planned {
-            columns,
-            placement: Placement::Local,
-            tables: Vec::new(),
-            views: Vec::new(),
-            values: Some(rows),
-            plan,
-            notes: ScanNotes::default(),
-            split_from: u64::MAX,
-        })
+        let whole = Planned::whole(columns, Vec::new(), plan, ScanNotes::default());
+        Ok(Planned { placement: Placement::Local, values: Some(rows), ..whole })
     }
 }
 
@@ -215,8 +218,15 @@ pub(crate) async fn large(
         return Ok(whole);
     }
     // They are made anew.
-    notes.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    physical(&session::joining_planner(cx.parallelism), plan, stack).await
+    let of_whole = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+    match physical(&session::joining_planner(cx.parallelism), plan, stack).await {
+        Ok(joined) if subqueries(&joined) == Subqueries::None => Ok(joined),
+        // Not wherever a subquery may stand it can be joined.
+        _ => {
+            *notes.lock().unwrap_or_else(PoisonError::into_inner) = of_whole;
+            Ok(whole)
+        }
+    }
 }
 
 /// A query before it is optimised.

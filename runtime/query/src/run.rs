@@ -3,6 +3,7 @@
 pub(crate) mod dressing;
 mod memory;
 mod rows;
+pub(crate) mod through;
 mod watch;
 
 use std::collections::HashMap;
@@ -116,6 +117,7 @@ struct Opened {
 pub struct Engine {
     runtime: RuntimeEnv,
     gauge: Arc<Gauge>,
+    memory_bytes: usize,
     parallelism: usize,
     threads: Option<Handle>,
     open: Opener,
@@ -146,7 +148,8 @@ impl Engine {
             .build()?;
         let parallelism = options.parallelism.max(1);
         let footers = Footers::new(runtime.cache_manager.get_file_metadata_cache());
-        Ok(Engine { runtime, gauge, parallelism, threads: options.threads, open, stores: Mutex::default(), footers })
+        let (memory_bytes, threads) = (options.memory_bytes, options.threads);
+        Ok(Engine { runtime, gauge, memory_bytes, parallelism, threads, open, stores: Mutex::default(), footers })
     }
 
     /// The same, with so many bytes for footers and page indexes of files.
@@ -219,6 +222,11 @@ impl Engine {
     /// Where plans run.
     pub(crate) fn threads(&self) -> Handle {
         self.threads.clone().unwrap_or_else(Handle::current)
+    }
+
+    /// Bytes that operators of all running plans may ask for together.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
     }
 
     /// How many threads a plan may use.

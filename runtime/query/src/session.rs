@@ -10,7 +10,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{SessionStateDefaults, TaskContext};
 use datafusion::prelude::SessionConfig;
 
-use crate::{coerce, functions, operators, types};
+use crate::{answered, coerce, functions, operators, types};
 
 /// Rows in a batch.
 pub(crate) const BATCH_SIZE: usize = 8192;
@@ -97,6 +97,7 @@ fn build(parallelism: usize, subqueries: Subqueries) -> SessionState {
         .with_expr_planners(planners)
         .with_type_planner(Arc::new(types::StarRocksTypes))
         .with_analyzer_rules(coerce::analyzer_rules())
+        .with_physical_optimizer_rules(answered::rules())
         .with_scalar_functions(scalar)
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(aggregates)

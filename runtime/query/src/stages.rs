@@ -31,7 +31,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan};
 use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use datafusion::prelude::SessionConfig;
-use datafusion_distributed::{DistributedExt, NetworkBoundaryExt, SessionStateBuilderExt, Worker};
+use datafusion_distributed::{DistributedExt, DistributedLeafExec, NetworkBoundaryExt, SessionStateBuilderExt, Worker};
 use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use storage_model::StorageVolume;
@@ -51,6 +51,10 @@ use worker::{OnThreads, Sessions};
 
 /// The header that a part of a plan brings its errand in.
 const ERRAND: &str = "x-starkeep-errand";
+/// The most bytes of an errand: those of a header.
+const ERRAND_LIMIT: usize = 1 << 20;
+/// Which part of the memory for operators the connections of a plan may fill with batches on their way.
+const IN_FLIGHT: usize = 8;
 /// Levels that a stage may have more than the plan it was cut from.
 const MORE_LEVELS: usize = 8;
 
@@ -79,7 +83,8 @@ impl Errand {
     fn from_headers(headers: &HeaderMap) -> Result<Errand, QueryError> {
         let odd = || QueryError::internal("a part of a plan came without its errand");
         let bytes = BASE64_STANDARD.decode(headers.get(ERRAND).ok_or_else(odd)?.as_bytes()).map_err(|_| odd())?;
-        let errand = bincode::serde::decode_from_slice(&bytes, bincode::config::standard());
+        let limited = bincode::config::standard().with_limit::<ERRAND_LIMIT>();
+        let errand = bincode::serde::decode_from_slice(&bytes, limited);
         errand.map(|(errand, _)| errand).map_err(|_| odd())
     }
 }
@@ -185,6 +190,10 @@ impl Stages {
         config.set_distributed_scale_up_leaf_node_handler(leaves::spread(crew.workers.to_vec()));
         config.set_distributed_route_tasks_handler(channels::routes(crew.workers)?);
         config.set_distributed_passthrough_headers(errand.to_headers()?)?;
+        // Batches on their way are counted, but not refused by the pool.
+        config.set_distributed_worker_connection_buffer_budget_bytes(
+            (self.engine.memory_bytes() / IN_FLIGHT / crew.workers.len().max(1)).clamp(1 << 20, 64 << 20),
+        )?;
         // The operators of a stage are not those of the plan: watchers stand between them.
         config.set_distributed_metrics_collection(false)?;
         Ok(config)
@@ -195,6 +204,10 @@ impl Stages {
 fn last_stage(dressing: &Dressing, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     if plan.is_network_boundary() {
         return Ok(plan);
+    }
+    // There is one task here, which reads the whole scan.
+    if let Some(leaf) = plan.downcast_ref::<DistributedLeafExec>() {
+        return dressing.node(Arc::clone(leaf.original()));
     }
     let children: Vec<_> = plan.children().into_iter().cloned().collect();
     if children.is_empty() {

@@ -245,7 +245,7 @@ impl Catalog {
     }
 }
 
-/// Whether something was taken away on which there may be grants.
+/// Whether something was taken away on which there may be grants, or of which something is known.
 fn may_end_grants(command: &Command, reply: &Reply) -> bool {
     match command {
         Command::DropDatabase { .. }
@@ -253,6 +253,8 @@ fn may_end_grants(command: &Command, reply: &Reply) -> bool {
         | Command::DropView { .. }
         | Command::DropVolume { .. } => true,
         Command::EraseTrash { .. } => !matches!(reply, Ok(Outcome::Erased(0))),
+        // They drop tables whose rows do not come.
+        Command::DropUnfilled { .. } | Command::GiveUpTxns { .. } => matches!(reply, Ok(Outcome::Done)),
         Command::Access(AccessChange::DropUser { .. }) => true,
         _ => false,
     }

@@ -80,9 +80,17 @@ pub struct Owners {
     pub holds: Vec<Hold>,
     /// In order of incarnation.
     pub leases: Vec<Lease>,
+    /// When anything was written here last, by the store's clock.
+    pub newest: Option<UnixMillis>,
 }
 
 impl Owners {
+    /// What the store's clock shows at least. Leases and holds end by it: the clock of this host may be ahead of it by any time. An
+    /// owner that lives writes its mark again and again, so that this one goes on. `own`: of this host, when nothing is there.
+    pub fn now(&self, own: UnixMillis) -> UnixMillis {
+        self.newest.unwrap_or(own)
+    }
+
     /// The claim that wins.
     pub fn greatest(&self) -> Option<&Claim> {
         self.claims.last()
@@ -195,6 +203,7 @@ pub async fn owner_names(volume: &Volume, layout: &Layout) -> Result<Owners, Sna
         store::list(volume, "list owner claims in", &layout.owner_dir()).await?
     {
         let written_at = UnixMillis(last_modified_ms);
+        owners.newest = owners.newest.max(Some(written_at));
         match parse_owner_name(&path) {
             Some(OwnerName::Claim(epoch, incarnation)) => {
                 owners.claims.push(Claim { epoch, incarnation, written_at, facts: None });

@@ -75,6 +75,8 @@ struct Inner {
     id: VolumeId,
     name: String,
     location: String,
+    /// Two servers may have a bucket of the same name.
+    endpoint: Option<String>,
     store: Arc<dyn ObjectStore>,
     secrets: Vec<String>,
     parts: bool,
@@ -94,8 +96,9 @@ impl Volume {
         #[cfg(any(test, feature = "testing"))]
         let store = crate::testing::wrap(&volume.location, store);
         let (id, name, location) = (volume.id, volume.name.clone(), volume.location.clone());
+        let endpoint = volume.properties.get("aws.s3.endpoint").cloned();
         let borrowed = volume.borrowed.is_some();
-        Ok(Volume { inner: Arc::new(Inner { id, name, location, store, secrets, parts, borrowed }) })
+        Ok(Volume { inner: Arc::new(Inner { id, name, location, endpoint, store, secrets, parts, borrowed }) })
     }
 
     /// Its id.
@@ -111,6 +114,11 @@ impl Volume {
     /// Its location, as it was defined.
     pub fn location(&self) -> &str {
         &self.inner.location
+    }
+
+    /// Whether it is where another volume is.
+    pub fn is_at_place_of(&self, other: &Volume) -> bool {
+        (&self.inner.location, &self.inner.endpoint) == (&other.inner.location, &other.inner.endpoint)
     }
 
     /// Whether another cluster owns what is there.

@@ -33,14 +33,12 @@ async fn contents(client: &mut Client) -> anyhow::Result<Vec<String>> {
     all.extend(explained.into_iter().filter(|line| line.contains("->") || line.contains("cardinality")));
     let known: Vec<mysql_async::Row> = client.rows("SHOW COLUMN STATS FROM d.sales").await?;
     // Without the size, which a restore need not know to the byte.
-    all.extend(
-        known.into_iter().map(|row| format!("{:?}", [0, 1, 2, 3, 5, 6].map(|at| row.get::<Option<String>, _>(at)))),
-    );
+    let cell = |row: &mysql_async::Row, at: usize| row.get::<Option<String>, _>(at).flatten().unwrap_or_default();
+    all.extend(known.iter().map(|row| [0, 1, 2, 3, 5, 6].map(|at| cell(row, at)).join(" ")));
     let (_, created): (String, String) = client.one("SHOW CREATE TABLE d.sales").await?;
     all.push(created);
     let indexes: Vec<mysql_async::Row> = client.rows("SHOW INDEX FROM d.stores").await?;
-    let text = |row: &mysql_async::Row, at: usize| row.get::<String, _>(at).unwrap_or_default();
-    all.extend(indexes.iter().map(|row| [0, 2, 4, 10, 11].map(|at| text(row, at)).join(" ")));
+    all.extend(indexes.iter().map(|row| [0, 2, 4, 10, 11].map(|at| cell(row, at)).join(" ")));
     let (found,): (i64,) = client.one("SELECT k FROM d.sales WHERE note = 'note 1441'").await?;
     all.push(found.to_string());
     Ok(all)
@@ -54,7 +52,7 @@ fn statistics_and_bloom_filters_come_back_from_a_snapshot() {
         fill(&mut client).await?;
         let before = contents(&mut client).await?;
         same("joined", before[0].as_str(), "48 4344")?;
-        ensure!(before.iter().any(|line| line.contains("(\"item\", \"1200\", ")), "{before:?}");
+        ensure!(before.iter().any(|line| line.starts_with("item 1200 ")), "{before:?}");
         ensure!(before.iter().any(|line| line.contains("\"bloom_filter_columns\" = \"note, item\"")), "{before:?}");
         ensure!(before.iter().any(|line| line == "d.stores by_city city BITMAP where"), "{before:?}");
         let metas: Vec<(String, String, String, String, String, String, String)> =

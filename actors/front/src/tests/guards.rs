@@ -105,7 +105,7 @@ const CASES: &[(&str, &str)] = &[
     ("INSERT ON TABLE quickstart.t", "SHOW COLUMNS FROM quickstart.t"),
     ("INSERT ON TABLE quickstart.t", "SHOW PARTITIONS FROM quickstart.t"),
     ("INSERT ON TABLE quickstart.t", "SHOW INDEX FROM quickstart.t"),
-    ("INSERT ON TABLE quickstart.t", "SHOW COLUMN STATS FROM quickstart.t"),
+    ("SELECT ON TABLE quickstart.t", "SHOW COLUMN STATS FROM quickstart.t"),
     ("INSERT ON TABLE quickstart.t", "SHOW DATA FROM quickstart.t"),
     ("INSERT ON TABLE quickstart.t", "SHOW TABLES FROM quickstart"),
     ("INSERT ON TABLE quickstart.t", "SHOW CREATE DATABASE quickstart"),

@@ -4,8 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use runtime_actor::{Clock, SystemClock};
 use storage_catalog::Catalog;
 use storage_model::{SnapshotJob, StorageVolume, UnixMillis, VolumeId};
+use storage_snapshot::find;
 use storage_snapshot::owner::{self, LEASE_MILLIS, Lease, Owners};
 use storage_volume::Volume;
 use storage_volume::layout::Layout;
@@ -88,6 +90,18 @@ impl Look {
             return Ok(false);
         }
         owner::lease(&volume, layout, ours, loan, &self.facts).await.map_err(|e| e.chain())?;
+        // The owner keeps nothing for a lease that was over: then it may have deleted what is needed.
+        let now = owners.now(UnixMillis(SystemClock.now_unix_ms()));
+        let was_live = live_leases(&owners, now).iter().any(|lease| lease.incarnation == *ours && lease.loan == *loan);
+        if !was_live {
+            find::at_cut(&volume, layout, &loan.snapshot, loan.cut).await.map_err(|gone| {
+                let (snapshot, cause) = (&loan.snapshot, gone.chain());
+                format!(
+                    "the lease on snapshot {snapshot} was over for a while, and its owner has not kept it: files that this \
+                     cluster borrows may be gone ({cause})"
+                )
+            })?;
+        }
         Ok(true)
     }
 }

@@ -369,19 +369,20 @@ impl Effects {
 
     async fn delete(&self, id: JobId) -> Result<(), String> {
         let site = self.site(id)?;
-        // The watch may have read them some seconds ago. Whoever takes a lease has held the root for longer than the first marker
-        // takes to be written from here on, and looks again whether the snapshot is there.
-        let owners = self.owners(&site).await?;
-        let at = now();
-        if newest_hold(&owners, &self.meta.view().identity().incarnation, at).is_some() {
-            return Err(format!("{} is held by a restore or a copy: nothing is deleted there", site.volume.location()));
-        }
-        if let Some(lease) = live_leases(&owners, at).iter().find(|lease| is_lease_on(lease, &site.job)) {
-            return Err(describe_lease(lease));
-        }
+        // The watch may have read them some seconds ago.
+        self.is_needed_by_none(&site).await?;
         let (job, why) = (&site.job, "the snapshot has expired");
         let gone = async {
-            let gone = retire::delete(&site.volume, &site.layout, &job.name, job.manifest_cuts(), why, now());
+            // That of the cut that is restored first: whoever takes a lease looks afterwards whether it is marked.
+            let mut cuts = job.manifest_cuts().to_vec();
+            cuts.sort_by_key(|cut| Some(*cut) != job.cut);
+            for cut in &cuts {
+                let marked = retire::void(&site.volume, &site.layout, &job.name, *cut, why, now());
+                marked.await.map_err(|e| e.chain())?;
+            }
+            // Who has it since then has seen no marker.
+            self.is_needed_by_none(&site).await?;
+            let gone = retire::delete(&site.volume, &site.layout, &job.name, &cuts, why, now());
             gone.await.map_err(|e| e.chain())
         };
         let gone = within("deleting the objects of a snapshot", limits::DELETE, gone).await?;
@@ -389,8 +390,23 @@ impl Effects {
         if let Some(cause) = gone.undecided {
             return Err(format!("what is left of the expired snapshot {} could not be deleted: {cause}", job.name));
         }
+        // From here on its files are not kept.
+        self.is_needed_by_none(&site).await?;
         self.propose(job, JobEvent::Deleted, "").await?;
         Ok(())
+    }
+
+    /// Err: somebody holds the root of the snapshot, or has a lease on it.
+    async fn is_needed_by_none(&self, site: &Site) -> Result<(), String> {
+        let owners = self.owners(site).await?;
+        let at = owners.now(now());
+        if newest_hold(&owners, &self.meta.view().identity().incarnation, at).is_some() {
+            return Err(format!("{} is held by a restore or a copy: nothing is deleted there", site.volume.location()));
+        }
+        match live_leases(&owners, at).iter().find(|lease| is_lease_on(lease, &site.job)) {
+            Some(lease) => Err(describe_lease(lease)),
+            None => Ok(()),
+        }
     }
 }
 

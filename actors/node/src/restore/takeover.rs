@@ -25,7 +25,7 @@ impl<'a> Asked<'a> {
 
     /// Holds a root: a living owner deletes nothing there from now on, and says that it lives.
     pub(super) async fn hold(&self, volume: &Volume) -> Result<(), RestoreError> {
-        let is_held = |question: &Question| question.volume().location() == volume.location();
+        let is_held = |question: &Question| question.volume().is_at_place_of(volume);
         if self.all().iter().any(is_held) {
             return Ok(());
         }

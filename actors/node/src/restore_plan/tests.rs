@@ -229,7 +229,7 @@ fn our_own_file_is_all_comments_and_its_examples_are_plans() {
     let stanzas: Vec<&str> = text.split("\n\n").filter(|part| part.contains("# cluster_snapshot:\n")).collect();
     let halves: Vec<&str> = stanzas[0].split("# cluster_snapshot:\n").skip(1).collect();
     assert_eq!(halves.len(), 2);
-    let rest = text.split_once("# Frontends that").unwrap().1;
+    let (rest, borrowing) = text.split_once("# Frontends that").unwrap().1.split_once("# To live beside").unwrap();
     for half in halves {
         let half = half.split("\n#\n").next().unwrap();
         let commented = format!("# cluster_snapshot:\n{half}\n\n# Frontends that{rest}");
@@ -243,6 +243,12 @@ fn our_own_file_is_all_comments_and_its_examples_are_plans() {
         assert_eq!(plan.storage_volumes.unwrap()[0].properties["aws.s3.secret_key"], "/x");
         assert_eq!((plan.frontends.unwrap().len(), plan.compute_nodes.unwrap().len()), (1, 1));
     }
+    let example: String =
+        borrowing.lines().filter(|line| line.starts_with("#   ")).map(|line| format!("{}\n", &line[2..])).collect();
+    let snapshot = "cluster_snapshot:\n  cluster_snapshot_path: s3://bucket/prefix/id/meta\n  storage_volume_name: ";
+    let read = plan(&format!("{snapshot}builtin_storage_volume\nstorage_volumes:\n{example}"));
+    let builtin = || "builtin_storage_volume".to_owned();
+    assert_eq!(read.borrowed, BTreeMap::from([(builtin(), builtin())]));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::coerce;
 use crate::context::PlanContext;
 use crate::depth::Stack;
 use crate::error::QueryError;
-use crate::plan::{self, Placement, Planned};
+use crate::plan::{self, Planned};
 use crate::provider::{Resolver, ScanNotes};
 use crate::rewrite::rewrite_expr;
 use crate::{session, types};
@@ -89,18 +89,7 @@ pub(super) async fn plan_values(cx: &PlanContext, table: &Table, rows: RecordBat
         let schema = open(table).schema;
         let plan = computed(cx, &state, &schema, scan(rows)?)?;
         let plan = plan::physical(&state, &plan, stack).await?;
-        let (tables, views, notes) = (Vec::new(), Vec::new(), ScanNotes::default());
-        let placement = Placement::Compute;
-        Ok(Planned {
-            columns: columns_of(table),
-            placement,
-            tables,
-            views,
-            values: None,
-            plan,
-            notes,
-            split_from: u64::MAX,
-        })
+        Ok(Planned::whole(columns_of(table), Vec::new(), plan, ScanNotes::default()))
     };
     stack.run_async(Box::pin(planning)).await
 }

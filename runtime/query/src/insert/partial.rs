@@ -22,7 +22,7 @@ use super::{Source, Stored, Targets, columns_of, generated, open, stored_rows, t
 use crate::context::PlanContext;
 use crate::depth::Stack;
 use crate::error::QueryError;
-use crate::plan::{self, Placement, Planned};
+use crate::plan::{self, Planned};
 use crate::provider::ScanNotes;
 use crate::provider::stored::StoredTable;
 use crate::session;
@@ -85,17 +85,7 @@ async fn plan_on_stack(
     if !tables.contains(&table.id) {
         tables.push(table.id);
     }
-    let columns = columns_of(table);
-    Ok(Some(Planned {
-        columns,
-        placement: Placement::Compute,
-        tables,
-        views,
-        values: None,
-        plan,
-        notes,
-        split_from: u64::MAX,
-    }))
+    Ok(Some(Planned { views, ..Planned::whole(columns_of(table), tables, plan, notes) }))
 }
 
 fn leaves_out(table: &Table, targets: &Targets) -> bool {

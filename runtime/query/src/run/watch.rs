@@ -12,19 +12,20 @@ use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, exec_err, internal_err};
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 use datafusion::physical_plan::unnest::UnnestExec;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::Stream;
 use tokio_util::sync::CancellationToken;
 
 use super::memory::Gauge;
+use super::through::{Look, Through};
 
 /// How long an operator may work before others are let in.
 const SLICE: Duration = Duration::from_millis(10);
@@ -56,7 +57,7 @@ pub(crate) fn watched_node(plan: Arc<dyn ExecutionPlan>, watch: &Arc<Watch>) -> 
     if plan.children().len() < 2 && plan.downcast_ref::<UnnestExec>().is_none() {
         return Ok(plan);
     }
-    Ok(Arc::new(WatchedExec { input: plan, watch: Arc::clone(watch) }))
+    Ok(Through::above(plan, watch))
 }
 
 fn watched_condition(plan: Arc<dyn ExecutionPlan>, watch: &Arc<Watch>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -80,52 +81,11 @@ fn watched_condition(plan: Arc<dyn ExecutionPlan>, watch: &Arc<Watch>) -> Result
     Ok(plan)
 }
 
-#[derive(Debug)]
-struct WatchedExec {
-    input: Arc<dyn ExecutionPlan>,
-    watch: Arc<Watch>,
-}
+impl Look for Watch {
+    const NAME: &'static str = "WatchedExec";
 
-impl DisplayAs for WatchedExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WatchedExec")
-    }
-}
-
-impl ExecutionPlan for WatchedExec {
-    fn name(&self) -> &str {
-        "WatchedExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        match <[_; 1]>::try_from(children) {
-            Ok([input]) => Ok(Arc::new(WatchedExec { input, watch: Arc::clone(&self.watch) })),
-            Err(children) => internal_err!("a watcher of {} plans", children.len()),
-        }
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let inner = self.input.execute(partition, context)?;
-        Ok(Box::pin(Watched { inner, watch: Arc::clone(&self.watch), since: Instant::now(), over: false }))
+    fn at(self: Arc<Self>, begun: Result<SendableRecordBatchStream>) -> Result<SendableRecordBatchStream> {
+        Ok(Box::pin(Watched { inner: begun?, watch: self, since: Instant::now(), over: false }))
     }
 }
 

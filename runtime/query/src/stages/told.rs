@@ -9,20 +9,17 @@ use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, internal_err};
-use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
 use datafusion::physical_plan::repartition::RepartitionExec;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use datafusion_distributed::BroadcastExec;
 use futures::Stream;
 
 use super::Task;
 use crate::error::QueryError;
 use crate::run::Busy;
+use crate::run::through::{Look, Through};
 
 /// A part of a plan at work. It is over when the last of its streams is.
 pub(super) struct Work {
@@ -50,70 +47,28 @@ impl fmt::Debug for Work {
 
 /// The plan of a stage, telling. What stands at its head must stay there: it is replaced by what the next stage wants.
 pub(super) fn telling(plan: Arc<dyn ExecutionPlan>, work: &Arc<Work>) -> Result<Arc<dyn ExecutionPlan>> {
-    let tell = |input: &Arc<dyn ExecutionPlan>| -> Arc<dyn ExecutionPlan> {
-        Arc::new(ToldExec { input: Arc::clone(input), work: Arc::clone(work) })
-    };
     let is_head = plan.downcast_ref::<RepartitionExec>().is_some() || plan.downcast_ref::<BroadcastExec>().is_some();
-    match plan.children().first() {
-        Some(child) if is_head => {
-            let child = tell(child);
+    let child = plan.children().first().map(|child| Arc::clone(child)).filter(|_| is_head);
+    match child {
+        Some(child) => {
+            let child = Through::above(child, work);
             plan.replace_children(vec![child], ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
         }
-        _ => Ok(tell(&plan)),
+        None => Ok(Through::above(plan, work)),
     }
 }
 
-#[derive(Debug)]
-struct ToldExec {
-    input: Arc<dyn ExecutionPlan>,
-    work: Arc<Work>,
-}
+impl Look for Work {
+    const NAME: &'static str = "ToldExec";
 
-impl DisplayAs for ToldExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ToldExec")
+    fn at(self: Arc<Self>, begun: Result<SendableRecordBatchStream>) -> Result<SendableRecordBatchStream> {
+        let inner = begun.map_err(|error| told(&self, error))?;
+        self.streams.fetch_add(1, Ordering::AcqRel);
+        Ok(Box::pin(Told { inner, work: self }))
     }
 }
 
-impl ExecutionPlan for ToldExec {
-    fn name(&self) -> &str {
-        "ToldExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        match <[_; 1]>::try_from(children) {
-            Ok([input]) => Ok(Arc::new(ToldExec { input, work: Arc::clone(&self.work) })),
-            Err(children) => internal_err!("one that tells of {} plans", children.len()),
-        }
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let inner = self.input.execute(partition, context).map_err(|error| told(&self.work, error))?;
-        self.work.streams.fetch_add(1, Ordering::AcqRel);
-        Ok(Box::pin(Told { inner, work: Arc::clone(&self.work) }))
-    }
-}
-
-fn told(work: &Work, error: datafusion::error::DataFusionError) -> datafusion::error::DataFusionError {
+fn told(work: &Work, error: DataFusionError) -> DataFusionError {
     let error = QueryError::from(error);
     work.task(|task| task.failed(&error));
     error.told()

@@ -1,6 +1,7 @@
 //! What is known of values, and what plans make of it.
 
 use runtime_sql::Statement;
+use storage_catalog::Command;
 use storage_model::DataType;
 
 use super::house::{House, column, statement};
@@ -94,4 +95,21 @@ async fn what_is_known_is_said_and_nothing_is_answered_by_it() {
     let known = house.one("SELECT __column_statistics(k) FROM stores").await;
     assert!(known.starts_with("{\"column\":0,\"rows\":52,\"nulls\":1,"), "{known}");
     assert!(known.contains("\"range\":[0,500]"), "{known}");
+}
+
+#[tokio::test]
+async fn what_is_known_of_values_answers_nothing() {
+    let mut house = House::new();
+    let number = |name: &str| column(name, DataType::Int, true, None);
+    house.create("t", vec![number("a"), number("b")], None, 0, 2);
+    let rows = |from: u32| (from..from + 500).map(|n| format!("({n}, {})", n % 7)).collect::<Vec<_>>().join(", ");
+    house.insert(&format!("INSERT INTO t VALUES {}", rows(1))).await.unwrap();
+    let table = house.table("t").id;
+    house.apply(Command::SetStatistics { table, columns: Vec::new(), all: true });
+    // Of half of the rows something is known, and it is not so of the others.
+    house.insert(&format!("INSERT INTO t VALUES {}", rows(5_000))).await.unwrap();
+    assert_eq!(house.one("SELECT count(DISTINCT a), count(DISTINCT b) FROM t WHERE a < 400").await, "399|7");
+    assert_eq!(house.one("SELECT count(DISTINCT a), count(DISTINCT b) FROM t WHERE a = 1 AND b = 2").await, "0|0");
+    assert_eq!(house.one("SELECT min(a), max(a), count(a) FROM t WHERE a < 400").await, "1|399|399");
+    assert_eq!(house.one("SELECT count(*), min(a), count(DISTINCT a) FROM t").await, "1000|1|1000");
 }

@@ -73,6 +73,7 @@ impl Catalog {
                 }
                 let chosen = self.check_bases(&table, partitions, files)?;
                 if *replaces {
+                    self.forget_replaced(&table, &chosen);
                     self.give_way(&chosen, &mut fresh);
                 }
                 read.extend(chosen);

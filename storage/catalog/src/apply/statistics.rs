@@ -64,6 +64,7 @@ impl Catalog {
         known.columns.retain(|own| columns.iter().all(|other| other.column != own.column));
         known.columns.extend_from_slice(columns);
         known.columns.sort_by_key(|column| column.column);
+        known.columns.dedup_by_key(|column| column.column);
         (known.updated_at, known.analyzed_at) = (self.header.clock, Some(self.header.clock));
         self.know(&table, known);
         Ok(Outcome::Done)

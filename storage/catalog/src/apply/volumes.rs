@@ -21,9 +21,13 @@ impl Catalog {
 
     /// A second volume at a place that is borrowed would claim it, and so take it from its owner.
     fn check_not_borrowed(&self, draft: &VolumeDraft) -> Result<(), Rejection> {
-        let plain = |location: &str| location.trim_end_matches('/').to_owned();
+        // Two servers may have a bucket of the same name.
+        let place = |location: &str, properties: &BTreeMap<String, String>| {
+            (location.trim_end_matches('/').to_owned(), properties.get("aws.s3.endpoint").cloned())
+        };
+        let wanted = place(&draft.location, &draft.properties);
         let mut borrowed = self.volumes.values().filter(|volume| volume.borrowed.is_some());
-        match borrowed.find(|volume| plain(&volume.location) == plain(&draft.location)) {
+        match borrowed.find(|volume| place(&volume.location, &volume.properties) == wanted) {
             Some(volume) => Err(Rejection::VolumeRule(format!(
                 "Storage volume '{}' can not be at {}: storage volume '{}' borrows that place from another cluster",
                 draft.name, draft.location, volume.name

@@ -5,7 +5,9 @@ use storage_volume::Volume;
 
 use super::Kit;
 use crate::mark::{self, Mark};
-use crate::owner::{OwnerFacts, claim, claims, end_lease, greatest, hold, lease, let_go, owner_names, owners, release};
+use crate::owner::{
+    OwnerFacts, Owners, claim, claims, end_lease, greatest, hold, lease, let_go, owner_names, owners, release,
+};
 
 fn incarnation(digit: char) -> Incarnation {
     Incarnation(digit.to_string().repeat(32))
@@ -104,7 +106,9 @@ async fn a_mark_is_of_one_incarnation_and_written_anew() {
     assert_eq!(read(2, 'a').await.unwrap(), None);
     assert_eq!(read(1, 'b').await.unwrap(), None);
     // It neither claims nor holds anything.
-    assert_eq!(owners(volume, layout).await.unwrap(), Default::default());
+    let found = owners(volume, layout).await.unwrap();
+    assert!(found.newest.is_some(), "the store's clock is told by it");
+    assert_eq!(found, Owners { newest: found.newest, ..Owners::default() });
 }
 
 #[test]

@@ -92,3 +92,25 @@ fn a_column_that_is_dropped_takes_them_along() {
     kit.ok(command);
     assert_eq!(known(&kit), None, "its rows were written before it was dropped");
 }
+
+#[test]
+fn a_table_whose_rows_do_not_come_leaves_nothing_behind() {
+    let mut kit = kit();
+    kit.ok(Command::LeaseTxns { count: 10 });
+    let columns = kit.catalog.table(kit.table("wide")).unwrap().schema.columns.clone();
+    for (name, txn) in [("given_up", 1), ("late", 2)] {
+        let draft = TableDraft { columns: columns.clone(), ..ranged(name) };
+        let database = "shop".to_owned();
+        kit.ok(Command::CreateTableAs { database, draft, if_not_exists: false, txn: TxnId(txn) });
+        let table = kit.table(name);
+        // Named twice it is known once.
+        kit.ok(Command::SetStatistics { table, columns: vec![counted(0, 4), counted(0, 4)], all: true });
+        assert_eq!(kit.catalog.statistics(table).unwrap().columns.len(), 1);
+        invariant::check(&kit.catalog).unwrap();
+    }
+    kit.ok(Command::DropUnfilled { table: kit.table("given_up") });
+    invariant::check(&kit.catalog).unwrap();
+    kit.ok(Command::GiveUpTxns { below: 3 });
+    invariant::check(&kit.catalog).unwrap();
+    assert!(kit.catalog.tables().all(|table| !["given_up", "late"].contains(&table.name.as_str())));
+}
