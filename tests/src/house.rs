@@ -186,6 +186,21 @@ impl House {
         Ok(rows.into_iter().map(job).collect())
     }
 
+    /// Takes a snapshot by hand; its path.
+    pub async fn named_snapshot(&self, client: &mut Client, limit: Duration, name: &str) -> anyhow::Result<String> {
+        client.run(&format!("CREATE CLUSTER SNAPSHOT {name}")).await?;
+        self.job("FINISHED", limit, |j| j.name == name && j.state == "FINISHED").await?;
+        let sql =
+            format!("SELECT STORAGE_PATH FROM information_schema.cluster_snapshots WHERE SNAPSHOT_NAME = '{name}'");
+        client.one(&sql).await
+    }
+
+    /// Its compute nodes, as a restore plan lists them.
+    pub fn own_nodes(&self) -> Vec<String> {
+        let addresses = self.cluster.compute_addresses.iter().filter_map(|address| address.split_once(':'));
+        addresses.map(|(host, port)| format!("  - host: {host}\n    heartbeat_service_port: {port}\n")).collect()
+    }
+
     /// Waits for a job that is as wanted.
     pub async fn job(&self, what: &str, limit: Duration, wanted: impl Fn(&Job) -> bool) -> anyhow::Result<Job> {
         let mut client = self.client().await?;

@@ -31,14 +31,6 @@ async fn sum(client: &mut Client, name: &str) -> anyhow::Result<i64> {
     client.one(&format!("SELECT SUM(n) FROM d.{name}")).await
 }
 
-/// Takes a snapshot by hand; its path.
-async fn snapshot(house: &House, client: &mut Client, name: &str) -> anyhow::Result<String> {
-    client.run(&format!("CREATE CLUSTER SNAPSHOT {name}")).await?;
-    house.job("FINISHED", LIMIT, |j| j.name == name && j.state == "FINISHED").await?;
-    let sql = format!("SELECT STORAGE_PATH FROM information_schema.cluster_snapshots WHERE SNAPSHOT_NAME = '{name}'");
-    client.one(&sql).await
-}
-
 async fn drop_snapshot(house: &House, client: &mut Client, name: &str) -> anyhow::Result<()> {
     client.run(&format!("DROP CLUSTER SNAPSHOT {name}")).await?;
     house.job("DELETED", LIMIT, |j| j.name == name && j.state == "DELETED").await.map(drop)
@@ -63,13 +55,7 @@ async fn asked(place: &Place) -> anyhow::Result<(usize, usize)> {
 
 /// A plan for `house` to live on the snapshot at `path` without owning its place.
 fn borrow(house: &House, path: &str, from: &Place) -> anyhow::Result<()> {
-    let nodes: Vec<String> = house
-        .cluster
-        .compute_addresses
-        .iter()
-        .filter_map(|address| address.split_once(':'))
-        .map(|(host, port)| format!("  - host: {host}\n    heartbeat_service_port: {port}\n"))
-        .collect();
+    let nodes = house.own_nodes();
     Ok(house.cluster.write_restore_plan(&format!(
         "cluster_snapshot:\n  cluster_snapshot_path: {path}\n  storage_volume_name: {BUILTIN}\n\
          compute_nodes:\n{}storage_volumes:\n{}    borrowed_by: {BUILTIN}\n",
@@ -94,7 +80,7 @@ fn a_living_cluster_is_cloned_and_both_go_on() {
         for name in ["kept", "dropped", "truncated"] {
             table(&mut client, name).await?;
         }
-        let one = snapshot(&lender, &mut client, "one").await?;
+        let one = lender.named_snapshot(&mut client, LIMIT, "one").await?;
         let (lent, claims) = (listing(&lender.place).await?, lender.place.objects("/owner/").await?);
 
         let mut clone = House::plan(spec()).await?;
@@ -111,7 +97,7 @@ fn a_living_cluster_is_cloned_and_both_go_on() {
         let described: Vec<mysql_async::Row> = cloned.rows(&format!("DESC STORAGE VOLUME {BORROWED}")).await?;
         let params: String = described[0].get("Params").unwrap_or_default();
         ensure!(params.contains("snapshot one"), "{params}");
-        snapshot(&clone, &mut cloned, "of_the_clone").await?;
+        clone.named_snapshot(&mut cloned, LIMIT, "of_the_clone").await?;
         clone.collect_garbage(&mut cloned).await?;
         same("the lender's root", listing(&lender.place).await?, lent.clone())?;
         same("leases and holds", asked(&lender.place).await?, (1, 0))?;
@@ -130,7 +116,7 @@ fn a_living_cluster_is_cloned_and_both_go_on() {
         ensure!(listing(&lender.place).await?.is_superset(&lent), "something of the snapshot is deleted");
         same("rows of the lender", sum(&mut client, "kept").await?, 13)?;
         for name in ["two", "three"] {
-            snapshot(&lender, &mut client, name).await?;
+            lender.named_snapshot(&mut client, LIMIT, name).await?;
         }
         verified(&mut cloned, "of_the_clone").await?;
         clone.restart_frontend().await?;
@@ -172,7 +158,7 @@ fn one_snapshot_becomes_two_clusters_that_live() {
         for name in ["kept", "dropped"] {
             table(&mut client, name).await?;
         }
-        let one = snapshot(&first, &mut client, "one").await?;
+        let one = first.named_snapshot(&mut client, LIMIT, "one").await?;
         client.close().await?;
         first.lose_everything().await?;
 
@@ -192,7 +178,7 @@ fn one_snapshot_becomes_two_clusters_that_live() {
         let (_, text) = at_first.error("INSERT INTO d.dropped VALUES (1)").await?;
         ensure!(text.contains("dropped"), "{text}");
         for (house, client, name) in [(&first, &mut at_first, "of_first"), (&second, &mut at_second, "of_second")] {
-            snapshot(house, client, name).await?;
+            house.named_snapshot(client, LIMIT, name).await?;
         }
         at_first.run("DROP CLUSTER SNAPSHOT one").await?;
         first.collect_garbage(&mut at_first).await?;
@@ -232,7 +218,7 @@ fn what_cannot_be_borrowed_is_refused_before_anything_changes() {
         let lender = House::build(spec()).await?;
         let mut client = lender.client().await?;
         client.run("CREATE DATABASE d").await?;
-        let one = snapshot(&lender, &mut client, "one").await?;
+        let one = lender.named_snapshot(&mut client, LIMIT, "one").await?;
         // This one's own volume is the very place that is to be borrowed.
         let conf = lender.place.conf().into_iter().map(|(key, value)| (&*key.leak(), value)).collect();
         let clone = House::plan(HouseSpec { conf, ..HouseSpec::default() }).await?;

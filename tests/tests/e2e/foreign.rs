@@ -15,14 +15,6 @@ async fn table(client: &mut Client, name: &str) -> anyhow::Result<()> {
     client.run(&format!("INSERT INTO d.{name} VALUES (1), (2), (3)")).await
 }
 
-/// Takes a snapshot by hand; its path.
-async fn snapshot(house: &House, client: &mut Client, name: &str) -> anyhow::Result<String> {
-    client.run(&format!("CREATE CLUSTER SNAPSHOT {name}")).await?;
-    house.job("FINISHED", LIMIT, |j| j.name == name && j.state == "FINISHED").await?;
-    let sql = format!("SELECT STORAGE_PATH FROM information_schema.cluster_snapshots WHERE SNAPSHOT_NAME = '{name}'");
-    client.one(&sql).await
-}
-
 /// Drops a snapshot, and waits until it is gone from the store.
 async fn drop_snapshot(house: &House, client: &mut Client, name: &str) -> anyhow::Result<()> {
     client.run(&format!("DROP CLUSTER SNAPSHOT {name}")).await?;
@@ -76,10 +68,10 @@ fn what_the_lost_timeline_left_is_swept_but_for_its_snapshots() {
         let mut client = house.client().await?;
         client.run("CREATE DATABASE d").await?;
         table(&mut client, "kept").await?;
-        let one = snapshot(&house, &mut client, "one").await?;
+        let one = house.named_snapshot(&mut client, LIMIT, "one").await?;
         let at_one = house.data().await?;
         table(&mut client, "later").await?;
-        snapshot(&house, &mut client, "two").await?;
+        house.named_snapshot(&mut client, LIMIT, "two").await?;
         let at_two = house.data().await?;
         client.run("INSERT INTO d.kept VALUES (7)").await?;
         let at_end = house.data().await?;
@@ -128,11 +120,11 @@ fn the_right_snapshot_can_be_restored_after_the_wrong_one() {
         let before = house.data().await?;
         table(&mut client, "gone").await?;
         let gone: BTreeSet<String> = house.data().await?.difference(&before).cloned().collect();
-        let one = snapshot(&house, &mut client, "one").await?;
+        let one = house.named_snapshot(&mut client, LIMIT, "one").await?;
         client.run("INSERT INTO d.kept VALUES (4), (5)").await?;
         client.run("DROP TABLE d.gone FORCE").await?;
         table(&mut client, "later").await?;
-        let two = snapshot(&house, &mut client, "two").await?;
+        let two = house.named_snapshot(&mut client, LIMIT, "two").await?;
         client.close().await?;
 
         // By mistake the older one.
@@ -154,7 +146,7 @@ fn the_right_snapshot_can_be_restored_after_the_wrong_one() {
         client.run("DROP TABLE d.dropped FORCE").await?;
         client.run("TRUNCATE TABLE d.truncated").await?;
         drop_snapshot(&house, &mut client, "one").await?;
-        let three = snapshot(&house, &mut client, "three").await?;
+        let three = house.named_snapshot(&mut client, LIMIT, "three").await?;
         house.collect_garbage(&mut client).await?;
         same("files that the newer one needs, and those of this cluster", house.data().await?, needed)?;
         house.restart_frontend().await?;

@@ -20,13 +20,7 @@ fn a_root_whose_owner_lives_is_taken_only_when_that_is_meant() {
         client.run("INSERT INTO d.t VALUES (3)").await?;
 
         let mut second = House::plan(HouseSpec::default()).await?;
-        let nodes: Vec<String> = second
-            .cluster
-            .compute_addresses
-            .iter()
-            .filter_map(|address| address.split_once(':'))
-            .map(|(host, port)| format!("  - host: {host}\n    heartbeat_service_port: {port}\n"))
-            .collect();
+        let nodes = second.own_nodes();
         let name = "builtin_storage_volume";
         second.cluster.write_restore_plan(&format!(
             "cluster_snapshot:\n  cluster_snapshot_path: {snapshot}\n  storage_volume_name: {name}\n\
