@@ -125,11 +125,11 @@ impl Handle<Heartbeat> for ComputeNode {
         self.counts.heartbeats += 1;
         self.last_heartbeat = Some(now);
         self.leader_sql = Some(message.leader_sql).filter(|address| !address.is_empty());
-        let known_as = (message.node, message.leader);
-        if self.known_as.as_ref() != Some(&known_as) {
-            tracing::info!(node = %known_as.0, leader = known_as.1, "heartbeats from a leader");
-            self.known_as = Some(known_as);
+        // Every frontend sends them: while the leadership changes, they name different leaders.
+        if self.known_as.as_ref().is_none_or(|(node, _)| *node != message.node) {
+            tracing::info!(node = %message.node, leader = message.leader, "heartbeats come");
         }
+        self.known_as = Some((message.node, message.leader));
         Answer::now(NodeReport {
             be_port: self.ports.be_port,
             http_port: self.ports.http_port,

@@ -94,7 +94,7 @@ pub struct FrontendReport {
 pub struct FrontendStatus {
     /// Who.
     pub id: NodeId,
-    /// Whether it is a member of the Raft group.
+    /// Whether it is a member of the Raft group; a follower, whether it votes.
     pub joined: bool,
     /// Whether its last heartbeat was answered in time.
     pub alive: bool,
@@ -102,7 +102,7 @@ pub struct FrontendStatus {
     pub report: Option<FrontendReport>,
     /// When that came, Unix milliseconds.
     pub last_heartbeat_ms: Option<u64>,
-    /// Why it is not alive, or does not join.
+    /// Why it is not alive, or has not joined.
     pub error: String,
 }
 

@@ -88,6 +88,11 @@ pub fn next_change(catalog: &Catalog, members: &[Member], me: NodeId, last: Opti
     Some(Change::LetVote(ready.node.clone()))
 }
 
+/// Whether a member is all that it was added for: until a follower votes, the loss of another is not survived.
+fn counts(role: FrontendRole, member: &Member) -> bool {
+    member.votes || role == FrontendRole::Observer
+}
+
 /// One round is over.
 #[derive(Debug)]
 struct RoundOver {
@@ -145,16 +150,17 @@ impl Round {
 
     async fn look_at(&self, known: Arc<Frontend>, members: &[Member]) -> FrontendStatus {
         let me = self.meta.me().id;
-        let joined = members.iter().any(|member| member.node.id == known.id);
+        let member = members.iter().find(|member| member.node.id == known.id);
+        let joined = member.is_some_and(|member| counts(known.role, member));
         if known.id == me {
             let applied = self.meta.view().revision();
             let report = FrontendReport { applied, oldest_read: applied, ..(self.report)() };
             return status(&known, joined, Ok(report), None);
         }
         let before = self.statuses.borrow().iter().find(|status| status.id == known.id).cloned();
-        if !joined {
+        if member.is_none() {
             let answer = self.take_in(&known).await;
-            return status(&known, answer.is_ok(), answer.and(Err("it is catching up".to_owned())), before);
+            return status(&known, false, answer.and(Err("it is catching up".to_owned())), before);
         }
         status(&known, joined, self.beat(&known).await, before)
     }
@@ -275,7 +281,7 @@ fn status(
             alive: true,
             report: Some(report),
             last_heartbeat_ms: Some(SystemClock.now_unix_ms()),
-            error: String::new(),
+            error: if joined { String::new() } else { "it does not vote yet".to_owned() },
         },
         Err(error) => {
             let (report, last_heartbeat_ms) = before.map_or((None, None), |b| (b.report, b.last_heartbeat_ms));

@@ -47,7 +47,7 @@ pub(super) fn frontends(session: &Session) -> Sheet {
             known.rpc_port.to_string(),
             role,
             catalog.identity().cluster_id.to_string(),
-            here || status.is_some_and(|status| status.joined),
+            status.map_or(here, |status| status.joined),
             here || status.is_some_and(|status| status.alive),
             applied.unwrap_or_default().to_string(),
             time(heard),

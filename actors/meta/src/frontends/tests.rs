@@ -40,6 +40,14 @@ fn member(id: NodeId, votes: bool, has: Option<u64>) -> Member {
 }
 
 #[test]
+fn a_follower_has_joined_when_it_votes_and_an_observer_when_it_is_a_member() {
+    let (learns, votes) = (member(NodeId(2), false, Some(500)), member(NodeId(2), true, Some(500)));
+    assert!(!counts(FrontendRole::Follower, &learns), "two of three that vote would be lost with one of them");
+    assert!(counts(FrontendRole::Follower, &votes));
+    assert!(counts(FrontendRole::Observer, &learns));
+}
+
+#[test]
 fn a_follower_votes_when_it_has_caught_up_and_an_observer_never() {
     let catalog = catalog();
     let ids: Vec<_> = catalog.frontends().map(|known| known.id).collect();
