@@ -231,7 +231,7 @@ async fn delete(
     let catalog = meta.view();
     let spec = catalog.volume(volume).ok_or_else(|| format!("volume {volume} is gone"))?.as_ref().clone();
     let named: BTreeMap<String, FileId> =
-        files.iter().filter_map(|id| catalog.file(*id)).map(|f| (f.object.clone(), f.id)).collect();
+        files.iter().filter_map(|id| catalog.file(*id)).map(|f| (f.object.to_string(), f.id)).collect();
     let alive = directory.alive();
     let at = catalog.revision().0 as usize % alive.len().max(1);
     let (_, peer) = alive.get(at).ok_or_else(|| "no compute node is alive to delete objects".to_owned())?;

@@ -236,7 +236,7 @@ impl Catalog {
         let views = self.views.values().map(|v| ((v.database, v.name.clone()), v.id));
         self.table_names = tables.chain(views).collect();
         self.removed = self.files.values().filter_map(|f| f.removed_at().map(|(at, _)| (at, f.id))).collect();
-        self.objects = self.files.values().map(|f| (object_hash(f.volume, &f.object), f.id)).collect();
+        self.objects = self.files.values().map(|f| (object_hash(f.volume, &f.object.to_string()), f.id)).collect();
         self.label_times = self.labels.iter().map(|((db, label), used)| (used.at, *db, label.clone())).collect();
     }
 
@@ -355,7 +355,7 @@ impl Catalog {
     pub fn file_of_object(&self, volume: VolumeId, object: &str) -> Option<&FileEntry> {
         let hash = object_hash(volume, object);
         let alike = self.objects.range((hash, FileId(0))..=(hash, FileId(u64::MAX)));
-        alike.filter_map(|(_, id)| self.file(*id)).find(|file| file.volume == volume && file.object == object)
+        alike.filter_map(|(_, id)| self.file(*id)).find(|file| file.volume == volume && file.object == *object)
     }
 
     /// All files, removed ones too until they are forgotten.

@@ -314,10 +314,12 @@ fn nothing_is_written_to_borrowed_volumes(catalog: &Catalog) -> Result<(), Strin
 fn objects_have_one_file(catalog: &Catalog) -> Result<(), String> {
     let mut seen = HashMap::new();
     for file in catalog.files.values() {
-        if let Some(other) = seen.insert((file.volume, file.object.as_str()), file.id) {
+        let object = file.object.to_string();
+        let hash = object_hash(file.volume, &object);
+        if let Some(other) = seen.insert((file.volume, object), file.id) {
             return Err(format!("files {other} and {} share the object {}", file.id, file.object));
         }
-        if !catalog.objects.contains(&(object_hash(file.volume, &file.object), file.id)) {
+        if !catalog.objects.contains(&(hash, file.id)) {
             return Err(format!("the index of objects does not know file {}", file.id));
         }
     }

@@ -82,14 +82,14 @@ impl Catalog {
     }
 
     fn place_of(&self, file: &FileEntry) -> Place {
-        Place { volume: file.volume, object: file.object.clone() }
+        Place { volume: file.volume, object: file.object.to_string() }
     }
 
     fn keyed_run(&self, rowset: &Rowset) -> Option<KeyedRun> {
         Some(KeyedRun {
             place: self.place_of(self.file(rowset.file)?),
             rows: rowset.rows,
-            index: rowset.index?,
+            index: *rowset.index.as_deref()?,
             deleted: rowset.deleted_rows(),
             vector: self.placed_vector(rowset)?,
         })

@@ -83,7 +83,7 @@ pub fn command(
                 return Ok(known.id);
             }
             let found = file_here(now, job, past, there, &from.table)?;
-            let (id, volume, object) = (found.id, found.volume, found.object.clone());
+            let (id, volume, object) = (found.id, found.volume, found.object.to_string());
             files.insert(there, RestoredFile { id, volume, object });
             Ok(id)
         };
@@ -126,7 +126,7 @@ fn file_here<'a>(
 ) -> Result<&'a FileEntry, Rejection> {
     let there = past.file(id).ok_or_else(|| cannot(format!("table {table} names the unknown file {id}")))?;
     check_volume(now, past, there.volume, table)?;
-    let object = &there.object;
+    let object = &there.object.to_string();
     let Some(here) = now.file_of_object(there.volume, object) else {
         let why = match job.is_foreign() {
             true => "is known only to the timeline that took the snapshot, which can be restored as a whole",

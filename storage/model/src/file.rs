@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::file_name::FileName;
 use crate::ids::{FileId, PartitionId, Revision, VolumeId};
 use crate::statistics::ColumnStatistics;
 use crate::time::Uptime;
@@ -27,7 +28,7 @@ pub struct FileEntry {
     /// Where it is.
     pub volume: VolumeId,
     /// Below the service root.
-    pub object: ObjectName,
+    pub object: FileName,
     /// Bytes.
     pub size: u64,
     /// SHA-256 of the whole object.
@@ -83,7 +84,7 @@ pub struct Rowset {
     /// The partition version that brought it.
     pub version: u64,
     /// Where in the file the keys of its rows are found; only in PRIMARY KEY tables.
-    pub index: Option<ByteRange>,
+    pub index: Option<Box<ByteRange>>,
     /// Which of its rows are there no more; only in PRIMARY KEY tables.
     pub deletes: Option<Arc<Deletes>>,
 }

@@ -22,6 +22,7 @@ pub mod distinct;
 pub mod dynamic;
 pub mod expression;
 pub mod file;
+mod file_name;
 pub mod ids;
 pub mod index;
 pub mod keys;
@@ -50,6 +51,7 @@ pub use file::{
     ByteRange, Deletes, FileEnd, FileEntry, ObjectName, Rowset, RowsetChange, Superseded, TabletChange, Vector,
     WrittenFile,
 };
+pub use file_name::FileName;
 pub use ids::{
     ClusterId, ColumnId, DatabaseId, Epoch, FileId, Incarnation, JobId, NodeId, PartitionId, Revision, RoleId,
     ServiceId, TableId, TxnId, UserId, VolumeId,

@@ -186,7 +186,7 @@ pub(crate) async fn sizes_of(
 /// The directories to list: those of the tables, or of the databases when there are too many tables.
 fn directories(files: &[&FileEntry]) -> BTreeSet<String> {
     let prefix = |depth: usize| -> BTreeSet<String> {
-        files.iter().map(|f| f.object.split('/').take(depth).collect::<Vec<_>>().join("/")).collect()
+        files.iter().map(|f| f.object.to_string().split('/').take(depth).collect::<Vec<_>>().join("/")).collect()
     };
     let tables = prefix(2);
     if tables.len() <= MOST_TABLE_LISTINGS { tables } else { prefix(1) }

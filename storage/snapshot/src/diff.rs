@@ -279,7 +279,7 @@ fn data<'a>(catalog: &'a Catalog, partition: &'a Partition) -> Vec<Run<'a>> {
 fn files(a: &Catalog, b: &Catalog) -> FilesDiff {
     let all = |catalog: &'_ Catalog| -> BTreeMap<(String, Digest), u64> {
         let needed = catalog.files().filter(|file| file.removed_at().is_none());
-        needed.map(|file: &std::sync::Arc<FileEntry>| ((file.object.clone(), file.sha256), file.size)).collect()
+        needed.map(|file: &std::sync::Arc<FileEntry>| ((file.object.to_string(), file.sha256), file.size)).collect()
     };
     let (first, second) = (all(a), all(b));
     let mut found = FilesDiff::default();

@@ -13,6 +13,8 @@
 //! {service_id}/db{db}/{table}/{partition}/data/{incarnation}_{txn}_{attempt}_{n}.delvec   which rows of PRIMARY KEY files are gone
 //! ```
 
+use std::fmt;
+
 use storage_model::{
     DatabaseId, Epoch, Incarnation, Loan, ObjectName, PartitionId, Revision, ServiceId, TableId, TxnId,
 };
@@ -44,7 +46,7 @@ impl Layout {
     }
 
     /// A path relative to the service root (a data object, a section), from the volume's location.
-    pub fn in_root(&self, relative: &str) -> String {
+    pub fn in_root(&self, relative: impl fmt::Display) -> String {
         format!("{}/{relative}", self.0)
     }
 
@@ -115,7 +117,7 @@ impl Layout {
 
     /// The directory of a partition's data, from the volume's location.
     pub fn data_dir(&self, database: DatabaseId, table: TableId, partition: PartitionId) -> String {
-        self.in_root(&format!("db{database}/{table}/{partition}/{DATA}"))
+        self.in_root(format!("db{database}/{table}/{partition}/{DATA}"))
     }
 }
 
@@ -356,7 +358,7 @@ mod tests {
         assert_eq!(l.manifest("m", Revision(42)), "d7e-svc/meta/image/m/42.manifest.json");
         assert_eq!(l.void("m", Revision(42)), "d7e-svc/meta/image/m/42.void");
         assert_eq!(l.section("m", "ab12"), "d7e-svc/meta/image/m/sections/ab12");
-        assert_eq!(l.in_root(&Layout::section_in_root("m", "ab12")), l.section("m", "ab12"));
+        assert_eq!(l.in_root(Layout::section_in_root("m", "ab12")), l.section("m", "ab12"));
         let read = |path: String| parse_snapshot_object(&path);
         assert_eq!(read(l.manifest("m", Revision(42))), Some(SnapshotObject::Manifest(Revision(42))));
         assert_eq!(read(l.void("m", Revision(42))), Some(SnapshotObject::Void(Revision(42))));

@@ -88,7 +88,7 @@ impl World {
         let (mut rewritten, mut made) = (Vec::new(), Made::new());
         for partition in all.into_iter().filter(|partition| !partition.rowsets.is_empty()) {
             let txn = self.lease_txn()?;
-            let object = |id| self.catalog.file(id).unwrap().object.clone();
+            let object = |id| self.catalog.file(id).unwrap().object.to_string();
             let old: BTreeSet<String> = partition.rowsets.iter().map(|rowset| object(rowset.file)).collect();
             let part = self.part(partition.id, partition.rows(), txn);
             made.insert(old, (part.files[0].object.clone(), partition.rows()));

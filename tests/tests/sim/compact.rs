@@ -48,7 +48,7 @@ impl World {
         }
         let start = self.rng.random_range(0..files.len());
         let end = self.rng.random_range(start + 1..=files.len());
-        let object = |file: &FileId| (*file, self.catalog.file(*file).unwrap().object.clone());
+        let object = |file: &FileId| (*file, self.catalog.file(*file).unwrap().object.to_string());
         let inputs: Vec<(FileId, String)> = files[start..end].iter().map(object).collect();
         let rows: u64 = inputs.iter().map(|(_, object)| self.model.files[object].rows).sum();
         let mut file = self.write_file(*partition_id);

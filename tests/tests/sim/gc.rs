@@ -33,7 +33,7 @@ impl World {
     fn condemn_now(&mut self, command: Command) -> &'static str {
         let Command::Condemn { files, oldest_read, grace_millis } = &command else { return "nothing" };
         let objects: Vec<(FileId, String)> =
-            files.iter().filter_map(|id| self.catalog.file(*id)).map(|f| (f.id, f.object.clone())).collect();
+            files.iter().filter_map(|id| self.catalog.file(*id)).map(|f| (f.id, f.object.to_string())).collect();
         let (oldest_read, grace) = (oldest_read.0, *grace_millis);
         let reply = self.apply(command);
         if self.model.is_careful() {
@@ -65,7 +65,7 @@ impl World {
 
     pub fn delete_and_forget(&mut self) -> &'static str {
         let condemned: Vec<(FileId, String)> =
-            self.catalog.condemned(8, |_| true).into_iter().map(|f| (f.id, f.object.clone())).collect();
+            self.catalog.condemned(8, |_| true).into_iter().map(|f| (f.id, f.object.to_string())).collect();
         for (_, object) in &condemned {
             self.store.objects.remove(object);
         }

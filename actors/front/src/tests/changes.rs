@@ -38,7 +38,7 @@ impl Filled {
     fn objects(&self) -> Vec<String> {
         let catalog = self.kit.catalog.lock().unwrap();
         let rowsets = catalog.partitions().flat_map(|partition| &partition.rowsets);
-        let mut names: Vec<_> = rowsets.filter_map(|r| catalog.file(r.file)).map(|f| f.object.clone()).collect();
+        let mut names: Vec<_> = rowsets.filter_map(|r| catalog.file(r.file)).map(|f| f.object.to_string()).collect();
         names.sort();
         names.dedup();
         names

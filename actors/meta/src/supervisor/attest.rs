@@ -20,7 +20,7 @@ impl Effects {
         let mut fresh: BTreeMap<VolumeId, Vec<(ObjectName, u64)>> = BTreeMap::new();
         let is_new = |created: Revision| before.is_none_or(|cut| created > cut);
         for file in frozen.files().filter(|f| f.references > 0 && is_new(f.created_at)) {
-            fresh.entry(file.volume).or_default().push((file.object.clone(), file.size));
+            fresh.entry(file.volume).or_default().push((file.object.to_string(), file.size));
         }
         let all: usize = fresh.values().map(Vec::len).sum();
         let mut seen = 0;

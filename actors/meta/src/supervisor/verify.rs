@@ -72,7 +72,7 @@ fn batches(catalog: &Catalog, volumes: &BTreeMap<String, StorageVolume>) -> Resu
                 first.insert((VerifyFiles { volume, service, files: Vec::new() }, 0))
             }
         };
-        batch.files.push((file.object.clone(), file.size, file.sha256.to_string()));
+        batch.files.push((file.object.to_string(), file.size, file.sha256.to_string()));
         *bytes += file.size;
         if batch.files.len() >= BATCH_FILES || *bytes >= BATCH_BYTES {
             full.extend(open.remove(&file.volume).map(|(batch, _)| batch));

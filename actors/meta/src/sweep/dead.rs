@@ -98,7 +98,7 @@ async fn objects_of(catalog: &Catalog, layout: &Layout, job: &SnapshotJob) -> Re
     let found = find::at_cut(&volume, layout, &job.name, cut).await.map_err(|e| e.chain())?;
     let past = load(&volume, layout, &found.manifest).await.map_err(|e| e.chain())?;
     // Millions of them, and the catalog that goes: not on a thread that others wait for.
-    let objects = move || past.files().map(|file| file.object.clone()).collect();
+    let objects = move || past.files().map(|file| file.object.to_string()).collect();
     tokio::task::spawn_blocking(objects).await.map_err(|e| e.to_string())
 }
 

@@ -36,7 +36,7 @@ impl Catalog {
             let Some(file) = self.files.get(id).cloned() else { continue };
             let (Some(_), Some((removed, _))) = (file.condemned_at(), file.removed_at()) else { continue };
             self.removed.remove(&(removed, *id));
-            self.objects.remove(&(object_hash(file.volume, &file.object), *id));
+            self.objects.remove(&(object_hash(file.volume, &file.object.to_string()), *id));
             self.files.remove(id);
             forgotten += 1;
         }

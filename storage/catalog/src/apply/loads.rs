@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use storage_model::{Digest, FileEntry, FileId, PartitionId, Rowset, Superseded, Table, TableId, TxnId, WrittenFile};
+use storage_model::{
+    Digest, FileEntry, FileId, FileName, PartitionId, Rowset, Superseded, Table, TableId, TxnId, WrittenFile,
+};
 
 use super::supersede::Fresh;
 use crate::catalog::{Catalog, UsedLabel, object_hash};
@@ -214,7 +216,7 @@ impl Catalog {
             end: run.end,
             rows: run.rows,
             version: 0,
-            index: run.index,
+            index: run.index.map(Box::new),
             deletes: None,
         });
         Ok(runs.collect())
@@ -252,7 +254,7 @@ impl Catalog {
         let entry = FileEntry {
             id,
             volume: written.volume,
-            object: written.object.clone(),
+            object: FileName::new(&written.object),
             size: written.size,
             // That it has one was checked with its place.
             sha256: Digest::of_hex(&written.sha256).unwrap_or_default(),
@@ -261,7 +263,7 @@ impl Catalog {
             references,
             end: None,
         };
-        self.objects.insert((object_hash(entry.volume, &entry.object), id));
+        self.objects.insert((object_hash(entry.volume, &written.object), id));
         self.files.insert(id, Arc::new(entry));
         id
     }

@@ -63,7 +63,7 @@ impl Catalog {
     /// Each file is the object that was meant, nobody has condemned it, and what no table names is kept by this snapshot.
     fn check_restored_files(&self, job: &SnapshotJob, files: &[RestoredFile]) -> Result<BTreeSet<FileId>, Rejection> {
         for RestoredFile { id, volume, object } in files {
-            let found = self.files.get(id).filter(|known| known.volume == *volume && known.object == *object);
+            let found = self.files.get(id).filter(|known| known.volume == *volume && known.object == **object);
             let found = found.ok_or_else(|| cannot(format!("the file {object} is not known any more")))?;
             if found.condemned_at().is_some() {
                 return Err(cannot(format!("the file {object} is being deleted")));

@@ -25,7 +25,7 @@ pub fn check(world: &World) -> Result<(), String> {
             }
             for (found, partition) in partitions.iter().zip(table.partitions.values()) {
                 let objects: BTreeSet<String> =
-                    found.rowsets.iter().filter_map(|r| catalog.file(r.file)).map(|f| f.object.clone()).collect();
+                    found.rowsets.iter().filter_map(|r| catalog.file(r.file)).map(|f| f.object.to_string()).collect();
                 let rows: u64 = partition.objects.iter().map(|o| model.files[o].rows).sum();
                 if found.visible_version != partition.version {
                     let (expected, found) = (partition.version, found.visible_version);

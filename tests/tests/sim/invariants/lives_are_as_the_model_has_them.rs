@@ -8,7 +8,9 @@ pub fn check(world: &World) -> Result<(), String> {
         return Err(format!("{} files, {} in the model", catalog.file_count(), model.files.len()));
     }
     for file in catalog.files() {
-        let Some(expected) = model.files.get(&file.object) else { return Err(format!("{} is unknown", file.object)) };
+        let Some(expected) = model.files.get(&file.object.to_string()) else {
+            return Err(format!("{} is unknown", file.object));
+        };
         let found =
             (file.created_at.0, file.removed_at().map(|(r, t)| (r.0, t.0)), file.condemned_at().is_some(), file.rows);
         if found != (expected.created, expected.removed, expected.condemned, expected.rows) {

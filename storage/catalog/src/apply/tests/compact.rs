@@ -6,7 +6,7 @@ use super::*;
 fn objects(kit: &Kit, partition: usize) -> Vec<String> {
     let partition = kit.catalog.partition(kit.partitions("orders")[partition]).unwrap();
     let mut objects: Vec<_> =
-        partition.rowsets.iter().map(|r| kit.catalog.file(r.file).unwrap().object.clone()).collect();
+        partition.rowsets.iter().map(|r| kit.catalog.file(r.file).unwrap().object.to_string()).collect();
     objects.dedup();
     objects
 }

@@ -199,7 +199,7 @@ fn a_transaction_may_change_what_it_has_read_once_and_if_it_is_still_so() {
     let command = commit(loads);
     kit.ok(command);
     assert_eq!(state(&kit), [(3, 20), (3, 20)]);
-    let gone = kit.catalog.files().filter(|file| file.removed_at().is_some()).map(|file| file.object.as_str());
+    let gone = kit.catalog.files().filter(|file| file.removed_at().is_some()).map(|file| file.object.to_string());
     assert_eq!(gone.collect::<Vec<_>>(), ["o1"]);
     let command = commit(vec![change(&kit, "o6", 3, false)]);
     kit.ok(command);

@@ -84,7 +84,7 @@ fn a_new_incarnation_of_the_same_service_one_revision_on() {
     assert!(next.is_careful());
     assert_eq!(next.frontends().map(|f| f.id.0).collect::<Vec<_>>(), [9], "the old frontends are gone");
     assert_eq!(next.compute_nodes().map(|n| n.address()).collect::<Vec<_>>(), ["old:9050"]);
-    assert_eq!(next.files().map(|f| f.object.as_str()).collect::<Vec<_>>(), ["o1"]);
+    assert_eq!(next.files().map(|f| f.object.to_string()).collect::<Vec<_>>(), ["o1"]);
     assert!(next.header.snapshot_policy.is_some(), "automation stays as it was");
 }
 
@@ -348,7 +348,7 @@ fn an_adopted_catalog_is_what_it_was_in_a_new_incarnation() {
     let frontends: Vec<_> = next.frontends().map(|f| (f.id, f.role, f.host.as_str())).collect();
     assert_eq!(frontends, [(plan.frontend, FrontendRole::Follower, "h9")], "an observer votes once it is alone");
     assert_eq!(next.compute_nodes().count(), catalog.compute_nodes().count());
-    assert_eq!(next.files().map(|f| f.object.as_str()).collect::<Vec<_>>(), ["o1"]);
+    assert_eq!(next.files().map(|f| f.object.to_string()).collect::<Vec<_>>(), ["o1"]);
     assert!(next.header.snapshot_policy.is_some() && next.database_by_name("once").is_some());
     assert_eq!((next.header.next_id, next.header.next_txn), (catalog.header.next_id, catalog.header.next_txn));
 }

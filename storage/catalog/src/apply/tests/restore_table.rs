@@ -251,7 +251,7 @@ fn of_another_timeline_only_what_both_know_comes_back() {
     kit.ok(drop_table("notes", true));
     // The same id is another file here.
     let mine = kit.load("orders", 0, "only_here");
-    assert_eq!(past.file(mine).map(|f| f.object.as_str()), Some("there_too"));
+    assert_eq!(past.file(mine).unwrap().object, "there_too");
     let (size, state) = (kit.catalog.file_count(), kit.catalog.jobs().last().unwrap().state);
     assert_eq!((size, state), (2, JobState::Finished));
     kit.ok(restore(&kit, &past, "notes", "back").unwrap());
