@@ -53,6 +53,8 @@ mod nested;
 mod partitions;
 #[path = "e2e/primary.rs"]
 mod primary;
+#[path = "e2e/profiles.rs"]
+mod profiles;
 #[path = "e2e/restored_tables.rs"]
 mod restored_tables;
 #[path = "e2e/scripts.rs"]

@@ -2,13 +2,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use actors_messages::compute::{FragmentEnded, FragmentStarted};
+use actors_messages::compute::{FragmentEnded, FragmentProfile, FragmentStarted};
 use async_trait::async_trait;
 use runtime_actor::trace::RootSpan;
 use runtime_actor::{Recipient, Recorder, TraceContext};
 use runtime_query::{Errand, QueryError, Task, Tasks};
 use tonic::Status;
+
+use crate::profiles::Profiles;
 
 /// Who is told. Cloning shares it.
 #[derive(Clone)]
@@ -16,12 +19,13 @@ pub struct Fragments {
     started: Recipient<FragmentStarted>,
     ended: Recipient<FragmentEnded>,
     recorder: Recorder,
+    profiles: Profiles,
 }
 
 impl Fragments {
     /// The node's actor is told, and `recorder` has the spans.
     pub fn new(started: Recipient<FragmentStarted>, ended: Recipient<FragmentEnded>, recorder: Recorder) -> Fragments {
-        Fragments { started, ended, recorder }
+        Fragments { started, ended, recorder, profiles: Profiles::default() }
     }
 
     /// One begins.
@@ -31,8 +35,14 @@ impl Fragments {
         let started = FragmentStarted { query: query.to_owned(), what };
         let started = span.run(self.started.ask(started)).await;
         let fragment = started.map_err(|e| Status::unavailable(e.to_string()))?;
-        let rows = Arc::new(AtomicU64::new(0));
-        Ok(Running { fragment, rows, error: None, ended: self.ended.clone(), span: Some(span) })
+        let (rows, profiles) = (Arc::new(AtomicU64::new(0)), self.profiles.clone());
+        let notes = Notes { fragment, query: query.into(), what, began: Instant::now(), rows, profiles };
+        Ok(Running { notes, error: None, ended: self.ended.clone(), span: Some(span) })
+    }
+
+    /// What is remembered of a query. It is forgotten now.
+    pub(crate) fn take_profiles(&self, query: &str) -> Vec<FragmentProfile> {
+        self.profiles.take(query)
     }
 }
 
@@ -41,33 +51,70 @@ impl Tasks for Fragments {
     async fn begin(&self, errand: &Errand) -> Result<Arc<dyn Task>, QueryError> {
         let running = Fragments::begin(self, &errand.query, errand.cause, "stage").await;
         let running = running.map_err(|status| QueryError::internal(status.message()))?;
-        Ok(Arc::new(Stage(Mutex::new(running))))
+        Ok(Arc::new(Stage { notes: running.notes().clone(), running: Mutex::new(running) }))
     }
 }
 
 /// A stage of a plan that runs for another node.
-struct Stage(Mutex<Running>);
+struct Stage {
+    notes: Notes,
+    running: Mutex<Running>,
+}
 
 impl Task for Stage {
     fn rows(&self, count: u64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).rows.fetch_add(count, Ordering::Relaxed);
+        self.notes.more_rows(count);
     }
 
     fn failed(&self, error: &QueryError) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).error = Some(error.message.clone());
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).error = Some(error.message.clone());
+    }
+
+    fn profile(&self, text: String) {
+        self.notes.profile(text);
     }
 }
 
 /// A fragment that runs; told to be over when it is dropped, however that comes.
 pub(crate) struct Running {
-    fragment: u64,
-    pub(crate) rows: Arc<AtomicU64>,
+    notes: Notes,
     pub(crate) error: Option<String>,
     ended: Recipient<FragmentEnded>,
     span: Option<RootSpan>,
 }
 
+/// What is known of a fragment while it runs. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct Notes {
+    fragment: u64,
+    query: Arc<str>,
+    what: &'static str,
+    began: Instant,
+    rows: Arc<AtomicU64>,
+    profiles: Profiles,
+}
+
+impl Notes {
+    /// It has made so many rows more.
+    pub(crate) fn more_rows(&self, count: u64) {
+        self.rows.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// What its operators have done so far; later words replace earlier ones.
+    pub(crate) fn profile(&self, operators: String) {
+        let (fragment, rows) = (self.fragment, self.rows.load(Ordering::Relaxed));
+        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let profile = FragmentProfile { fragment, what: self.what.to_owned(), rows, millis, operators };
+        self.profiles.keep(&self.query, profile);
+    }
+}
+
 impl Running {
+    /// What is known of it.
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
     /// Works for the fragment's span.
     pub(crate) async fn inside<F: Future>(&self, work: F) -> F::Output {
         match &self.span {
@@ -79,7 +126,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let (fragment, rows, error) = (self.fragment, self.rows.load(Ordering::Relaxed), self.error.take());
+        let (fragment, error) = (self.notes.fragment, self.error.take());
+        let rows = self.notes.rows.load(Ordering::Relaxed);
         let Some(span) = self.span.take() else { return };
         span.label("rows", rows.to_string());
         let told = span.run_sync(|| self.ended.tell(FragmentEnded { fragment, rows, error: error.clone() }));

@@ -17,6 +17,7 @@ pub mod membership;
 pub mod node;
 pub mod plane;
 mod process;
+mod profiles;
 mod rewriting;
 pub mod volumes;
 

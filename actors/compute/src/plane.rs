@@ -4,10 +4,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors_messages::compute::{
-    DELETE_ACTION, DeleteFragment, LOAD_ACTION, LoadDone, LoadFragment, ReadFragment, SUPERSEDE_ACTION,
+    DELETE_ACTION, DeleteFragment, LOAD_ACTION, LoadDone, LoadFragment, PROFILE_ACTION, ReadFragment, SUPERSEDE_ACTION,
     SupersedeFragment,
 };
 use arrow::record_batch::RecordBatch;
@@ -20,13 +19,13 @@ use arrow_flight::{
 };
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
-use runtime_query::{Connect, Crew, Engine, Errand, QueryError, Rows, Stages};
+use runtime_query::{Connect, Crew, Engine, Errand, Profile, QueryError, Rows, Stages};
 use runtime_rpc::plane::MESSAGE_LIMIT;
 use storage_model::Superseded;
 use storage_tablet::{TooFewNumbers, WriteError, WriteSpec};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::fragments::{Fragments, Running};
+use crate::fragments::{Fragments, Notes, Running};
 use crate::keys;
 use crate::volumes::Volumes;
 
@@ -57,25 +56,30 @@ impl Plane {
 
     /// Starts the plan of a fragment, here or on several nodes.
     async fn execute(&self, read: &ReadFragment) -> Result<Rows, QueryError> {
-        let Some(split) = &read.split else { return self.engine.execute(&read.plan, &read.volumes) };
+        let Some(split) = &read.split else {
+            return match read.observed {
+                true => self.engine.execute_observed(&read.plan, &read.volumes),
+                false => self.engine.execute(&read.plan, &read.volumes),
+            };
+        };
         let (query, volumes) = (read.query.clone(), read.volumes.clone());
-        let errand = Errand { query, cause: (read.trace, read.parent), volumes };
+        let errand = Errand { query, cause: (read.trace, read.parent), volumes, observed: read.observed };
         let crew = Crew { here: &split.here, workers: &split.workers, bytes: split.bytes };
         self.stages.execute(&read.plan, &errand, &crew).await
     }
 
     async fn load(&self, fragment: LoadFragment<WriteSpec>) -> Result<LoadDone, Status> {
         let running = self.begin_read(&fragment.read, "load").await?;
-        let (plane, rows) = (self.clone(), running.rows.clone());
-        self.work(running, async move { plane.write(&fragment, rows).await }).await
+        let (plane, notes) = (self.clone(), running.notes().clone());
+        self.work(running, async move { plane.write(&fragment, &notes).await }).await
     }
 
     async fn supersede(&self, fragment: SupersedeFragment) -> Result<Superseded, Status> {
         let running = self.begin(&fragment.query, (fragment.trace, fragment.parent), "supersede").await?;
-        let (volumes, rows) = (self.volumes.clone(), running.rows.clone());
+        let (volumes, notes) = (self.volumes.clone(), running.notes().clone());
         let work = async move {
             let found = keys::superseded(&volumes, &fragment).await.map_err(|e| status_of_write(&e))?;
-            rows.store(found.rows(), Ordering::Relaxed);
+            notes.more_rows(found.rows());
             Ok(found)
         };
         self.work(running, work).await
@@ -83,12 +87,14 @@ impl Plane {
 
     async fn delete(&self, fragment: DeleteFragment) -> Result<Superseded, Status> {
         let running = self.begin_read(&fragment.read, "delete").await?;
-        let (plane, rows) = (self.clone(), running.rows.clone());
+        let (plane, notes) = (self.clone(), running.notes().clone());
         let work = async move {
             let read = &fragment.read;
             let found = plane.execute(read).await.map_err(|e| status_of(&e))?;
+            let profile = found.profile().cloned();
             let found = keys::deleted(&plane.volumes, &fragment, found).await.map_err(|e| status_of_write(&e))?;
-            rows.store(found.rows(), Ordering::Relaxed);
+            notes.more_rows(found.rows());
+            profile.iter().for_each(|profile| notes.profile(profile.text()));
             Ok(found)
         };
         self.work(running, work).await
@@ -109,13 +115,12 @@ impl Plane {
         done
     }
 
-    async fn write(&self, fragment: &LoadFragment<WriteSpec>, rows: Arc<AtomicU64>) -> Result<LoadDone, Status> {
+    async fn write(&self, fragment: &LoadFragment<WriteSpec>, notes: &Notes) -> Result<LoadDone, Status> {
         let target =
             self.volumes.open(&fragment.target).map_err(|e| Status::internal(storage_volume::error_chain(&e)))?;
         let batches = self.execute(&fragment.read).await.map_err(|e| status_of(&e))?;
-        let counted = batches.inspect_ok(move |batch: &RecordBatch| {
-            rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-        });
+        let (profile, read) = (batches.profile().cloned(), notes.clone());
+        let counted = batches.inspect_ok(move |batch: &RecordBatch| read.more_rows(batch.num_rows() as u64));
         fail::fail_point!("cn.rowset.before");
         let numbered = storage_tablet::numbered(counted, &fragment.spec.table, fragment.ids.clone());
         let written = match storage_tablet::write(numbered, &fragment.spec, &target).await {
@@ -126,6 +131,7 @@ impl Plane {
             },
         };
         fail::fail_point!("cn.rowset.after");
+        profile.iter().for_each(|profile| notes.profile(profile.text()));
         Ok(LoadDone { files: written.files, rows: written.rows, missing: written.missing, wanted_ids: 0 })
     }
 }
@@ -134,6 +140,7 @@ impl Plane {
 struct Sent<S> {
     inner: S,
     running: Running,
+    profile: Option<Profile>,
 }
 
 impl<S: Stream<Item = Result<RecordBatch, FlightError>> + Unpin> Stream for Sent<S> {
@@ -143,10 +150,15 @@ impl<S: Stream<Item = Result<RecordBatch, FlightError>> + Unpin> Stream for Sent
         let polled = self.inner.poll_next_unpin(cx);
         match &polled {
             std::task::Poll::Ready(Some(Ok(batch))) => {
-                self.running.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+                self.running.notes().more_rows(batch.num_rows() as u64);
             }
             std::task::Poll::Ready(Some(Err(error))) => self.running.error = Some(error.to_string()),
-            _ => {}
+            std::task::Poll::Ready(None) => {
+                if let Some(profile) = self.profile.take() {
+                    self.running.notes().profile(profile.text());
+                }
+            }
+            std::task::Poll::Pending => {}
         }
         polled
     }
@@ -207,9 +219,9 @@ impl FlightService for Plane {
             running.error = Some(error.to_string());
             status_of(&error)
         })?;
-        let schema = batches.schema();
+        let (schema, profile) = (batches.schema(), batches.profile().cloned());
         let inner = batches.map_err(|e| FlightError::Tonic(Box::new(status_of(&e)))).boxed();
-        let rows = Sent { inner, running };
+        let rows = Sent { inner, running, profile };
         let encoded = FlightDataEncoderBuilder::new().with_schema(schema).build(rows);
         let out = encoded.map_err(|e| match e {
             FlightError::Tonic(status) => *status,
@@ -224,6 +236,7 @@ impl FlightService for Plane {
             LOAD_ACTION => encode(&self.load(decode("the load", &action.body)?).await?)?,
             SUPERSEDE_ACTION => encode(&self.supersede(decode("the look for keys", &action.body)?).await?)?,
             DELETE_ACTION => encode(&self.delete(decode("the deletion", &action.body)?).await?)?,
+            PROFILE_ACTION => encode(&self.fragments.take_profiles(&decode::<String>("the query", &action.body)?))?,
             other => return Err(Status::invalid_argument(format!("there is no action {other}"))),
         };
         let answer = Ok(ActionResult { body: body.into() });
@@ -259,6 +272,7 @@ impl FlightService for Plane {
             (LOAD_ACTION, "run a plan and write its rows"),
             (SUPERSEDE_ACTION, "look the keys of new runs up in those that are there"),
             (DELETE_ACTION, "run a plan and look up the keys that it finds"),
+            (PROFILE_ACTION, "what the fragments of a query have done"),
         ];
         let action =
             |(name, what): (&str, &str)| Ok(ActionType { r#type: name.to_owned(), description: what.to_owned() });

@@ -200,6 +200,7 @@ async fn look_up(
             plan: runtime_query::encode(&planned).map_err(|e| errors::query(&e))?,
             volumes,
             split: None,
+            observed: running.observed.is_on(),
         },
         spec: looks.spec(catalog, table),
         tablets,
@@ -209,6 +210,7 @@ async fn look_up(
     let mut lost = Vec::new();
     let found = loop {
         let node = workers::choose(shared, table.id, &lost).await?;
+        running.observed.saw(shared, &node, &[]);
         match workers::delete(shared, &node, &fragment).await {
             Ok(found) => break found,
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,

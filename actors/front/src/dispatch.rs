@@ -11,7 +11,7 @@ use storage_model::{GrantObject, Privilege};
 use crate::privileges::Verdict;
 use crate::processlist::Entry;
 use crate::session::{Running, Session};
-use crate::sheet::Sheet;
+use crate::sheet::{Sheet, row};
 use crate::{
     access, analyze, ddl, delete, errors, insert, names, prepared, query, show, snapshot, system, update, variables,
     volumes,
@@ -30,6 +30,16 @@ impl Session {
             Statement::Query(ast) => query::select(self, ast, &parsed.text, running, out).await,
             Statement::Explain { level, statement } => {
                 send(query::explain(self, *level, statement, &parsed.text, running).await?, out).await
+            }
+            Statement::AnalyzeProfile { query_id } => {
+                let mut sheet = Sheet::text(&["Explain String"]);
+                (self.facts().profile_of)(query_id)
+                    .ok_or_else(|| {
+                        MySqlError::analyzing(format_args!("cannot find the profile of query '{query_id}'"))
+                    })?
+                    .lines()
+                    .for_each(|line| sheet.push(row![line]));
+                send(sheet, out).await
             }
             Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) if self.transaction.is_some() => {
                 let info = Box::pin(self.write_in_transaction(parsed, running)).await?;

@@ -27,6 +27,7 @@ use crate::ids::Ids;
 use crate::insert::Groups;
 use crate::logins::Logins;
 use crate::processlist::Sessions;
+use crate::profiles::Profiles;
 use crate::settings::FrontSettings;
 use crate::turns::Turns;
 use crate::variables::Globals;
@@ -245,6 +246,7 @@ pub(crate) struct Shared {
     pub(crate) ids: Ids,
     pub(crate) groups: Groups,
     pub(crate) logins: Logins,
+    pub(crate) profiles: Profiles,
 }
 
 impl Shared {
@@ -262,6 +264,7 @@ impl Shared {
             ids: Ids::default(),
             groups: Groups::default(),
             logins: Logins::default(),
+            profiles: Profiles::default(),
         })
     }
 }

@@ -42,6 +42,7 @@ mod names;
 mod prepared;
 mod privileges;
 mod processlist;
+mod profiles;
 mod query;
 mod session;
 pub mod settings;

@@ -132,8 +132,8 @@ pub(crate) fn check(asker: &Asker, statement: &Statement) -> Checked {
                 false => Ok(Go),
             }
         }
-        // Whose session it is, is seen when it is found.
-        Statement::Kill { .. } => Ok(Go),
+        // Whose session or statement it is, is seen when it is found.
+        Statement::Kill { .. } | Statement::AnalyzeProfile { .. } => Ok(Go),
         Statement::Analyze { table: Some(table), .. } | Statement::DropStatistics { table, .. } => {
             on_table(asker, Privilege::Select, table)?;
             on_table(asker, Privilege::Insert, table)
@@ -202,6 +202,7 @@ fn check_show(asker: &Asker, show: &Show) -> Checked {
         | Shown::AnalyzeStatus
         | Shown::HistogramMeta
         | Shown::ProcessList { .. }
+        | Shown::ProfileList
         | Shown::StorageVolumes
         | Shown::Variables { .. }
         | Shown::Status { .. }

@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actors_messages::compute::ReadFragment;
 use arrow::array::RecordBatch;
@@ -14,12 +15,13 @@ use runtime_query::{
 };
 use runtime_sql::statement::ExplainLevel;
 use runtime_sql::{Parsed, QualifiedName, Statement, ast, quote_identifier};
-use storage_model::DataType;
+use storage_model::{DataType, UnixMillis};
 
 use crate::dispatch::with_similar_names;
+use crate::profiles::Over;
 use crate::session::{Running, Session};
 use crate::sheet::{Sheet, row};
-use crate::{delete, errors, insert, names, update, workers};
+use crate::{delete, errors, insert, names, profiles, update, workers};
 
 /// SELECT and its kin.
 pub(crate) async fn select(
@@ -38,7 +40,7 @@ pub(crate) async fn select(
         let planned = plan(&cx, query).await?;
         session.check_unwritten(&planned.tables)?;
         match planned.placement {
-            Placement::Local => send_local(&planned, out).await,
+            Placement::Local => send_local(&planned, running, out).await,
             Placement::Compute => send_remote(session, &cx, &planned, running, out).await,
         }
     };
@@ -49,7 +51,7 @@ async fn plan(cx: &PlanContext, query: &ast::Query) -> Result<Planned, MySqlErro
     plan_query(cx, query).await.map_err(|e| with_similar_names(errors::query(&e)))
 }
 
-async fn send_local(planned: &Planned, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
+async fn send_local(planned: &Planned, running: &Running, out: &mut ResultWriter<'_>) -> Result<(), MySqlError> {
     let mut rows = execute_local(planned).map_err(|e| errors::query(&e))?;
     let mut started = false;
     while let Some(batch) = rows.next().await {
@@ -60,6 +62,7 @@ async fn send_local(planned: &Planned, out: &mut ResultWriter<'_>) -> Result<(),
         }
         send_batch(&batch, out).await?;
     }
+    running.observed.here(rows.profile());
     if !started {
         out.start(&column_defs(&planned.columns)).await?;
     }
@@ -98,11 +101,13 @@ async fn begin_remote(
         plan: runtime_query::encode(planned).map_err(|e| errors::query(&e))?,
         volumes: workers::volumes_of(&cx.catalog, &planned.tables),
         split: None,
+        observed: running.observed.is_on(),
     };
     let mut lost = Vec::new();
     loop {
         let node = workers::choose(shared, &planned.tables, &lost).await?;
         fragment.split = workers::split(shared, planned, &node, &lost);
+        running.observed.saw(shared, &node, workers::of_split(fragment.split.as_ref()));
         match workers::read(shared, &node, &fragment).await {
             Ok(begun) => return Ok(begun),
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,
@@ -219,7 +224,7 @@ pub(crate) async fn explain(
     running: &Running,
 ) -> Result<Sheet, MySqlError> {
     if level == ExplainLevel::Analyze {
-        return Err(errors::unsupported("EXPLAIN ANALYZE"));
+        return analyze(session, statement, text, running).await;
     }
     let front = session.front();
     let (catalog, _point) = front.reads.begin(|| front.view.now());
@@ -240,6 +245,42 @@ pub(crate) async fn explain(
         _ => runtime_query::explain_planned(&planned),
     };
     for line in lines {
+        sheet.push(row![line]);
+    }
+    Ok(sheet)
+}
+
+/// EXPLAIN ANALYZE: runs a query, lets go of its rows, and tells what its operators did.
+async fn analyze(session: &Session, statement: &Statement, text: &str, running: &Running) -> Result<Sheet, MySqlError> {
+    let Statement::Query(query) = statement else {
+        return Err(errors::unsupported(format_args!("EXPLAIN ANALYZE of {}", statement.statement_kind())));
+    };
+    let (began, since) = (UnixMillis(session.front().now_ms()), Instant::now());
+    let seconds = session.variables.number("query_timeout");
+    let work = async {
+        let front = session.front();
+        let (catalog, _point) = front.reads.begin(|| front.view.now());
+        let cx = session.plan_context(catalog, text).await;
+        let planned = plan(&cx, query).await?;
+        session.check_unwritten(&planned.tables)?;
+        match planned.placement {
+            Placement::Local => {
+                let mut rows = execute_local(&planned).map_err(|e| errors::query(&e))?;
+                while rows.next().await.transpose().map_err(|e| errors::query(&e))?.is_some() {}
+                running.observed.here(rows.profile());
+            }
+            Placement::Compute => {
+                let (_, mut rows) = begin_remote(session, &cx, &planned, running).await?;
+                while rows.next().await.transpose().map_err(|status| errors::plane(&status))?.is_some() {}
+            }
+        }
+        Ok(())
+    };
+    running.within("Query", "query_timeout", seconds, running.reading(work)).await?;
+    let (query_id, took) = (&running.query_id, since.elapsed());
+    let over = Over { query_id, began, took, failed: false, statement: &runtime_sql::redact(text) };
+    let mut sheet = Sheet::text(&["Explain String"]);
+    for line in profiles::text(session, &running.observed, &over).await.lines() {
         sheet.push(row![line]);
     }
     Ok(sheet)

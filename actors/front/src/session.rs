@@ -12,7 +12,7 @@ use runtime_actor::{TraceContext, random};
 use runtime_mysql::{
     ColumnDef, ConnectionInfo, Handler, Login, MySqlError, OkInfo, Prepared, ResultWriter, SessionStatus, Value,
 };
-use runtime_query::{Looks, PlanContext, SessionFacts};
+use runtime_query::{Looks, PlanContext, ProfileOf, SessionFacts};
 use runtime_sql::{Hint, Parsed, Statement, like_matches, redact, split_qualified_name};
 use storage_catalog::Catalog;
 use storage_model::{DatabaseId, RoleId, Table, UnixMillis, User};
@@ -23,9 +23,11 @@ use crate::front::{Front, Shared};
 use crate::information_schema::FrontTables;
 use crate::privileges::{Account, Asker, Reading, Verdict};
 use crate::processlist::Entry;
+use crate::profiles::{Observed, Over};
+use crate::show::sessions_of;
 use crate::transaction::Transaction;
 use crate::variables::SessionVariables;
-use crate::{errors, names, prepared, privileges, query};
+use crate::{errors, names, prepared, privileges, profiles, query};
 
 /// One session.
 pub(crate) struct Session {
@@ -44,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) named: HashMap<String, String>,
     /// What SHOW WARNINGS and SHOW ERRORS answer: the failure of the statement before.
     pub(crate) last_error: Option<MySqlError>,
+    /// The id of the statement before; empty: there was none.
+    last_query: String,
     /// Since BEGIN.
     pub(crate) transaction: Option<Transaction>,
     /// The last short text and what it says: pools ask the same little question all day.
@@ -72,6 +76,8 @@ pub(crate) struct Running {
     pub(crate) cause: TraceContext,
     cancel: CancellationToken,
     lease: ReadLease,
+    /// Who works for it.
+    pub(crate) observed: Observed,
 }
 
 impl Running {
@@ -88,7 +94,7 @@ impl Running {
     /// The same, for work that goes on elsewhere.
     pub(crate) fn twin(&self) -> Running {
         let (query_id, cancel, lease) = (self.query_id.clone(), self.cancel.clone(), self.lease.clone());
-        Running { query_id, cause: self.cause, cancel, lease }
+        Running { query_id, cause: self.cause, cancel, lease, observed: self.observed.clone() }
     }
 
     /// The same under another span, for work that is of several statements: the KILL of one does not end it.
@@ -173,6 +179,7 @@ impl Session {
             variables,
             named: HashMap::new(),
             last_error: None,
+            last_query: String::new(),
             transaction: None,
             recent: None,
             shared,
@@ -246,7 +253,15 @@ impl Session {
             now_ms: front.now_ms(),
             version: front.me.current_version(),
             variables: Arc::clone(&self.variables) as Arc<dyn runtime_query::Variables>,
+            last_query: self.last_query.clone(),
+            profile_of: self.profiles_seen(),
         }
+    }
+
+    /// Finds the profiles that the user may see.
+    fn profiles_seen(&self) -> ProfileOf {
+        let (shared, whose) = (Arc::clone(&self.shared), sessions_of(self.asker(self.catalog()).ok().as_ref()));
+        Arc::new(move |query_id: &str| shared.profiles.text(query_id, whose))
     }
 
     /// All that planning needs, against one revision of the catalog.
@@ -331,9 +346,16 @@ impl Session {
         let (trace, began) = (span.context().trace, Instant::now());
         let cancel = self.entry.begin(Arc::clone(shown), query_id.clone(), trace, now_ms);
         let number = self.shared.sessions.count_question();
-        let running = Running { query_id, cause: span.context(), cancel, lease: self.front().lease.clone() };
         let before = self.apply_hints(&parsed.hints);
+        let (lease, observed) = (self.front().lease.clone(), Observed::of(&parsed.statement, &self.variables));
+        let running = Running { query_id, cause: span.context(), cancel, lease, observed };
         let result = span.run(self.checked(parsed, &running, out)).await;
+        if running.observed.is_on() && !matches!(parsed.statement, Statement::Explain { .. }) {
+            let (took, failed) = (began.elapsed(), result.is_err());
+            let query_id = &running.query_id;
+            let over = Over { query_id, began: UnixMillis(now_ms), took, failed, statement: shown };
+            profiles::keep(self, &running.observed, &over).await;
+        }
         if let Some(before) = before {
             self.variables = before;
         }
@@ -357,6 +379,7 @@ impl Session {
         if !looks_back {
             self.last_error = result.as_ref().err().cloned();
         }
+        self.last_query = running.query_id;
         result
     }
 
@@ -444,6 +467,7 @@ fn reads_catalog(statement: &Statement) -> bool {
                 | Shown::Charset
                 | Shown::Collation
                 | Shown::ProcessList { .. }
+                | Shown::ProfileList
                 | Shown::Frontends
                 | Shown::ComputeNodes
                 | Shown::Proc { .. }
@@ -452,6 +476,7 @@ fn reads_catalog(statement: &Statement) -> bool {
         Statement::Set(_)
         | Statement::SetCatalog { .. }
         | Statement::Kill { .. }
+        | Statement::AnalyzeProfile { .. }
         | Statement::Help { .. }
         | Statement::Begin { .. }
         | Statement::Commit

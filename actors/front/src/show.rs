@@ -21,7 +21,7 @@ use crate::{access, query, system, volumes};
 
 pub(crate) use help::help;
 pub(crate) use partitions::{column_names, distribution_key, range_text, runs_of_tablets, size_text};
-pub(crate) use server::{COLLATIONS, charset_of, processlist, sessions_of};
+pub(crate) use server::{COLLATIONS, Whose, charset_of, processlist, sessions_of};
 #[cfg(test)]
 pub(crate) use tables::create_table_text;
 
@@ -75,6 +75,7 @@ fn whole(session: &Session, what: &Shown, computed: Option<Vec<(String, String)>
         Shown::RoutineStatus => Ok(server::routine_status()),
         Shown::Grants { of } => access::grants(&asker, of.as_ref()),
         Shown::ProcessList { full } => Ok(processlist(&session.shared, *full, sessions_of(Some(&asker)))),
+        Shown::ProfileList => Ok(session.shared.profiles.list(sessions_of(Some(&asker)))),
         Shown::StorageVolumes => Ok(volumes::list(&seen())),
         Shown::Frontends => Ok(nodes::frontends(session)),
         Shown::ComputeNodes => Ok(nodes::compute_nodes(session)),

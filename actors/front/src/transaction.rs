@@ -150,6 +150,7 @@ impl Session {
             | Statement::LockTables
             | Statement::UnlockTables
             | Statement::Sync
+            | Statement::AnalyzeProfile { .. }
             | Statement::Analyze { .. } => Ok(()),
             other => Err(errors::unsupported(format_args!(
                 "{} in an explicit transaction",

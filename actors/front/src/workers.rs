@@ -6,8 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use actors_messages::compute::{
-    DELETE_ACTION, DeleteFragment, LOAD_ACTION, LoadDone, LoadFragment, ReadFragment, SUPERSEDE_ACTION, Split,
-    SupersedeFragment,
+    DELETE_ACTION, DeleteFragment, FragmentProfile, LOAD_ACTION, LoadDone, LoadFragment, PROFILE_ACTION, ReadFragment,
+    SUPERSEDE_ACTION, Split, SupersedeFragment,
 };
 use actors_messages::nodes::{BeatNow, NodeStatus, SuspectNode};
 use arrow::array::RecordBatch;
@@ -65,6 +65,11 @@ pub(crate) fn split(shared: &Shared, planned: &Planned, asked: &NodeStatus, lost
     workers.sort_by_key(|status| Reverse(weight(status, &planned.tables)));
     let workers: Vec<String> = workers.iter().filter_map(NodeStatus::plane_address).collect();
     (workers.len() > 1).then_some(Split { here: asked.plane_address()?, workers, bytes })
+}
+
+/// The nodes that a plan is split over.
+pub(crate) fn of_split(split: Option<&Split>) -> &[String] {
+    split.map_or(&[], |split| &split.workers)
 }
 
 /// A node that was added a moment ago, through another frontend perhaps, or a frontend that has just started: nobody has looked
@@ -156,6 +161,11 @@ pub(crate) async fn delete(
     fragment: &DeleteFragment,
 ) -> Result<Superseded, Status> {
     act(shared, node, DELETE_ACTION, fragment).await
+}
+
+/// What a node remembers of a query; it forgets it.
+pub(crate) async fn profiles(shared: &Shared, node: &NodeStatus, query: &str) -> Result<Vec<FragmentProfile>, Status> {
+    act(shared, node, PROFILE_ACTION, &query).await
 }
 
 async fn act<T: DeserializeOwned>(

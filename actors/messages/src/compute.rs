@@ -309,6 +309,26 @@ pub struct ReadFragment {
     pub volumes: Vec<StorageVolume>,
     /// None: the node runs the whole plan.
     pub split: Option<Split>,
+    /// Whether the node shall remember what its operators do, until it is asked by [`PROFILE_ACTION`].
+    pub observed: bool,
+}
+
+/// The action that takes what a node remembers of a query, given its id: a list of [`FragmentProfile`].
+pub const PROFILE_ACTION: &str = "profile";
+
+/// What a fragment of a query has done on a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FragmentProfile {
+    /// Of this node.
+    pub fragment: u64,
+    /// Read, load, stage.
+    pub what: String,
+    /// Rows that it gave.
+    pub rows: u64,
+    /// How long it took.
+    pub millis: u64,
+    /// A line for each operator.
+    pub operators: String,
 }
 
 /// The compute nodes that a plan is split over.

@@ -100,7 +100,14 @@ pub struct SessionFacts {
     pub version: String,
     /// `@@x` and `@x`.
     pub variables: Arc<dyn Variables>,
+    /// The id of the statement before: what `last_query_id()` tells. Empty: there was none.
+    pub last_query: String,
+    /// What `get_query_profile()` tells.
+    pub profile_of: ProfileOf,
 }
+
+/// Finds what a statement did by its id, if the user may see it.
+pub type ProfileOf = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 impl SessionFacts {
     /// Facts for statements that no client sent.
@@ -115,6 +122,8 @@ impl SessionFacts {
             now_ms,
             version: MYSQL_VERSION.to_owned(),
             variables: Arc::new(NoVariables),
+            last_query: String::new(),
+            profile_of: Arc::new(|_| None),
         }
     }
 

@@ -53,7 +53,7 @@ pub use cells::{Cells, write_cell};
 pub use compact::plan_compaction;
 pub use context::{
     Access, Constant, DEFAULT_CATALOG, Everything, Looks, MYSQL_VERSION, NoVariables, NoVirtualTables, PlanContext,
-    SessionFacts, Variables, VirtualTables,
+    ProfileOf, SessionFacts, Variables, VirtualTables,
 };
 pub use delete::{Found, found, plan_count, plan_keys, plan_rest, plan_search};
 pub use error::QueryError;
@@ -66,7 +66,7 @@ pub use plan::{Placement, Planned, ResultColumn, ResultType, plan_query, result_
 pub use provider::footers::FooterCounts;
 pub use provider::scan::Reading;
 pub use provider::view::{MOST_NESTED_VIEWS, ViewRead, too_deep as views_too_deep};
-pub use run::{Engine, EngineOptions, Opener, Rows, encode, execute_local, volume_opener};
+pub use run::{Engine, EngineOptions, Opener, Profile, Rows, encode, execute_local, volume_opener};
 pub use stages::{Connect, Crew, Errand, Stages, Task, Tasks};
 pub use update::{UpdateScope, plan_update};
 pub use zone::Zone;

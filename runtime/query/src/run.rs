@@ -2,6 +2,7 @@
 
 pub(crate) mod dressing;
 mod memory;
+mod profile;
 mod rows;
 pub(crate) mod through;
 mod watch;
@@ -35,6 +36,7 @@ use crate::session;
 use dressing::Dressing;
 pub(crate) use memory::Busy;
 use memory::{Gauge, Ledger};
+pub use profile::Profile;
 pub use rows::Rows;
 use watch::{Watch, watched};
 
@@ -72,11 +74,12 @@ static LOCAL: LazyLock<Arc<TaskContext>> = LazyLock::new(|| {
 /// When it fails at once; rows may still bring an error later.
 pub fn execute_local(planned: &Planned) -> Result<Rows, QueryError> {
     if let Some(rows) = &planned.values {
-        return Ok(Rows::known(rows));
+        return Ok(Rows::known(rows).observed(Some(Profile::of(Arc::clone(&planned.plan)))));
     }
     let watch = Watch { gauge: Arc::clone(&LOCAL_GAUGE), stop: CancellationToken::new() };
     let plan = watched(Arc::clone(&planned.plan), &Arc::new(watch))?;
-    Ok(Rows::here(execute_stream(plan, Arc::clone(&LOCAL))?))
+    let profile = Profile::of(Arc::clone(&plan));
+    Ok(Rows::here(execute_stream(plan, Arc::clone(&LOCAL))?).observed(Some(profile)))
 }
 
 /// Opens the store of a volume, rooted at its location.
@@ -181,7 +184,16 @@ impl Engine {
     /// When the bytes are no plan or a volume cannot be opened; rows may still bring an error later.
     pub fn execute(&self, plan: &[u8], volumes: &[StorageVolume]) -> Result<Rows, QueryError> {
         let (plan, task, stop) = self.ready(plan, volumes)?;
-        Ok(self.drive(plan, task, stop))
+        Ok(self.drive(plan, task, stop, false))
+    }
+
+    /// The same, and its rows can say what the operators have done.
+    ///
+    /// # Errors
+    /// As [`Engine::execute`].
+    pub fn execute_observed(&self, plan: &[u8], volumes: &[StorageVolume]) -> Result<Rows, QueryError> {
+        let (plan, task, stop) = self.ready(plan, volumes)?;
+        Ok(self.drive(plan, task, stop, true))
     }
 
     /// A plan that has all it needs here, what it runs in, and what ends it.
@@ -192,8 +204,15 @@ impl Engine {
     }
 
     /// Runs a plan that has all it needs.
-    pub(crate) fn drive(&self, plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>, stop: CancellationToken) -> Rows {
-        Rows::driven(&self.threads(), plan, task, stop, self.begin())
+    pub(crate) fn drive(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        task: Arc<TaskContext>,
+        stop: CancellationToken,
+        observed: bool,
+    ) -> Rows {
+        let profile = observed.then(|| Profile::of(Arc::clone(&plan)));
+        Rows::driven(&self.threads(), plan, task, stop, self.begin()).observed(profile)
     }
 
     /// A plan begins.

@@ -40,6 +40,7 @@ use tonic::server::NamedService;
 use tower::Service;
 
 pub use channels::Connect;
+pub(crate) use told::TOLD;
 
 use crate::depth;
 use crate::error::QueryError;
@@ -67,6 +68,8 @@ pub struct Errand {
     pub cause: (u128, u64),
     /// The volumes that it reads.
     pub volumes: Vec<StorageVolume>,
+    /// Whether somebody wants to know what its operators do.
+    pub observed: bool,
 }
 
 impl Errand {
@@ -117,6 +120,9 @@ pub trait Task: Send + Sync {
 
     /// It has failed.
     fn failed(&self, error: &QueryError);
+
+    /// What its operators have done so far, when that is wanted.
+    fn profile(&self, text: String);
 }
 
 /// Runs plans together with other compute nodes.
@@ -167,7 +173,7 @@ impl Stages {
         let plan = decode(plan, &task)?;
         if !depth::has_room(&plan, MORE_LEVELS) {
             let plan = work.dressing.whole(plan)?;
-            return Ok(self.engine.drive(plan, task, work.stop));
+            return Ok(self.engine.drive(plan, task, work.stop, errand.observed));
         }
         let state = SessionStateBuilder::new()
             .with_config(config)
@@ -178,7 +184,7 @@ impl Stages {
         let nothing = EmptyRelation { produce_one_row: false, schema: Arc::new(DFSchema::empty()) };
         let plan = state.query_planner().create_physical_plan(&LogicalPlan::EmptyRelation(nothing), &state).await?;
         let task = session::task_with("query".to_owned(), work.runtime, state.config().clone());
-        Ok(self.engine.drive(last_stage(&work.dressing, plan)?, task, work.stop))
+        Ok(self.engine.drive(last_stage(&work.dressing, plan)?, task, work.stop, errand.observed))
     }
 
     fn config(&self, errand: &Errand, crew: &Crew<'_>) -> Result<SessionConfig, QueryError> {

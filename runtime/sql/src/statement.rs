@@ -358,6 +358,11 @@ pub enum Statement {
     UnlockTables,
     /// SYNC: wait until this frontend has applied what the leader has.
     Sync,
+    /// ANALYZE PROFILE FROM 'query id'.
+    AnalyzeProfile {
+        /// The statement that was run.
+        query_id: String,
+    },
     /// ANALYZE.
     Analyze {
         /// The table, if one was named.

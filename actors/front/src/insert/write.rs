@@ -103,6 +103,7 @@ pub(crate) async fn write(
             plan: runtime_query::encode(&plan.planned).map_err(|e| errors::query(&e))?,
             volumes: workers::volumes_of(catalog, &plan.planned.tables),
             split: None,
+            observed: running.observed.is_on(),
         },
         spec: WriteSpec {
             table: table.as_ref().clone(),
@@ -123,6 +124,7 @@ pub(crate) async fn write(
         // Loads spread over the nodes: their files are in nobody's cache yet.
         let node = workers::choose(shared, txn, &lost).await?;
         fragment.read.split = workers::split(shared, &plan.planned, &node, &lost);
+        running.observed.saw(shared, &node, workers::of_split(fragment.read.split.as_ref()));
         match workers::load(shared, &node, &fragment).await {
             Ok(done) => return Ok(done),
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,

@@ -195,6 +195,17 @@ pub(crate) enum Whose {
     Nobodys,
 }
 
+impl Whose {
+    /// Whether what is this user's is among it.
+    pub(crate) fn sees(self, user: Option<UserId>) -> bool {
+        match self {
+            Whose::All => true,
+            Whose::Of(asker) => user == Some(asker),
+            Whose::Nobodys => false,
+        }
+    }
+}
+
 /// Whose sessions a user may see.
 pub(crate) fn sessions_of(asker: Option<&Asker>) -> Whose {
     match asker {
@@ -229,12 +240,7 @@ pub(crate) fn processlist(shared: &Shared, full: bool, whose: Whose) -> Sheet {
     let now = front.now_ms();
     for entry in shared.sessions.all() {
         let activity = entry.activity();
-        let is_shown = match whose {
-            Whose::All => true,
-            Whose::Of(user) => activity.user_id == Some(user),
-            Whose::Nobodys => false,
-        };
-        if !is_shown {
+        if !whose.sees(activity.user_id) {
             continue;
         }
         let seconds = now.saturating_sub(activity.changed_ms) / 1000;

@@ -113,6 +113,7 @@ const CASES: &[(&str, &str)] = &[
     ("", "SHOW TABLE STATUS FROM quickstart"),
     ("", "SHOW STORAGE VOLUMES"),
     ("", "SHOW PROCESSLIST"),
+    ("", "SHOW PROFILELIST"),
     ("", "SHOW GRANTS"),
     ("", "SHOW AUTHENTICATION"),
     ("", "SHOW PROPERTY"),
@@ -134,6 +135,7 @@ const CASES: &[(&str, &str)] = &[
     ("", "UNLOCK TABLES"),
     ("", "SYNC"),
     ("", "KILL 4000000"),
+    ("", "ANALYZE PROFILE FROM 'nobodys'"),
     ("", "PREPARE p FROM 'SELECT * FROM quickstart.t'"),
     ("", "EXECUTE p"),
     ("", "DEALLOCATE PREPARE p"),
@@ -250,7 +252,7 @@ fn every_kind_of_statement_is_in_a_case() {
     let kinds: BTreeSet<_> =
         all.flat_map(|sql| runtime_sql::parse(sql).unwrap()).map(|parsed| parsed.statement.statement_kind()).collect();
     let known = "add compute node, add frontend, alter automated snapshot, alter role, alter storage volume, alter table, \
-        alter user, alter view, analyze, automated snapshot off, automated snapshot on, begin, cancel alter table, \
+        alter user, alter view, analyze, analyze profile, automated snapshot off, automated snapshot on, begin, cancel alter table, \
         cancel cluster snapshot, commit, create cluster snapshot, create database, create image, create role, \
         create storage volume, create table, create table as select, create table like, create user, create view, deallocate, delete, desc storage volume, drop cluster snapshot, \
         drop compute node, drop database, drop frontend, drop role, drop stats, drop storage volume, drop table, drop user, drop view, execute, \

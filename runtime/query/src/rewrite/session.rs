@@ -94,9 +94,27 @@ pub(super) fn function(name: &str, function: &Function, cx: &PlanContext) -> Res
             let whole = format_datetime(micros - micros.rem_euclid(1_000_000));
             build::text(whole.split_once(' ').map_or("", |(_, clock)| clock))
         }
+        ("last_query_id", 0) if session.last_query.is_empty() => build::null(),
+        ("last_query_id", 0) => build::text(session.last_query.clone()),
+        ("get_query_profile", 1) => profile(function, session)?,
         ("unix_timestamp", 0) => build::integer((session.now_ms / 1000) as i64),
         _ => return Ok(None),
     }))
+}
+
+/// `get_query_profile('id')`, `get_query_profile(last_query_id())`
+fn profile(function: &Function, session: &SessionFacts) -> Result<Expr, QueryError> {
+    let [argument] = calls::take(&mut function.clone())?;
+    let query_id = match &argument {
+        Expr::Value(value) => value.value.clone().into_string(),
+        Expr::Function(call) if calls::plain_name(call).as_deref() == Some("last_query_id") => {
+            Some(session.last_query.clone())
+        }
+        _ => None,
+    };
+    let query_id =
+        query_id.ok_or_else(|| QueryError::analyzing("get_query_profile() takes a query id as a literal"))?;
+    Ok((session.profile_of)(&query_id).map_or_else(build::null, build::text))
 }
 
 fn today(micros: i64) -> String {

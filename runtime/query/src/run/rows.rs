@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::memory::Busy;
+use super::profile::Profile;
 use crate::error::QueryError;
 
 /// Batches that wait for their taker.
@@ -28,6 +29,7 @@ const AHEAD: usize = 2;
 pub struct Rows {
     schema: SchemaRef,
     source: Source,
+    profile: Option<Profile>,
 }
 
 enum Source {
@@ -44,12 +46,21 @@ impl Rows {
         Arc::clone(&self.schema)
     }
 
+    /// What the operators have done so far can be asked there, if the plan is observed.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
+    }
+
+    pub(super) fn observed(self, profile: Option<Profile>) -> Rows {
+        Rows { profile, ..self }
+    }
+
     pub(super) fn known(rows: &RecordBatch) -> Rows {
-        Rows { schema: rows.schema(), source: Source::Known(Some(rows.clone())) }
+        Rows { schema: rows.schema(), source: Source::Known(Some(rows.clone())), profile: None }
     }
 
     pub(super) fn here(stream: SendableRecordBatchStream) -> Rows {
-        Rows { schema: stream.schema(), source: Source::Here(stream) }
+        Rows { schema: stream.schema(), source: Source::Here(stream), profile: None }
     }
 
     /// Drives a plan on `threads`.
@@ -76,7 +87,7 @@ impl Rows {
             }
         };
         let work = threads.spawn(work.in_current_span());
-        Rows { schema, source: Source::Driven(Driven { batches, work, stop }) }
+        Rows { schema, source: Source::Driven(Driven { batches, work, stop }), profile: None }
     }
 }
 

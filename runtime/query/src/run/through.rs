@@ -18,6 +18,11 @@ pub(crate) trait Look: fmt::Debug + Send + Sync + 'static {
     fn at(self: Arc<Self>, begun: Result<SendableRecordBatchStream>) -> Result<SendableRecordBatchStream>;
 }
 
+/// Whether an operator is one of these.
+pub(crate) fn is_through(plan: &dyn ExecutionPlan) -> bool {
+    [<super::watch::Watch as Look>::NAME, crate::stages::TOLD].contains(&plan.name())
+}
+
 /// The operator.
 #[derive(Debug)]
 pub(crate) struct Through<L> {

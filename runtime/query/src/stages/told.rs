@@ -4,7 +4,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
@@ -18,18 +18,32 @@ use futures::Stream;
 
 use super::Task;
 use crate::error::QueryError;
-use crate::run::Busy;
 use crate::run::through::{Look, Through};
+use crate::run::{Busy, Profile};
+
+/// The name of the operator that tells.
+pub(crate) const TOLD: &str = "ToldExec";
 
 /// A part of a plan at work. It is over when the last of its streams is.
 pub(super) struct Work {
     streams: AtomicUsize,
     held: Mutex<Option<(Arc<dyn Task>, Busy)>>,
+    /// What is told of at the end, when somebody wants to know. The plan has this: it is not had in turn.
+    observed: OnceLock<Weak<dyn ExecutionPlan>>,
 }
 
 impl Work {
     pub fn new(task: Arc<dyn Task>, busy: Busy) -> Arc<Work> {
-        Arc::new(Work { streams: AtomicUsize::new(0), held: Mutex::new(Some((task, busy))) })
+        let held = Mutex::new(Some((task, busy)));
+        Arc::new(Work { streams: AtomicUsize::new(0), held, observed: OnceLock::new() })
+    }
+
+    /// One of its streams has come to its end: whoever reads it has not heard yet.
+    fn profile(&self) {
+        if let Some(plan) = self.observed.get().and_then(Weak::upgrade) {
+            let text = Profile::of(plan).text();
+            self.task(|task| task.profile(text));
+        }
     }
 
     fn task(&self, told: impl FnOnce(&dyn Task)) {
@@ -46,9 +60,17 @@ impl fmt::Debug for Work {
 }
 
 /// The plan of a stage, telling. What stands at its head must stay there: it is replaced by what the next stage wants.
-pub(super) fn telling(plan: Arc<dyn ExecutionPlan>, work: &Arc<Work>) -> Result<Arc<dyn ExecutionPlan>> {
+/// `observed`: its operators are told of too.
+pub(super) fn telling(
+    plan: Arc<dyn ExecutionPlan>,
+    work: &Arc<Work>,
+    observed: bool,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let is_head = plan.downcast_ref::<RepartitionExec>().is_some() || plan.downcast_ref::<BroadcastExec>().is_some();
     let child = plan.children().first().map(|child| Arc::clone(child)).filter(|_| is_head);
+    if observed {
+        work.observed.get_or_init(|| Arc::downgrade(child.as_ref().unwrap_or(&plan)));
+    }
     match child {
         Some(child) => {
             let child = Through::above(child, work);
@@ -59,7 +81,7 @@ pub(super) fn telling(plan: Arc<dyn ExecutionPlan>, work: &Arc<Work>) -> Result<
 }
 
 impl Look for Work {
-    const NAME: &'static str = "ToldExec";
+    const NAME: &'static str = TOLD;
 
     fn at(self: Arc<Self>, begun: Result<SendableRecordBatchStream>) -> Result<SendableRecordBatchStream> {
         let inner = begun.map_err(|error| told(&self, error))?;
@@ -81,6 +103,7 @@ struct Told {
 
 impl Drop for Told {
     fn drop(&mut self) {
+        self.work.profile();
         if self.work.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
             drop(self.work.held.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
@@ -92,6 +115,9 @@ impl Stream for Told {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.inner.as_mut().poll_next(cx);
+        if matches!(polled, Poll::Ready(None)) {
+            self.work.profile();
+        }
         polled.map(|next| {
             next.map(|batch| match batch {
                 Ok(batch) => {

@@ -55,9 +55,9 @@ impl WorkerSessionBuilder for Sessions {
         let config = builder.config().get_or_insert_default();
         config.set_extension(Arc::new(Ends { _stop: work.stop.drop_guard() }));
         config.set_distributed_channel_resolver(Connected::new(Arc::clone(&self.connect)));
-        let dressing = work.dressing;
+        let (dressing, observed) = (work.dressing, errand.observed);
         config.set_distributed_worker_plan_rewrite_handler(move |event: WorkerPlanRewriteEvent<'_>| {
-            let plan = telling(dressing.whole(event.plan)?, &running)?;
+            let plan = telling(dressing.whole(event.plan)?, &running, observed)?;
             Ok(WorkerPlanRewriteEventResponse::new(plan))
         });
         Ok(session::running(builder, work.runtime, self.engine.parallelism()))

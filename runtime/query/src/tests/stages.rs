@@ -23,6 +23,7 @@ struct Counted {
     running: AtomicU64,
     rows: AtomicU64,
     queries: Mutex<Vec<String>>,
+    profiles: Mutex<Vec<String>>,
 }
 
 struct One(Arc<Counted>);
@@ -33,6 +34,10 @@ impl Task for One {
     }
 
     fn failed(&self, _: &QueryError) {}
+
+    fn profile(&self, text: String) {
+        self.0.profiles.lock().unwrap().push(text);
+    }
 }
 
 impl Drop for One {
@@ -129,7 +134,7 @@ impl Cluster {
 
     async fn rows(&self, planned: &Planned) -> Result<Rows, QueryError> {
         let first = &self.nodes[0];
-        let errand = Errand { query: "q".into(), cause: (1, 2), volumes: self.house.volumes() };
+        let errand = Errand { query: "q".into(), cause: (1, 2), volumes: self.house.volumes(), observed: true };
         let workers = self.addresses();
         let crew = Crew { here: &first.address, workers: &workers, bytes: 1 };
         first.stages.execute(&encode(planned)?, &errand, &crew).await
@@ -197,6 +202,23 @@ async fn several_nodes_give_the_rows_of_one() {
         assert!(node.counted.rows.load(Ordering::SeqCst) > 100);
         assert!(node.counted.queries.lock().unwrap().iter().all(|query| query == "q"));
         assert_eq!(node.counted.running.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_node_tells_what_its_operators_did() {
+    let mut cluster = Cluster::start().await;
+    let planned = cluster.plan("SELECT g, count(*) FROM t WHERE k < 1000 GROUP BY g").await;
+    let mut rows = cluster.rows(&planned).await.unwrap();
+    while let Some(batch) = rows.next().await {
+        batch.unwrap();
+    }
+    let last = rows.profile().unwrap().text();
+    assert!(last.contains("Network") && !last.contains("WatchedExec"), "{last}");
+    for node in &cluster.nodes {
+        let told = node.counted.profiles.lock().unwrap().join("\n");
+        assert!(told.contains("DataSourceExec") && told.contains("AggregateExec"), "{told}");
+        assert!(told.contains("output_rows=") && !told.contains("ToldExec"), "{told}");
     }
 }
 

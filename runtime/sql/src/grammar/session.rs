@@ -82,15 +82,18 @@ pub(super) fn sync(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     Ok(Statement::Sync)
 }
 
-/// `ANALYZE [FULL | SAMPLE] TABLE t [(column, ...)] ...`; how much is read is ours to know.
+/// `ANALYZE [FULL | SAMPLE] TABLE t [(column, ...)] ...`; how much is read is ours to know. `ANALYZE PROFILE FROM 'query id'`.
 pub(super) fn analyze(cursor: &mut Cursor<'_>) -> Parse<Statement> {
     cursor.expect("ANALYZE")?;
     cursor.take_any(&["FULL", "SAMPLE", "NO_WRITE_TO_BINLOG", "LOCAL"]);
     let table = match cursor.expect_any(&["TABLE", "TABLES", "PROFILE", "DATABASE", "ALL"])? {
         "TABLE" | "TABLES" => Some(cursor.qualified_name()?),
         "PROFILE" => {
+            cursor.expect("FROM")?;
+            let query_id = cursor.string()?;
+            // Of which operators: all are shown.
             cursor.skip_statement()?;
-            return Ok(Statement::Unsupported { what: "ANALYZE PROFILE".to_owned() });
+            return Ok(Statement::AnalyzeProfile { query_id });
         }
         _ => None,
     };

@@ -22,6 +22,7 @@ const PLAIN: &[(&[&str], Shown)] = &[
     (&["OPEN", "TABLES"], Shown::OpenTables),
     (&["PROCEDURE", "STATUS"], Shown::RoutineStatus),
     (&["FUNCTION", "STATUS"], Shown::RoutineStatus),
+    (&["PROFILELIST"], Shown::ProfileList),
     (&["STORAGE", "VOLUMES"], Shown::StorageVolumes),
     (&["FRONTENDS"], Shown::Frontends),
     (&["COMPUTE", "NODES"], Shown::ComputeNodes),

@@ -64,6 +64,7 @@ impl Statement {
             Statement::LockTables => "lock tables",
             Statement::UnlockTables => "unlock tables",
             Statement::Sync => "sync",
+            Statement::AnalyzeProfile { .. } => "analyze profile",
             Statement::Analyze { .. } => "analyze",
             Statement::DropStatistics { .. } => "drop stats",
             Statement::PrepareText { .. } => "prepare",

@@ -172,6 +172,8 @@ pub enum Shown {
         /// FULL: whole statements.
         full: bool,
     },
+    /// SHOW PROFILELIST.
+    ProfileList,
     /// SHOW STORAGE VOLUMES.
     StorageVolumes,
     /// SHOW FRONTENDS.

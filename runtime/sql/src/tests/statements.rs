@@ -200,6 +200,7 @@ fn nodes_and_administration() {
         ("SHOW PROC '/frontends'", Shown::Proc { path: "/frontends".into() }),
         ("SHOW FULL PROCESSLIST", Shown::ProcessList { full: true }),
         ("SHOW PROCESSLIST", Shown::ProcessList { full: false }),
+        ("SHOW PROFILELIST", Shown::ProfileList),
         ("SHOW GRANTS", Shown::Grants { of: None }),
     ] {
         assert_eq!(shown_plainly(sql), what, "{sql}");
@@ -290,6 +291,7 @@ fn sessions() {
         ("LOCK TABLES `t` READ LOCAL, d.u AS x LOW_PRIORITY WRITE, v y read", Statement::LockTables),
         ("UNLOCK TABLES", Statement::UnlockTables),
         ("SYNC", Statement::Sync),
+        ("ANALYZE PROFILE FROM 'a-b', 1, 2", Statement::AnalyzeProfile { query_id: "a-b".into() }),
         (
             "ANALYZE TABLE d.t (a, b) WITH SYNC MODE",
             Statement::Analyze {
