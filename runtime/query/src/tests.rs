@@ -5,6 +5,7 @@ mod caching;
 mod compaction;
 mod deletes;
 mod dialect;
+mod documented;
 mod functions;
 mod gathering;
 mod house;

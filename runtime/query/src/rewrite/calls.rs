@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::forms::Form;
-use super::{build, conditions, forms, gathered, lambdas, short, words};
+use super::{build, bytes, conditions, forms, gathered, lambdas, short, words};
 use crate::context::SessionFacts;
 use crate::error::QueryError;
 use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, READ_TIME, SHIFT, SLICE, TEXT, WEEK, WORDS};
@@ -90,6 +90,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
         None => name,
     };
     words::read_arguments(name, function);
+    bytes::keep_arguments(name, function);
     if let Some(other) = short::of(name, function, session.zone().name())? {
         return Ok(Some(other));
     }
@@ -351,7 +352,7 @@ fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Res
             let [time] = take(function)?;
             build::cast(build::datetime_of(time), SqlType::Date)
         }
-        ("timestamp" | "to_datetime", 1) => {
+        ("timestamp", 1) => {
             let [time] = take(function)?;
             build::datetime_of(time)
         }

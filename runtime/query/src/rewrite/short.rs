@@ -46,6 +46,18 @@ pub(super) fn of(name: &str, function: &mut Function, zone: &str) -> Result<Opti
             let seconds = forms::operation(millis, BinaryOperator::MyIntegerDivide, build::integer(1000));
             build::call(TEXT, vec![build::call(FROM_EPOCH, vec![seconds, build::text(zone)])])
         }
+        ("to_datetime" | "to_datetime_ntz", 1) => {
+            let [seconds] = take(function)?;
+            moment(name, seconds, build::integer(0), zone)
+        }
+        ("to_datetime", 2) => {
+            let [count, scale] = take(function)?;
+            moment(name, count, scale, zone)
+        }
+        ("to_tera_date", 2) => {
+            let [text, pattern] = take(function)?;
+            build::cast(build::call("to_tera_timestamp", vec![text, pattern]), SqlType::Date)
+        }
         ("regexp_replace", 3) => {
             let mut args = take_arguments(function)?;
             args.push(build::text("g"));
@@ -73,6 +85,15 @@ pub(super) fn of(name: &str, function: &mut Function, zone: &str) -> Result<Opti
         ("map_filter" | "map_apply" | "transform_keys" | "transform_values", 2) => return of_pairs(name, function),
         _ => return Ok(None),
     }))
+}
+
+/// A count of units since 1970 as a time: in UTC, or on the session's clocks.
+fn moment(name: &str, count: Expr, scale: Expr, zone: &str) -> Expr {
+    let time = build::call("to_datetime_ntz", vec![count, scale]);
+    if name == "to_datetime_ntz" {
+        return time;
+    }
+    build::call("convert_tz", vec![time, build::text("UTC"), build::text(zone)])
 }
 
 fn add(left: Expr, right: Expr) -> Expr {
