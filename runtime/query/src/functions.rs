@@ -27,6 +27,8 @@ mod moments;
 mod ngrams;
 mod ordered;
 mod patterns;
+mod percentiles;
+mod ranks;
 mod read_time;
 mod same;
 pub(crate) mod sketches;
@@ -93,6 +95,8 @@ pub(crate) const SAME: &str = "__same";
 pub(crate) const TOP: &str = "__top";
 /// `funnel(window, mode, events)`: how far a chain of events got.
 pub(crate) const FUNNEL: &str = "__funnel";
+/// `mann_whitney(samples, alternative, corrected)`: how likely two groups are alike.
+pub(crate) const MANN_WHITNEY: &str = "__mann_whitney";
 /// `week(time, mode)`.
 pub(crate) const WEEK: &str = "__week";
 
@@ -125,6 +129,7 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
         .chain(events::functions());
     let typed =
         typed.chain(binary::functions()).chain(bits::functions()).chain([slice::truncation(), same::function()]);
+    let typed = typed.chain(percentiles::functions()).chain(ranks::functions());
     let typed = typed
         .chain(aes::functions())
         .chain(ngrams::functions())

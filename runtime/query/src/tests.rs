@@ -16,6 +16,7 @@ mod limits;
 mod membership;
 mod models;
 mod nested;
+mod percentiles;
 mod planning;
 mod queries;
 mod schemas;

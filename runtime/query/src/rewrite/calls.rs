@@ -128,6 +128,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             }
         }
         ("percentile_approx", 2 | 3) => return percentile(name, "approx_percentile_cont", function),
+        ("percentile_approx_weighted" | "percentile_approx_weight", 3 | 4) => return weighted_percentile(function),
         ("percentile_cont", 2) => return percentile(name, "percentile_cont", function),
         ("str_to_date", 2) => {
             let [text, format] = take(function)?;
@@ -282,6 +283,16 @@ fn percentile(called: &str, name: &str, function: &mut Function) -> Result<Optio
     function.name = ObjectName::from(vec![Ident::new(name)]);
     function.within_group = vec![ordered(value, true)];
     give_back(function, vec![share]);
+    Ok(None)
+}
+
+/// `percentile_approx_weighted(x, weight, p [, compression])` the same way.
+fn weighted_percentile(function: &mut Function) -> Result<Option<Expr>, QueryError> {
+    let mut args = take_arguments(function)?.into_iter();
+    let (Some(value), Some(weight), Some(share)) = (args.next(), args.next(), args.next()) else { return Ok(None) };
+    function.name = ObjectName::from(vec![Ident::new("approx_percentile_cont_with_weight")]);
+    function.within_group = vec![ordered(build::cast(value, SqlType::DoublePrecision), true)];
+    give_back(function, vec![weight, share]);
     Ok(None)
 }
 

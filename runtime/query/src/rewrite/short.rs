@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::calls::{argument_count, is_plain, plain_name, take, take_arguments};
 use super::{build, conditions, forms, gathered, lambdas};
 use crate::error::QueryError;
-use crate::functions::{FROM_EPOCH, FUNNEL, NUMBER, TEXT, TOP, WEEK};
+use crate::functions::{FROM_EPOCH, FUNNEL, MANN_WHITNEY, NUMBER, TEXT, TOP, WEEK};
 
 /// Expressions of an argument that a call is short for several times.
 const MOST_REPEATED: usize = 2_000;
@@ -81,10 +81,42 @@ pub(super) fn of(name: &str, function: &mut Function, zone: &str) -> Result<Opti
             let events = gathered::instead(function, "array_agg", vec![build::call("row", vec![time, conditions])]);
             build::call(FUNNEL, vec![window, mode, events])
         }
+        ("mann_whitney_u_test", 2..=4) => {
+            let mut args = take_arguments(function)?.into_iter();
+            let mut next = |otherwise: Expr| args.next().unwrap_or(otherwise);
+            let sample = vec![next(build::null()), next(build::null())];
+            let (alternative, corrected) = (next(build::text("two-sided")), next(build::integer(1)));
+            let samples = gathered::instead(function, "array_agg", vec![build::call("row", sample)]);
+            build::call(MANN_WHITNEY, vec![samples, alternative, corrected])
+        }
+        ("ds_hll_count_distinct" | "approx_count_distinct_hll_sketch", 1..=3) => {
+            return counted(name, function).map(Some);
+        }
         ("retention", 1) => return retention(function).map(Some),
         ("map_filter" | "map_apply" | "transform_keys" | "transform_values", 2) => return of_pairs(name, function),
         _ => return Ok(None),
     }))
+}
+
+/// `ds_hll_count_distinct(x [, log_k [, type]])`: the sketch here has one precision, which is as good as the usual ones.
+fn counted(name: &str, function: &mut Function) -> Result<Expr, QueryError> {
+    let mut args = take_arguments(function)?.into_iter();
+    let (value, precision, kind) = (args.next().unwrap_or_else(build::null), args.next(), args.next());
+    let is = |expr: &Expr, known: &dyn Fn(&str) -> bool| {
+        matches!(expr, Expr::Value(value) if match &value.value {
+            Value::Number(text, _) | Value::SingleQuotedString(text) => known(text),
+            _ => false,
+        })
+    };
+    let is_precision = |text: &str| text.parse::<u8>().is_ok_and(|bits| (4..=21).contains(&bits));
+    if precision.is_some_and(|bits| !is(&bits, &is_precision)) {
+        return Err(QueryError::analyzing(format!("{name} second parameter'value should be between 4 and 21")));
+    }
+    let is_kind = |text: &str| ["HLL_4", "HLL_6", "HLL_8"].iter().any(|known| known.eq_ignore_ascii_case(text));
+    if kind.is_some_and(|kind| !is(&kind, &is_kind)) {
+        return Err(QueryError::analyzing(format!("{name} third parameter'value should be in HLL_4/HLL_6/HLL_8")));
+    }
+    Ok(gathered::instead(function, "approx_count_distinct", vec![value]))
 }
 
 /// A count of units since 1970 as a time: in UTC, or on the session's clocks.
