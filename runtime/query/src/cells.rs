@@ -15,7 +15,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use numbers::{write_date, write_datetime, write_decimal, write_decimal256, write_float, write_integer};
+pub(crate) use numbers::write_float;
+use numbers::{write_date, write_datetime, write_decimal, write_decimal256, write_integer};
 
 /// The rows of a batch, ready to be written cell by cell.
 pub struct Cells<'a> {

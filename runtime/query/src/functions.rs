@@ -2,6 +2,7 @@
 //! by its name on frontends and compute nodes alike. What only renames another function or asks about the session is
 //! done earlier, on the syntax tree (see `rewrite`).
 
+mod aes;
 mod arithmetic;
 mod arrays;
 mod binary;
@@ -14,6 +15,7 @@ mod events;
 mod extreme;
 pub(crate) mod fresh;
 mod gather;
+mod geography;
 mod hash;
 mod hlls;
 mod json;
@@ -22,8 +24,11 @@ mod maps;
 mod members;
 pub(crate) mod merged;
 mod moments;
+mod ngrams;
 mod ordered;
 mod patterns;
+mod percentiles;
+mod ranks;
 mod read_time;
 mod same;
 pub(crate) mod sketches;
@@ -32,13 +37,13 @@ mod statistics;
 mod strings;
 mod text;
 mod time;
+mod tokens;
 pub(crate) mod truth;
 mod typed;
 mod unnest;
 mod urls;
 mod wait;
 mod week;
-mod xxh3;
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
@@ -90,6 +95,8 @@ pub(crate) const SAME: &str = "__same";
 pub(crate) const TOP: &str = "__top";
 /// `funnel(window, mode, events)`: how far a chain of events got.
 pub(crate) const FUNNEL: &str = "__funnel";
+/// `mann_whitney(samples, alternative, corrected)`: how likely two groups are alike.
+pub(crate) const MANN_WHITNEY: &str = "__mann_whitney";
 /// `week(time, mode)`.
 pub(crate) const WEEK: &str = "__week";
 
@@ -122,6 +129,12 @@ fn scalar() -> Vec<Arc<ScalarUDF>> {
         .chain(events::functions());
     let typed =
         typed.chain(binary::functions()).chain(bits::functions()).chain([slice::truncation(), same::function()]);
+    let typed = typed.chain(percentiles::functions()).chain(ranks::functions());
+    let typed = typed
+        .chain(aes::functions())
+        .chain(ngrams::functions())
+        .chain(tokens::functions())
+        .chain(geography::functions());
     all.extend(typed.map(|f| Arc::new(ScalarUDF::new_from_impl(f))));
     all.push(Arc::new(ScalarUDF::new_from_impl(unnest::elements())));
     all.push(Arc::new(wait::sleep()));

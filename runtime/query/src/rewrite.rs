@@ -8,6 +8,7 @@
 //! ```
 
 pub(crate) mod build;
+mod bytes;
 mod calls;
 mod conditions;
 mod forms;

@@ -76,7 +76,7 @@ fn write_scaled(digits: &[u8], scale: usize, out: &mut Vec<u8>) {
 }
 
 /// The shortest digits that read back as the same number, with an exponent outside `1e-4 ..< 1e16`.
-pub(super) fn write_float(value: f64, scientific: &str, out: &mut Vec<u8>) {
+pub(crate) fn write_float(value: f64, scientific: &str, out: &mut Vec<u8>) {
     if value.is_nan() {
         return out.extend_from_slice(b"nan");
     }

@@ -12,10 +12,11 @@ use base64::engine::general_purpose::STANDARD;
 use datafusion::common::{Result, exec_datafusion_err};
 use md5::Md5;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
+use sm3::Sm3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 use super::sketches::{Want, wanted};
 use super::typed::Typed;
-use super::xxh3::xxh3_64;
 
 pub(super) fn functions() -> Vec<Typed> {
     let text = |_: &[DataType]| DataType::Utf8;
@@ -46,7 +47,9 @@ pub(super) fn functions() -> Vec<Typed> {
         Typed::new("md5sum", all_bytes, text, md5_of_all),
         Typed::new("md5sum_numeric", all_bytes, large, md5_number_of_all),
         Typed::new("sha2", |t| wanted(t, &[Want::Bytes, Want::Whole]), text, sha2_of),
+        Typed::new("sm3", one, text, |args, rows, _| texts_of(args, rows, |bytes| Some(sm3_of(bytes)))),
         Typed::new("xx_hash3_64", all_bytes, |_| DataType::Int64, xx_hash),
+        Typed::new("xx_hash3_128", all_bytes, large, xx_hash_128),
     ]
 }
 
@@ -72,14 +75,14 @@ fn number_or_bytes(types: &[DataType]) -> Option<Vec<DataType>> {
 }
 
 /// The bytes of a column of texts or bytes.
-struct Bytes(BinaryArray);
+pub(super) struct Bytes(BinaryArray);
 
 impl Bytes {
-    fn of(values: &ArrayRef) -> Result<Bytes> {
+    pub(super) fn of(values: &ArrayRef) -> Result<Bytes> {
         Ok(Bytes(cast(values, &DataType::Binary)?.as_binary::<i32>().clone()))
     }
 
-    fn at(&self, row: usize) -> Option<&[u8]> {
+    pub(super) fn at(&self, row: usize) -> Option<&[u8]> {
         self.0.is_valid(row).then(|| self.0.value(row))
     }
 }
@@ -91,7 +94,7 @@ pub(super) fn to_base64(bytes: &[u8]) -> String {
 
 /// The bytes of Base64; None: it is none.
 pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).ok()
+    STANDARD.decode(text.trim_end()).ok()
 }
 
 fn not_empty_base64(text: &str) -> Option<Vec<u8>> {
@@ -230,6 +233,28 @@ fn sha2_of(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
 /// The hash of each argument is the seed of the next.
 fn xx_hash(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
     let columns = args.iter().map(Bytes::of).collect::<Result<Vec<_>>>()?;
-    let hash = |row| columns.iter().try_fold(0, |seed, bytes| bytes.at(row).map(|bytes| xxh3_64(bytes, seed)));
+    let hash =
+        |row| columns.iter().try_fold(0, |seed, bytes| bytes.at(row).map(|bytes| xxh3_64_with_seed(bytes, seed)));
     Ok(Arc::new((0..rows).map(|row| hash(row).map(u64::cast_signed)).collect::<Int64Array>()))
+}
+
+/// The hash of all arguments, one behind the other.
+fn xx_hash_128(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
+    let columns = args.iter().map(Bytes::of).collect::<Result<Vec<_>>>()?;
+    let mut state = Xxh3::new();
+    let mut hash = |row| {
+        state.reset();
+        for bytes in &columns {
+            state.update(bytes.at(row)?);
+        }
+        Some(i256::from_i128(state.digest128().cast_signed()))
+    };
+    let numbers = (0..rows).map(&mut hash).collect::<Decimal256Array>();
+    Ok(Arc::new(numbers.with_precision_and_scale(storage_tablet::types::LARGEINT_PRECISION, 0)?))
+}
+
+/// Words of eight digits, as StarRocks writes them.
+fn sm3_of(bytes: &[u8]) -> String {
+    let digest = Sm3::digest(bytes);
+    digest.chunks(4).map(hex::encode).collect::<Vec<_>>().join(" ")
 }

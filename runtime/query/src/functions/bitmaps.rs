@@ -13,13 +13,13 @@ use arrow::datatypes::{DataType, Int64Type, i256};
 use datafusion::common::Result;
 use roaring::RoaringTreemap;
 use storage_tablet::sketch::exchange;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::binary::{from_base64, to_base64};
 use super::hash::murmur;
 use super::sketches::{BITMAP, Want, failed, numbers, set_at, sets, wanted};
 use super::text::texts;
 use super::typed::{Typed, element, list, lists, places};
-use super::xxh3::xxh3_64;
 
 pub(super) fn functions() -> Vec<Typed> {
     let bitmap = |_: &[DataType]| BITMAP;
@@ -106,7 +106,7 @@ fn of_hash(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
 }
 
 fn of_long_hash(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
-    hashed(args, rows, |bytes| xxh3_64(bytes, 0))
+    hashed(args, rows, xxh3_64)
 }
 
 fn from_string(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {

@@ -3,14 +3,14 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, exec_datafusion_err};
 use storage_model::time::{civil_from_days, days_from_civil};
 
 use super::text::texts;
-use super::time::{DAY, MONTHS, SECOND, WEEKDAYS, micros, text_at};
-use super::{Function, Slot};
+use super::time::{DAY, MONTHS, SECOND, WEEKDAYS, in_calendar, micros, text_at};
+use super::{DATETIME, Function, Slot};
 
 /// Longer texts are NULL.
 pub(super) const LONGEST: usize = 128;
@@ -23,6 +23,8 @@ pub(super) fn functions() -> Vec<Function> {
             beside(args, rows, false)
         }),
         Function::new("time_to_sec", &[Slot::Text], DataType::Int64, seconds),
+        Function::new("sec_to_time", &[Slot::Integer], DataType::Utf8, clock_of),
+        Function::new("to_datetime_ntz", &[Slot::Integer, Slot::Integer], DATETIME, since_epoch),
         Function::new("to_iso8601", &[Slot::Any], DataType::Utf8, iso),
         Function::new("jodatime_format", &[Slot::Any, Slot::Text], DataType::Utf8, joda),
     ]
@@ -61,6 +63,35 @@ fn beside(args: &[ArrayRef], rows: usize, is_after: bool) -> Result<ArrayRef> {
         found.push(i32::try_from(day).ok());
     }
     Ok(Arc::new(Date32Array::from(found)))
+}
+
+/// Seconds as `HH:MM:SS`, as far as a TIME reaches.
+fn clock_of(args: &[ArrayRef], _: usize) -> Result<ArrayRef> {
+    /// 839:59:59.
+    const MOST: i64 = 3_023_999;
+    let text = |seconds: i64| {
+        let (sign, of) = (if seconds < 0 { "-" } else { "" }, seconds.clamp(-MOST, MOST).abs());
+        format!("{sign}{:02}:{:02}:{:02}", of / 3600, of / 60 % 60, of % 60)
+    };
+    let seconds = args[0].as_primitive::<Int64Type>();
+    Ok(Arc::new(seconds.iter().map(|seconds| seconds.map(text)).collect::<StringArray>()))
+}
+
+/// Seconds (0), milliseconds (3) or microseconds (6) since 1970, as a time in UTC.
+fn since_epoch(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+    let (counts, scales) = (args[0].as_primitive::<Int64Type>(), args[1].as_primitive::<Int64Type>());
+    let time = |row| {
+        let (count, scale) =
+            (counts.is_valid(row) && scales.is_valid(row)).then(|| (counts.value(row), scales.value(row)))?;
+        let unit = match scale {
+            0 => SECOND,
+            3 => SECOND / 1000,
+            6 => 1,
+            _ => return None,
+        };
+        count.checked_mul(unit).filter(in_calendar)
+    };
+    Ok(Arc::new((0..rows).map(time).collect::<TimestampMicrosecondArray>()))
 }
 
 /// `[-]H:m:s` in seconds; of a time its clock.

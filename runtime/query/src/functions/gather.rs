@@ -1,6 +1,7 @@
-//! Aggregates that gather rows into a BITMAP or an HLL, or into how much is in one. What they gather is their state, so that
+//! Aggregates that gather rows into a BITMAP, an HLL or a PERCENTILE, or into how much is in one. What they gather is their state, so that
 //! parts of it are made wherever the rows are.
 
+mod digest;
 mod sets;
 mod sketch;
 
@@ -15,6 +16,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, ReversedUDAF, Sign
 use super::sketches::{BITMAP, HLL, Want, is_sketch, wanted};
 use super::typed::type_text;
 use super::{BITMAP_UNION, HLL_UNION};
+use digest::Digest;
 use sets::{Common, Sets};
 use sketch::Sketch;
 
@@ -33,6 +35,8 @@ enum Of {
     Values,
     /// A BITMAP, by what another column holds.
     Chosen,
+    /// A PERCENTILE.
+    Digests,
 }
 
 /// What comes of it.
@@ -69,6 +73,7 @@ pub(super) fn all() -> Vec<Gather> {
         gather(HLL_UNION, Of::Hlls, Gives::Union),
         gather("hll_raw_agg", Of::Hlls, Gives::Union),
         gather("hll_union_agg", Of::Hlls, Gives::Count),
+        gather("percentile_union", Of::Digests, Gives::Union),
         gather("ndv", Of::Values, Gives::Count),
         gather("approx_count_distinct", Of::Values, Gives::Count),
     ]
@@ -76,7 +81,11 @@ pub(super) fn all() -> Vec<Gather> {
 
 impl Gather {
     fn sketch(&self) -> DataType {
-        if matches!(self.of, Of::Hlls | Of::Values) { HLL } else { BITMAP }
+        match self.of {
+            Of::Hlls | Of::Values => HLL,
+            Of::Digests => DataType::Binary,
+            Of::Bitmaps | Of::Numbers | Of::Integers | Of::Chosen => BITMAP,
+        }
     }
 
     fn accepts(&self, given: &[DataType]) -> Option<Vec<DataType>> {
@@ -84,6 +93,7 @@ impl Gather {
             (Of::Bitmaps, _) => wanted(given, &[Want::Bitmap]),
             (Of::Numbers | Of::Integers, _) => wanted(given, &[Want::Integer]),
             (Of::Hlls, _) => wanted(given, &[Want::Hll]),
+            (Of::Digests, _) => wanted(given, &[Want::Percentile]),
             (Of::Values, [only]) => (!only.is_nested() && !is_sketch(only)).then(|| given.to_vec()),
             (Of::Values, _) => None,
             (Of::Chosen, [bitmap, column, chosen @ ..]) if !chosen.is_empty() => {
@@ -130,6 +140,7 @@ impl AggregateUDFImpl for Gather {
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let counts = self.gives == Gives::Count;
         Ok(match self.of {
+            Of::Digests => Box::new(Digest::default()),
             Of::Hlls => Box::new(Sketch::of_hlls(counts)),
             Of::Values => Box::new(Sketch::of_values()),
             Of::Chosen => Box::new(Common::new(args.exprs.len().saturating_sub(2))),

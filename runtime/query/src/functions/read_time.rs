@@ -1,4 +1,6 @@
-//! `str_to_date`: texts read by a pattern of MySQL's.
+//! Texts read as times by a pattern: `str_to_date` by MySQL's, others by those of [`other`].
+
+mod other;
 
 use std::sync::Arc;
 
@@ -11,15 +13,20 @@ use super::time::{DAY, MONTHS, SECOND, WEEKDAYS, mysql_pattern, text_at};
 use super::{DATETIME, Function, Slot};
 
 pub(super) fn functions() -> Vec<Function> {
-    vec![Function::new("str_to_date", &[Slot::Text, Slot::Text], DATETIME, str_to_date)]
+    let mut all = vec![Function::new("str_to_date", &[Slot::Text, Slot::Text], DATETIME, |args, rows| {
+        read_rows(args, rows, |value, pattern| Ok(parse_time(value, pattern)))
+    })];
+    all.extend(other::functions());
+    all
 }
 
-fn str_to_date(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
+/// What `read` makes of the text and the pattern of each row.
+fn read_rows(args: &[ArrayRef], rows: usize, read: fn(&str, &str) -> Result<Option<i64>>) -> Result<ArrayRef> {
     let (values, patterns) = (texts(&args[0], rows)?, texts(&args[1], rows)?);
     let mut builder = TimestampMicrosecondBuilder::with_capacity(rows);
     for row in 0..rows {
-        let parsed = text_at(&values, row).zip(text_at(&patterns, row)).and_then(|(v, p)| parse_time(v, p));
-        builder.append_option(parsed);
+        let pair = text_at(&values, row).zip(text_at(&patterns, row));
+        builder.append_option(pair.map(|(value, pattern)| read(value, pattern)).transpose()?.flatten());
     }
     Ok(Arc::new(builder.finish()))
 }
@@ -41,6 +48,19 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn new(text: &str) -> Reader<'_> {
+        Reader {
+            rest: text,
+            date: (0, 1, 1),
+            clock: (0, 0, 0, 0),
+            afternoon: None,
+            year_of_week: None,
+            week: None,
+            weekday: None,
+            of_year: None,
+        }
+    }
+
     fn number(&mut self, digits: usize) -> Option<i64> {
         let count = self.rest.bytes().take(digits).take_while(u8::is_ascii_digit).count();
         let (number, rest) = self.rest.split_at(count);
@@ -121,19 +141,21 @@ impl Reader<'_> {
         }
         is_valid_date(year, month as u32, day as u32).then(|| days_from_civil(year, month as u32, day as u32))
     }
+
+    /// The time, in microseconds since 1970.
+    fn time(&self) -> Option<i64> {
+        let (mut hour, minute, second, fraction) = self.clock;
+        if let Some(afternoon) = self.afternoon {
+            hour = hour % 12 + if afternoon { 12 } else { 0 };
+        }
+        let sane = hour < 24 && minute < 60 && second < 60;
+        let of_day = ((hour * 60 + minute) * 60 + second) * SECOND + fraction;
+        self.day().filter(|_| sane).map(|day| day * DAY + of_day)
+    }
 }
 
 fn parse_time(value: &str, pattern: &str) -> Option<i64> {
-    let mut reader = Reader {
-        rest: value.trim(),
-        date: (0, 1, 1),
-        clock: (0, 0, 0, 0),
-        afternoon: None,
-        year_of_week: None,
-        week: None,
-        weekday: None,
-        of_year: None,
-    };
+    let mut reader = Reader::new(value.trim());
     let mut codes = mysql_pattern(pattern).chars();
     while let Some(letter) = codes.next() {
         match letter {
@@ -142,11 +164,5 @@ fn parse_time(value: &str, pattern: &str) -> Option<i64> {
             letter => reader.literal(letter)?,
         }
     }
-    let (mut hour, minute, second, fraction) = reader.clock;
-    if let Some(afternoon) = reader.afternoon {
-        hour = hour % 12 + if afternoon { 12 } else { 0 };
-    }
-    let sane = hour < 24 && minute < 60 && second < 60;
-    let of_day = ((hour * 60 + minute) * 60 + second) * SECOND + fraction;
-    reader.day().filter(|_| sane).map(|day| day * DAY + of_day)
+    reader.time()
 }

@@ -26,6 +26,8 @@ pub(super) enum Want {
     Bitmap,
     /// HLL.
     Hll,
+    /// PERCENTILE.
+    Percentile,
     /// A number that is read in 64 bits.
     Whole,
     /// A number without a fraction, or a text that is one.
@@ -45,6 +47,7 @@ impl Want {
         let target = match self {
             Want::Bitmap => BITMAP,
             Want::Hll => HLL,
+            Want::Percentile => DataType::Binary,
             Want::Whole if is_plain => return Some(DataType::Int64),
             Want::Integer if given.is_signed_integer() => return Some(DataType::Int64),
             Want::Integer if given == &DataType::Boolean || given.is_null() => return Some(DataType::Int64),

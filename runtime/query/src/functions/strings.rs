@@ -29,6 +29,7 @@ pub(super) fn functions() -> Vec<Function> {
         Function::new("conv", &[Slot::Text, Slot::Integer, Slot::Integer], DataType::Utf8, convert),
         Function::new("bin", &[Slot::Integer], DataType::Utf8, binary),
         Function::new("inet_aton", &[Slot::Text], DataType::Int64, address),
+        Function::new("format_bytes", &[Slot::Integer], DataType::Utf8, size),
         Function::new("money_format", &[Slot::Text], DataType::Utf8, money),
     ]
 }
@@ -146,6 +147,22 @@ fn binary(args: &[ArrayRef], _: usize) -> Result<ArrayRef> {
 fn address(args: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     let read = |text: &str| text.trim().parse::<std::net::Ipv4Addr>().ok().map(|address| i64::from(u32::from(address)));
     Ok(Arc::new(texts(&args[0], rows)?.iter().map(|text| text.and_then(read)).collect::<Int64Array>()))
+}
+
+/// A number of bytes in the greatest unit of which there is one; NULL below zero.
+fn size(args: &[ArrayRef], _: usize) -> Result<ArrayRef> {
+    const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
+    let text = |bytes: i64| match bytes {
+        ..0 => None,
+        0..1024 => Some(format!("{bytes} B")),
+        _ => {
+            let power = bytes.ilog2() / 10;
+            let unit = UNITS.get(power as usize - 1)?;
+            Some(format!("{:.2} {unit}", bytes as f64 / (1_u64 << (power * 10)) as f64))
+        }
+    };
+    let sizes = args[0].as_primitive::<Int64Type>();
+    Ok(Arc::new(sizes.iter().map(|bytes| bytes.and_then(text)).collect::<StringArray>()))
 }
 
 /// `1234567.891` as `1,234,567.89`.

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::forms::Form;
-use super::{build, conditions, forms, gathered, lambdas, short, words};
+use super::{build, bytes, conditions, forms, gathered, lambdas, short, words};
 use crate::context::SessionFacts;
 use crate::error::QueryError;
 use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, READ_TIME, SHIFT, SLICE, TEXT, WEEK, WORDS};
@@ -90,6 +90,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
         None => name,
     };
     words::read_arguments(name, function);
+    bytes::keep_arguments(name, function);
     if let Some(other) = short::of(name, function, session.zone().name())? {
         return Ok(Some(other));
     }
@@ -127,6 +128,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
             }
         }
         ("percentile_approx", 2 | 3) => return percentile(name, "approx_percentile_cont", function),
+        ("percentile_approx_weighted" | "percentile_approx_weight", 3 | 4) => return weighted_percentile(function),
         ("percentile_cont", 2) => return percentile(name, "percentile_cont", function),
         ("str_to_date", 2) => {
             let [text, format] = take(function)?;
@@ -284,6 +286,16 @@ fn percentile(called: &str, name: &str, function: &mut Function) -> Result<Optio
     Ok(None)
 }
 
+/// `percentile_approx_weighted(x, weight, p [, compression])` the same way.
+fn weighted_percentile(function: &mut Function) -> Result<Option<Expr>, QueryError> {
+    let mut args = take_arguments(function)?.into_iter();
+    let (Some(value), Some(weight), Some(share)) = (args.next(), args.next(), args.next()) else { return Ok(None) };
+    function.name = ObjectName::from(vec![Ident::new("approx_percentile_cont_with_weight")]);
+    function.within_group = vec![ordered(build::cast(value, SqlType::DoublePrecision), true)];
+    give_back(function, vec![weight, share]);
+    Ok(None)
+}
+
 fn ordered(expr: Expr, ascending: bool) -> OrderByExpr {
     OrderByExpr { expr, options: OrderByOptions { asc: Some(ascending), nulls_first: Some(false) }, with_fill: None }
 }
@@ -351,7 +363,7 @@ fn time_call(name: &str, function: &mut Function, session: &SessionFacts) -> Res
             let [time] = take(function)?;
             build::cast(build::datetime_of(time), SqlType::Date)
         }
-        ("timestamp" | "to_datetime", 1) => {
+        ("timestamp", 1) => {
             let [time] = take(function)?;
             build::datetime_of(time)
         }

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::calls::{argument_count, is_plain, plain_name, take, take_arguments};
 use super::{build, conditions, forms, gathered, lambdas};
 use crate::error::QueryError;
-use crate::functions::{FROM_EPOCH, FUNNEL, NUMBER, TEXT, TOP, WEEK};
+use crate::functions::{FROM_EPOCH, FUNNEL, MANN_WHITNEY, NUMBER, TEXT, TOP, WEEK};
 
 /// Expressions of an argument that a call is short for several times.
 const MOST_REPEATED: usize = 2_000;
@@ -46,6 +46,18 @@ pub(super) fn of(name: &str, function: &mut Function, zone: &str) -> Result<Opti
             let seconds = forms::operation(millis, BinaryOperator::MyIntegerDivide, build::integer(1000));
             build::call(TEXT, vec![build::call(FROM_EPOCH, vec![seconds, build::text(zone)])])
         }
+        ("to_datetime" | "to_datetime_ntz", 1) => {
+            let [seconds] = take(function)?;
+            moment(name, seconds, build::integer(0), zone)
+        }
+        ("to_datetime", 2) => {
+            let [count, scale] = take(function)?;
+            moment(name, count, scale, zone)
+        }
+        ("to_tera_date", 2) => {
+            let [text, pattern] = take(function)?;
+            build::cast(build::call("to_tera_timestamp", vec![text, pattern]), SqlType::Date)
+        }
         ("regexp_replace", 3) => {
             let mut args = take_arguments(function)?;
             args.push(build::text("g"));
@@ -69,10 +81,51 @@ pub(super) fn of(name: &str, function: &mut Function, zone: &str) -> Result<Opti
             let events = gathered::instead(function, "array_agg", vec![build::call("row", vec![time, conditions])]);
             build::call(FUNNEL, vec![window, mode, events])
         }
+        ("mann_whitney_u_test", 2..=4) => {
+            let mut args = take_arguments(function)?.into_iter();
+            let mut next = |otherwise: Expr| args.next().unwrap_or(otherwise);
+            let sample = vec![next(build::null()), next(build::null())];
+            let (alternative, corrected) = (next(build::text("two-sided")), next(build::integer(1)));
+            let samples = gathered::instead(function, "array_agg", vec![build::call("row", sample)]);
+            build::call(MANN_WHITNEY, vec![samples, alternative, corrected])
+        }
+        ("ds_hll_count_distinct" | "approx_count_distinct_hll_sketch", 1..=3) => {
+            return counted(name, function).map(Some);
+        }
         ("retention", 1) => return retention(function).map(Some),
         ("map_filter" | "map_apply" | "transform_keys" | "transform_values", 2) => return of_pairs(name, function),
         _ => return Ok(None),
     }))
+}
+
+/// `ds_hll_count_distinct(x [, log_k [, type]])`: the sketch here has one precision, which is as good as the usual ones.
+fn counted(name: &str, function: &mut Function) -> Result<Expr, QueryError> {
+    let mut args = take_arguments(function)?.into_iter();
+    let (value, precision, kind) = (args.next().unwrap_or_else(build::null), args.next(), args.next());
+    let is = |expr: &Expr, known: &dyn Fn(&str) -> bool| {
+        matches!(expr, Expr::Value(value) if match &value.value {
+            Value::Number(text, _) | Value::SingleQuotedString(text) => known(text),
+            _ => false,
+        })
+    };
+    let is_precision = |text: &str| text.parse::<u8>().is_ok_and(|bits| (4..=21).contains(&bits));
+    if precision.is_some_and(|bits| !is(&bits, &is_precision)) {
+        return Err(QueryError::analyzing(format!("{name} second parameter'value should be between 4 and 21")));
+    }
+    let is_kind = |text: &str| ["HLL_4", "HLL_6", "HLL_8"].iter().any(|known| known.eq_ignore_ascii_case(text));
+    if kind.is_some_and(|kind| !is(&kind, &is_kind)) {
+        return Err(QueryError::analyzing(format!("{name} third parameter'value should be in HLL_4/HLL_6/HLL_8")));
+    }
+    Ok(gathered::instead(function, "approx_count_distinct", vec![value]))
+}
+
+/// A count of units since 1970 as a time: in UTC, or on the session's clocks.
+fn moment(name: &str, count: Expr, scale: Expr, zone: &str) -> Expr {
+    let time = build::call("to_datetime_ntz", vec![count, scale]);
+    if name == "to_datetime_ntz" {
+        return time;
+    }
+    build::call("convert_tz", vec![time, build::text("UTC"), build::text(zone)])
 }
 
 fn add(left: Expr, right: Expr) -> Expr {

@@ -192,6 +192,11 @@ async fn several_nodes_give_the_rows_of_one() {
         "WITH w AS (SELECT g, count(*) AS c FROM t GROUP BY g) SELECT max(c) FROM w",
         "SELECT count(*) FROM t a JOIN names b ON a.g + b.g > (SELECT max(g) FROM names)",
         "SELECT k FROM t, (VALUES (1), (2)) AS x (y) WHERE t.g = x.y AND k < 100",
+        "SELECT g, abs(percentile_approx_raw(percentile_union(percentile_hash(k)), 0.5) - 30000) < 300 FROM t GROUP BY g",
+        "SELECT abs(percentile_approx_weighted(k, 1, 0.9) - 54000) < 600, ds_hll_count_distinct(v) FROM t",
+        "SELECT mann_whitney_u_test(k, v = 'v1') FROM t",
+        "SELECT count(*) FROM t WHERE st_contains(st_circle(0, 0, 100000), st_point(k / 1000, 0)) \
+         AND ngram_search(pad, 'ab', 1) > 0.5 AND aes_decrypt(aes_encrypt(v, pad), pad) = v",
     ] {
         cluster.agrees(sql).await;
     }

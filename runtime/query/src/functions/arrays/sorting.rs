@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::take;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Int64Type};
 use arrow::row::Rows;
 use datafusion::common::{Result, exec_err};
 
@@ -15,6 +15,7 @@ pub(super) fn functions() -> Vec<Typed> {
     let inner = |types: &[DataType]| element(&like_first(types)).unwrap_or(DataType::Null);
     vec![
         Typed::new("array_sort", one_array, like_first, sort),
+        Typed::new("array_top_n", array_and_count, like_first, greatest_first),
         Typed::new("array_sortby", arrays, like_first, sort_by),
         Typed::new("reverse", array_or_text, like_first, reverse),
         Typed::new("array_min", one_array, inner, least),
@@ -30,6 +31,29 @@ fn sort(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
         chosen.row(places(&lists, row).map(|places| {
             let mut sorted: Vec<usize> = places.collect();
             sorted.sort_by(|a, b| members.row(*a).cmp(&members.row(*b)));
+            sorted
+        }))?;
+    }
+    chosen.finish(lists.values())
+}
+
+fn array_and_count(types: &[DataType]) -> Option<Vec<DataType>> {
+    let [array, count] = types else { return None };
+    let is_whole = count.is_integer() || count.is_null();
+    element_or_null(array).filter(|_| is_whole).map(|element| vec![list(element), DataType::Int64])
+}
+
+/// So many of the greatest, from the greatest on.
+fn greatest_first(args: &[ArrayRef], rows: usize, _: &DataType) -> Result<ArrayRef> {
+    let (lists, counts) = (lists(&args[0])?, args[1].as_primitive::<Int64Type>());
+    let [members] = comparable([lists.values()])?;
+    let mut chosen = Chosen::with_capacity(rows);
+    for row in 0..rows {
+        let places = places(&lists, row).filter(|_| counts.is_valid(row));
+        chosen.row(places.map(|places| {
+            let mut sorted: Vec<usize> = places.collect();
+            sorted.sort_by(|a, b| members.row(*b).cmp(&members.row(*a)));
+            sorted.truncate(usize::try_from(counts.value(row)).unwrap_or(0));
             sorted
         }))?;
     }

@@ -13,6 +13,9 @@ pub(super) fn functions() -> Vec<Typed> {
     vec![
         Typed::new("cosine_similarity", two_vectors, float, |args, rows, _| each(args, rows, cosine)),
         Typed::new("cosine_similarity_norm", two_vectors, float, |args, rows, _| each(args, rows, product)),
+        // What an index of vectors would answer approximately.
+        Typed::new("approx_cosine_similarity", two_vectors, float, |args, rows, _| each(args, rows, cosine)),
+        Typed::new("approx_l2_distance", two_vectors, float, |args, rows, _| each(args, rows, squares)),
         Typed::new("l2_distance", two_vectors, float, |args, rows, _| each(args, rows, squares)),
     ]
 }
