@@ -11,7 +11,9 @@ set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOOLS=${STARKEEP_CLIENTS:-$HOME/.cache/starkeep-clients}
-ALL=(mysql pymysql connector sqlalchemy mysql2 mariadb)
+ALL=(mysql pymysql connector sqlalchemy dbt pyodbc mysql2 mariadb jdbc)
+# Where Debian's package libmariadb-java has it.
+CONNECTOR=/usr/share/java/mariadb-java-client.jar
 export STARKEEP_HOST=127.0.0.1 STARKEEP_PORT=9030
 
 wanted=()
@@ -41,6 +43,15 @@ python() {
         touch "$TOOLS/python/complete"
     fi
     echo "$bin"
+}
+
+# dbt: the executables of a Python of its own: what it asks for does not go together with the others.
+dbt() {
+    if [[ ! -e $TOOLS/dbt/complete ]]; then
+        { python3 -m venv "$TOOLS/dbt" && timeout 300 "$TOOLS/dbt/bin/pip" install -q -r "$HERE/dbt/requirements.txt"; } >"$log" 2>&1 || return 1
+        touch "$TOOLS/dbt/complete"
+    fi
+    echo "$TOOLS/dbt/bin"
 }
 
 node_modules() {
@@ -83,6 +94,31 @@ for client in "${wanted[@]}"; do
             check "$client" "$bin" "$HERE/with_$client.py"
         else
             skip "$client" "$(tail -n 1 "$log")"
+        fi
+        ;;
+    dbt)
+        if bin=$(dbt); then
+            check dbt "$HERE/with_dbt.sh" "$bin"
+        else
+            skip dbt "$(tail -n 1 "$log")"
+        fi
+        ;;
+    pyodbc)
+        if ! compgen -G "/usr/lib/*/odbc/libmaodbc.so" >/dev/null; then
+            skip pyodbc "there is no ODBC driver of MariaDB (apt packages odbc-mariadb and unixodbc)"
+        elif bin=$(python); then
+            check pyodbc "$bin" "$HERE/with_pyodbc.py"
+        else
+            skip pyodbc "$(tail -n 1 "$log")"
+        fi
+        ;;
+    jdbc)
+        if ! command -v javac >/dev/null; then
+            skip jdbc "there is no JDK (apt package default-jdk-headless)"
+        elif [[ ! -e $CONNECTOR ]]; then
+            skip jdbc "there is no $CONNECTOR (apt package libmariadb-java)"
+        else
+            check jdbc java -cp "$CONNECTOR" "$HERE/WithJdbc.java"
         fi
         ;;
     mysql2 | mariadb)

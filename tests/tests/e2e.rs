@@ -79,5 +79,7 @@ mod takeover;
 mod tpch;
 #[path = "e2e/transactions.rs"]
 mod transactions;
+#[path = "e2e/transcripts.rs"]
+mod transcripts;
 #[path = "e2e/views.rs"]
 mod views;

@@ -18,6 +18,7 @@ mod labels;
 mod lambdas;
 mod members;
 mod pivot;
+mod places;
 mod session;
 mod short;
 mod wildcard;

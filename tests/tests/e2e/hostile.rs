@@ -235,3 +235,125 @@ fn random_bytes_on_every_port() {
         house.finish().await
     });
 }
+
+/// COM_QUERY of a text that need not be UTF-8, as one packet; the first answer's bytes.
+async fn ask_bytes(port: u16, sql: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut stream = login(port).await?;
+    let mut packet = (sql.len() as u32 + 1).to_le_bytes()[..3].to_vec();
+    packet.extend_from_slice(&[0, 3]);
+    packet.extend_from_slice(sql);
+    stream.write_all(&packet).await?;
+    let mut answer = vec![0; 1024];
+    let count = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut answer)).await??;
+    answer.truncate(count);
+    Ok(answer)
+}
+
+#[test]
+fn odd_names_and_bytes_are_taken_or_refused() {
+    e2e("hostile/names", || async {
+        let (house, mut client) = house_with_a_table().await?;
+        for name in ["it's", "dou\"ble", "back`quote", "semi;colon -- x", "per%cent_", "dot.ted", "{}", "über 漢字"]
+        {
+            let quoted = format!("`{}`", name.replace('`', "``"));
+            // As the name of a column everything goes.
+            let aliased: Vec<mysql_async::Row> = client.rows(&format!("SELECT 1 AS {quoted}")).await?;
+            same("an alias", aliased[0].columns_ref()[0].name_str().into_owned(), name.to_owned())?;
+            let table = format!("CREATE TABLE d.{quoted} (id INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1");
+            match client.run(&table).await {
+                Ok(()) => {
+                    client.run(&format!("INSERT INTO d.{quoted} VALUES (1)")).await?;
+                    same("rows", client.one::<u64>(&format!("SELECT COUNT(*) FROM d.{quoted}")).await?, 1)?;
+                    client.run(&format!("DROP TABLE d.{quoted}")).await?;
+                }
+                Err(error) => ensure!(code_of(&error).is_some(), "{error:?}"),
+            }
+        }
+        let long = "n".repeat(1 << 20);
+        for sql in [
+            format!("SELECT * FROM d.{long}"),
+            format!("SELECT {long} FROM d.t"),
+            format!("CREATE DATABASE {long}"),
+            format!("CREATE TABLE d.{long} (id INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id)"),
+            format!("CREATE USER '{long}'"),
+            format!("SET @@{long} = 1"),
+        ] {
+            let (code, text) = client.error(&sql).await?;
+            ensure!(code >= 1000 && text.len() < 3 << 20, "{code}: {} bytes of text", text.len());
+        }
+        let terms = vec!["id = 1"; 10_000].join(" OR ");
+        match client.one::<u64>(&format!("SELECT COUNT(*) FROM d.t WHERE {terms}")).await {
+            Ok(count) => same("10,000 terms", count, 1)?,
+            Err(error) => ensure!(code_of(&error).is_some(), "{error:?}"),
+        }
+        let many = (0..100_000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        same("a list", client.one::<u64>(&format!("SELECT COUNT(*) FROM d.t WHERE id IN ({many})")).await?, 2)?;
+        let port = house.cluster.ports.query;
+        for sql in [&b"SELECT '\xff\xfe'"[..], b"SELECT \xc3(", b"\xff\xff\xff", b"SELECT 1\0\0", b"\0"] {
+            let answer = ask_bytes(port, sql).await?;
+            ensure!(answer.len() > 4, "{sql:?} was answered with {answer:?}");
+        }
+        client.close().await?;
+        still_well(&house).await?;
+        house.finish().await
+    });
+}
+
+#[test]
+fn slow_and_many_clients_hold_nothing_up() {
+    e2e("hostile/slow_and_many", || async {
+        let conf = vec![("qe_max_connection", "6000".to_owned())];
+        let house = House::build(HouseSpec { conf, ..HouseSpec::default() }).await?;
+        let port = house.cluster.ports.query;
+        let pid = house.cluster.frontend.pid().context("no process")?;
+        // A login that comes byte by byte is cut, however lively its client is.
+        let slow = tokio::spawn(async move {
+            let since = tokio::time::Instant::now();
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+            let mut bytes = [0_u8; 4096];
+            // The header of a login of 100 bytes, and then its bytes.
+            for byte in [&[100, 0, 0, 1][..], &[0; 100]].concat() {
+                if stream.write_all(&[byte]).await.is_err() {
+                    break;
+                }
+                match tokio::time::timeout(Duration::from_millis(500), stream.read(&mut bytes)).await {
+                    Ok(Ok(0) | Err(_)) => break,
+                    _ => {}
+                }
+            }
+            anyhow::Ok(since.elapsed())
+        });
+        let mut client = house.client().await?;
+        client.run("SET PROPERTY FOR 'root' 'max_user_connections' = '6000'").await?;
+        let before = resident_kilobytes(pid)?;
+        let mut idle = Vec::new();
+        let open = tokio::time::Instant::now();
+        while idle.len() < 5000 {
+            match login(port).await {
+                Ok(stream) => idle.push(stream),
+                Err(error) => anyhow::bail!("connection {}: {error:?}", idle.len() + 1),
+            }
+        }
+        let each = resident_kilobytes(pid)?.saturating_sub(before) as f64 / idle.len() as f64;
+        println!("  5,000 idle connections in {:.1} s: {each:.1} kB each", open.elapsed().as_secs_f64());
+        same("a query beside them", client.one::<u64>("SELECT 1").await?, 1)?;
+        let taken = slow.await??;
+        ensure!(taken < Duration::from_secs(30), "a slow login was let to go on for {} s", taken.as_secs());
+        drop(idle);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(40);
+        while client.rows::<mysql_async::Row>("SHOW PROCESSLIST").await?.len() > 1 {
+            ensure!(tokio::time::Instant::now() < deadline, "connections are left");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        client.close().await?;
+        house.no_panic()?;
+        house.finish().await
+    });
+}
+
+/// What a process has in memory.
+fn resident_kilobytes(pid: u32) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+    Ok(line.split_whitespace().nth(1).context("no number")?.parse()?)
+}

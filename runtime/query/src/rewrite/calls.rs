@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::forms::Form;
-use super::{build, bytes, conditions, forms, gathered, lambdas, short, words};
+use super::{build, bytes, conditions, forms, gathered, lambdas, places, short, words};
 use crate::context::SessionFacts;
 use crate::error::QueryError;
 use crate::functions::{DIFFERENCE, EPOCH, FROM_EPOCH, NUMBER, READ_TIME, SHIFT, SLICE, TEXT, WEEK, WORDS};
@@ -107,7 +107,11 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
                 forms::beside_numbers(function);
             }
         }
-        ("nullif" | "greatest" | "least", _) => forms::beside_numbers(function),
+        ("nullif", _) => forms::beside_numbers(function),
+        ("greatest" | "least", _) => {
+            forms::beside_numbers(function);
+            return Ok(places::unless_null(function));
+        }
         ("isnull", 1) => {
             let [value] = take(function)?;
             return Ok(Some(Expr::IsNull(Box::new(value))));
@@ -120,6 +124,10 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
         ("locate", 2) => {
             let [part, whole] = take(function)?;
             return Ok(Some(build::call("strpos", vec![whole, part])));
+        }
+        ("locate", 3) => {
+            let [part, whole, from] = take(function)?;
+            return Ok(Some(places::locate_from(part, whole, from)));
         }
         ("multi_distinct_count" | "multi_distinct_sum", 1) => {
             function.name = ObjectName::from(vec![Ident::new(name.trim_start_matches("multi_distinct_"))]);

@@ -52,13 +52,16 @@ pub(super) fn of_one(name: &str, arg: Expr) -> Form<Expr> {
             let monday_first = operation(sunday_first, BinaryOperator::Plus, build::integer(6));
             build::cast(operation(monday_first, BinaryOperator::Modulo, build::integer(7)), SqlType::Int(None))
         }
-        "last_day" => {
-            let first = build::call("date_trunc", vec![build::text("month"), build::datetime_of(arg)]);
-            let next = build::call(SHIFT, vec![first, build::integer(1), build::text("month")]);
-            build::cast(build::call(SHIFT, vec![next, build::integer(-1), build::text("day")]), SqlType::Date)
-        }
+        "last_day" => last_day_of("month", arg),
         _ => return Form::Plain(arg),
     })
+}
+
+/// The last day of the month, quarter or year that a day is in.
+fn last_day_of(unit: &str, day: Expr) -> Expr {
+    let first = build::call("date_trunc", vec![build::text(unit), build::datetime_of(day)]);
+    let next = build::call(SHIFT, vec![first, build::integer(1), build::text(unit)]);
+    build::cast(build::call(SHIFT, vec![next, build::integer(-1), build::text("day")]), SqlType::Date)
 }
 
 /// The same for two arguments.
@@ -76,6 +79,12 @@ pub(super) fn of_two(name: &str, left: Expr, right: Expr) -> Form<(Expr, Expr)> 
         && let "year" | "quarter" | "month" | "week" | "day" | "hour" | "minute" | "second" | "millisecond" = unit
     {
         return Form::ShortFor(build::call(DIFFERENCE, vec![build::text(unit), right, left]));
+    }
+    if name == "last_day"
+        && let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(unit), .. }) = &right
+        && let unit @ ("month" | "quarter" | "year") = unit.as_str()
+    {
+        return Form::ShortFor(last_day_of(unit, left));
     }
     Form::Plain((left, right))
 }
