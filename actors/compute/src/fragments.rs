@@ -1,14 +1,18 @@
 //! The fragments that run on a compute node: each is a span, and its actor is told of its beginning and its end.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use actors_messages::compute::{FragmentEnded, FragmentProfile, FragmentStarted};
+use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
+use futures::{Stream, StreamExt};
 use runtime_actor::trace::RootSpan;
 use runtime_actor::{Recipient, Recorder, TraceContext};
-use runtime_query::{Errand, QueryError, Task, Tasks};
+use runtime_query::{Errand, QueryError, Rows, Task, Tasks};
 use tonic::Status;
 
 use crate::profiles::Profiles;
@@ -100,12 +104,65 @@ impl Notes {
         self.rows.fetch_add(count, Ordering::Relaxed);
     }
 
+    fn so_far(&self) -> (u64, u64) {
+        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        (self.rows.load(Ordering::Relaxed), millis)
+    }
+
     /// What its operators have done so far; later words replace earlier ones.
     pub(crate) fn profile(&self, operators: String) {
-        let (fragment, rows) = (self.fragment, self.rows.load(Ordering::Relaxed));
-        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let profile = FragmentProfile { fragment, what: self.what.to_owned(), rows, millis, operators };
-        self.profiles.keep(&self.query, profile);
+        let (fragment, what, (rows, millis)) = (self.fragment, self.what.to_owned(), self.so_far());
+        self.profiles.keep(&self.query, FragmentProfile { fragment, what, rows, millis, operators });
+    }
+
+    /// It goes on when its operators are done, and has now come to its end.
+    pub(crate) fn over(&self) {
+        let (rows, millis) = self.so_far();
+        self.profiles.update(self.fragment, rows, millis);
+    }
+}
+
+/// The rows of a plan, counted. What its operators did is told when they end, however that comes: the plan is let go then.
+pub(crate) struct Counted {
+    rows: Rows,
+    notes: Notes,
+    counts: bool,
+}
+
+impl Counted {
+    pub(crate) fn new(rows: Rows, notes: Notes) -> Counted {
+        Counted { rows, notes, counts: true }
+    }
+
+    /// The rows are not what the fragment gives.
+    pub(crate) fn uncounted(rows: Rows, notes: Notes) -> Counted {
+        Counted { rows, notes, counts: false }
+    }
+
+    fn tell(&mut self) {
+        if let Some(profile) = self.rows.take_profile() {
+            self.notes.profile(profile.text());
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+impl Stream for Counted {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.rows.poll_next_unpin(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(batch))) if self.counts => self.notes.more_rows(batch.num_rows() as u64),
+            Poll::Ready(None | Some(Err(_))) => self.tell(),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        }
+        polled
     }
 }
 

@@ -7,8 +7,8 @@ use actors_messages::compute::{CatchUp, DeleteFragment, SupersedeFragment};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::UInt64Type;
 use arrow::record_batch::RecordBatch;
-use futures::TryStreamExt;
-use runtime_query::Rows;
+use futures::{Stream, TryStreamExt};
+use runtime_query::QueryError;
 use storage_model::{PartitionId, StorageVolume, Superseded};
 use storage_tablet::{Deletion, Lookup, TabletError, WriteError};
 
@@ -42,7 +42,7 @@ pub(crate) async fn caught_up(volumes: &Volumes, message: &CatchUp) -> Result<Su
 pub(crate) async fn deleted(
     volumes: &Volumes,
     fragment: &DeleteFragment,
-    mut found: Rows,
+    mut found: impl Stream<Item = Result<RecordBatch, QueryError>> + Unpin,
 ) -> Result<Superseded, WriteError> {
     let DeleteFragment { read, spec, tablets, buckets, distribution } = fragment;
     let opened = near(volumes, &read.volumes)?;

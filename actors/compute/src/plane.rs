@@ -19,13 +19,13 @@ use arrow_flight::{
 };
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
-use runtime_query::{Connect, Crew, Engine, Errand, Profile, QueryError, Rows, Stages};
+use runtime_query::{Connect, Crew, Engine, Errand, QueryError, Rows, Stages};
 use runtime_rpc::plane::MESSAGE_LIMIT;
 use storage_model::Superseded;
 use storage_tablet::{TooFewNumbers, WriteError, WriteSpec};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::fragments::{Fragments, Notes, Running};
+use crate::fragments::{Counted, Fragments, Notes, Running};
 use crate::keys;
 use crate::volumes::Volumes;
 
@@ -91,10 +91,10 @@ impl Plane {
         let work = async move {
             let read = &fragment.read;
             let found = plane.execute(read).await.map_err(|e| status_of(&e))?;
-            let profile = found.profile().cloned();
+            let found = Counted::uncounted(found, notes.clone());
             let found = keys::deleted(&plane.volumes, &fragment, found).await.map_err(|e| status_of_write(&e))?;
             notes.more_rows(found.rows());
-            profile.iter().for_each(|profile| notes.profile(profile.text()));
+            notes.over();
             Ok(found)
         };
         self.work(running, work).await
@@ -119,8 +119,7 @@ impl Plane {
         let target =
             self.volumes.open(&fragment.target).map_err(|e| Status::internal(storage_volume::error_chain(&e)))?;
         let batches = self.execute(&fragment.read).await.map_err(|e| status_of(&e))?;
-        let (profile, read) = (batches.profile().cloned(), notes.clone());
-        let counted = batches.inspect_ok(move |batch: &RecordBatch| read.more_rows(batch.num_rows() as u64));
+        let counted = Counted::new(batches, notes.clone());
         fail::fail_point!("cn.rowset.before");
         let numbered = storage_tablet::numbered(counted, &fragment.spec.table, fragment.ids.clone());
         let written = match storage_tablet::write(numbered, &fragment.spec, &target).await {
@@ -131,7 +130,7 @@ impl Plane {
             },
         };
         fail::fail_point!("cn.rowset.after");
-        profile.iter().for_each(|profile| notes.profile(profile.text()));
+        notes.over();
         Ok(LoadDone { files: written.files, rows: written.rows, missing: written.missing, wanted_ids: 0 })
     }
 }
@@ -140,7 +139,6 @@ impl Plane {
 struct Sent<S> {
     inner: S,
     running: Running,
-    profile: Option<Profile>,
 }
 
 impl<S: Stream<Item = Result<RecordBatch, FlightError>> + Unpin> Stream for Sent<S> {
@@ -148,17 +146,8 @@ impl<S: Stream<Item = Result<RecordBatch, FlightError>> + Unpin> Stream for Sent
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
         let polled = self.inner.poll_next_unpin(cx);
-        match &polled {
-            std::task::Poll::Ready(Some(Ok(batch))) => {
-                self.running.notes().more_rows(batch.num_rows() as u64);
-            }
-            std::task::Poll::Ready(Some(Err(error))) => self.running.error = Some(error.to_string()),
-            std::task::Poll::Ready(None) => {
-                if let Some(profile) = self.profile.take() {
-                    self.running.notes().profile(profile.text());
-                }
-            }
-            std::task::Poll::Pending => {}
+        if let std::task::Poll::Ready(Some(Err(error))) = &polled {
+            self.running.error = Some(error.to_string());
         }
         polled
     }
@@ -219,9 +208,11 @@ impl FlightService for Plane {
             running.error = Some(error.to_string());
             status_of(&error)
         })?;
-        let (schema, profile) = (batches.schema(), batches.profile().cloned());
-        let inner = batches.map_err(|e| FlightError::Tonic(Box::new(status_of(&e)))).boxed();
-        let rows = Sent { inner, running, profile };
+        let schema = batches.schema();
+        let inner = Counted::new(batches, running.notes().clone())
+            .map_err(|e| FlightError::Tonic(Box::new(status_of(&e))))
+            .boxed();
+        let rows = Sent { inner, running };
         let encoded = FlightDataEncoderBuilder::new().with_schema(schema).build(rows);
         let out = encoded.map_err(|e| match e {
             FlightError::Tonic(status) => *status,

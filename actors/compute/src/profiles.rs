@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors_messages::compute::FragmentProfile;
 
-/// Of that many fragments. Frontends that died ask for nothing.
-const KEPT: usize = 256;
+/// Of that many fragments. Nobody asks for those of statements that were too short to be kept, or whose frontend died.
+const KEPT: usize = 4096;
+/// Bytes of all of them.
+const KEPT_BYTES: usize = 16 << 20;
 /// Bytes of what the operators of one have done.
 const LONGEST: usize = 64 << 10;
 
@@ -28,10 +30,19 @@ impl Profiles {
         }
         let mut kept = self.lock();
         kept.retain(|(_, known)| known.fragment != profile.fragment);
-        if kept.len() == KEPT {
-            kept.pop_front();
-        }
         kept.push_back((query.to_owned(), profile));
+        let mut bytes: usize = kept.iter().map(|(_, known)| known.operators.len()).sum();
+        while kept.len() > KEPT || bytes > KEPT_BYTES {
+            let Some((_, oldest)) = kept.pop_front() else { return };
+            bytes -= oldest.operators.len();
+        }
+    }
+
+    /// A fragment has come further since its operators were done.
+    pub(crate) fn update(&self, fragment: u64, rows: u64, millis: u64) {
+        if let Some((_, known)) = self.lock().iter_mut().rev().find(|(_, known)| known.fragment == fragment) {
+            (known.rows, known.millis) = (rows, millis);
+        }
     }
 
     /// What is known of a query, which is forgotten.
@@ -57,7 +68,9 @@ mod tests {
         profiles.keep("a", profile(1, "half"));
         profiles.keep("b", profile(2, "other"));
         profiles.keep("a", profile(1, "all"));
-        assert_eq!(profiles.take("a"), [profile(1, "all")]);
+        profiles.update(1, 5, 6);
+        profiles.update(3, 7, 8);
+        assert_eq!(profiles.take("a"), [FragmentProfile { rows: 5, millis: 6, ..profile(1, "all") }]);
         assert_eq!(profiles.take("a"), []);
         assert_eq!(profiles.take("b"), [profile(2, "other")]);
     }
@@ -69,6 +82,10 @@ mod tests {
             profiles.keep(&format!("q{fragment}"), profile(fragment, ""));
         }
         assert_eq!((profiles.take("q0").len(), profiles.take("q1").len()), (0, 1));
+        for fragment in 10_000..10_000 + (KEPT_BYTES / LONGEST) as u64 + 1 {
+            profiles.keep("many", profile(fragment, &"x".repeat(LONGEST)));
+        }
+        assert_eq!(profiles.take("many").len(), KEPT_BYTES / LONGEST, "no more bytes than may be");
         profiles.keep("long", profile(9999, &"ä".repeat(LONGEST)));
         let taken = profiles.take("long").remove(0);
         assert!(taken.operators.len() <= LONGEST + 4 && taken.operators.ends_with("...\n"));

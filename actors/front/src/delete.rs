@@ -210,7 +210,7 @@ async fn look_up(
     let mut lost = Vec::new();
     let found = loop {
         let node = workers::choose(shared, table.id, &lost).await?;
-        running.observed.saw(shared, &node, &[]);
+        running.observed.saw(shared, &node, &[], &lost);
         match workers::delete(shared, &node, &fragment).await {
             Ok(found) => break found,
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,

@@ -85,7 +85,8 @@ pub(crate) async fn insert(
     let (mut attempt, mut turn) = (1, None);
     let loaded = loop {
         let prepared = running.within_limit(&limit, running.reading(prepare(session, ast, text))).await?;
-        if group::takes(ast, &prepared.plan) {
+        // What is observed is written alone: of a group nobody could say whose work it was.
+        if group::takes(ast, &prepared.plan) && !running.observed.is_on() {
             let Prepared { plan, .. } = prepared;
             let rows = plan.planned.values.as_ref().map_or(0, |rows| rows.num_rows() as u64);
             let table = Arc::clone(&plan.table);

@@ -12,9 +12,8 @@ use actors_messages::nodes::NodeStatus;
 use futures::future::join_all;
 use runtime_query::Profile;
 use runtime_sql::Statement;
-use runtime_sql::statement::ExplainLevel;
 use storage_model::value::format_datetime;
-use storage_model::{UnixMillis, UserId};
+use storage_model::{NodeId, UnixMillis, UserId};
 
 use crate::front::Shared;
 use crate::session::Session;
@@ -44,14 +43,21 @@ struct Seen {
 impl Observed {
     /// Of a statement, if its profile is wanted.
     pub(crate) fn of(statement: &Statement, variables: &SessionVariables) -> Observed {
-        let wanted = match statement {
-            Statement::Explain { level, .. } => *level == ExplainLevel::Analyze,
-            Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
-                keeps_longer_than(variables).is_some()
-            }
-            _ => false,
-        };
-        Observed(wanted.then(Arc::default))
+        let works = matches!(
+            statement,
+            Statement::Query(_)
+                | Statement::Insert(_)
+                | Statement::Update(_)
+                | Statement::Delete(_)
+                | Statement::CreateTableAs { .. }
+                | Statement::Execute { .. }
+        );
+        if works && keeps_longer_than(variables).is_some() { Observed::on() } else { Observed::default() }
+    }
+
+    /// Of one whose profile is what is asked for.
+    pub(crate) fn on() -> Observed {
+        Observed(Some(Arc::default()))
     }
 
     /// Whether it is wanted.
@@ -59,9 +65,10 @@ impl Observed {
         self.0.is_some()
     }
 
-    /// A node works for it, and those that work for the node.
-    pub(crate) fn saw(&self, shared: &Shared, node: &NodeStatus, workers: &[String]) {
+    /// A node works for it, and those that work for the node. `lost`: they are not asked what they did.
+    pub(crate) fn saw(&self, shared: &Shared, node: &NodeStatus, workers: &[String], lost: &[NodeId]) {
         let Some(mut seen) = self.lock() else { return };
+        seen.nodes.retain(|known| !lost.contains(&known.node.id));
         let with_it = shared.front.alive_nodes().into_iter().filter(|other| {
             let address = other.plane_address();
             address.is_some_and(|address| workers.contains(&address))
@@ -74,7 +81,7 @@ impl Observed {
     }
 
     /// It was run on this frontend.
-    pub(crate) fn here(&self, profile: Option<&Profile>) {
+    pub(crate) fn here(&self, profile: Option<Profile>) {
         if let (Some(mut seen), Some(profile)) = (self.lock(), profile) {
             seen.here = Some(profile.text());
         }

@@ -18,7 +18,7 @@ use runtime_sql::{Parsed, QualifiedName, Statement, ast, quote_identifier};
 use storage_model::{DataType, UnixMillis};
 
 use crate::dispatch::with_similar_names;
-use crate::profiles::Over;
+use crate::profiles::{Observed, Over};
 use crate::session::{Running, Session};
 use crate::sheet::{Sheet, row};
 use crate::{delete, errors, insert, names, profiles, update, workers};
@@ -62,7 +62,7 @@ async fn send_local(planned: &Planned, running: &Running, out: &mut ResultWriter
         }
         send_batch(&batch, out).await?;
     }
-    running.observed.here(rows.profile());
+    running.observed.here(rows.take_profile());
     if !started {
         out.start(&column_defs(&planned.columns)).await?;
     }
@@ -107,7 +107,7 @@ async fn begin_remote(
     loop {
         let node = workers::choose(shared, &planned.tables, &lost).await?;
         fragment.split = workers::split(shared, planned, &node, &lost);
-        running.observed.saw(shared, &node, workers::of_split(fragment.split.as_ref()));
+        running.observed.saw(shared, &node, workers::of_split(fragment.split.as_ref()), &lost);
         match workers::read(shared, &node, &fragment).await {
             Ok(begun) => return Ok(begun),
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,
@@ -255,6 +255,7 @@ async fn analyze(session: &Session, statement: &Statement, text: &str, running: 
     let Statement::Query(query) = statement else {
         return Err(errors::unsupported(format_args!("EXPLAIN ANALYZE of {}", statement.statement_kind())));
     };
+    let running = &running.observed_by(Observed::on());
     let (began, since) = (UnixMillis(session.front().now_ms()), Instant::now());
     let seconds = session.variables.number("query_timeout");
     let work = async {
@@ -267,7 +268,7 @@ async fn analyze(session: &Session, statement: &Statement, text: &str, running: 
             Placement::Local => {
                 let mut rows = execute_local(&planned).map_err(|e| errors::query(&e))?;
                 while rows.next().await.transpose().map_err(|e| errors::query(&e))?.is_some() {}
-                running.observed.here(rows.profile());
+                running.observed.here(rows.take_profile());
             }
             Placement::Compute => {
                 let (_, mut rows) = begin_remote(session, &cx, &planned, running).await?;
@@ -280,9 +281,8 @@ async fn analyze(session: &Session, statement: &Statement, text: &str, running: 
     let (query_id, took) = (&running.query_id, since.elapsed());
     let over = Over { query_id, began, took, failed: false, statement: &runtime_sql::redact(text) };
     let mut sheet = Sheet::text(&["Explain String"]);
-    for line in profiles::text(session, &running.observed, &over).await.lines() {
-        sheet.push(row![line]);
-    }
+    let told = running.unless_killed(profiles::text(session, &running.observed, &over)).await?;
+    told.lines().for_each(|line| sheet.push(row![line]));
     Ok(sheet)
 }
 

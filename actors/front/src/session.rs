@@ -91,10 +91,24 @@ impl Running {
         }
     }
 
+    /// Waits for something until KILL QUERY comes.
+    pub(crate) async fn unless_killed<T>(&self, work: impl Future<Output = T>) -> Result<T, MySqlError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(MySqlError::query_interrupted()),
+            done = work => Ok(done),
+        }
+    }
+
     /// The same, for work that goes on elsewhere.
     pub(crate) fn twin(&self) -> Running {
         let (query_id, cancel, lease) = (self.query_id.clone(), self.cancel.clone(), self.lease.clone());
         Running { query_id, cause: self.cause, cancel, lease, observed: self.observed.clone() }
+    }
+
+    /// The same, for work whose profile is wanted.
+    pub(crate) fn observed_by(&self, observed: Observed) -> Running {
+        Running { observed, ..self.twin() }
     }
 
     /// The same under another span, for work that is of several statements: the KILL of one does not end it.
@@ -160,7 +174,7 @@ impl Limit {
 struct Begun<'a> {
     query_id: &'a str,
     at_ms: u64,
-    since: Instant,
+    took: Duration,
     /// Counts the statements of this frontend.
     number: u64,
 }
@@ -350,11 +364,12 @@ impl Session {
         let (lease, observed) = (self.front().lease.clone(), Observed::of(&parsed.statement, &self.variables));
         let running = Running { query_id, cause: span.context(), cancel, lease, observed };
         let result = span.run(self.checked(parsed, &running, out)).await;
-        if running.observed.is_on() && !matches!(parsed.statement, Statement::Explain { .. }) {
-            let (took, failed) = (began.elapsed(), result.is_err());
-            let query_id = &running.query_id;
+        let took = began.elapsed();
+        if running.observed.is_on() {
+            let (query_id, failed) = (&running.query_id, result.is_err());
             let over = Over { query_id, began: UnixMillis(now_ms), took, failed, statement: shown };
-            profiles::keep(self, &running.observed, &over).await;
+            // Whoever does not want to wait for it gets none.
+            let _ = running.unless_killed(profiles::keep(self, &running.observed, &over)).await;
         }
         if let Some(before) = before {
             self.variables = before;
@@ -364,10 +379,10 @@ impl Session {
             Ok(()) => span.finish(),
             Err(error) => span.fail(&error.message),
         }
-        let begun = Begun { query_id: &running.query_id, at_ms: now_ms, since: began, number };
+        let begun = Begun { query_id: &running.query_id, at_ms: now_ms, took, number };
         self.audit(heard, &begun, out.rows_written(), result.as_ref().err());
         let is_load = matches!(parsed.statement, Statement::Insert(_) | Statement::Delete(_) | Statement::Update(_));
-        self.shared.sessions.tally.ended(is_load, began.elapsed(), result.is_err());
+        self.shared.sessions.tally.ended(is_load, took, result.is_err());
         if let Err(error) = &result {
             let (connection, query_id) = (self.entry.id, &running.query_id);
             tracing::info!(connection, query_id, kind, code = error.code, error = error.message, "statement failed");
@@ -393,7 +408,7 @@ impl Session {
             account: &account.map_or_else(String::new, |user| user.name.to_string()),
             database: self.database.as_deref(),
             error: error.map(|error| error.code),
-            millis: running.since.elapsed().as_millis(),
+            millis: running.took.as_millis(),
             rows,
             number: running.number,
             query_id: running.query_id,
@@ -596,6 +611,7 @@ impl Handler for Session {
         self.named.clear();
         self.roll_back();
         self.last_error = None;
+        self.last_query.clear();
         let user = self.account.as_ref().and_then(|account| self.catalog().user(account.user).cloned());
         self.account = user.map(|user| Account::of(&user));
         Ok(())

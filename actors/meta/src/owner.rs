@@ -284,6 +284,10 @@ impl Look {
         }
         let now = owners.now(UnixMillis(SystemClock.now_unix_ms()));
         let leases = live_leases(&owners, now);
+        let ended = owner::end_lapsed_leases(&volume, layout, &owners, now).await.map_err(|e| e.chain())?;
+        if ended > 0 {
+            tracing::info!(volume = spec.name, ended, "leases that were over for a day were taken away");
+        }
         let newest = newest_hold(&owners, &identity.incarnation, now);
         Ok(Seen::Ours { hold: newest.map(|hold| (hold.incarnation.clone(), hold.written_at)), leases })
     }

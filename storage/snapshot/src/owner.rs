@@ -164,6 +164,23 @@ pub async fn end_lease(
     store::delete_all(volume, "delete lease", &[layout.lease(incarnation, loan)]).await
 }
 
+/// Ends leases that have bound nobody for as long as they did before, when it is `now` by the store's clock; their number. Each is
+/// read at every look. A borrower that comes back writes its own again. For the owner.
+pub async fn end_lapsed_leases(
+    volume: &Volume,
+    layout: &Layout,
+    owners: &Owners,
+    now: UnixMillis,
+) -> Result<usize, SnapshotError> {
+    let oldest = now.0.saturating_sub(2 * LEASE_MILLIS);
+    let lapsed = owners.leases.iter().filter(|lease| lease.written_at.0 < oldest);
+    let paths: Vec<String> = lapsed.map(|lease| layout.lease(&lease.incarnation, &lease.loan)).collect();
+    if !paths.is_empty() {
+        store::delete_all(volume, "delete lapsed leases", &paths).await?;
+    }
+    Ok(paths.len())
+}
+
 /// All claims of a root, rising: the last one owns.
 pub async fn claims(volume: &Volume, layout: &Layout) -> Result<Vec<Claim>, SnapshotError> {
     Ok(owners(volume, layout).await?.claims)

@@ -316,9 +316,9 @@ fn slow_and_many_clients_hold_nothing_up() {
                 if stream.write_all(&[byte]).await.is_err() {
                     break;
                 }
-                match tokio::time::timeout(Duration::from_millis(500), stream.read(&mut bytes)).await {
-                    Ok(Ok(0) | Err(_)) => break,
-                    _ => {}
+                let read = tokio::time::timeout(Duration::from_millis(500), stream.read(&mut bytes)).await;
+                if matches!(read, Ok(Ok(0) | Err(_))) {
+                    break;
                 }
             }
             anyhow::Ok(since.elapsed())

@@ -30,7 +30,18 @@ fn a_statement_tells_what_it_did() {
         same("rows", client.one::<u64>("SELECT count(*) FROM d.t").await?, 20_000)?;
         same("profiles", client.rows::<mysql_async::Row>("SHOW PROFILELIST").await?.len(), 0)?;
 
+        client.run(&format!("PREPARE p FROM 'EXPLAIN ANALYZE {sql}'")).await?;
+        let told: Vec<String> = client.rows("EXECUTE p").await?;
+        has(&told, &["Fragment: read on compute node"])?;
+        let mut fresh = house.client().await?;
+        same("the first", fresh.one::<Option<String>>("SELECT get_query_profile(last_query_id())").await?, None)?;
+        fresh.close().await?;
+
         client.run("SET enable_profile = true").await?;
+        client.run("INSERT INTO d.t VALUES (0, 0)").await?;
+        let text: String = client.one("SELECT get_query_profile(last_query_id())").await?;
+        ensure!(text.contains("Fragment: load on") && text.contains("- Rows: 1"), "{text}");
+        client.run("DELETE FROM d.t WHERE k = 0").await?;
         let groups: Vec<(i32, i64)> = client.rows(sql).await?;
         same("groups", groups.len(), 10)?;
         let text: String = client.one("SELECT get_query_profile(last_query_id())").await?;

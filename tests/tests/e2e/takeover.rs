@@ -2,11 +2,40 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use nix::sys::signal::Signal;
 use tests::client::{same, until};
 use tests::{House, HouseSpec, e2e};
 
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A cluster that will be restored from a snapshot of another, over the same root.
+async fn beside(first: &House, snapshot: &str) -> anyhow::Result<House> {
+    let second = House::plan(HouseSpec::default()).await?;
+    let nodes = second.own_nodes();
+    let name = "builtin_storage_volume";
+    second.cluster.write_restore_plan(&format!(
+        "cluster_snapshot:\n  cluster_snapshot_path: {snapshot}\n  storage_volume_name: {name}\n\
+         compute_nodes:\n{}storage_volumes:\n{}",
+        nodes.concat(),
+        first.place.yaml(name)
+    ))?;
+    Ok(second)
+}
+
+async fn until_read_only(first: &House) -> anyhow::Result<()> {
+    until("the first one is read-only", PATIENCE, || async {
+        let mut client = first.client().await?;
+        let refused = client.error("INSERT INTO d.t VALUES (5)").await.map(|(_, text)| text);
+        client.close().await?;
+        Ok(match refused {
+            Ok(text) if text.contains("owns") => Ok(()),
+            Ok(text) => Err(text),
+            Err(taken) => Err(format!("{taken:#}")),
+        })
+    })
+    .await
+}
 
 #[test]
 fn a_root_whose_owner_lives_is_taken_only_when_that_is_meant() {
@@ -19,15 +48,7 @@ fn a_root_whose_owner_lives_is_taken_only_when_that_is_meant() {
         let snapshot = first.snapshot().await?;
         client.run("INSERT INTO d.t VALUES (3)").await?;
 
-        let mut second = House::plan(HouseSpec::default()).await?;
-        let nodes = second.own_nodes();
-        let name = "builtin_storage_volume";
-        second.cluster.write_restore_plan(&format!(
-            "cluster_snapshot:\n  cluster_snapshot_path: {snapshot}\n  storage_volume_name: {name}\n\
-             compute_nodes:\n{}storage_volumes:\n{}",
-            nodes.concat(),
-            first.place.yaml(name)
-        ))?;
+        let mut second = beside(&first, &snapshot).await?;
         let (code, text) = second.restore_tool(&[]).await?;
         ensure!(code != 0 && text.contains("lives") && text.contains("--takeover"), "{code} {text}");
         ensure!(first.place.objects("/owner/hold-").await?.is_empty(), "a hold was left");
@@ -38,20 +59,50 @@ fn a_root_whose_owner_lives_is_taken_only_when_that_is_meant() {
         let mut taken = second.client().await?;
         second.all_alive(&mut taken).await?;
         same("the snapshot's rows", taken.one::<i64>("SELECT SUM(n) FROM d.t").await?, 3)?;
-        until("the first one is read-only", PATIENCE, || async {
-            let mut client = first.client().await?;
-            let refused = client.error("INSERT INTO d.t VALUES (5)").await.map(|(_, text)| text);
-            client.close().await?;
-            Ok(match refused {
-                Ok(text) if text.contains("owns") => Ok(()),
-                Ok(text) => Err(text),
-                Err(taken) => Err(format!("{taken:#}")),
-            })
-        })
-        .await?;
+        until_read_only(&first).await?;
         taken.close().await?;
         drop(client);
         first.forget();
+        second.finish().await
+    });
+}
+
+#[test]
+fn who_was_superseded_in_the_middle_of_a_job_says_and_writes_nothing_more_of_it() {
+    e2e("takeover/job", || async {
+        let first = House::build(HouseSpec::default()).await?;
+        let mut client = first.client().await?;
+        client.run("CREATE DATABASE d").await?;
+        client.run("CREATE TABLE d.t (n BIGINT) DUPLICATE KEY(n) DISTRIBUTED BY HASH(n) BUCKETS 2").await?;
+        client.run("INSERT INTO d.t VALUES (1), (2)").await?;
+        let snapshot = first.named_snapshot(&mut client, PATIENCE, "whole").await?;
+        client.run("CREATE CLUSTER SNAPSHOT half").await?;
+        first.cluster.frontend.signal(Signal::SIGSTOP)?;
+        drop(client);
+
+        let mut second = beside(&first, &snapshot).await?;
+        second.cluster.start(&["--cluster_snapshot", "--takeover"], tests::house::START).await?;
+        let mut taken = second.client().await?;
+        second.all_alive(&mut taken).await?;
+        taken.run("INSERT INTO d.t VALUES (3)").await?;
+        let path = second.named_snapshot(&mut taken, PATIENCE, "half").await?;
+        let marks = || async { anyhow::Ok(first.place.objects(".void").await?) };
+        let before = marks().await?;
+
+        first.cluster.frontend.signal(Signal::SIGCONT)?;
+        until_read_only(&first).await?;
+        let mut client = first.client().await?;
+        let jobs = first.jobs(&mut client).await?;
+        let half = jobs.iter().find(|job| job.name == "half").context("the job is gone")?;
+        ensure!(["INITIALIZING", "SNAPSHOTING"].contains(&half.state.as_str()), "{half:?}");
+        same("marks of dead cuts", marks().await?, before)?;
+        drop(client);
+        first.forget();
+
+        // What the second one called the same is whole.
+        let verified: Vec<mysql_async::Row> = taken.rows("ADMIN VERIFY CLUSTER SNAPSHOT half WITH DATA").await?;
+        ensure!(verified.is_empty(), "{path}: {verified:?}");
+        taken.close().await?;
         second.finish().await
     });
 }

@@ -124,7 +124,7 @@ pub(crate) async fn write(
         // Loads spread over the nodes: their files are in nobody's cache yet.
         let node = workers::choose(shared, txn, &lost).await?;
         fragment.read.split = workers::split(shared, &plan.planned, &node, &lost);
-        running.observed.saw(shared, &node, workers::of_split(fragment.read.split.as_ref()));
+        running.observed.saw(shared, &node, workers::of_split(fragment.read.split.as_ref()), &lost);
         match workers::load(shared, &node, &fragment).await {
             Ok(done) => return Ok(done),
             Err(status) => workers::judge(shared, &node, &status, &mut lost)?,

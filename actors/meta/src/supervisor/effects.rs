@@ -71,6 +71,11 @@ pub(super) struct Site {
     layout: Layout,
 }
 
+async fn read_owners(site: &Site) -> Result<Owners, String> {
+    let read = async { owner::owners(&site.volume, &site.layout).await.map_err(|e| e.chain()) };
+    steps::part("read_claims", within("reading the owner claims", limits::CLAIMS, read)).await
+}
+
 /// The new manifest names every dead cut: their void markers are not needed any more.
 async fn sweep_voids(site: &Site, cut: Revision) -> Result<(), String> {
     let path = site.layout.manifest(&site.job.name, cut);
@@ -117,6 +122,7 @@ impl Effects {
     }
 
     async fn proposed(&self, job: &SnapshotJob, event: JobEvent, detail: &str) -> Result<(), String> {
+        self.check_may_change()?;
         let to = job.state.next(&event).map_err(|e| e.to_string())?;
         let (name, cause) = (event.name(), matches!(event, JobEvent::Failed { .. }));
         let command = Command::SnapshotEvent { job: job.id, event: event.clone(), detail: detail.to_owned() };
@@ -149,6 +155,11 @@ impl Effects {
         }
     }
 
+    /// Whoever was superseded says nothing more of jobs, not even that they failed.
+    fn check_may_change(&self) -> Result<(), String> {
+        self.ownership.borrow().refusal().map_or(Ok(()), |refused| Err(refused.to_string()))
+    }
+
     pub(super) async fn run(&self, step: JobStep) -> Result<(), String> {
         let catalog = self.meta.view();
         match step {
@@ -177,6 +188,7 @@ impl Effects {
     async fn begin(&self, volume: VolumeId, name: String) -> Result<(), String> {
         let (kind, max_history) = (SnapshotKind::Automated, self.history);
         let command = Command::BeginSnapshot { kind, name: name.clone(), volume, comment: String::new(), max_history };
+        self.check_may_change()?;
         fail::fail_point!("job.begin.before");
         let mut span = steps::unborn("begin");
         let begun = self.meta.propose(command).await.map_err(|e| e.to_string());
@@ -210,15 +222,27 @@ impl Effects {
 
     /// All claims, holds and leases of a root that is ours.
     async fn owners(&self, site: &Site) -> Result<Owners, String> {
-        let identity = self.meta.view().identity().clone();
-        let read = async { owner::owners(&site.volume, &site.layout).await.map_err(|e| e.chain()) };
-        let owners = steps::part("read_claims", within("reading the owner claims", limits::CLAIMS, read)).await?;
-        match owners.greatest() {
-            Some(c) if (c.epoch, &c.incarnation) > (identity.epoch, &identity.incarnation) => {
-                Err(format!("incarnation {} of epoch {} owns {}", c.incarnation, c.epoch, site.volume.location()))
-            }
-            _ => Ok(owners),
+        let owners = read_owners(site).await?;
+        match self.owner_above(&owners, site) {
+            Some(above) => Err(above),
+            None => Ok(owners),
         }
+    }
+
+    /// Err: the root is another's, or everything is. Nothing more is written there: not even that a cut is dead, since what the
+    /// other one cuts may be called the same. Claims that cannot be read do not say so.
+    async fn check_not_supplanted(&self, site: &Site) -> Result<(), String> {
+        self.check_may_change()?;
+        let above = read_owners(site).await.ok().and_then(|owners| self.owner_above(&owners, site));
+        above.map_or(Ok(()), Err)
+    }
+
+    /// Who owns the root, if that is neither this cluster nor one before it.
+    fn owner_above(&self, owners: &Owners, site: &Site) -> Option<String> {
+        let (claim, identity) = (owners.greatest()?, self.meta.view().identity().clone());
+        let is_above = (claim.epoch, &claim.incarnation) > (identity.epoch, &identity.incarnation);
+        let (incarnation, epoch) = (&claim.incarnation, claim.epoch);
+        is_above.then(|| format!("incarnation {incarnation} of epoch {epoch} owns {}", site.volume.location()))
     }
 
     /// Until the data are another's.
@@ -311,6 +335,7 @@ impl Effects {
         let job = catalog.job(id).ok_or_else(|| format!("job {id} is gone"))?.clone();
         if !job.cuts.is_empty() {
             let site = self.site(id)?;
+            self.check_not_supplanted(&site).await?;
             let mut unmarked = false;
             for cut in &job.cuts {
                 self.pulse.beat();

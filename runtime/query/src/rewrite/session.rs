@@ -1,6 +1,6 @@
 //! What only the session knows, as constants: `@@x`, `@x`, `database()`, `now()`.
 
-use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr, Function, Ident, ObjectName};
+use datafusion::sql::sqlparser::ast::{DataType as SqlType, Expr, Function, Ident, ObjectName, Value};
 use storage_model::DataType;
 use storage_model::value::{format_date, format_datetime};
 
@@ -106,10 +106,8 @@ pub(super) fn function(name: &str, function: &Function, cx: &PlanContext) -> Res
 fn profile(function: &Function, session: &SessionFacts) -> Result<Expr, QueryError> {
     let [argument] = calls::take(&mut function.clone())?;
     let query_id = match &argument {
+        Expr::Value(value) if value.value == Value::Null => return Ok(build::null()),
         Expr::Value(value) => value.value.clone().into_string(),
-        Expr::Function(call) if calls::plain_name(call).as_deref() == Some("last_query_id") => {
-            Some(session.last_query.clone())
-        }
         _ => None,
     };
     let query_id =

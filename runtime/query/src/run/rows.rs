@@ -47,8 +47,8 @@ impl Rows {
     }
 
     /// What the operators have done so far can be asked there, if the plan is observed.
-    pub fn profile(&self) -> Option<&Profile> {
-        self.profile.as_ref()
+    pub fn take_profile(&mut self) -> Option<Profile> {
+        self.profile.take()
     }
 
     pub(super) fn observed(self, profile: Option<Profile>) -> Rows {

@@ -86,7 +86,7 @@ impl Look for Work {
     fn at(self: Arc<Self>, begun: Result<SendableRecordBatchStream>) -> Result<SendableRecordBatchStream> {
         let inner = begun.map_err(|error| told(&self, error))?;
         self.streams.fetch_add(1, Ordering::AcqRel);
-        Ok(Box::pin(Told { inner, work: self }))
+        Ok(Box::pin(Told { inner, work: self, ended: false }))
     }
 }
 
@@ -99,11 +99,14 @@ fn told(work: &Work, error: DataFusionError) -> DataFusionError {
 struct Told {
     inner: SendableRecordBatchStream,
     work: Arc<Work>,
+    ended: bool,
 }
 
 impl Drop for Told {
     fn drop(&mut self) {
-        self.work.profile();
+        if !self.ended {
+            self.work.profile();
+        }
         if self.work.streams.fetch_sub(1, Ordering::AcqRel) == 1 {
             drop(self.work.held.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
@@ -115,7 +118,7 @@ impl Stream for Told {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.inner.as_mut().poll_next(cx);
-        if matches!(polled, Poll::Ready(None)) {
+        if matches!(polled, Poll::Ready(None)) && !std::mem::replace(&mut self.ended, true) {
             self.work.profile();
         }
         polled.map(|next| {

@@ -218,7 +218,7 @@ async fn every_node_tells_what_its_operators_did() {
     while let Some(batch) = rows.next().await {
         batch.unwrap();
     }
-    let last = rows.profile().unwrap().text();
+    let last = rows.take_profile().unwrap().text();
     assert!(last.contains("Network") && !last.contains("WatchedExec"), "{last}");
     for node in &cluster.nodes {
         let told = node.counted.profiles.lock().unwrap().join("\n");

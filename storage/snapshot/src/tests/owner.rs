@@ -6,7 +6,8 @@ use storage_volume::Volume;
 use super::Kit;
 use crate::mark::{self, Mark};
 use crate::owner::{
-    OwnerFacts, Owners, claim, claims, end_lease, greatest, hold, lease, let_go, owner_names, owners, release,
+    LEASE_MILLIS, OwnerFacts, Owners, claim, claims, end_lapsed_leases, end_lease, greatest, hold, lease, let_go,
+    owner_names, owners, release,
 };
 
 fn incarnation(digit: char) -> Incarnation {
@@ -90,6 +91,27 @@ async fn a_lease_comes_from_whoever_borrows_the_root_and_names_what_it_needs() {
     assert!(claim(&borrower, layout, Epoch(9), &incarnation('c'), &facts("clone")).await.is_err(), "it is another's");
     end_lease(&borrower, layout, &incarnation('c'), &loan).await.unwrap();
     assert!(owner_names(volume, layout).await.unwrap().leases.is_empty());
+}
+
+#[tokio::test]
+async fn a_lease_that_nobody_has_renewed_for_long_is_taken_away() {
+    let kit = Kit::new().await;
+    let (volume, layout) = (&kit.volume, &kit.layout);
+    let loan = |n: u64| Loan { snapshot: format!("s{n}"), cut: Revision(n) };
+    for (n, digit) in [(1, 'c'), (2, 'd')] {
+        lease(volume, layout, &incarnation(digit), &loan(n), &facts("clone")).await.unwrap();
+    }
+    let mut seen = owners(volume, layout).await.unwrap();
+    let written = seen.leases[0].written_at.0;
+    seen.leases[1].written_at.0 = written + 1000;
+    let end = |now| end_lapsed_leases(volume, layout, &seen, UnixMillis(now));
+    // A day after it was over, and no sooner.
+    assert_eq!(end(written + LEASE_MILLIS + 1).await.unwrap(), 0);
+    assert_eq!(end(written + 2 * LEASE_MILLIS).await.unwrap(), 0);
+    assert_eq!(owner_names(volume, layout).await.unwrap().leases.len(), 2);
+    assert_eq!(end(written + 2 * LEASE_MILLIS + 1).await.unwrap(), 1);
+    let left = owner_names(volume, layout).await.unwrap().leases;
+    assert_eq!(left.iter().map(|lease| &lease.loan).collect::<Vec<_>>(), [&loan(2)]);
 }
 
 #[tokio::test]
