@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use nix::sys::signal::Signal;
 use tests::client::{same, until};
-use tests::{House, HouseSpec, e2e};
+use tests::{Client, House, HouseSpec, e2e};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -21,6 +21,20 @@ async fn beside(first: &House, snapshot: &str) -> anyhow::Result<House> {
         first.place.yaml(name)
     ))?;
     Ok(second)
+}
+
+/// Stops the leader while it takes a snapshot; its name.
+async fn stopped_in_the_middle(house: &House, client: &mut Client) -> anyhow::Result<String> {
+    for n in 0..20 {
+        let name = format!("half{n}");
+        client.run(&format!("CREATE CLUSTER SNAPSHOT {name}")).await?;
+        house.cluster.frontend.signal(Signal::SIGSTOP)?;
+        if !house.place.objects(&format!("/{name}/")).await?.iter().any(|object| object.ends_with(".manifest.json")) {
+            return Ok(name);
+        }
+        house.cluster.frontend.signal(Signal::SIGCONT)?;
+    }
+    anyhow::bail!("every snapshot was over before the leader could be stopped")
 }
 
 async fn until_read_only(first: &House) -> anyhow::Result<()> {
@@ -76,8 +90,7 @@ fn who_was_superseded_in_the_middle_of_a_job_says_and_writes_nothing_more_of_it(
         client.run("CREATE TABLE d.t (n BIGINT) DUPLICATE KEY(n) DISTRIBUTED BY HASH(n) BUCKETS 2").await?;
         client.run("INSERT INTO d.t VALUES (1), (2)").await?;
         let snapshot = first.named_snapshot(&mut client, PATIENCE, "whole").await?;
-        client.run("CREATE CLUSTER SNAPSHOT half").await?;
-        first.cluster.frontend.signal(Signal::SIGSTOP)?;
+        let half = stopped_in_the_middle(&first, &mut client).await?;
         drop(client);
 
         let mut second = beside(&first, &snapshot).await?;
@@ -85,7 +98,7 @@ fn who_was_superseded_in_the_middle_of_a_job_says_and_writes_nothing_more_of_it(
         let mut taken = second.client().await?;
         second.all_alive(&mut taken).await?;
         taken.run("INSERT INTO d.t VALUES (3)").await?;
-        let path = second.named_snapshot(&mut taken, PATIENCE, "half").await?;
+        let path = second.named_snapshot(&mut taken, PATIENCE, &half).await?;
         let marks = || async { anyhow::Ok(first.place.objects(".void").await?) };
         let before = marks().await?;
 
@@ -93,16 +106,17 @@ fn who_was_superseded_in_the_middle_of_a_job_says_and_writes_nothing_more_of_it(
         until_read_only(&first).await?;
         let mut client = first.client().await?;
         let jobs = first.jobs(&mut client).await?;
-        let half = jobs.iter().find(|job| job.name == "half").context("the job is gone")?;
-        ensure!(["INITIALIZING", "SNAPSHOTING"].contains(&half.state.as_str()), "{half:?}");
+        let job = jobs.iter().find(|job| job.name == half).context("the job is gone")?;
+        ensure!(["INITIALIZING", "SNAPSHOTING"].contains(&job.state.as_str()), "{job:?}");
         same("marks of dead cuts", marks().await?, before)?;
         drop(client);
-        first.forget();
 
         // What the second one called the same is whole.
-        let verified: Vec<mysql_async::Row> = taken.rows("ADMIN VERIFY CLUSTER SNAPSHOT half WITH DATA").await?;
+        let verified: Vec<mysql_async::Row> =
+            taken.rows(&format!("ADMIN VERIFY CLUSTER SNAPSHOT {half} WITH DATA")).await?;
         ensure!(verified.is_empty(), "{path}: {verified:?}");
         taken.close().await?;
+        first.forget();
         second.finish().await
     });
 }

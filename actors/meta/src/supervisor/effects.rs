@@ -333,9 +333,11 @@ impl Effects {
     async fn abandon(&self, id: JobId, cause: String) -> Result<(), String> {
         let catalog = self.meta.view();
         let job = catalog.job(id).ok_or_else(|| format!("job {id} is gone"))?.clone();
+        if let Ok(site) = self.site(id) {
+            self.check_not_supplanted(&site).await?;
+        }
         if !job.cuts.is_empty() {
             let site = self.site(id)?;
-            self.check_not_supplanted(&site).await?;
             let mut unmarked = false;
             for cut in &job.cuts {
                 self.pulse.beat();

@@ -13,6 +13,8 @@ use super::typed::Typed;
 
 /// Longer texts are like nothing; a longer needle is an error.
 const LONGEST: usize = 1 << 15;
+/// Of all grams of a needle.
+const MOST_BYTES: usize = 4 << 20;
 
 pub(super) fn functions() -> Vec<Typed> {
     let double = |_: &[DataType]| DataType::Float64;
@@ -45,8 +47,14 @@ impl Needle {
         if text.len() > LONGEST {
             return exec_err!("ngram function's second parameter is larger than 2^15");
         }
+        let grams = (text.len() + 1).saturating_sub(length);
+        if length.saturating_mul(grams) > MOST_BYTES {
+            return exec_err!(
+                "ngram search's third parameter {length} is too large for a text of {} bytes",
+                text.len()
+            );
+        }
         let mut grams: HashMap<Vec<u8>, usize> = HashMap::new();
-        // A gram that is longer than half of the needle takes much room for each byte of it: they are few then.
         for gram in read(text).as_bytes().windows(length) {
             *grams.entry(gram.to_vec()).or_default() += 1;
         }

@@ -110,7 +110,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
         ("nullif", _) => forms::beside_numbers(function),
         ("greatest" | "least", _) => {
             forms::beside_numbers(function);
-            return Ok(places::unless_null(function));
+            return places::unless_null(name, function);
         }
         ("isnull", 1) => {
             let [value] = take(function)?;
@@ -127,7 +127,7 @@ pub(super) fn rewrite(name: &str, function: &mut Function, session: &SessionFact
         }
         ("locate", 3) => {
             let [part, whole, from] = take(function)?;
-            return Ok(Some(places::locate_from(part, whole, from)));
+            return places::locate_from(part, whole, from).map(Some);
         }
         ("multi_distinct_count" | "multi_distinct_sum", 1) => {
             function.name = ObjectName::from(vec![Ident::new(name.trim_start_matches("multi_distinct_"))]);

@@ -215,9 +215,7 @@ fn retention(function: &mut Function) -> Result<Expr, QueryError> {
 /// Functions of the keys and values of a MAP, with the function first or last. What they stand for names the MAP several times.
 fn of_pairs(name: &str, function: &mut Function) -> Result<Option<Expr>, QueryError> {
     let [left, right] = take(function)?;
-    if size(&left) + size(&right) > MOST_REPEATED {
-        return Err(QueryError::analyzing(format!("the arguments of {name} are too large an expression")));
-    }
+    check_repeated(name, &[&left, &right])?;
     let (lambda, map) = match (left, right) {
         (Expr::Lambda(lambda), map) | (map, Expr::Lambda(lambda)) => (lambda, map),
         (map, mask) if name == "map_filter" => return Ok(Some(filtered(map, mask))),
@@ -248,6 +246,14 @@ fn of_pairs(name: &str, function: &mut Function) -> Result<Option<Expr>, QueryEr
 }
 
 /// How many expressions an expression is made of.
+/// Err: these are too large to be named several times. Calls in calls grow with every level.
+pub(super) fn check_repeated(name: &str, arguments: &[&Expr]) -> Result<(), QueryError> {
+    match arguments.iter().map(|argument| size(argument)).sum::<usize>() > MOST_REPEATED {
+        true => Err(QueryError::analyzing(format!("the arguments of {name} are too large an expression"))),
+        false => Ok(()),
+    }
+}
+
 fn size(expr: &Expr) -> usize {
     struct Count(usize);
     impl Visitor for Count {

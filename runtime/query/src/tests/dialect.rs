@@ -284,8 +284,12 @@ async fn small_questions_have_no_huge_answers() {
     };
     assert_eq!(house.one(&nested("square(", "1", 40)).await, "1");
     assert_eq!(house.one(&nested("pmod(7, ", "5", 40)).await, "NULL");
-    let error = house.error(&nested("map_filter((k, v) -> v > 0, ", "map{1: 1}", 24)).await;
-    assert!(error.message.contains("too large an expression"), "{error}");
+    for (function, first) in
+        [("map_filter((k, v) -> v > 0, ", "map{1: 1}"), ("greatest(1, ", "2"), ("locate('a', 'b', ", "1")]
+    {
+        let error = house.error(&nested(function, first, 24)).await;
+        assert!(error.message.contains("too large an expression"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -94,6 +94,10 @@ async fn words_and_grams() {
         &[
             ("ngram_search('a', 'a', 0)", "third parameter must be a positive number"),
             ("ngram_search('a', repeat('a', 32769), 4)", "second parameter is larger than 2^15"),
+            (
+                "ngram_search('a', repeat('a', 32768), 16384)",
+                "third parameter 16384 is too large for a text of 32768 bytes",
+            ),
             ("ngram_search('a', 'a')", "No matching function"),
             ("tokenize('klingon', 'a')", "Not support UNKNOWN parser_type"),
         ],
