@@ -35,23 +35,25 @@ mkdir -p "$TOOLS"
 log=$TOOLS/install.log
 failed=0
 
-# python PACKAGE...: a Python that has these packages, all that the clients here need.
-python() {
-    local bin=$TOOLS/python/bin/python
-    if [[ ! -e $TOOLS/python/complete ]]; then
-        { python3 -m venv "$TOOLS/python" && timeout 300 "$TOOLS/python/bin/pip" install -q -r "$HERE/requirements.txt"; } >"$log" 2>&1 || return 1
-        touch "$TOOLS/python/complete"
+# environment NAME REQUIREMENTS: the executables of a Python with these packages; what was installed for others is completed.
+environment() {
+    local dir=$TOOLS/$1 requirements=$2
+    if ! cmp -s "$requirements" "$dir/complete"; then
+        { python3 -m venv "$dir" && timeout 300 "$dir/bin/pip" install -q -r "$requirements"; } >"$log" 2>&1 || return 1
+        cp "$requirements" "$dir/complete"
     fi
-    echo "$bin"
+    echo "$dir/bin"
 }
 
-# dbt: the executables of a Python of its own: what it asks for does not go together with the others.
+# A Python with all that the clients here need.
+python() {
+    local bin
+    bin=$(environment python "$HERE/requirements.txt") && echo "$bin/python"
+}
+
+# dbt has one of its own: what it asks for does not go together with the others.
 dbt() {
-    if [[ ! -e $TOOLS/dbt/complete ]]; then
-        { python3 -m venv "$TOOLS/dbt" && timeout 300 "$TOOLS/dbt/bin/pip" install -q -r "$HERE/dbt/requirements.txt"; } >"$log" 2>&1 || return 1
-        touch "$TOOLS/dbt/complete"
-    fi
-    echo "$TOOLS/dbt/bin"
+    environment dbt "$HERE/dbt/requirements.txt"
 }
 
 node_modules() {

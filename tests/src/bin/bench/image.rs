@@ -18,6 +18,7 @@ use storage_model::{
     Bound, Column, ColumnId, DataType, Distribution, KeyModel, Now, PartitionRange, Partitioning, Superseded, TableId,
     TxnId, Value as Cell, VolumeId, WrittenFile,
 };
+use storage_volume::layout::{DataName, data_object};
 use tests::house::START;
 use tests::{Client, House, HouseSpec};
 
@@ -214,21 +215,19 @@ pub(crate) fn table(n: u64, partitions: u64) -> TableDraft {
 /// A file for each tablet, with names and hashes that do not compress better than real ones.
 pub(crate) fn files(catalog: &Catalog, id: TableId, volume: VolumeId) -> anyhow::Result<Vec<WrittenFile>> {
     let table = catalog.table(id).context("the table is gone")?;
-    let incarnation = &catalog.identity().incarnation.0;
+    // As nodes name them: once for each commit.
+    let (incarnation, txn) = (&catalog.identity().incarnation, TxnId(catalog.revision().0));
     let mut random = rand::rng();
     let mut files = Vec::new();
     for partition in &table.partitions {
         for bucket in 0..BUCKETS as u32 {
-            let attempt: u64 = random.random();
+            let name = DataName::new(incarnation, txn, 0, bucket);
             let size = random.random_range(10_000..100_000_000);
             let rows = size / 50;
             files.push(WrittenFile {
                 partition: *partition,
                 volume,
-                object: format!(
-                    "db{}/{id}/{partition}/data/{incarnation}_{id}_{attempt:x}_{bucket}.parquet",
-                    table.database
-                ),
+                object: data_object(table.database, id, *partition, &name),
                 size,
                 sha256: hex::encode(random.random::<[u8; 32]>()),
                 runs: vec![WrittenRun {
